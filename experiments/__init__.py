@@ -1,0 +1,1 @@
+"""Experiments: each is data, a runner and an analysis; run one with `python -m experiments.NAME`."""
