@@ -1,0 +1,6 @@
+"""Who listens: models of a person, arrays in and arrays out."""
+
+from spotify_gym.listeners.batch import BatchState
+from spotify_gym.listeners.listener import Listener, Response
+
+__all__ = ["BatchState", "Listener", "Response"]

@@ -1,0 +1,89 @@
+"""What every listener answers: how the person responds to a track, and when they leave."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.listeners.batch import BatchState
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+S = TypeVar("S", bound=BatchState)
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the listeners of B sessions did with one track each."""
+
+    terms: Mapping[str, Floats]
+    """Reward terms by name, each (B,)."""
+    listened: Bools | None = None
+    """(B,) whether the track was heard out, so that it enters the history; None: all were."""
+    left: Bools | None = None
+    """(B,) whether the listener ends the session with this track; None: nobody does."""
+
+
+class Listener(ABC, Generic[S]):
+    """The model of a person, for a batch of sessions: arrays in, arrays out.
+
+    A listener knows no session and draws no random numbers: the uniform numbers it needs are handed to it, so that a
+    session is a pure function of its seed. Tracks come as *unit features* u = x / ‖x‖ (0 where x = 0).
+    """
+
+    n_uniforms: ClassVar[int] = 0
+    """Uniform numbers in [0, 1) used by each response."""
+    n_start_uniforms: ClassVar[int] = 0
+    """Uniform numbers in [0, 1) used at the start of a session."""
+    start_pool: int = 0
+    """Distinct tracks to draw for a start, of which the listener chooses the history; 0: the history itself."""
+    term_bounds: Mapping[str, tuple[float, float]]
+    """The reward terms that this listener gives, each with its lowest and highest value."""
+
+    @abstractmethod
+    def start(self, pool: Floats, history_length: int, uniforms: Floats) -> tuple[NDArray[np.intp], S]:
+        """Begin B sessions.
+
+        Args:
+            pool: (B, P, d) unit features of P distinct tracks drawn at random. P is `history_length` where the history
+                was given by the user, else at least `start_pool`.
+            history_length: how many of them were heard before the session starts.
+            uniforms: (B, n_start_uniforms) in [0, 1).
+
+        Returns:
+            (B, history_length) positions in the pool, the oldest first, and the listeners' state.
+        """
+
+    @abstractmethod
+    def respond(self, state: S, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
+        """Respond to one track per session and move `state`, in place.
+
+        Args:
+            state: of B listeners.
+            unit: (B, d) unit features of the tracks.
+            cosine: (B,) cosine of the tracks to the vibe, in [-1, 1].
+            uniforms: (B, n_uniforms) in [0, 1).
+        """
+
+    @abstractmethod
+    def expect(self, state: S, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
+        """Give the expected reward terms, each (B, N), if one of N tracks were played now; `state` stays.
+
+        Args:
+            state: of B listeners.
+            units: (N, d) unit features of the tracks, the same for all sessions.
+            cosine: (B, N) cosines to the vibe.
+        """
+
+    def visible(self, state: S) -> Floats | None:
+        """Return what an agent may see of the state, (B, k); None: nothing."""
+        return None
+
+    def visible_bounds(self, n_features: int) -> tuple[Floats, Floats] | None:
+        """Return the lower and the upper bounds, (k,) each, of what :meth:`visible` returns."""
+        return None
