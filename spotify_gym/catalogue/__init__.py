@@ -1,0 +1,11 @@
+"""What can be played: the frozen `Catalogue`, reading and checking tables, scaling, the built-in catalogue."""
+
+from spotify_gym.catalogue.catalogue import Catalogue
+from spotify_gym.catalogue.errors import CatalogueError
+from spotify_gym.catalogue.report import Finding, Report
+from spotify_gym.catalogue.scaling import Scaling
+from spotify_gym.catalogue.sources import as_catalogue
+from spotify_gym.catalogue.text import TextColumn
+from spotify_gym.catalogue.tracks import FEATURE_NAMES
+
+__all__ = ["FEATURE_NAMES", "Catalogue", "CatalogueError", "Finding", "Report", "Scaling", "TextColumn", "as_catalogue"]

@@ -1,0 +1,76 @@
+"""What was found in a table, in a form to print, to keep and to test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+SHOWN_LINES = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that befell some rows of a table."""
+
+    what: str
+    rows: int
+    lines: tuple[int, ...] = ()  # the first few line numbers, the header being line 1
+
+    @classmethod
+    def at(cls, what: str, lines: Iterable[int]) -> Finding:
+        """Count the lines and keep the first few."""
+        every = [int(line) for line in lines]
+        return cls(what, len(every), tuple(every[:SHOWN_LINES]))
+
+    def __str__(self) -> str:
+        where = ", ".join(map(str, self.lines)) + (", ..." if self.rows > len(self.lines) else "")
+        return f"{self.rows:,} {self.what}" + (f" (line {where})" if self.lines else "")
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a table became a catalogue: nothing that was left out is left unsaid."""
+
+    rows: int  # rows read, the header not counted
+    tracks: int  # tracks kept
+    columns: tuple[tuple[str, str], ...] = ()  # (what it is for, name of the column in the table)
+    folded: tuple[Finding, ...] = ()  # rows gathered into a track that is kept
+    dropped: tuple[Finding, ...] = ()  # rows left out, one finding per reason
+    notes: tuple[str, ...] = ()  # what a reader should know
+    ranges: tuple[tuple[str, float, float], ...] = ()  # (feature, smallest, largest), raw
+
+    def __str__(self) -> str:
+        lines = [f"{self.rows:,} rows read, {self.tracks:,} tracks kept"]
+        lines += [f"  folded   {finding}" for finding in self.folded]
+        lines += [f"  dropped  {finding}" for finding in self.dropped]
+        lines += [f"  note     {note}" for note in self.notes]
+        if self.columns:
+            lines.append("  columns  " + ", ".join(_pair(role, column) for role, column in self.columns))
+        lines += [f"  range    {name:<17}{low:>10.4g} to {high:.4g}" for name, low, high in self.ranges]
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain dictionaries, lists, strings and numbers."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Report:
+        """Rebuild what `to_json` made."""
+        return cls(
+            rows=int(plain["rows"]),
+            tracks=int(plain["tracks"]),
+            columns=tuple((str(role), str(column)) for role, column in plain["columns"]),
+            folded=_findings(plain["folded"]),
+            dropped=_findings(plain["dropped"]),
+            notes=tuple(map(str, plain["notes"])),
+            ranges=tuple((str(name), float(low), float(high)) for name, low, high in plain["ranges"]),
+        )
+
+
+def _findings(plain: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:
+    return tuple(Finding(str(one["what"]), int(one["rows"]), tuple(map(int, one["lines"]))) for one in plain)
+
+
+def _pair(role: str, column: str) -> str:
+    return role if role == column else f"{role} = {column!r}"

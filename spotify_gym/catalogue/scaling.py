@@ -1,0 +1,70 @@
+"""How raw audio features become comparable numbers, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, cast, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spotify_gym.catalogue.errors import CatalogueError
+from spotify_gym.catalogue.frozen import read_only
+
+ScalingKind: TypeAlias = Literal["standard", "minmax"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """The affine map ``(raw − centre) / scale`` of each feature, kept so that a new track is scaled as the old ones were.
+
+    ``"standard"`` centres each feature on its mean and divides by its standard deviation; ``"minmax"`` brings it to
+    [0, 1]. A constant feature has scale 1 and so becomes 0.
+    """
+
+    kind: ScalingKind
+    centre: NDArray[np.float64]  # (d,)
+    scale: NDArray[np.float64]  # (d,), > 0
+
+    def __post_init__(self) -> None:
+        check_kind(self.kind)
+        object.__setattr__(self, "centre", read_only(self.centre, np.float64))
+        object.__setattr__(self, "scale", read_only(self.scale, np.float64))
+        if self.centre.ndim != 1 or self.centre.shape != self.scale.shape:
+            raise CatalogueError(f"scaling: centre {self.centre.shape} and scale {self.scale.shape} must both be (d,).")
+        if not (np.isfinite(self.centre).all() and np.isfinite(self.scale).all() and (self.scale > 0).all()):
+            raise CatalogueError("scaling: every centre must be finite and every scale finite and positive.")
+
+    @classmethod
+    def fit(cls, raw: NDArray[np.float64], kind: str) -> Scaling:
+        """Fit scikit-learn's ``StandardScaler`` or ``MinMaxScaler`` to raw features (n_tracks, d)."""
+        from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+        if check_kind(kind) == "standard":
+            standard = StandardScaler().fit(raw)
+            return cls("standard", standard.mean_, standard.scale_)
+        ranges = MinMaxScaler().fit(raw)
+        return cls("minmax", ranges.data_min_, 1.0 / ranges.scale_)
+
+    def apply(self, raw: ArrayLike) -> NDArray[np.float32]:
+        """Scale raw features (..., d)."""
+        return ((np.asarray(raw, dtype=np.float64) - self.centre) / self.scale).astype(np.float32)
+
+    def undo(self, scaled: ArrayLike) -> NDArray[np.float64]:
+        """Bring scaled features (..., d) back to raw ones, to the precision of float32."""
+        return np.asarray(scaled, dtype=np.float64) * self.scale + self.centre
+
+    def equals(self, other: Scaling) -> bool:
+        """Say whether both scale every track alike."""
+        return (
+            self.kind == other.kind
+            and np.array_equal(self.centre, other.centre)
+            and np.array_equal(self.scale, other.scale)
+        )
+
+
+def check_kind(kind: str) -> ScalingKind:
+    """Return ``kind`` if it names a scaling; raise `CatalogueError` otherwise."""
+    if kind not in get_args(ScalingKind):
+        raise CatalogueError(f'scaling={kind!r} is not known: it must be "standard", "minmax" or a Scaling.')
+    return cast(ScalingKind, kind)

@@ -1,0 +1,51 @@
+"""One catalogue for many environments: whatever names it, the same object."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from spotify_gym.catalogue.catalogue import Catalogue
+from spotify_gym.catalogue.errors import CatalogueError
+from spotify_gym.catalogue.scaling import Scaling
+
+
+def as_catalogue(source: str | Path | Catalogue, scaling: str | Scaling | None = None) -> Catalogue:
+    """Return the catalogue that ``source`` names; the same object as long as the source is the same.
+
+    Args:
+        source: ``"builtin"``, ``"builtin:26000"`` (that many tracks), the path of a table or of a prepared ``.npz``, or a
+            catalogue.
+        scaling: what the features must be scaled by. ``None`` leaves a catalogue as it is and standardises a table.
+    """
+    if isinstance(source, Catalogue):
+        return _scaled(source, scaling)
+    builtin = re.fullmatch(r"builtin(?::(\d+))?", str(source))
+    if builtin:
+        return _builtin(int(builtin[1] or 100_000), scaling or "standard")
+    path = Path(source).expanduser().absolute()
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise CatalogueError(f"cannot read {path}: {error.strerror}.") from error
+    return _scaled(_from_file(path, status.st_mtime_ns, status.st_size, scaling), scaling)
+
+
+@lru_cache(maxsize=8)
+def _builtin(n_tracks: int, scaling: str | Scaling) -> Catalogue:
+    return Catalogue.builtin(n_tracks, scaling=scaling)
+
+
+@lru_cache(maxsize=8)
+def _from_file(path: Path, modified_ns: int, size: int, scaling: str | Scaling | None) -> Catalogue:
+    if path.suffix == ".npz":
+        return Catalogue.load(path)
+    return Catalogue.read(path, scaling=scaling or "standard")
+
+
+@lru_cache(maxsize=8)
+def _scaled(catalogue: Catalogue, scaling: str | Scaling | None) -> Catalogue:
+    if scaling is None or scaling in (catalogue.scaling, catalogue.scaling.kind):
+        return catalogue
+    return catalogue.rescaled(scaling)
