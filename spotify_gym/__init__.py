@@ -1,3 +1,9 @@
 """Music listening sessions over a whole catalogue, as Gymnasium environments."""
 
+from spotify_gym.catalogue import Catalogue, CatalogueError
+from spotify_gym.registration import ENVS, register_envs
+
 __version__ = "0.1.0"
+__all__ = ["ENVS", "Catalogue", "CatalogueError", "__version__", "register_envs"]
+
+register_envs()

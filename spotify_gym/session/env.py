@@ -1,0 +1,228 @@
+"""One listening session as a Gymnasium environment."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, ClassVar, Unpack
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.error import InvalidAction, ResetNeeded
+from numpy.typing import NDArray
+
+from spotify_gym.catalogue import Catalogue
+from spotify_gym.session.problem import Problem, Source, history_of, rules_of
+from spotify_gym.session.rules import SessionRules
+from spotify_gym.session.spaces import spaces_of
+from spotify_gym.session.state import Bools, Floats, Outcome, Sessions
+from spotify_gym.session.streams import KeyStream
+from spotify_gym.session.trace import Play, Trace
+
+_SLOT = np.zeros(1, dtype=np.intp)
+
+
+class SpotifyEnv(gym.Env[Floats, np.int64]):
+    """A listening session: recommend one track after another out of a whole catalogue.
+
+    ## Description
+
+    A person has heard a few tracks; their mean audio features are the *vibe* of the session. The agent sees the vibe
+    and recommends any one track of the catalogue, which earns its likeness to the vibe, is heard, and so moves it.
+    The registered ids are presets of this one class:
+
+    | id | what it adds |
+    |---|---|
+    | `SpotifySession-v0` | nothing: the problem as first posed; repeats are legal |
+    | `SpotifyPlaylist-v0` | no repeats, and half of the reward is the likeness to the *seed vibe*, that of the start |
+    | `SpotifySatiation-v0` | no repeats, and a listener who tires of tracks alike and recovers with rest |
+    | `SpotifySkip-v0` | no repeats, and a listener with a hidden taste who skips, and leaves when patience is out |
+
+    In `SpotifySession-v0` one track played over and over earns about nine tenths of what can be earned: see
+    `SpotifyPlaylist-v0`.
+
+    ## Action Space
+
+    `Discrete(N)`: the index of a track in the catalogue. The space is a
+    :class:`~spotify_gym.session.spaces.TrackSpace`, which carries the features of all tracks. A whole number of any
+    kind is accepted (Python, NumPy, array of shape ()); anything else, NaN included, and any index outside [0, N)
+    raises `gymnasium.error.InvalidAction` and leaves the session as it was. Where repeats are forbidden,
+    `action_masks()` says which tracks may be played, in the convention of sb3-contrib.
+
+    ## Observation Space
+
+    `Box(float32)`, blocks of d features side by side, each between the smallest and the largest value in the catalogue:
+
+    | block | shape | present |
+    |---|---|---|
+    | the state, see `state` below | (d,) for `"mean"` | always |
+    | seed vibe | (d,) | where "fit" is part of the reward |
+    | what the listener shows | listener's own | where the listener shows anything |
+
+    | `state` | meaning | shape |
+    |---|---|---|
+    | `"mean"` | mean of the last H tracks heard, the vibe | (d,) |
+    | `"decayed"` | mean of all tracks heard, a weight falling by 0.9 a track | (d,) |
+    | `"mean+decayed"` | both | (2d,) |
+    | `"mean+genres"` | the vibe and the mix of genres of the last H tracks | (d + G,) |
+    | `"history"` | the last H tracks, the oldest first | (H·d,) |
+
+    ## Rewards
+
+    A weighted sum of named terms, each of which stands in `info`:
+
+    | term | value |
+    |---|---|
+    | `flow` | cos(x, s) − b, with x the track's features and s the vibe *before* the track plays |
+    | `fit` | cos(x, s₀) − b, with s₀ the seed vibe |
+    | the listener's | see :mod:`spotify_gym.listeners` |
+
+    b is a constant of the catalogue, the expected cosine of a random track to the mean of H random tracks, so that
+    random play earns 0 on average. A cosine with a zero vector is 0. Where repeats are forbidden, a track whose
+    recording was played before in the session, the start included, earns the lowest value of each term and moves
+    nothing.
+
+    ## Starting State
+
+    H distinct tracks drawn uniformly (a listener may choose among more), or those of
+    `reset(options={"history": [...]})`, H track indices or ids, the oldest first.
+
+    ## Episode End
+
+    Truncation after 20 tracks, by the registration's `max_episode_steps` (50 in `SpotifySkip-v0`). Termination only
+    where the listener leaves; `info["end"]` says why. A step after that, or before the first reset, raises
+    `gymnasium.error.ResetNeeded`.
+
+    ## Information
+
+    `step`: `track`, `track_id`, `cosine` (to the vibe before the track), `repeat` (recording played before), `listened`
+    (entered the history), each reward term by its name, `played` (recordings so far, only where repeats are forbidden),
+    `end` (only at termination). `reset`: `history` (H indices), `history_ids`, and `played` as above.
+
+    ## Arguments
+
+    | argument | default | meaning |
+    |---|---|---|
+    | `catalogue` | `"builtin"` | or `"builtin:26000"`, a CSV or Parquet table, a prepared `.npz`, a `Catalogue` |
+    | `scaling` | `"standard"` | or `"minmax"`: how a table is scaled |
+    | `reward` | of the id | weight of each reward term; unknown names raise |
+    | `history_length` | 5 | H |
+    | `state` | `"mean"` | what the agent sees |
+    | `repeats` | of the id | whether a recording may play again |
+    | `reward_baseline` | None | b; `scaling="minmax", reward_baseline=0.5` gives the rewards of the original project |
+    | `listener` | of the id | a :class:`~spotify_gym.listeners.Listener` |
+    | `render_mode` | None | `"ansi"` (text), `"human"` (text, printed at each step) or `"rgb_array"` (picture) |
+
+    ## Version History
+
+    * v0: first version.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "human", "rgb_array"], "render_fps": 2}
+
+    def __init__(
+        self,
+        catalogue: Source = "builtin",
+        *,
+        render_mode: str | None = None,
+        **problem: Unpack[Problem],
+    ) -> None:
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ValueError(f"render_mode={render_mode!r} is not one of {self.metadata['render_modes']}")
+        self.render_mode = render_mode
+        self.rules: SessionRules = rules_of(catalogue, **problem)
+        self.observation_space, self.action_space = spaces_of(self.rules)
+        self._keys: KeyStream | None = None
+        self._sessions: Sessions | None = None
+        self._trace: Trace | None = None
+        self._left = False
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What can be played."""
+        return self.rules.catalogue
+
+    @property
+    def sessions(self) -> Sessions:
+        """The state of the session, as a batch of one.
+
+        Raises:
+            gymnasium.error.ResetNeeded: there is none before the first reset.
+        """
+        if self._sessions is None:
+            raise ResetNeeded("call reset() before step()")
+        return self._sessions
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Floats, dict[str, Any]]:
+        """Begin a session; see Starting State for `options`."""
+        super().reset(seed=seed)
+        if seed is not None or self._keys is None:
+            self._keys = KeyStream([self.np_random])
+        history = history_of(options, self.rules, n_sessions=1)
+        self._sessions = self.rules.start(self._keys.next(_SLOT), history)
+        self._left = False
+        start = self._sessions.history[0].copy()
+        self._trace = Trace(self.catalogue, start, self._sessions.vibe[0])
+        info = {"history": start, "history_ids": [self.catalogue.track_ids[i] for i in start], **self._played()}
+        self._show()
+        return self.rules.observe(self._sessions)[0], info
+
+    def step(self, action: Any) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
+        """Play the track with index `action`; see Rewards, Episode End and Information."""
+        sessions, track = self.sessions, self._track(action)
+        if self._left:
+            raise ResetNeeded("the listener has left; call reset() to begin another session")
+        outcome = self.rules.step(sessions, np.array([track]))
+        self._left = bool(outcome.left[0])
+        reward = float(outcome.reward[0])
+        assert self._trace is not None  # a session has begun
+        self._trace.add(Play(track, reward, float(outcome.cosine[0]), bool(outcome.listened[0])), sessions.vibe[0])
+        self._show()
+        return self.rules.observe(sessions)[0], reward, self._left, False, self._info(track, outcome)
+
+    def render(self) -> str | NDArray[np.uint8] | None:
+        """Return the session as text ("ansi") or as a picture, (480, 800, 3) uint8 ("rgb_array")."""
+        if self.render_mode is None or self._trace is None:
+            return None
+        from spotify_gym.session import rendering  # Matplotlib loads only where a picture is wanted
+
+        if self.render_mode == "rgb_array":
+            return rendering.picture(self._trace)
+        return rendering.text(self._trace) if self.render_mode == "ansi" else None
+
+    def action_masks(self) -> Bools:
+        """Return which tracks may be played now, (N,); all of them where repeats are legal."""
+        return self.rules.allowed(self.sessions)[0]
+
+    def _track(self, action: Any) -> int:
+        try:
+            track = operator.index(action)
+        except TypeError:
+            raise InvalidAction(f"action {action!r} is not a whole number; give the index of a track") from None
+        if not 0 <= track < len(self.catalogue):
+            raise InvalidAction(
+                f"action {track} is no track of this catalogue; choose from 0 to {len(self.catalogue) - 1}"
+            )
+        return track
+
+    def _info(self, track: int, outcome: Outcome) -> dict[str, Any]:
+        info = {
+            "track": track,
+            "track_id": self.catalogue.track_ids[track],
+            "cosine": float(outcome.cosine[0]),
+            "repeat": bool(outcome.repeat[0]),
+            "listened": bool(outcome.listened[0]),
+            **{name: float(values[0]) for name, values in outcome.terms.items()},
+            **self._played(),
+        }
+        if self._left:
+            info["end"] = "patience"
+        return info
+
+    def _played(self) -> dict[str, Any]:
+        return {} if self.rules.repeats else {"played": self.sessions.played[0].copy()}
+
+    def _show(self) -> None:
+        if self.render_mode == "human" and self._trace is not None:
+            from spotify_gym.session import rendering
+
+            print(rendering.text(self._trace), end="\n\n")

@@ -1,0 +1,128 @@
+"""What the agent sees: blocks of numbers read off a session, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.catalogue import Catalogue
+from spotify_gym.listeners import Listener
+from spotify_gym.session.state import Sessions
+
+Floats = NDArray[np.float32]
+
+STATES = ("mean", "decayed", "mean+decayed", "mean+genres", "history")
+"""The state options, by name."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One part of the observation: how to read it, (B, k), and its bounds, (k,) each."""
+
+    read: Callable[[Sessions], Floats]
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Writes observations, its blocks side by side."""
+
+    blocks: tuple[Block, ...]
+
+    def observe(self, sessions: Sessions) -> Floats:
+        """Return the observations, (B, k), in memory of their own."""
+        if len(self.blocks) == 1:
+            return self.blocks[0].read(sessions).copy()
+        return np.concatenate([block.read(sessions) for block in self.blocks], axis=1)
+
+    @property
+    def bounds(self) -> tuple[Floats, Floats]:
+        """The lower and the upper bounds of an observation, (k,) each."""
+        return np.concatenate([b.low for b in self.blocks]), np.concatenate([b.high for b in self.blocks])
+
+
+def observer(
+    catalogue: Catalogue, state: str, history_length: int, *, shows_seed: bool, listener: Listener[Any] | None
+) -> Observer:
+    """Compose the observation: the chosen state, the seed vibe where it matters, and what the listener shows.
+
+    Raises:
+        ValueError: the state is not one of :data:`STATES`, or needs genres that the catalogue lacks.
+    """
+    blocks = _state_blocks(catalogue, state, history_length)
+    if shows_seed:
+        blocks.append(_vibe_block(catalogue, "seed_vibe"))
+    if listener is not None and (bounds := listener.visible_bounds(catalogue.features.shape[1])) is not None:
+        blocks.append(Block(_Visible(listener), *bounds))
+    return Observer(tuple(blocks))
+
+
+def _state_blocks(catalogue: Catalogue, state: str, history_length: int) -> list[Block]:
+    match state:
+        case "mean":
+            return [_vibe_block(catalogue, "vibe")]
+        case "decayed":
+            return [_vibe_block(catalogue, "memory")]
+        case "mean+decayed":
+            return [_vibe_block(catalogue, "vibe"), _vibe_block(catalogue, "memory")]
+        case "mean+genres":
+            return [_vibe_block(catalogue, "vibe"), _genre_block(catalogue)]
+        case "history":
+            low, high = _vibe_bounds(catalogue)
+            return [Block(_flat_window, np.tile(low, history_length), np.tile(high, history_length))]
+        case _:
+            raise ValueError(f"state={state!r} is not known; choose one of {', '.join(map(repr, STATES))}")
+
+
+def _vibe_block(catalogue: Catalogue, name: str) -> Block:
+    return Block(attrgetter(name), *_vibe_bounds(catalogue))
+
+
+def _vibe_bounds(catalogue: Catalogue) -> tuple[Floats, Floats]:
+    """Smallest and largest value of each feature, a little wider: a mean of equal numbers may round past them."""
+    low, high = catalogue.features.min(axis=0), catalogue.features.max(axis=0)
+    return low - 1e-6 * (np.abs(low) + 1), high + 1e-6 * (np.abs(high) + 1)
+
+
+def _flat_window(sessions: Sessions) -> Floats:
+    return sessions.window.reshape(len(sessions), -1)
+
+
+def _genre_block(catalogue: Catalogue) -> Block:
+    if catalogue.genres is None:
+        raise ValueError(
+            f"state='mean+genres' needs genres, and {catalogue.source} has none; "
+            "bring a table with a genre column, or choose another state"
+        )
+    member = catalogue.genres.astype(np.float32)
+    shares = member / np.maximum(member.sum(axis=1, keepdims=True), 1)
+    n_genres = shares.shape[1]
+    return Block(_GenreMix(shares), np.zeros(n_genres, np.float32), np.full(n_genres, 1 + 1e-6, np.float32))
+
+
+@dataclass(frozen=True)
+class _GenreMix:
+    """Mean genre share of the history; a track of two genres counts half for each."""
+
+    shares: Floats  # (n_tracks, n_genres)
+
+    def __call__(self, sessions: Sessions) -> Floats:
+        return self.shares[sessions.history].mean(axis=1)
+
+
+@dataclass(frozen=True)
+class _Visible:
+    """What the listener shows of itself."""
+
+    listener: Listener[Any]
+
+    def __call__(self, sessions: Sessions) -> Floats:
+        visible = self.listener.visible(sessions.listener)
+        assert visible is not None  # it has bounds
+        return visible

@@ -1,0 +1,105 @@
+"""From the options a user writes to the rules of a session, checked here and trusted inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+
+from spotify_gym.catalogue import Catalogue, as_catalogue
+from spotify_gym.listeners import Listener
+from spotify_gym.session.rules import SessionRules
+from spotify_gym.session.state import Ints
+
+Source = Catalogue | str | Path
+"""What a catalogue is made from: "builtin", "builtin:26000", a table, a prepared .npz, or a catalogue."""
+
+
+class Problem(TypedDict, total=False):
+    """The options of an environment, all of them optional; the registered ids set some."""
+
+    scaling: Literal["standard", "minmax"]
+    reward: Mapping[str, float] | None
+    history_length: int
+    state: str
+    repeats: bool
+    reward_baseline: float | None
+    listener: Listener[Any] | None
+
+
+def rules_of(
+    catalogue: Source,
+    *,
+    scaling: Literal["standard", "minmax"] = "standard",
+    reward: Mapping[str, float] | None = None,
+    history_length: int = 5,
+    state: str = "mean",
+    repeats: bool = True,
+    reward_baseline: float | None = None,
+    listener: Listener[Any] | None = None,
+) -> SessionRules:
+    """Make the rules that these options describe.
+
+    Args:
+        catalogue: what can be played.
+        scaling: how a table's features are scaled; a catalogue that is scaled already stays as it is.
+        reward: weight of each reward term; None: 1 for "flow" and for each term of the listener.
+        history_length: H.
+        state: what the agent sees.
+        repeats: whether a recording may play again.
+        reward_baseline: b; None for the expected cosine of random play.
+        listener: who listens.
+
+    Raises:
+        CatalogueError: the catalogue cannot be read.
+        ValueError: an option is not one of those allowed.
+    """
+    if reward is None:
+        reward = dict.fromkeys(("flow", *(listener.term_bounds if listener is not None else ())), 1.0)
+    return SessionRules(
+        as_catalogue(catalogue, scaling=scaling),
+        reward=dict(reward),
+        history_length=history_length,
+        state=state,
+        repeats=repeats,
+        reward_baseline=reward_baseline,
+        listener=listener,
+    )
+
+
+def history_of(options: Mapping[str, Any] | None, rules: SessionRules, n_sessions: int) -> Ints | None:
+    """Read `options["history"]`, H tracks by index or id, or (n_sessions, H) of them, as indices (n_sessions, H).
+
+    Raises:
+        ValueError: an unknown option, a wrong number of tracks, or a track that the catalogue does not have.
+    """
+    options = options or {}
+    if unknown := sorted(set(options) - {"history"}):
+        raise ValueError(f"unknown reset option {unknown[0]!r}; the only one is 'history'")
+    if options.get("history") is None:
+        return None
+    given = options["history"]
+    rows = given if np.ndim(given) == 2 else [given]
+    if len(rows) not in (1, n_sessions):
+        raise ValueError(
+            f"options['history'] has {len(rows)} rows for {n_sessions} sessions; give one, or one for each"
+        )
+    return np.array(np.broadcast_to([_track_indices(row, rules) for row in rows], (n_sessions, rules.history_length)))
+
+
+def _track_indices(tracks: Sequence[int | str], rules: SessionRules) -> list[int]:
+    if isinstance(tracks, str) or len(tracks) != rules.history_length:
+        raise ValueError(f"options['history'] must hold {rules.history_length} tracks; got {tracks!r}")
+    return [_track_index(track, rules.catalogue) for track in tracks]
+
+
+def _track_index(track: int | str, catalogue: Catalogue) -> int:
+    if isinstance(track, str):
+        return catalogue.index_of(track)
+    if not isinstance(track, (int, np.integer)) or not 0 <= track < len(catalogue):
+        raise ValueError(
+            f"{track!r} is no track of this catalogue; give ids, or indices from 0 to {len(catalogue) - 1}"
+        )
+    return int(track)

@@ -1,0 +1,274 @@
+"""The rules of a listening session: how it starts, what a track earns, how the vibe moves; once, for a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property, reduce
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.catalogue import Catalogue
+from spotify_gym.listeners import Listener
+from spotify_gym.session.observation import Observer, observer
+from spotify_gym.session.state import Bools, Floats, Ints, Outcome, Sessions
+from spotify_gym.session.streams import Keys, distinct, uniforms
+
+_TINY = np.float32(1e-12)
+_DECAY = np.float32(0.9)  # of a track's weight in `Sessions.memory` with each further track heard
+_ROOM = 20  # tracks that a fresh session has room for; it grows
+_BASELINE_SAMPLE = 100_000
+_BASELINES: WeakKeyDictionary[Catalogue, dict[int, float]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class SessionRules:
+    """One problem of the family, exactly.
+
+    Attributes:
+        catalogue: what can be played, N tracks with d features.
+        reward: weight of each reward term: "flow", the cosine of the track to the vibe; "fit", its cosine to the seed
+            vibe; and those of the listener.
+        history_length: H, the tracks whose mean is the vibe.
+        state: what the agent sees, one of :data:`~spotify_gym.session.observation.STATES`.
+        repeats: whether a recording may play again. Where it may not, playing it earns the lowest reward and leaves
+            vibe and listener as they were.
+        reward_baseline: b, taken from each cosine; None for the catalogue's own, :attr:`baseline`.
+        listener: who listens; None for nobody in particular, who hears everything out.
+    """
+
+    catalogue: Catalogue
+    reward: Mapping[str, float]
+    history_length: int = 5
+    state: str = "mean"
+    repeats: bool = True
+    reward_baseline: float | None = None
+    listener: Listener[Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.history_length < 1:
+            raise ValueError(f"history_length={self.history_length} must be at least 1")
+        if len(self.catalogue) < self._pool_size:
+            raise ValueError(
+                f"the catalogue has {len(self.catalogue)} tracks, and a session starts from {self._pool_size}; "
+                "bring more tracks or a smaller history_length"
+            )
+        if unknown := sorted(set(self.reward) - set(self.term_bounds)):
+            raise ValueError(f"unknown reward term {unknown[0]!r}; choose from {sorted(self.term_bounds)}")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SessionRules:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, f.name) for f in fields(self))
+
+    @cached_property
+    def observer(self) -> Observer:
+        """What the agent sees."""
+        return observer(
+            self.catalogue,
+            self.state,
+            self.history_length,
+            shows_seed="fit" in self.reward,
+            listener=self.listener,
+        )
+
+    @cached_property
+    def baseline(self) -> float:
+        """The b in use: as given, or the expected cosine of a random track to the mean of H random tracks."""
+        if self.reward_baseline is not None:
+            return self.reward_baseline
+        return expected_cosine(self.catalogue, self.history_length)
+
+    @cached_property
+    def term_bounds(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest value of each possible reward term, before its weight."""
+        cosine = (-1.0 - self.baseline, 1.0 - self.baseline)
+        own = {} if self.listener is None else dict(self.listener.term_bounds)
+        return {"flow": cosine, "fit": cosine, **own}
+
+    @cached_property
+    def reward_bounds(self) -> tuple[float, float]:
+        """Lowest and highest reward of a step."""
+        ends = [sorted(w * b for b in self.term_bounds[name]) for name, w in self.reward.items()]
+        return sum(low for low, _ in ends), sum(high for _, high in ends)
+
+    def start(self, keys: Keys, history: Ints | None = None) -> Sessions:
+        """Begin one session per key, (B,), with the given history (B, H) or one drawn from the key."""
+        n_start = self.listener.n_start_uniforms if self.listener is not None else 0
+        n_pool = 0 if history is not None else self._pool_size
+        drawn = uniforms(keys, np.full(len(keys), -1), n_pool + n_start)
+        pool = distinct(drawn[:, :n_pool], len(self.catalogue)) if history is None else history
+        listener = None
+        if self.listener is not None:
+            units = self.catalogue.unit_features[pool]
+            chosen, listener = self.listener.start(units, self.history_length, drawn[:, n_pool:].astype(np.float32))
+            pool = np.take_along_axis(pool, chosen, axis=1)
+        return self._sessions(keys, pool, listener)
+
+    def step(self, sessions: Sessions, tracks: Ints) -> Outcome:
+        """Play one track in each session, (B,), and move `sessions`, in place."""
+        unit = self.catalogue.unit_features[tracks]
+        recording = self.catalogue.recordings[tracks]
+        repeat = (sessions.played == recording[:, None]).any(axis=1)
+        cosine = _cosines(unit, sessions.vibe)
+        raw = {"flow": cosine - np.float32(self.baseline)}
+        if "fit" in self.reward:
+            raw["fit"] = _cosines(unit, sessions.seed_vibe) - np.float32(self.baseline)
+        refused = repeat if not self.repeats and repeat.any() else None
+        listened, left = self._respond(sessions, unit, cosine, refused, raw)
+        terms = self._weigh(raw, refused)
+        self._move(sessions, tracks, recording, listened)
+        return Outcome(_total(terms), terms, cosine, repeat, listened, left)
+
+    def appraise(self, sessions: Sessions) -> Floats:
+        """Return the expected reward of every track if it were played now, (B, N), in the listeners' true state."""
+        units = self.catalogue.unit_features
+        cosine = _unit(sessions.vibe) @ units.T
+        raw = {"flow": cosine - np.float32(self.baseline)}
+        if "fit" in self.reward:
+            raw["fit"] = _unit(sessions.seed_vibe) @ units.T - np.float32(self.baseline)
+        if self.listener is not None:
+            raw.update(self.listener.expect(sessions.listener, units, cosine))
+        return _total(self._weigh(raw, None if self.repeats else ~self.allowed(sessions)))
+
+    def allowed(self, sessions: Sessions) -> Bools:
+        """Return which tracks may be played now, (B, N): all but the recordings played, where repeats are forbidden."""
+        mask = np.ones((len(sessions), len(self.catalogue)), dtype=np.bool_)
+        if not self.repeats:
+            order, ordered = self._by_recording
+            first = np.searchsorted(ordered, sessions.played, side="left")
+            last = np.searchsorted(ordered, sessions.played, side="right")
+            for row, starts, ends in zip(mask, first, last, strict=True):
+                row[np.concatenate([order[i:j] for i, j in zip(starts, ends, strict=True)])] = False
+        return mask
+
+    def observe(self, sessions: Sessions) -> Floats:
+        """Return what the agents see, (B, k)."""
+        return self.observer.observe(sessions)
+
+    @property
+    def _pool_size(self) -> int:
+        return max(self.history_length, 0 if self.listener is None else self.listener.start_pool)
+
+    @cached_property
+    def _by_recording(self) -> tuple[Ints, Ints]:
+        """Track indices with the versions of a recording side by side, and the recording of each."""
+        order = np.argsort(self.catalogue.recordings, kind="stable")
+        return order, self.catalogue.recordings[order]
+
+    def _sessions(self, keys: Keys, history: Ints, listener: Any) -> Sessions:
+        window = self.catalogue.features[history]
+        vibe = window.mean(axis=1)
+        played = self.catalogue.recordings[history]
+        room = np.repeat(played[:, :1], _ROOM, axis=1)
+        return Sessions(
+            key=keys,
+            time=np.zeros(len(keys), np.int64),
+            played=np.concatenate([played, room], axis=1),
+            history=history.copy(),
+            window=window,
+            vibe=vibe,
+            seed_vibe=vibe.copy(),
+            memory=_remember(window) if "decayed" in self.state else None,
+            listener=listener,
+        )
+
+    def _respond(
+        self, sessions: Sessions, unit: Floats, cosine: Floats, refused: Bools | None, raw: dict[str, Floats]
+    ) -> tuple[Bools, Bools]:
+        """Ask the listeners whose track is not refused; add their terms to `raw`; return listened and left."""
+        n_batch = len(sessions)
+        listened, left = np.ones(n_batch, np.bool_), np.zeros(n_batch, np.bool_)
+        if self.listener is None:
+            return (listened if refused is None else ~refused), left
+        chance = uniforms(sessions.key, sessions.time, self.listener.n_uniforms).astype(np.float32)
+        if refused is None:
+            response = self.listener.respond(sessions.listener, unit, cosine, chance)
+            raw.update(response.terms)
+            return _or(response.listened, listened), _or(response.left, left)
+        asked = np.flatnonzero(~refused)
+        state = sessions.listener.take(asked)
+        response = self.listener.respond(state, unit[asked], cosine[asked], chance[asked])
+        sessions.listener.put(asked, state)
+        for name, values in response.terms.items():
+            raw[name] = np.zeros(n_batch, np.float32)
+            raw[name][asked] = values
+        listened[refused] = False
+        listened[asked] = _or(response.listened, listened[asked])
+        left[asked] = _or(response.left, left[asked])
+        return listened, left
+
+    def _weigh(self, raw: Mapping[str, Floats], refused: Bools | None) -> dict[str, Floats]:
+        """Weigh the terms that count, (B,) or (B, N), each at its lowest where the track is refused."""
+        terms = {name: np.float32(weight) * raw[name] for name, weight in self.reward.items()}
+        if refused is not None:
+            for name, values in terms.items():
+                values[refused] = min(self.reward[name] * bound for bound in self.term_bounds[name])
+        return terms
+
+    def _move(self, sessions: Sessions, tracks: Ints, recordings: Ints, listened: Bools) -> None:
+        """Note the tracks as played, and let those that were listened to enter history and vibe."""
+        rows = np.arange(len(sessions))
+        sessions.note(recordings)
+        if not listened.all():
+            rows, tracks = rows[listened], tracks[listened]
+        features = self.catalogue.features[tracks]
+        if len(rows) == len(sessions):
+            _push(sessions.history, tracks)
+            _push(sessions.window, features)
+            sessions.vibe = sessions.window.mean(axis=1)
+        elif len(rows):
+            sessions.history[rows, :-1] = sessions.history[rows, 1:]
+            sessions.history[rows, -1] = tracks
+            sessions.window[rows, :-1] = sessions.window[rows, 1:]
+            sessions.window[rows, -1] = features
+            sessions.vibe[rows] = sessions.window[rows].mean(axis=1)
+        if sessions.memory is not None:
+            sessions.memory[rows] = _DECAY * sessions.memory[rows] + (1 - _DECAY) * features
+
+
+def expected_cosine(catalogue: Catalogue, history_length: int) -> float:
+    """Return the expected cosine of a random track to the mean of `history_length` distinct random tracks.
+
+    The two are independent, so that this is the product of two means: that of the unit features, exact, and that of
+    the unit vibe, over a fixed sample.
+    """
+    by_length = _BASELINES.setdefault(catalogue, {})
+    if history_length not in by_length:
+        drawn = np.random.default_rng(0).random((_BASELINE_SAMPLE, history_length))
+        vibes = catalogue.features[distinct(drawn, len(catalogue))].mean(axis=1)
+        by_length[history_length] = float(catalogue.unit_features.mean(axis=0) @ _unit(vibes).mean(axis=0))
+    return by_length[history_length]
+
+
+def _cosines(unit: Floats, vibe: Floats) -> Floats:
+    """Cosine of (B, d) unit features to (B, d) vibes, row by row; 0 with a zero vector."""
+    return np.vecdot(unit, vibe) / np.maximum(np.sqrt(np.vecdot(vibe, vibe)), _TINY)
+
+
+def _unit(vibe: Floats) -> Floats:
+    return vibe / np.maximum(np.sqrt(np.vecdot(vibe, vibe)), _TINY)[:, None]
+
+
+def _total(terms: Mapping[str, Floats]) -> Floats:
+    return reduce(np.add, terms.values())
+
+
+def _or(given: Bools | None, default: Bools) -> Bools:
+    return default if given is None else given
+
+
+def _push(queue: NDArray[Any], newest: NDArray[Any]) -> None:
+    """Move the queue, (B, H, ...), one place on and put `newest`, (B, ...), at its end."""
+    queue[:, :-1] = queue[:, 1:]
+    queue[:, -1] = newest
+
+
+def _remember(window: Floats) -> Floats:
+    """Mean over the window, (B, H, d), weights falling geometrically with age."""
+    weights = _DECAY ** np.arange(window.shape[1] - 1, -1, -1, dtype=np.float32)
+    return np.einsum("h,bhd->bd", weights / weights.sum(), window)

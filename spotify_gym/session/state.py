@@ -1,0 +1,80 @@
+"""What a batch of listening sessions is at one moment, and what one step makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.listeners.batch import BatchState
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass
+class Sessions(BatchState):
+    """B sessions; H is the history length, d the number of features, L the room for played tracks."""
+
+    key: NDArray[np.uint64]
+    """(B,) what all randomness of the session is drawn from."""
+    time: Ints
+    """(B,) tracks recommended so far."""
+    played: Ints
+    """(B, L) recordings of all tracks so far, the starting ones first; unused places repeat the first."""
+    history: Ints
+    """(B, H) the last H tracks heard, the oldest first."""
+    window: Floats
+    """(B, H, d) the features of `history`."""
+    vibe: Floats
+    """(B, d) the mean of `window`."""
+    seed_vibe: Floats
+    """(B, d) the vibe that the session started with."""
+    memory: Floats | None
+    """(B, d) mean over all tracks heard, weights falling geometrically with age; None where the state shows none."""
+    listener: Any
+    """The listeners' state, a :class:`BatchState`; None where nobody in particular listens."""
+
+    def __len__(self) -> int:
+        return len(self.key)
+
+    def note(self, recordings: Ints) -> None:
+        """Add one played recording to each session and let its time pass."""
+        place = self.history.shape[1] + self.time
+        if place.max() >= self.played.shape[1]:
+            self._grow(2 * self.played.shape[1])
+        self.played[np.arange(len(self)), place] = recordings
+        self.time += 1
+
+    def put(self, rows: NDArray[Any], other: Self) -> None:
+        """Overwrite the given sessions, whichever of the two has more room for played tracks."""
+        room = max(self.played.shape[1], other.played.shape[1])
+        self._grow(room)
+        other._grow(room)
+        super().put(rows, other)
+
+    def _grow(self, room: int) -> None:
+        if (more := room - self.played.shape[1]) > 0:
+            self.played = np.concatenate([self.played, np.repeat(self.played[:, :1], more, axis=1)], axis=1)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one recommendation in each of B sessions led to."""
+
+    reward: Floats
+    """(B,) the sum of the weighted terms."""
+    terms: Mapping[str, Floats]
+    """Weighted reward terms by name, each (B,)."""
+    cosine: Floats
+    """(B,) cosine of the track to the vibe before it, in [-1, 1]."""
+    repeat: Bools
+    """(B,) whether the recording had been played in the session before."""
+    listened: Bools
+    """(B,) whether the track entered the history."""
+    left: Bools
+    """(B,) whether the listener ended the session."""

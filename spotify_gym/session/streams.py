@@ -1,0 +1,78 @@
+"""Random numbers as a pure function of a session's key, the same for one session as for a batch.
+
+Every session has a 64-bit key; its n-th number at time t is a hash of (key, t, n). So a session plays out the same
+whether it runs alone or beside a thousand others, and a planner may look ahead without disturbing anything.
+The hash is SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from gymnasium.utils import seeding
+from numpy.typing import NDArray
+
+Keys = NDArray[np.uint64]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_M1 = np.uint64(0xBF58476D1CE4E5B9)
+_M2 = np.uint64(0x94D049BB133111EB)
+_S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
+
+
+def mix(x: Keys) -> Keys:
+    """Scramble 64-bit words, one to one."""
+    x = (x ^ (x >> _S30)) * _M1
+    x = (x ^ (x >> _S27)) * _M2
+    return x ^ (x >> _S31)
+
+
+def uniforms(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    """Draw (B, n) numbers in [0, 1) for sessions `keys` (B,) at `time` (B,)."""
+    at_time = mix(keys + _GOLDEN * (time.astype(np.uint64) + np.uint64(1)))
+    counters = _GOLDEN * np.arange(1, n + 1, dtype=np.uint64)
+    words = mix(at_time[:, None] + counters)
+    return (words >> _S11) * 2.0**-53
+
+
+def distinct(uniform: NDArray[np.float64], n_tracks: int) -> NDArray[np.int64]:
+    """Turn (B, k) uniform numbers into (B, k) distinct track indices, every ordered choice equally likely.
+
+    The first k swaps of a Fisher-Yates shuffle of range(n_tracks), traced back instead of carried out.
+    """
+    n_batch, k = uniform.shape
+    first = np.arange(k)
+    swap = first + (uniform * (n_tracks - first)).astype(np.int64)  # step j swaps places j and swap[:, j]
+    drawn = np.empty((n_batch, k), dtype=np.int64)
+    for j in range(k):
+        place = swap[:, j].copy()
+        for earlier in range(j - 1, -1, -1):
+            place[place == swap[:, earlier]] = earlier
+        drawn[:, j] = place
+    return drawn
+
+
+class KeyStream:
+    """The keys of the successive sessions in each of B slots; slot i of seed s equals a lone slot of seed s + i."""
+
+    def __init__(self, generators: list[np.random.Generator]) -> None:
+        self._roots = np.array([g.integers(2**64, dtype=np.uint64) for g in generators], dtype=np.uint64)
+        self._sessions = np.zeros(len(generators), dtype=np.uint64)
+
+    @classmethod
+    def seeded(cls, seeds: int | Sequence[int | None] | None, n_slots: int) -> KeyStream:
+        """Seed the slots with `seeds`, `seeds` + 1, ... as Gymnasium's vector envs do, or with one seed each.
+
+        None takes the system's entropy.
+        """
+        if seeds is None or isinstance(seeds, (int, np.integer)):
+            seeds = [None if seeds is None else int(seeds) + slot for slot in range(n_slots)]
+        if len(seeds) != n_slots:
+            raise ValueError(f"{len(seeds)} seeds for {n_slots} sessions; give one seed, or one for each")
+        return cls([seeding.np_random(seed)[0] for seed in seeds])
+
+    def next(self, slots: NDArray[np.intp]) -> Keys:
+        """Return the key of the next session in each of the given slots."""
+        self._sessions[slots] += np.uint64(1)
+        return mix(self._roots[slots] + _GOLDEN * self._sessions[slots])
