@@ -2,5 +2,7 @@
 
 from spotify_gym.listeners.batch import BatchState
 from spotify_gym.listeners.listener import Listener, Response
+from spotify_gym.listeners.satiation import SatiatedListener
+from spotify_gym.listeners.skipping import SkippingListener
 
-__all__ = ["BatchState", "Listener", "Response"]
+__all__ = ["BatchState", "Listener", "Response", "SatiatedListener", "SkippingListener"]

@@ -40,10 +40,16 @@ class Listener(ABC, Generic[S]):
     """Uniform numbers in [0, 1) used by each response."""
     n_start_uniforms: ClassVar[int] = 0
     """Uniform numbers in [0, 1) used at the start of a session."""
-    start_pool: int = 0
-    """Distinct tracks to draw for a start, of which the listener chooses the history; 0: the history itself."""
-    term_bounds: Mapping[str, tuple[float, float]]
-    """The reward terms that this listener gives, each with its lowest and highest value."""
+
+    @property
+    def start_pool(self) -> int:
+        """Distinct tracks to draw for a start, of which the listener chooses the history; 0: the history itself."""
+        return 0
+
+    @property
+    @abstractmethod
+    def term_bounds(self) -> Mapping[str, tuple[float, float]]:
+        """The reward terms of this listener, each with its lowest and highest value; a class attribute will do."""
 
     @abstractmethod
     def start(self, pool: Floats, history_length: int, uniforms: Floats) -> tuple[NDArray[np.intp], S]:

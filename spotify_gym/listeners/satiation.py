@@ -1,0 +1,104 @@
+"""A listener who tires of what sounds alike, and whose appetite comes back with rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.listeners.batch import BatchState
+from spotify_gym.listeners.listener import Floats, Listener, Response
+
+
+@dataclass
+class Satiation(BatchState):
+    """What B listeners have had of late."""
+
+    exposure: Floats
+    """(B, d) the sum of the unit features of all tracks heard, weights falling geometrically with age [tracks]."""
+
+
+@dataclass(frozen=True)
+class SatiatedListener(Listener[Satiation]):
+    """A listener who tires of what sounds alike: a track is worth less the more of its like was heard of late.
+
+    *State*: exposure e, one number per feature. e·u says how many tracks like u the listener has just had.
+
+    *What moves it*: each track a that plays, e ← decay · e + u_a. It starts from the history, e = Σ_i decay^(H−i) u_i
+    over the H starting tracks: those were heard too, so that e is the same function of the tracks at every moment of a
+    session, and the first recommendation is as constrained as the tenth.
+
+    *Response*: the term "satiation" = −weight · max(0, u_a · e), with e before the track plays. A track unlike the
+    recent ones costs nothing, and earns nothing either. Every track is heard out; nobody leaves; nothing is random.
+
+    *What is visible*: e, all that is needed to plan.
+
+    From Rebounding Bandits (Leqi, Kılınç-Karzan, Lipton and Montgomery 2021), where an arm's satiation follows
+    s ← γ (s + pulled) and is subtracted, λ s, from a fixed base reward. Here
+
+    - tracks satiate their neighbours in proportion to their cosine, where arms satiate only themselves;
+    - the track just played counts in full (e has decay^0 of it), where an arm's last pull counts γ;
+    - one decay and one weight serve all tracks, known and without noise, where arms have their own, to be learnt;
+    - the base reward is the cosine to a vibe that moves. Their result that greedy play is optimal for identical arms
+      therefore does not carry over.
+
+    From the boredom of SARDINE (Deffayet et al. 2024), where the taste for a topic is lost for a fixed time once it
+    stood often enough among the last clicks: here there are no topics, no threshold, no timer and no chance, and what
+    played counts, not what was clicked.
+
+    Attributes:
+        decay: share of the exposure that is left when one more track has played, in [0, 1).
+        weight: reward lost per track of exposure, at least 0.
+    """
+
+    decay: float = 0.8
+    weight: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"decay={self.decay} must be at least 0 and below 1; at 1 nothing is ever forgotten")
+        if not 0 <= self.weight < np.inf:
+            raise ValueError(f"weight={self.weight} must be at least 0: reward lost per track of exposure")
+
+    @property
+    def most_exposure(self) -> float:
+        """What the exposure never reaches: one kind of track for ever, Σ decay^k [tracks]."""
+        return 1 / (1 - self.decay)
+
+    @property
+    def term_bounds(self) -> Mapping[str, tuple[float, float]]:
+        """Between the exposure of one kind of track for ever, and none."""
+        return {"satiation": (-self.weight * self.most_exposure, 0.0)}
+
+    def start(self, pool: Floats, history_length: int, uniforms: Floats) -> tuple[NDArray[np.intp], Satiation]:
+        """Take the pool as it comes, and remember having heard it."""
+        places = np.arange(history_length)
+        weights = self.decay ** places[::-1].astype(np.float32)
+        exposure = np.einsum("h,bhd->bd", weights, pool[:, :history_length])
+        return np.tile(places, (len(pool), 1)), Satiation(exposure)
+
+    def respond(self, state: Satiation, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
+        """Enjoy the track less by the exposure to its like, then add it to the exposure."""
+        heard = np.einsum("bd,bd->b", unit, state.exposure)
+        state.exposure *= np.float32(self.decay)
+        state.exposure += unit
+        return Response({"satiation": self._loss(heard)})
+
+    def expect(self, state: Satiation, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
+        """Give the "satiation" of every track, exactly: nothing is random."""
+        return {"satiation": self._loss(state.exposure @ units.T)}
+
+    def visible(self, state: Satiation) -> Floats:
+        """Return the exposure, (B, d)."""
+        return state.exposure
+
+    def visible_bounds(self, n_features: int) -> tuple[Floats, Floats]:
+        """Return the exposure of one kind of track for ever, either way."""
+        high = np.full(n_features, self.most_exposure, np.float32)
+        return -high, high
+
+    def _loss(self, heard: Floats) -> Floats:
+        loss: Floats = np.minimum(np.float32(-self.weight) * heard, np.float32(0))
+        return loss

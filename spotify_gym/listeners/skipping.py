@@ -1,0 +1,209 @@
+"""A listener with a hidden taste, who listens or skips as people in public logs do, and leaves when out of patience."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.listeners.batch import BatchState
+from spotify_gym.listeners.listener import Floats, Listener, Response
+
+MEMORY = 3
+"""Responses that the listener is influenced by, and shows."""
+
+
+@dataclass
+class Mind(BatchState):
+    """What B listeners keep to themselves, but for their last responses."""
+
+    taste: Floats
+    """(B, d) the direction of the tracks they like best, of length 1."""
+    mood: Floats
+    """(B,) log-odds added to every skip of the session."""
+    patience: Floats
+    """(B,) skips that they can still bear."""
+    position: NDArray[np.int64]
+    """(B,) tracks played in the session so far."""
+    responses: Floats
+    """(B, MEMORY) the last responses, the oldest first: 1 listened, -1 skipped, 0 none yet."""
+
+
+@dataclass(frozen=True)
+class SkippingListener(Listener[Mind]):
+    """A listener with a hidden taste, who hears a track out or skips it, and leaves when patience runs out.
+
+    *State*: taste τ, a direction; mood m; patience p; position t of the track in the session, from 0; and the last
+    three responses.
+
+    *What moves it*: taste and mood stay for the session; each skip costs one of patience, each track heard out gives
+    one back, up to what the listener came with.
+
+    *Response*: the track is skipped with probability
+
+        σ(position_t + last_skip · [the last one was skipped] + recent_skips · #{skips among the last three} + m
+          − taste_weight · u·τ),     σ(z) = 1 / (1 + exp(−z)),
+
+    and the term "listened" is 1 if it was heard out and 0 if not, so that the rewards of a session sum to the number of
+    tracks heard out. A skipped track never reaches the history. The listener leaves with the skip that takes the last
+    patience.
+
+    *What is visible*: the last three responses: 1 listened, -1 skipped, 0 none yet. The rest is hidden.
+
+    *Start*: τ is the unit features of a random track, and each starting track is the nearest to τ among a few random
+    ones: the rest of the pool, shared out. Where the user gives the history, τ is the direction of the sum of its unit
+    features. m is normal with mean 0; p = patience.
+
+    The defaults are fitted to facts measured on public listening sessions: the skip rate at each position, after a skip
+    and after a track heard out, and after 0 to 3 skips among the last three, and its spread between sessions, as met by
+    a policy that is random half the time and otherwise prefers tracks near the vibe. They come from
+    `python -m experiments.calibrate facts`. Three numbers are choices, since these facts do not speak of them:
+    `taste_weight` is strong enough to be worth learning; `patience` lets the shortest session be ten skips, as short as
+    any in the public logs; `start_pool` leaves the starting vibe a fair but far from perfect hint of the taste.
+
+    Attributes:
+        position: log-odds of a skip at positions 0, 1, ... of a session; the last one is for all later positions too.
+        last_skip: log-odds that the skip of the last track adds.
+        recent_skips: log-odds that each skip among the last three adds.
+        mood_sd: standard deviation of the mood between sessions, in log-odds.
+        taste_weight: log-odds taken away per unit of cosine to the taste.
+        patience: skips, less tracks heard out, at which the listener leaves.
+        start_pool: tracks drawn for a start: one for the taste, the rest in equal shares for the H starting tracks.
+    """
+
+    n_uniforms: ClassVar[int] = 1
+    n_start_uniforms: ClassVar[int] = 2
+
+    position: tuple[float, ...] = (-0.1, -0.5, -0.63, -0.89, -1.01)
+    last_skip: float = 1.58
+    recent_skips: float = 0.47
+    mood_sd: float = 0.21
+    taste_weight: float = 2.0
+    patience: float = 10.0
+    start_pool: int = 16
+
+    def __post_init__(self) -> None:
+        if not self.position:
+            raise ValueError("position must hold at least one number: the log-odds of a skip")
+        if self.mood_sd < 0:
+            raise ValueError(f"mood_sd={self.mood_sd} must be at least 0: a standard deviation")
+        if self.patience <= 0:
+            raise ValueError(f"patience={self.patience} must be above 0; math.inf for a listener who never leaves")
+        numbers = (*self.position, self.last_skip, self.recent_skips, self.mood_sd, self.taste_weight)
+        if not np.isfinite(numbers).all():
+            raise ValueError(f"every log-odds must be finite; got {self}")
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> Self:
+        """Read the listener that :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: the file is no JSON, or holds something else than the attributes of this listener.
+        """
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        try:
+            return cls(**{**values, "position": tuple(values["position"])})
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"{path} holds no listener as to_json writes one: {error}") from error
+
+    def to_json(self, path: str | Path) -> None:
+        """Write every attribute to a file that :meth:`from_json` reads."""
+        Path(path).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @property
+    def term_bounds(self) -> Mapping[str, tuple[float, float]]:
+        """A track is heard out or not."""
+        return {"listened": (0.0, 1.0)}
+
+    def start(self, pool: Floats, history_length: int, uniforms: Floats) -> tuple[NDArray[np.intp], Mind]:
+        """Draw taste and mood, and choose the starting tracks."""
+        n_batch, n_pool, _ = pool.shape
+        if n_pool > history_length:
+            taste = pool[:, 0]
+            places = _tournament(pool, taste, history_length)
+        else:
+            taste = _direction(pool.sum(axis=1))
+            places = np.tile(np.arange(history_length), (n_batch, 1))
+        return places, Mind(
+            taste=taste.copy(),
+            mood=np.float32(self.mood_sd) * _normal(uniforms),
+            patience=np.full(n_batch, self.patience, np.float32),
+            position=np.zeros(n_batch, np.int64),
+            responses=np.zeros((n_batch, MEMORY), np.float32),
+        )
+
+    def respond(self, state: Mind, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
+        """Skip or hear the track out, and leave if that was one skip too many."""
+        log_odds = self._readiness(state) - np.float32(self.taste_weight) * np.einsum("bd,bd->b", unit, state.taste)
+        listened = uniforms[:, 0] >= _sigmoid(log_odds)
+        heard = listened.astype(np.float32)
+        response = 2 * heard - 1
+        state.responses[:, :-1] = state.responses[:, 1:]
+        state.responses[:, -1] = response
+        np.minimum(state.patience + response, np.float32(self.patience), out=state.patience)
+        state.position += 1
+        return Response({"listened": heard}, listened=listened, left=state.patience <= 0)
+
+    def expect(self, state: Mind, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
+        """Give the probability that each track would be heard out."""
+        log_odds = state.taste @ units.T
+        log_odds *= np.float32(self.taste_weight)
+        log_odds -= self._readiness(state)[:, None]
+        return {"listened": _sigmoid(log_odds)}
+
+    def visible(self, state: Mind) -> Floats:
+        """Return the last responses, (B, MEMORY), the oldest first: 1 listened, -1 skipped, 0 none yet."""
+        return state.responses
+
+    def visible_bounds(self, n_features: int) -> tuple[Floats, Floats]:
+        """Return -1 and 1 for each response."""
+        high = np.ones(MEMORY, np.float32)
+        return -high, high
+
+    def _readiness(self, state: Mind) -> Floats:
+        """Log-odds of a skip, (B,), before the track is known."""
+        position = np.array(self.position, np.float32)
+        skipped = state.responses < 0
+        log_odds: Floats = position[np.minimum(state.position, len(position) - 1)] + state.mood
+        log_odds += np.float32(self.last_skip) * skipped[:, -1]
+        log_odds += np.float32(self.recent_skips) * skipped.sum(axis=1, dtype=np.float32)
+        return log_odds
+
+
+def _tournament(pool: Floats, taste: Floats, history_length: int) -> NDArray[np.intp]:
+    """Choose for each place of the history, of an equal share of the pool, the track nearest to the taste, (B, H).
+
+    The first track of the pool is the taste itself and takes no part.
+    """
+    n_rivals = (pool.shape[1] - 1) // history_length
+    nearness = np.einsum("bpd,bd->bp", pool[:, 1 : 1 + history_length * n_rivals], taste)
+    winner = nearness.reshape(len(pool), history_length, n_rivals).argmax(axis=2)
+    places: NDArray[np.intp] = 1 + winner + n_rivals * np.arange(history_length)
+    return places
+
+
+def _direction(vectors: Floats) -> Floats:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    lengths[lengths == 0] = 1
+    direction: Floats = vectors / lengths
+    return direction
+
+
+def _normal(uniforms: Floats) -> Floats:
+    """Turn pairs of uniform numbers, (B, 2), into standard normal ones, (B,) (Box and Muller 1958)."""
+    radius = np.sqrt(-2 * np.log(np.maximum(1 - uniforms[:, 0], np.float32(1e-7))))
+    normal: Floats = radius * np.cos(np.float32(2 * np.pi) * uniforms[:, 1])
+    return normal
+
+
+def _sigmoid(log_odds: Floats) -> Floats:
+    """Return 1 / (1 + exp(-log_odds)), in a form that cannot overflow."""
+    probability: Floats = np.tanh(log_odds * np.float32(0.5))
+    probability += 1
+    probability *= 0.5
+    return probability
