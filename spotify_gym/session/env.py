@@ -131,6 +131,8 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
         self.render_mode = render_mode
         self.rules: SessionRules = rules_of(catalogue, **problem)
         self.observation_space, self.action_space = spaces_of(self.rules)
+        self._n_tracks = len(self.catalogue)
+        self._tracks = np.zeros(1, np.int64)
         self._keys: KeyStream | None = None
         self._sessions: Sessions | None = None
         self._trace: Trace | None = None
@@ -161,22 +163,26 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
         self._sessions = self.rules.start(self._keys.next(_SLOT), history)
         self._left = False
         start = self._sessions.history[0].copy()
-        self._trace = Trace(self.catalogue, start, self._sessions.vibe[0])
-        info = {"history": start, "history_ids": [self.catalogue.track_ids[i] for i in start], **self._played()}
-        self._show()
+        info: dict[str, Any] = {"history": start, "history_ids": [self.catalogue.track_ids[i] for i in start]}
+        if not self.rules.repeats:
+            info["played"] = self._sessions.played[0].copy()
+        if self.render_mode is not None:
+            self._trace = Trace(self.catalogue, start, self._sessions.vibe[0])
+            self._show()
         return self.rules.observe(self._sessions)[0], info
 
     def step(self, action: Any) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
         """Play the track with index `action`; see Rewards, Episode End and Information."""
         sessions, track = self.sessions, self._track(action)
+        self._tracks[0] = track
         if self._left:
             raise ResetNeeded("the listener has left; call reset() to begin another session")
-        outcome = self.rules.step(sessions, np.array([track]))
+        outcome = self.rules.step(sessions, self._tracks)
         self._left = bool(outcome.left[0])
         reward = float(outcome.reward[0])
-        assert self._trace is not None  # a session has begun
-        self._trace.add(Play(track, reward, float(outcome.cosine[0]), bool(outcome.listened[0])), sessions.vibe[0])
-        self._show()
+        if self._trace is not None:
+            self._trace.plays.append(Play(track, reward, float(outcome.cosine[0]), bool(outcome.listened[0])))
+            self._show()
         return self.rules.observe(sessions)[0], reward, self._left, False, self._info(track, outcome)
 
     def render(self) -> str | NDArray[np.uint8] | None:
@@ -198,28 +204,25 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
             track = operator.index(action)
         except TypeError:
             raise InvalidAction(f"action {action!r} is not a whole number; give the index of a track") from None
-        if not 0 <= track < len(self.catalogue):
-            raise InvalidAction(
-                f"action {track} is no track of this catalogue; choose from 0 to {len(self.catalogue) - 1}"
-            )
+        if not 0 <= track < self._n_tracks:
+            raise InvalidAction(f"action {track} is no track of this catalogue; choose from 0 to {self._n_tracks - 1}")
         return track
 
     def _info(self, track: int, outcome: Outcome) -> dict[str, Any]:
-        info = {
+        info: dict[str, Any] = {
             "track": track,
             "track_id": self.catalogue.track_ids[track],
             "cosine": float(outcome.cosine[0]),
             "repeat": bool(outcome.repeat[0]),
             "listened": bool(outcome.listened[0]),
-            **{name: float(values[0]) for name, values in outcome.terms.items()},
-            **self._played(),
         }
+        for name, values in outcome.terms.items():
+            info[name] = float(values[0])
+        if not self.rules.repeats:
+            info["played"] = self.sessions.played[0].copy()
         if self._left:
             info["end"] = "patience"
         return info
-
-    def _played(self) -> dict[str, Any]:
-        return {} if self.rules.repeats else {"played": self.sessions.played[0].copy()}
 
     def _show(self) -> None:
         if self.render_mode == "human" and self._trace is not None:

@@ -99,7 +99,9 @@ def _draw_reward(axes: Axes, trace: Trace) -> None:
     colours = [_GREEN if reward >= 0 else "#d9534f" for reward in rewards]
     axes.bar(steps, rewards, width=0.7, color=colours)
     axes.axhline(0, color=_INK, linewidth=0.8)
-    axes.set_xlim(0.4, max(20, len(rewards)) + 0.6)
+    longest = max(20, len(rewards))
+    axes.set_xlim(0.4, longest + 0.6)
+    axes.set_xticks(range(5, longest + 1, 5))
     axes.set_ylim(-1.1, 1.1)
     axes.set_xlabel("track", fontsize=7, color=_MUTED)
     axes.set_ylabel("reward", fontsize=8, color=_MUTED)

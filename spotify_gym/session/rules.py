@@ -9,17 +9,16 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners import Listener
+from spotify_gym.session import kernels
 from spotify_gym.session.observation import Observer, observer
 from spotify_gym.session.state import Bools, Floats, Ints, Outcome, Sessions
-from spotify_gym.session.streams import Keys, distinct, uniforms
+from spotify_gym.session.streams import Keys, uniforms
 
-_TINY = np.float32(1e-12)
 _DECAY = np.float32(0.9)  # of a track's weight in `Sessions.memory` with each further track heard
-_ROOM = 20  # tracks that a fresh session has room for; it grows
+_ROOM = 21  # tracks that a fresh session has room for, one to spare; it grows
 _BASELINE_SAMPLE = 100_000
 _BASELINES: WeakKeyDictionary[Catalogue, dict[int, float]] = WeakKeyDictionary()
 
@@ -84,6 +83,14 @@ class SessionRules:
         return expected_cosine(self.catalogue, self.history_length)
 
     @cached_property
+    def _weights(self) -> list[tuple[str, np.float32]]:
+        return [(name, np.float32(weight)) for name, weight in self.reward.items()]
+
+    @cached_property
+    def _baseline(self) -> np.float32:
+        return np.float32(self.baseline)
+
+    @cached_property
     def term_bounds(self) -> dict[str, tuple[float, float]]:
         """Lowest and highest value of each possible reward term, before its weight."""
         cosine = (-1.0 - self.baseline, 1.0 - self.baseline)
@@ -101,7 +108,7 @@ class SessionRules:
         n_start = self.listener.n_start_uniforms if self.listener is not None else 0
         n_pool = 0 if history is not None else self._pool_size
         drawn = uniforms(keys, np.full(len(keys), -1), n_pool + n_start)
-        pool = distinct(drawn[:, :n_pool], len(self.catalogue)) if history is None else history
+        pool = kernels.fast_distinct(drawn[:, :n_pool], len(self.catalogue)) if history is None else history
         listener = None
         if self.listener is not None:
             units = self.catalogue.unit_features[pool]
@@ -111,26 +118,26 @@ class SessionRules:
 
     def step(self, sessions: Sessions, tracks: Ints) -> Outcome:
         """Play one track in each session, (B,), and move `sessions`, in place."""
-        unit = self.catalogue.unit_features[tracks]
-        recording = self.catalogue.recordings[tracks]
-        repeat = (sessions.played == recording[:, None]).any(axis=1)
-        cosine = _cosines(unit, sessions.vibe)
-        raw = {"flow": cosine - np.float32(self.baseline)}
+        catalogue = self.catalogue
+        cosine, fit, repeat, any_repeat = kernels.fast_look(
+            catalogue.features, catalogue.recordings, tracks, sessions.vibe, sessions.seed_vibe, sessions.played
+        )
+        raw = {"flow": cosine - self._baseline}
         if "fit" in self.reward:
-            raw["fit"] = _cosines(unit, sessions.seed_vibe) - np.float32(self.baseline)
-        refused = repeat if not self.repeats and repeat.any() else None
-        listened, left = self._respond(sessions, unit, cosine, refused, raw)
+            raw["fit"] = fit - self._baseline
+        refused = repeat if any_repeat and not self.repeats else None
+        listened, left = self._respond(sessions, tracks, cosine, refused, raw)
         terms = self._weigh(raw, refused)
-        self._move(sessions, tracks, recording, listened)
+        self._move(sessions, tracks, listened)
         return Outcome(_total(terms), terms, cosine, repeat, listened, left)
 
     def appraise(self, sessions: Sessions) -> Floats:
         """Return the expected reward of every track if it were played now, (B, N), in the listeners' true state."""
         units = self.catalogue.unit_features
         cosine = _unit(sessions.vibe) @ units.T
-        raw = {"flow": cosine - np.float32(self.baseline)}
+        raw = {"flow": cosine - self._baseline}
         if "fit" in self.reward:
-            raw["fit"] = _unit(sessions.seed_vibe) @ units.T - np.float32(self.baseline)
+            raw["fit"] = _unit(sessions.seed_vibe) @ units.T - self._baseline
         if self.listener is not None:
             raw.update(self.listener.expect(sessions.listener, units, cosine))
         return _total(self._weigh(raw, None if self.repeats else ~self.allowed(sessions)))
@@ -162,7 +169,7 @@ class SessionRules:
 
     def _sessions(self, keys: Keys, history: Ints, listener: Any) -> Sessions:
         window = self.catalogue.features[history]
-        vibe = window.mean(axis=1)
+        vibe = np.add.reduce(window, axis=1) / np.float32(self.history_length)
         played = self.catalogue.recordings[history]
         room = np.repeat(played[:, :1], _ROOM, axis=1)
         return Sessions(
@@ -178,57 +185,56 @@ class SessionRules:
         )
 
     def _respond(
-        self, sessions: Sessions, unit: Floats, cosine: Floats, refused: Bools | None, raw: dict[str, Floats]
+        self, sessions: Sessions, tracks: Ints, cosine: Floats, refused: Bools | None, raw: dict[str, Floats]
     ) -> tuple[Bools, Bools]:
         """Ask the listeners whose track is not refused; add their terms to `raw`; return listened and left."""
-        n_batch = len(sessions)
-        listened, left = np.ones(n_batch, np.bool_), np.zeros(n_batch, np.bool_)
+        left = np.zeros(len(tracks), np.bool_)
+        listened = ~left if refused is None else ~refused
         if self.listener is None:
-            return (listened if refused is None else ~refused), left
-        chance = uniforms(sessions.key, sessions.time, self.listener.n_uniforms).astype(np.float32)
-        if refused is None:
-            response = self.listener.respond(sessions.listener, unit, cosine, chance)
-            raw.update(response.terms)
-            return _or(response.listened, listened), _or(response.left, left)
-        asked = np.flatnonzero(~refused)
-        state = sessions.listener.take(asked)
-        response = self.listener.respond(state, unit[asked], cosine[asked], chance[asked])
-        sessions.listener.put(asked, state)
+            return listened, left
+        asked = slice(None) if refused is None else np.flatnonzero(listened)
+        state = sessions.listener if refused is None else sessions.listener.take(asked)
+        unit = self.catalogue.unit_features[tracks[asked]]
+        chance = uniforms(sessions.key, sessions.time, self.listener.n_uniforms)[asked].astype(np.float32)
+        response = self.listener.respond(state, unit, cosine[asked], chance)
+        if refused is not None:
+            sessions.listener.put(asked, state)
         for name, values in response.terms.items():
-            raw[name] = np.zeros(n_batch, np.float32)
+            raw[name] = np.zeros(len(tracks), np.float32)
             raw[name][asked] = values
-        listened[refused] = False
-        listened[asked] = _or(response.listened, listened[asked])
-        left[asked] = _or(response.left, left[asked])
+        if response.listened is not None:
+            listened[asked] = response.listened
+        if response.left is not None:
+            left[asked] = response.left
         return listened, left
 
     def _weigh(self, raw: Mapping[str, Floats], refused: Bools | None) -> dict[str, Floats]:
         """Weigh the terms that count, (B,) or (B, N), each at its lowest where the track is refused."""
-        terms = {name: np.float32(weight) * raw[name] for name, weight in self.reward.items()}
+        terms = {name: weight * raw[name] for name, weight in self._weights}
         if refused is not None:
             for name, values in terms.items():
                 values[refused] = min(self.reward[name] * bound for bound in self.term_bounds[name])
         return terms
 
-    def _move(self, sessions: Sessions, tracks: Ints, recordings: Ints, listened: Bools) -> None:
-        """Note the tracks as played, and let those that were listened to enter history and vibe."""
-        rows = np.arange(len(sessions))
-        sessions.note(recordings)
-        if not listened.all():
-            rows, tracks = rows[listened], tracks[listened]
-        features = self.catalogue.features[tracks]
-        if len(rows) == len(sessions):
-            _push(sessions.history, tracks)
-            _push(sessions.window, features)
-            sessions.vibe = sessions.window.mean(axis=1)
-        elif len(rows):
-            sessions.history[rows, :-1] = sessions.history[rows, 1:]
-            sessions.history[rows, -1] = tracks
-            sessions.window[rows, :-1] = sessions.window[rows, 1:]
-            sessions.window[rows, -1] = features
-            sessions.vibe[rows] = sessions.window[rows].mean(axis=1)
+    def _move(self, sessions: Sessions, tracks: Ints, listened: Bools) -> None:
+        """Note the tracks as played, and let those that were listened to enter history, vibe and memory."""
+        catalogue = self.catalogue
+        full = kernels.fast_move(
+            catalogue.features,
+            catalogue.recordings,
+            tracks,
+            listened,
+            sessions.time,
+            sessions.played,
+            sessions.history,
+            sessions.window,
+            sessions.vibe,
+        )
+        if full:
+            sessions.grow()
         if sessions.memory is not None:
-            sessions.memory[rows] = _DECAY * sessions.memory[rows] + (1 - _DECAY) * features
+            features = catalogue.features[tracks[listened]]
+            sessions.memory[listened] = _DECAY * sessions.memory[listened] + (1 - _DECAY) * features
 
 
 def expected_cosine(catalogue: Catalogue, history_length: int) -> float:
@@ -240,32 +246,17 @@ def expected_cosine(catalogue: Catalogue, history_length: int) -> float:
     by_length = _BASELINES.setdefault(catalogue, {})
     if history_length not in by_length:
         drawn = np.random.default_rng(0).random((_BASELINE_SAMPLE, history_length))
-        vibes = catalogue.features[distinct(drawn, len(catalogue))].mean(axis=1)
+        vibes = catalogue.features[kernels.fast_distinct(drawn, len(catalogue))].mean(axis=1)
         by_length[history_length] = float(catalogue.unit_features.mean(axis=0) @ _unit(vibes).mean(axis=0))
     return by_length[history_length]
 
 
-def _cosines(unit: Floats, vibe: Floats) -> Floats:
-    """Cosine of (B, d) unit features to (B, d) vibes, row by row; 0 with a zero vector."""
-    return np.vecdot(unit, vibe) / np.maximum(np.sqrt(np.vecdot(vibe, vibe)), _TINY)
-
-
 def _unit(vibe: Floats) -> Floats:
-    return vibe / np.maximum(np.sqrt(np.vecdot(vibe, vibe)), _TINY)[:, None]
+    return vibe / kernels.lengths(vibe)[:, None]
 
 
 def _total(terms: Mapping[str, Floats]) -> Floats:
     return reduce(np.add, terms.values())
-
-
-def _or(given: Bools | None, default: Bools) -> Bools:
-    return default if given is None else given
-
-
-def _push(queue: NDArray[Any], newest: NDArray[Any]) -> None:
-    """Move the queue, (B, H, ...), one place on and put `newest`, (B, ...), at its end."""
-    queue[:, :-1] = queue[:, 1:]
-    queue[:, -1] = newest
 
 
 def _remember(window: Floats) -> Floats:

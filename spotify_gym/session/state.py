@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,28 +42,21 @@ class Sessions(BatchState):
     def __len__(self) -> int:
         return len(self.key)
 
-    def note(self, recordings: Ints) -> None:
-        """Add one played recording to each session and let its time pass."""
-        place = self.history.shape[1] + self.time
-        if place.max() >= self.played.shape[1]:
-            self._grow(2 * self.played.shape[1])
-        self.played[np.arange(len(self)), place] = recordings
-        self.time += 1
-
     def put(self, rows: NDArray[Any], other: Self) -> None:
         """Overwrite the given sessions, whichever of the two has more room for played tracks."""
         room = max(self.played.shape[1], other.played.shape[1])
-        self._grow(room)
-        other._grow(room)
+        self.grow(room)
+        other.grow(room)
         super().put(rows, other)
 
-    def _grow(self, room: int) -> None:
-        if (more := room - self.played.shape[1]) > 0:
+    def grow(self, room: int | None = None) -> None:
+        """Make room for played tracks, (B, room); None: twice as much as there is."""
+        more = (2 * self.played.shape[1] if room is None else room) - self.played.shape[1]
+        if more > 0:
             self.played = np.concatenate([self.played, np.repeat(self.played[:, :1], more, axis=1)], axis=1)
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What one recommendation in each of B sessions led to."""
 
     reward: Floats

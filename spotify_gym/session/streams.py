@@ -36,23 +36,6 @@ def uniforms(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float64]
     return (words >> _S11) * 2.0**-53
 
 
-def distinct(uniform: NDArray[np.float64], n_tracks: int) -> NDArray[np.int64]:
-    """Turn (B, k) uniform numbers into (B, k) distinct track indices, every ordered choice equally likely.
-
-    The first k swaps of a Fisher-Yates shuffle of range(n_tracks), traced back instead of carried out.
-    """
-    n_batch, k = uniform.shape
-    first = np.arange(k)
-    swap = first + (uniform * (n_tracks - first)).astype(np.int64)  # step j swaps places j and swap[:, j]
-    drawn = np.empty((n_batch, k), dtype=np.int64)
-    for j in range(k):
-        place = swap[:, j].copy()
-        for earlier in range(j - 1, -1, -1):
-            place[place == swap[:, earlier]] = earlier
-        drawn[:, j] = place
-    return drawn
-
-
 class KeyStream:
     """The keys of the successive sessions in each of B slots; slot i of seed s equals a lone slot of seed s + i."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,7 @@ from numpy.typing import NDArray
 from spotify_gym.catalogue import Catalogue
 
 
-@dataclass(frozen=True)
-class Play:
+class Play(NamedTuple):
     """One recommended track, and what came of it."""
 
     track: int
@@ -29,10 +29,6 @@ class Trace:
     history: NDArray[np.int64]
     """(H,) the tracks heard before it."""
     vibe: NDArray[np.float32]
-    """(d,) as it is now."""
+    """(d,) of the session, a view that moves with it."""
     plays: list[Play] = field(default_factory=list)
-
-    def add(self, play: Play, vibe: NDArray[np.float32]) -> None:
-        """Note a play and the vibe after it."""
-        self.plays.append(play)
-        self.vibe = vibe
+    """What was recommended, in order."""

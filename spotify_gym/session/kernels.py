@@ -1,0 +1,192 @@
+"""The inner loops of a session: draw the start, look at the tracks, let them enter.
+
+Each is written twice: for NumPy, which is the reference, and as a plain loop that Numba compiles where it is installed
+(extra `fast`). The two agree to float32 rounding, which a test holds; within either, a session is the same alone as in
+a batch, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+TINY = np.float32(1e-12)
+"""Stands in for the length of a zero vector, whose cosine to anything is then 0."""
+
+
+def look(
+    features: Floats, recordings: Ints, tracks: Ints, vibe: Floats, seed_vibe: Floats, played: Ints
+) -> tuple[Floats, Floats, Bools, bool]:
+    """Compare one track per session with its vibe, its seed vibe and what it has played.
+
+    Args:
+        features: (N, d) scaled features.
+        recordings: (N,) the recording of each track.
+        tracks: (B,) the tracks to look at.
+        vibe: (B, d).
+        seed_vibe: (B, d).
+        played: (B, L) recordings played.
+
+    Returns:
+        Cosine to the vibe (B,), cosine to the seed vibe (B,), whether the recording was played before (B,), and
+        whether any was.
+    """
+    track = features[tracks]
+    unit = track / lengths(track)[:, None]
+    repeat = (played == recordings[tracks][:, None]).any(axis=1)
+    return _cosines(unit, vibe), _cosines(unit, seed_vibe), repeat, bool(repeat.any())
+
+
+def move(
+    features: Floats,
+    recordings: Ints,
+    tracks: Ints,
+    listened: Bools,
+    time: Ints,
+    played: Ints,
+    history: Ints,
+    window: Floats,
+    vibe: Floats,
+) -> bool:
+    """Note one track per session as played and let those listened to enter history, window and vibe, in place.
+
+    Args:
+        features: (N, d) scaled features.
+        recordings: (N,) the recording of each track.
+        tracks: (B,) the tracks played.
+        listened: (B,) which of them enter the history.
+        time: (B,) tracks recommended before; counted up.
+        played: (B, L) recordings played, with room for one more.
+        history: (B, H) tracks heard, the oldest first.
+        window: (B, H, d) their features.
+        vibe: (B, d) the mean of the window.
+
+    Returns:
+        Whether `played` is now full in some session.
+    """
+    place = history.shape[1] + time
+    played[np.arange(len(time)), place] = recordings[tracks]
+    time += 1
+    heard = np.flatnonzero(listened)
+    history[heard, :-1] = history[heard, 1:]
+    history[heard, -1] = tracks[heard]
+    window[heard, :-1] = window[heard, 1:]
+    window[heard, -1] = features[tracks[heard]]
+    vibe[heard] = window[heard].mean(axis=1)
+    return bool(place.max() + 1 >= played.shape[1])
+
+
+def distinct(uniform: NDArray[np.float64], n_tracks: int) -> Ints:
+    """Turn (B, k) uniform numbers into (B, k) distinct track indices, every ordered choice equally likely.
+
+    The first k swaps of a Fisher-Yates shuffle of range(n_tracks), traced back instead of carried out.
+    """
+    first = np.arange(uniform.shape[1])
+    swap = first + (uniform * (n_tracks - first)).astype(np.int64)  # step j swaps places j and swap[:, j]
+    drawn = swap.copy()
+    for j in first:
+        for earlier in range(j - 1, -1, -1):
+            drawn[drawn[:, j] == swap[:, earlier], j] = earlier
+    return drawn
+
+
+def lengths(vectors: Floats) -> Floats:
+    """Return the Euclidean length of each row of (B, d), :data:`TINY` for a zero vector."""
+    return np.maximum(np.sqrt(np.vecdot(vectors, vectors)), TINY)
+
+
+def _cosines(unit: Floats, vibe: Floats) -> Floats:
+    return np.vecdot(unit, vibe) / lengths(vibe)
+
+
+def _look_loop(
+    features: Floats, recordings: Ints, tracks: Ints, vibe: Floats, seed_vibe: Floats, played: Ints
+) -> tuple[Floats, Floats, Bools, bool]:
+    n_batch, n_features = vibe.shape
+    cosine, fit = np.empty(n_batch, np.float32), np.empty(n_batch, np.float32)
+    repeat = np.zeros(n_batch, np.bool_)
+    any_repeat = False
+    for b in range(n_batch):
+        track = tracks[b]
+        flow_dot = fit_dot = square = flow_square = fit_square = np.float32(0)
+        for j in range(n_features):
+            x, v, s = features[track, j], vibe[b, j], seed_vibe[b, j]
+            flow_dot += x * v
+            fit_dot += x * s
+            square += x * x
+            flow_square += v * v
+            fit_square += s * s
+        length = max(np.sqrt(square), TINY)
+        cosine[b] = flow_dot / length / max(np.sqrt(flow_square), TINY)
+        fit[b] = fit_dot / length / max(np.sqrt(fit_square), TINY)
+        for place in range(played.shape[1]):
+            if played[b, place] == recordings[track]:
+                repeat[b] = any_repeat = True
+                break
+    return cosine, fit, repeat, any_repeat
+
+
+def _move_loop(
+    features: Floats,
+    recordings: Ints,
+    tracks: Ints,
+    listened: Bools,
+    time: Ints,
+    played: Ints,
+    history: Ints,
+    window: Floats,
+    vibe: Floats,
+) -> bool:
+    n_batch, length, n_features = window.shape
+    full = False
+    for b in range(n_batch):
+        track = tracks[b]
+        played[b, length + time[b]] = recordings[track]
+        time[b] += 1
+        full |= length + time[b] >= played.shape[1]
+        if not listened[b]:
+            continue
+        for h in range(length - 1):
+            history[b, h] = history[b, h + 1]
+        history[b, length - 1] = track
+        for j in range(n_features):
+            total = np.float32(0)
+            for h in range(length - 1):
+                window[b, h, j] = window[b, h + 1, j]
+                total += window[b, h, j]
+            window[b, length - 1, j] = features[track, j]
+            vibe[b, j] = (total + features[track, j]) / np.float32(length)
+    return full
+
+
+def _distinct_loop(uniform: NDArray[np.float64], n_tracks: int) -> Ints:
+    n_batch, k = uniform.shape
+    drawn = np.empty((n_batch, k), np.int64)
+    swap = np.empty(k, np.int64)
+    for b in range(n_batch):
+        for j in range(k):
+            swap[j] = place = j + int(uniform[b, j] * (n_tracks - j))
+            for earlier in range(j - 1, -1, -1):
+                if place == swap[earlier]:
+                    place = earlier
+            drawn[b, j] = place
+    return drawn
+
+
+def _compiled() -> tuple[Callable[..., Any], ...]:
+    try:
+        from numba import njit
+    except ImportError:
+        return look, move, distinct
+    compiler = njit(cache=True, nogil=True)
+    return compiler(_look_loop), compiler(_move_loop), compiler(_distinct_loop)
+
+
+fast_look, fast_move, fast_distinct = _compiled()
