@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import gymnasium as gym
 import numpy as np
@@ -103,7 +103,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
     | argument | default | meaning |
     |---|---|---|
     | `catalogue` | `"builtin"` | or `"builtin:26000"`, a CSV or Parquet table, a prepared `.npz`, a `Catalogue` |
-    | `scaling` | `"standard"` | or `"minmax"`: how a table is scaled |
+    | `scaling` | None | `"standard"` or `"minmax"`; None: a catalogue as it is, a table standardised |
     | `reward` | of the id | weight of each reward term; unknown names raise |
     | `history_length` | 5 | H |
     | `state` | `"mean"` | what the agent sees |
@@ -117,7 +117,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
     * v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "human", "rgb_array"], "render_fps": 2}
+    metadata = {"render_modes": ["ansi", "human", "rgb_array"], "render_fps": 2}  # noqa: RUF012 - as Gymnasium declares it
 
     def __init__(
         self,
@@ -197,7 +197,8 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
 
     def action_masks(self) -> Bools:
         """Return which tracks may be played now, (N,); all of them where repeats are legal."""
-        return self.rules.allowed(self.sessions)[0]
+        mask: Bools = self.rules.allowed(self.sessions)[0]
+        return mask
 
     def _track(self, action: Any) -> int:
         try:

@@ -99,11 +99,13 @@ def distinct(uniform: NDArray[np.float64], n_tracks: int) -> Ints:
 
 def lengths(vectors: Floats) -> Floats:
     """Return the Euclidean length of each row of (B, d), :data:`TINY` for a zero vector."""
-    return np.maximum(np.sqrt(np.vecdot(vectors, vectors)), TINY)
+    length: Floats = np.maximum(np.sqrt(np.vecdot(vectors, vectors)), TINY)
+    return length
 
 
 def _cosines(unit: Floats, vibe: Floats) -> Floats:
-    return np.vecdot(unit, vibe) / lengths(vibe)
+    cosine: Floats = np.vecdot(unit, vibe) / lengths(vibe)
+    return cosine
 
 
 def _look_loop(

@@ -113,7 +113,8 @@ class _GenreMix:
     shares: Floats  # (n_tracks, n_genres)
 
     def __call__(self, sessions: Sessions) -> Floats:
-        return self.shares[sessions.history].mean(axis=1)
+        mix: Floats = self.shares[sessions.history].mean(axis=1)
+        return mix
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ Source = Catalogue | str | Path
 class Problem(TypedDict, total=False):
     """The options of an environment, all of them optional; the registered ids set some."""
 
-    scaling: Literal["standard", "minmax"]
+    scaling: Literal["standard", "minmax"] | None
     reward: Mapping[str, float] | None
     history_length: int
     state: str
@@ -32,7 +32,7 @@ class Problem(TypedDict, total=False):
 def rules_of(
     catalogue: Source,
     *,
-    scaling: Literal["standard", "minmax"] = "standard",
+    scaling: Literal["standard", "minmax"] | None = None,
     reward: Mapping[str, float] | None = None,
     history_length: int = 5,
     state: str = "mean",
@@ -44,7 +44,7 @@ def rules_of(
 
     Args:
         catalogue: what can be played.
-        scaling: how a table's features are scaled; a catalogue that is scaled already stays as it is.
+        scaling: how features are scaled; None leaves a catalogue as it is and standardises a table.
         reward: weight of each reward term; None: 1 for "flow" and for each term of the listener.
         history_length: H.
         state: what the agent sees.

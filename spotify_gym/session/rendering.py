@@ -48,8 +48,9 @@ def picture(trace: Trace) -> NDArray[np.uint8]:
     _draw_vibe(figure.add_axes((0.145, 0.11, 0.25, 0.75)), trace)
     _draw_tracks(figure.add_axes((0.44, 0.40, 0.54, 0.53)), trace)
     _draw_reward(figure.add_axes((0.52, 0.11, 0.45, 0.23)), trace)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels: NDArray[np.uint8] = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    return pixels[..., :3].copy()
 
 
 def _line(place: int, play: Play, label: str) -> str:

@@ -262,4 +262,5 @@ def _total(terms: Mapping[str, Floats]) -> Floats:
 def _remember(window: Floats) -> Floats:
     """Mean over the window, (B, H, d), weights falling geometrically with age."""
     weights = _DECAY ** np.arange(window.shape[1] - 1, -1, -1, dtype=np.float32)
-    return np.einsum("h,bhd->bd", weights / weights.sum(), window)
+    memory: Floats = np.einsum("h,bhd->bd", weights / weights.sum(), window)
+    return memory

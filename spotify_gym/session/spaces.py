@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue
@@ -58,7 +58,8 @@ class TrackSpace(Discrete):
         return twin
 
 
-def spaces_of(rules: SessionRules) -> tuple[Box, TrackSpace]:
+def spaces_of(rules: SessionRules) -> tuple[Space[NDArray[np.float32]], TrackSpace]:
     """Return the observation and the action space of one session."""
     low, high = rules.observer.bounds
-    return Box(low, high, dtype=np.float32), TrackSpace(rules.catalogue)
+    observations: Any = Box(low, high, dtype=np.float32)
+    return observations, TrackSpace(rules.catalogue)

@@ -33,7 +33,7 @@ def uniforms(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float64]
     at_time = mix(keys + _GOLDEN * (time.astype(np.uint64) + np.uint64(1)))
     counters = _GOLDEN * np.arange(1, n + 1, dtype=np.uint64)
     words = mix(at_time[:, None] + counters)
-    return (words >> _S11) * 2.0**-53
+    return (words >> _S11).astype(np.float64) * 2.0**-53
 
 
 class KeyStream:

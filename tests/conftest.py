@@ -1,0 +1,22 @@
+"""Fixtures that all rooms share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spotify_gym import Catalogue
+from tests.catalogues import real_table
+
+
+@pytest.fixture(scope="session")
+def small() -> Catalogue:
+    """A built-in catalogue of 400 tracks."""
+    return Catalogue.builtin(400, seed=1)
+
+
+@pytest.fixture(scope="session")
+def real_tracks() -> Path:
+    """The full-size real table, where it is at hand."""
+    return real_table("tracks_211871.csv")

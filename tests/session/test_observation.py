@@ -1,0 +1,56 @@
+"""The state options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from spotify_gym import Catalogue
+from tests.catalogues import hand_made
+
+
+def start(catalogue: Catalogue, state: str, **kwargs: Any) -> tuple[gym.Env[Any, Any], np.ndarray[Any, Any]]:
+    env = gym.make("SpotifySession-v0", catalogue=catalogue, state=state, **kwargs)
+    return env, env.reset(options={"history": [0, 1, 2, 3, 4]})[0]
+
+
+def test_history__lists_the_tracks_oldest_first(small: Catalogue) -> None:
+    env, seen = start(small, "history")
+    assert np.array_equal(seen, small.features[[0, 1, 2, 3, 4]].ravel())
+    assert np.array_equal(env.step(9)[0], small.features[[1, 2, 3, 4, 9]].ravel())
+
+
+def test_decayed__weighs_each_track_by_its_age(small: Catalogue) -> None:
+    env, seen = start(small, "decayed")
+    weights = 0.9 ** np.arange(4, -1, -1)
+    expected = weights @ small.features[:5] / weights.sum()
+    assert np.allclose(seen, expected, atol=1e-6)
+    assert np.allclose(env.step(9)[0], 0.9 * expected + 0.1 * small.features[9], atol=1e-6)
+
+
+def test_mean_decayed__shows_both(small: Catalogue) -> None:
+    both = start(small, "mean+decayed")[1]
+    assert np.array_equal(both, np.concatenate([start(small, "mean")[1], start(small, "decayed")[1]]))
+
+
+def test_genres__are_the_mix_of_the_history(small: Catalogue) -> None:
+    assert small.genres is not None
+    seen = start(small, "mean+genres")[1]
+    shares = small.genres / small.genres.sum(axis=1, keepdims=True)
+    assert np.allclose(seen[9:], shares[:5].mean(axis=0), atol=1e-6)
+
+
+def test_genres__are_asked_of_a_catalogue_that_has_them() -> None:
+    with pytest.raises(ValueError, match="needs genres"):
+        start(hand_made(np.eye(6, dtype=np.float32)), "mean+genres")
+
+
+@pytest.mark.parametrize("state", ["mean", "decayed", "mean+decayed", "mean+genres", "history"])
+def test_state__stays_within_its_bounds(state: str, small: Catalogue) -> None:
+    env = gym.make_vec("SpotifyPlaylist-v0", num_envs=100, catalogue=small, state=state)
+    env.reset(seed=0)
+    for tracks in np.random.default_rng(0).integers(len(small), size=(40, 100)):
+        assert env.observation_space.contains(env.step(tracks)[0])
