@@ -9,6 +9,11 @@ import gymnasium as gym
 ENVS: dict[str, dict[str, Any]] = {
     "SpotifySession-v0": {"max_episode_steps": 20, "kwargs": {}},
     "SpotifyPlaylist-v0": {"max_episode_steps": 20, "kwargs": {"repeats": False, "reward": {"flow": 0.5, "fit": 0.5}}},
+    "SpotifySatiation-v0": {"max_episode_steps": 20, "kwargs": {"repeats": False, "listener": "satiated"}},
+    "SpotifySkip-v0": {
+        "max_episode_steps": 50,
+        "kwargs": {"repeats": False, "listener": "skipping", "reward": {"listened": 1.0}},
+    },
 }
 """Id of each environment, with the length of a session and the options that make it."""
 

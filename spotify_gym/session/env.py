@@ -109,7 +109,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
     | `state` | `"mean"` | what the agent sees |
     | `repeats` | of the id | whether a recording may play again |
     | `reward_baseline` | None | b; `scaling="minmax", reward_baseline=0.5` gives the rewards of the original project |
-    | `listener` | of the id | a :class:`~spotify_gym.listeners.Listener` |
+    | `listener` | of the id | a `Listener` of :mod:`spotify_gym.listeners`, `"satiated"` or `"skipping"` |
     | `render_mode` | None | `"ansi"` (text), `"human"` (text, printed at each step) or `"rgb_array"` (picture) |
 
     ## Version History

@@ -22,7 +22,14 @@ TINY = np.float32(1e-12)
 
 
 def look(
-    features: Floats, recordings: Ints, tracks: Ints, vibe: Floats, seed_vibe: Floats, played: Ints
+    features: Floats,
+    recordings: Ints,
+    tracks: Ints,
+    vibe: Floats,
+    seed_vibe: Floats,
+    played: Ints,
+    time: Ints,
+    history_length: int,
 ) -> tuple[Floats, Floats, Bools, bool]:
     """Compare one track per session with its vibe, its seed vibe and what it has played.
 
@@ -32,7 +39,9 @@ def look(
         tracks: (B,) the tracks to look at.
         vibe: (B, d).
         seed_vibe: (B, d).
-        played: (B, L) recordings played.
+        played: (B, L) recordings played, unused places repeating the first.
+        time: (B,) tracks recommended so far.
+        history_length: H; the first H + time places of `played` are in use.
 
     Returns:
         Cosine to the vibe (B,), cosine to the seed vibe (B,), whether the recording was played before (B,), and
@@ -109,7 +118,14 @@ def _cosines(unit: Floats, vibe: Floats) -> Floats:
 
 
 def _look_loop(
-    features: Floats, recordings: Ints, tracks: Ints, vibe: Floats, seed_vibe: Floats, played: Ints
+    features: Floats,
+    recordings: Ints,
+    tracks: Ints,
+    vibe: Floats,
+    seed_vibe: Floats,
+    played: Ints,
+    time: Ints,
+    history_length: int,
 ) -> tuple[Floats, Floats, Bools, bool]:
     n_batch, n_features = vibe.shape
     cosine, fit = np.empty(n_batch, np.float32), np.empty(n_batch, np.float32)
@@ -128,7 +144,7 @@ def _look_loop(
         length = max(np.sqrt(square), TINY)
         cosine[b] = flow_dot / length / max(np.sqrt(flow_square), TINY)
         fit[b] = fit_dot / length / max(np.sqrt(fit_square), TINY)
-        for place in range(played.shape[1]):
+        for place in range(history_length + time[b]):
             if played[b, place] == recordings[track]:
                 repeat[b] = any_repeat = True
                 break

@@ -9,12 +9,16 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 
 from spotify_gym.catalogue import Catalogue, as_catalogue
-from spotify_gym.listeners import Listener
+from spotify_gym.listeners import Listener, SatiatedListener, SkippingListener
 from spotify_gym.session.rules import SessionRules
 from spotify_gym.session.state import Ints
 
 Source = Catalogue | str | Path
 """What a catalogue is made from: "builtin", "builtin:26000", a table, a prepared .npz, or a catalogue."""
+
+
+LISTENERS: dict[str, type[Listener[Any]]] = {"satiated": SatiatedListener, "skipping": SkippingListener}
+"""The listeners that can be asked for by name."""
 
 
 class Problem(TypedDict, total=False):
@@ -26,7 +30,7 @@ class Problem(TypedDict, total=False):
     state: str
     repeats: bool
     reward_baseline: float | None
-    listener: Listener[Any] | None
+    listener: Listener[Any] | str | None
 
 
 def rules_of(
@@ -38,7 +42,7 @@ def rules_of(
     state: str = "mean",
     repeats: bool = True,
     reward_baseline: float | None = None,
-    listener: Listener[Any] | None = None,
+    listener: Listener[Any] | str | None = None,
 ) -> SessionRules:
     """Make the rules that these options describe.
 
@@ -50,12 +54,16 @@ def rules_of(
         state: what the agent sees.
         repeats: whether a recording may play again.
         reward_baseline: b; None for the expected cosine of random play.
-        listener: who listens.
+        listener: who listens; one of :data:`LISTENERS` by name for its defaults.
 
     Raises:
         CatalogueError: the catalogue cannot be read.
         ValueError: an option is not one of those allowed.
     """
+    if isinstance(listener, str):
+        if listener not in LISTENERS:
+            raise ValueError(f"listener={listener!r} is not known; choose one of {', '.join(map(repr, LISTENERS))}")
+        listener = LISTENERS[listener]()
     if reward is None:
         reward = dict.fromkeys(("flow", *(listener.term_bounds if listener is not None else ())), 1.0)
     return SessionRules(

@@ -18,7 +18,7 @@ from spotify_gym.session.state import Bools, Floats, Ints, Outcome, Sessions
 from spotify_gym.session.streams import Keys, uniforms
 
 _DECAY = np.float32(0.9)  # of a track's weight in `Sessions.memory` with each further track heard
-_ROOM = 21  # tracks that a fresh session has room for, one to spare; it grows
+_ROOM = 51  # tracks that a fresh session has room for, one to spare; it grows
 _BASELINE_SAMPLE = 100_000
 _BASELINES: WeakKeyDictionary[Catalogue, dict[int, float]] = WeakKeyDictionary()
 
@@ -120,7 +120,14 @@ class SessionRules:
         """Play one track in each session, (B,), and move `sessions`, in place."""
         catalogue = self.catalogue
         cosine, fit, repeat, any_repeat = kernels.fast_look(
-            catalogue.features, catalogue.recordings, tracks, sessions.vibe, sessions.seed_vibe, sessions.played
+            catalogue.features,
+            catalogue.recordings,
+            tracks,
+            sessions.vibe,
+            sessions.seed_vibe,
+            sessions.played,
+            sessions.time,
+            self.history_length,
         )
         raw = {"flow": cosine - self._baseline}
         if "fit" in self.reward:

@@ -17,7 +17,8 @@ def test_look__compiled_equals_numpy(small: Catalogue) -> None:
     vibe, seed_vibe = rng.normal(size=(2, B, 9)).astype(np.float32)
     vibe[3] = 0
     tracks, played = rng.integers(400, size=B), rng.integers(400, size=(B, L))
-    arguments = small.features, small.recordings, tracks, vibe, seed_vibe, played
+    time = np.full(B, L - H)
+    arguments = small.features, small.recordings, tracks, vibe, seed_vibe, played, time, H
     for slow, fast in zip(kernels.look(*arguments), kernels.fast_look(*arguments), strict=True):
         assert np.allclose(slow, fast, atol=1e-6)
     assert kernels.look(*arguments)[0][3] == 0
