@@ -1,25 +1,95 @@
-"""The built-in catalogue: invented tracks, distributed like real ones."""
+"""The built-in catalogue: tracks that nobody recorded, distributed like real ones.
+
+An artist belongs to a genre and sounds a little different from it; a track sounds a little different from its artist.
+Where the numbers come from: `spotify_gym.catalogue.measured`.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from spotify_gym.catalogue import measured
+from spotify_gym.catalogue.errors import CatalogueError
+from spotify_gym.catalogue.scaling import Scaling, check_kind
 from spotify_gym.catalogue.text import TextColumn
 from spotify_gym.catalogue.tracks import Tracks
+from spotify_gym.catalogue.wording import invent_artists, invent_titles
+
+MAX_TRACKS = 10_000_000
+TRACKS_PER_ARTIST = 8
+_ARTIST_SHARE = 0.4  # of the variance within a genre, what the artists differ by
+_SECOND_GENRE_SHARE = 0.15  # of the artists
 
 
 def invent_tracks(n_tracks: int, seed: int) -> Tracks:
-    """Invent ``n_tracks`` tracks, the same for the same ``seed``."""
+    """Invent ``n_tracks`` tracks, the same ones whenever ``n_tracks`` and ``seed`` are the same.
+
+    Raises:
+        CatalogueError: if ``n_tracks`` is not between 1 and ten million.
+    """
+    if not 1 <= n_tracks <= MAX_TRACKS:
+        raise CatalogueError(f"n_tracks={n_tracks} is not between 1 and {MAX_TRACKS:,}.")
     rng = np.random.default_rng(seed)
-    features = rng.random((n_tracks, 9))
-    features[:, 5] = features[:, 5] * 30 - 30
-    features[:, 7] = features[:, 7] * 100 + 70
+    n_artists = -(-n_tracks // TRACKS_PER_ARTIST)
+    genre = rng.choice(len(measured.GENRES), size=n_artists, p=measured.GENRE_SHARES)  # (n_artists,)
+    original = _draw_originals(rng, n_tracks)
+    artist = (n_artists * rng.random(n_tracks) ** 1.5).astype(np.int64)[original]  # some artists have many tracks
+    titles = invent_titles()
     return Tracks(
-        features=features,
-        track_ids=TextColumn.of(f"builtin-{seed}-{i}" for i in range(n_tracks)),
-        names=TextColumn.of(f"Title {i}" for i in range(n_tracks)),
-        artists=TextColumn.of(f"Artist {i // 8}" for i in range(n_tracks)),
-        genres=rng.integers(4, size=n_tracks)[:, None] == np.arange(4),
-        genre_names=("ambient", "dance", "folk", "rock"),
-        popularity=rng.integers(101, size=n_tracks).astype(np.float32),
+        features=_draw_features(rng, genre, artist)[original],
+        track_ids=TextColumn.of(f"builtin-{seed}-{number:07d}" for number in range(n_tracks)),
+        names=titles.take(rng.integers(len(titles), size=n_tracks)[original]),
+        artists=invent_artists(n_artists).take(artist),
+        genres=_with_second_genre(rng, genre)[artist],
+        genre_names=measured.GENRE_NAMES,
+        popularity=_draw_popularity(rng, n_artists, artist),
     )
+
+
+def builtin_scaling(kind: str) -> Scaling:
+    """Return the scaling of the built-in catalogue: fixed, so that those of every size and seed are measured alike."""
+    if check_kind(kind) == "standard":
+        return Scaling("standard", np.array(measured.FEATURE_MEANS), np.array(measured.FEATURE_DEVIATIONS))
+    lowest, highest = measured.FEATURE_QUANTILES[:, 0], measured.FEATURE_QUANTILES[:, -1]
+    return Scaling("minmax", lowest, highest - lowest)
+
+
+def _draw_originals(rng: np.random.Generator, n_tracks: int) -> NDArray[np.int64]:
+    """Draw for each track (n_tracks,) the track that it is a version of: itself, for most."""
+    original = np.arange(n_tracks)
+    is_version = rng.random(n_tracks) < measured.EQUAL_FEATURES_SHARE
+    first_takes = np.flatnonzero(~is_version)
+    if len(first_takes):
+        original[is_version] = rng.choice(first_takes, size=np.count_nonzero(is_version))
+    return original
+
+
+def _draw_features(
+    rng: np.random.Generator, genre: NDArray[np.int64], artist: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Draw the raw features (n_tracks, d) of tracks by their artists, given the genre (n_artists,) of each artist."""
+    spread = np.linalg.cholesky(measured.COVARIANCE_WITHIN_GENRE).T
+    n_features = len(spread)
+    style = rng.standard_normal((len(genre), n_features)) @ spread * np.sqrt(_ARTIST_SHARE)
+    own = rng.standard_normal((len(artist), n_features)) @ spread * np.sqrt(1 - _ARTIST_SHARE)
+    scores = (measured.GENRE_SCORES[genre] + style)[artist] + own
+    columns = zip(scores.T, measured.FEATURE_QUANTILES, strict=True)
+    return np.stack([np.interp(column, measured.KNOTS, quantiles) for column, quantiles in columns], axis=1)
+
+
+def _with_second_genre(rng: np.random.Generator, genre: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Mark the genres (n_artists, n_genres) of each artist: their own, and for some the one that sounds most like it."""
+    apart = np.linalg.norm(measured.GENRE_SCORES[:, None] - measured.GENRE_SCORES, axis=2)
+    nearest = (apart + np.diag(np.full(len(apart), np.inf))).argmin(axis=1)
+    marks = genre[:, None] == np.arange(len(apart))
+    both = np.flatnonzero(rng.random(len(genre)) < _SECOND_GENRE_SHARE)
+    marks[both, nearest[genre[both]]] = True
+    return marks
+
+
+def _draw_popularity(rng: np.random.Generator, n_artists: int, artist: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Draw popularities (n_tracks,) in [0, 100]: half of their variance is the artist's fame."""
+    fame = rng.standard_normal(n_artists)
+    scores = (fame[artist] + rng.standard_normal(len(artist))) / np.sqrt(2)
+    return np.interp(scores, measured.KNOTS, measured.POPULARITY_QUANTILES).round().astype(np.float32)
