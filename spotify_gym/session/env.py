@@ -178,10 +178,10 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
         if self._left:
             raise ResetNeeded("the listener has left; call reset() to begin another session")
         outcome = self.rules.step(sessions, self._tracks)
-        self._left = bool(outcome.left[0])
-        reward = float(outcome.reward[0])
+        self._left = outcome.left.item()
+        reward = outcome.reward.item()
         if self._trace is not None:
-            self._trace.plays.append(Play(track, reward, float(outcome.cosine[0]), bool(outcome.listened[0])))
+            self._trace.plays.append(Play(track, reward, outcome.cosine.item(), outcome.listened.item()))
             self._show()
         return self.rules.observe(sessions)[0], reward, self._left, False, self._info(track, outcome)
 
@@ -213,12 +213,12 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
         info: dict[str, Any] = {
             "track": track,
             "track_id": self.catalogue.track_ids[track],
-            "cosine": float(outcome.cosine[0]),
-            "repeat": bool(outcome.repeat[0]),
-            "listened": bool(outcome.listened[0]),
+            "cosine": outcome.cosine.item(),
+            "repeat": outcome.repeat.item(),
+            "listened": outcome.listened.item(),
         }
         for name, values in outcome.terms.items():
-            info[name] = float(values[0])
+            info[name] = values.item()
         if not self.rules.repeats:
             info["played"] = self.sessions.played[0].copy()
         if self._left:

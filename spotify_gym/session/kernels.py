@@ -7,11 +7,10 @@ a batch, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
+
+from spotify_gym.session.compiling import compiled
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -198,13 +197,6 @@ def _distinct_loop(uniform: NDArray[np.float64], n_tracks: int) -> Ints:
     return drawn
 
 
-def _compiled() -> tuple[Callable[..., Any], ...]:
-    try:
-        from numba import njit
-    except ImportError:
-        return look, move, distinct
-    compiler = njit(cache=True, nogil=True)
-    return compiler(_look_loop), compiler(_move_loop), compiler(_distinct_loop)
-
-
-fast_look, fast_move, fast_distinct = _compiled()
+fast_look = compiled(_look_loop, look)
+fast_move = compiled(_move_loop, move)
+fast_distinct = compiled(_distinct_loop, distinct)

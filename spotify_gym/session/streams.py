@@ -13,6 +13,8 @@ import numpy as np
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
+from spotify_gym.session.compiling import compiled
+
 Keys = NDArray[np.uint64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -34,6 +36,21 @@ def uniforms(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float64]
     counters = _GOLDEN * np.arange(1, n + 1, dtype=np.uint64)
     words = mix(at_time[:, None] + counters)
     return (words >> _S11).astype(np.float64) * 2.0**-53
+
+
+_mix_word = compiled(mix, mix)
+
+
+def _uniforms_loop(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    drawn = np.empty((len(keys), n), np.float64)
+    for b in range(len(keys)):
+        at_time = _mix_word(keys[b] + _GOLDEN * (np.uint64(time[b]) + np.uint64(1)))
+        for j in range(n):
+            drawn[b, j] = (_mix_word(at_time + _GOLDEN * np.uint64(j + 1)) >> _S11) * 2.0**-53
+    return drawn
+
+
+fast_uniforms = compiled(_uniforms_loop, uniforms)
 
 
 class KeyStream:

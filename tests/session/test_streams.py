@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from spotify_gym.session.streams import KeyStream, uniforms
+from spotify_gym.session.streams import KeyStream, fast_uniforms, uniforms
 
 
 def test_uniforms__look_uniform_and_independent_over_key_time_and_place() -> None:
@@ -28,3 +28,9 @@ def test_keys__of_a_slot_are_those_of_a_lone_slot_with_its_seed() -> None:
 def test_keys__count_seeds_and_slots() -> None:
     with pytest.raises(ValueError, match="2 seeds for 3 sessions"):
         KeyStream.seeded([1, 2], 3)
+
+
+def test_uniforms__compiled_equals_numpy_bit_for_bit() -> None:
+    keys = KeyStream.seeded(0, 20).next(np.arange(20))
+    for time in -1, 0, 7:
+        assert np.array_equal(uniforms(keys, np.full(20, time), 6), fast_uniforms(keys, np.full(20, time), 6))
