@@ -1,0 +1,115 @@
+"""What the learners ask of an action space whose actions have features, and which model may play on which space.
+
+The seam is a `Discrete` space with any of these attributes; a space that has none of them is an ordinary one.
+
+    features       (n, d) float32, the features of each action, or None where the space came out of a file
+    recordings     (n,) int64, the smallest action with exactly the same features
+    feature_names  (d,) what is measured
+    fingerprint    identity of the content: equal where the actions are the same ones
+    coordinates    identity of names and scaling: equal where actions of two spaces are measured alike
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+
+class BindingError(ValueError):
+    """A model and an action space that do not belong together."""
+
+
+def features_of(space: spaces.Discrete) -> NDArray[np.float32] | None:
+    """Return the (n, d) features of the actions, or None where the space has left them behind."""
+    features: NDArray[np.float32] | None = getattr(space, "features", None)
+    return features
+
+
+def n_features_of(space: spaces.Discrete) -> int:
+    """Return d, which a space knows also without its features.
+
+    Raises:
+        BindingError: the actions of this space have no features.
+    """
+    n_features = _n_features(space)
+    if not n_features:
+        raise BindingError(
+            f"CataloguePolicy needs features for the actions, and {space} has none; use MlpPolicy, "
+            "or give the space `features` of shape (n, d)"
+        )
+    return n_features
+
+
+def recordings_of(space: spaces.Space[Any]) -> NDArray[np.int64]:
+    """Return for each action the smallest one that is the same recording, (n,); each its own where nothing is known."""
+    assert isinstance(space, spaces.Discrete)
+    recordings: NDArray[np.int64] | None = getattr(space, "recordings", None)
+    return np.arange(space.n) if recordings is None else recordings
+
+
+class Spaces(NamedTuple):
+    """What an environment shows and what it lets one do."""
+
+    observation: spaces.Space[Any]
+    action: spaces.Space[Any]
+
+
+def check_same(trained: Spaces, offered: Spaces) -> None:
+    """Refuse any actions but the very ones a model was trained on: output i means track i of that catalogue.
+
+    Where neither space has a fingerprint, the spaces have to be equal, as in SB3.
+
+    Raises:
+        BindingError: another catalogue, with what to do instead.
+    """
+    ours, theirs = (_identity(space, "fingerprint") for space in (trained.action, offered.action))
+    if ours != theirs:
+        raise BindingError(
+            f"this model has one output per track of the catalogue it was trained on ({_size(trained.action)}, "
+            f"fingerprint {ours}), and the tracks offered are others ({_size(offered.action)}, fingerprint {theirs}). "
+            "Give it its own catalogue, or train a CataloguePolicy, which plays tracks it has never seen"
+        )
+    for kind, own, other in zip(Spaces._fields, trained, offered, strict=True):
+        if own != other:
+            raise BindingError(f"{kind} spaces do not match: the model was trained on {own}, and this is {other}")
+
+
+def check_alike(trained: Spaces, offered: Spaces) -> None:
+    """Refuse actions that are measured otherwise than those a model was trained on; how many there are is free.
+
+    Raises:
+        BindingError: other features, another scaling or another state, with what to do instead.
+    """
+    ours, theirs = (_identity(space, "coordinates") for space in (trained.action, offered.action))
+    if ours != theirs or _n_features(trained.action) != _n_features(offered.action):
+        raise BindingError(
+            f"this model knows tracks by {_names(trained.action)} (coordinates {ours}), and the tracks offered are "
+            f"measured by {_names(offered.action)} (coordinates {theirs}). Scale the other catalogue with the scaling "
+            "of the one the model was trained on, same features in the same order, or train a new model"
+        )
+    if trained.observation.shape != offered.observation.shape:
+        raise BindingError(
+            f"this model was trained on observations of shape {trained.observation.shape}, and these have "
+            f"{offered.observation.shape}; make the environment with the same `state` as in training"
+        )
+
+
+def _identity(space: spaces.Space[Any], kind: str) -> str | None:
+    identity: str | None = getattr(space, kind, None)
+    return identity
+
+
+def _size(space: spaces.Space[Any]) -> str:
+    return f"{space.n} tracks" if isinstance(space, spaces.Discrete) else str(space)
+
+
+def _n_features(space: spaces.Space[Any]) -> int:
+    features = getattr(space, "features", None)
+    return len(getattr(space, "feature_names", ())) if features is None else int(features.shape[1])
+
+
+def _names(space: spaces.Space[Any]) -> str:
+    return ", ".join(getattr(space, "feature_names", ())) or f"{_n_features(space)} features"

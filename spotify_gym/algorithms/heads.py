@@ -1,0 +1,90 @@
+"""Networks with one output per action: SB3's head, and the dueling head of Wang et al. (2016)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch as th
+from stable_baselines3.common.torch_layers import create_mlp
+from stable_baselines3.common.type_aliases import PyTorchObs
+from stable_baselines3.dqn.policies import QNetwork
+from torch import nn
+
+from spotify_gym.algorithms.binding import recordings_of
+
+
+class Choice(NamedTuple):
+    """The best actions of each state, best first."""
+
+    values: th.Tensor  # (batch, k) float32, -inf where fewer than k actions are allowed
+    actions: th.Tensor  # (batch, k) int64
+
+
+class DenseQNetwork(QNetwork):
+    """SB3's Q-network, which also answers what `DQN` asks of any network: the values taken, the best allowed."""
+
+    def taken(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
+        """Return Q(s, a) of the given actions, (batch, 1), which are int64 of the same shape."""
+        return self(obs).gather(1, actions)  # type: ignore[no-any-return]
+
+    def best(self, obs: PyTorchObs, played: th.Tensor | None = None) -> Choice:
+        """Return the best action of each state, (batch, 1), leaving out all versions of the `played` (batch, width)."""
+        return Choice(*self._allowed(obs, played).max(dim=1, keepdim=True))
+
+    def best_of(self, obs: PyTorchObs, allowed: th.Tensor) -> Choice:
+        """Return the best action of each state, (batch, 1), of those `allowed`, a mask (batch or 1, n)."""
+        return Choice(*self(obs).masked_fill(~allowed, -th.inf).max(dim=1, keepdim=True))
+
+    def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> Choice:
+        """Return the `k` best actions of each state, (batch, k), of which no version is in `played`."""
+        return Choice(*self._allowed(obs, played).topk(k, dim=1))
+
+    def _allowed(self, obs: PyTorchObs, played: th.Tensor | None) -> th.Tensor:
+        values: th.Tensor = self(obs)
+        if played is None:
+            return values
+        recordings = th.as_tensor(recordings_of(self.action_space), device=values.device)
+        nowhere = values.shape[1]
+        heard = values.new_zeros(len(values), nowhere + 1, dtype=th.bool)
+        heard.scatter_(1, th.where(played < 0, nowhere, recordings[played]), True)
+        return values.masked_fill(heard[:, recordings], -th.inf)
+
+
+class DuelingQNetwork(DenseQNetwork):
+    """Dueling network (Wang et al. 2016, https://arxiv.org/abs/1511.06581), equation 9.
+
+    Q(s, a) = V(s) + A(s, a) - mean_a A(s, a), with the mean over the actions of each state.
+
+    Deviations from the paper: a multilayer perceptron instead of convolutions, shared up to the last hidden layer, each
+    stream having one hidden layer as there; gradients entering the shared part are not scaled by 1/sqrt(2).
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # In the place of the parent's head, so that none of its weights stay behind.
+        self.q_net = DuelingHead(self.features_dim, int(self.action_space.n), self.net_arch, self.activation_fn)  # type: ignore[assignment]
+
+
+class DuelingHead(nn.Module):
+    """Value and advantages over a shared multilayer perceptron.
+
+    Args:
+        n_inputs: width of the state's features.
+        n_actions: number of advantages.
+        net_arch: widths of the hidden layers; the last is that of each stream, those before it are shared.
+        activation_fn: between layers.
+    """
+
+    def __init__(self, n_inputs: int, n_actions: int, net_arch: list[int], activation_fn: type[nn.Module]) -> None:
+        super().__init__()
+        shared, stream = net_arch[:-1], net_arch[-1:]
+        width = shared[-1] if shared else n_inputs
+        self.trunk = nn.Sequential(*create_mlp(n_inputs, -1, shared, activation_fn))
+        self.value = nn.Sequential(*create_mlp(width, 1, stream, activation_fn))
+        self.advantages = nn.Sequential(*create_mlp(width, n_actions, stream, activation_fn))
+
+    def forward(self, features: th.Tensor) -> th.Tensor:
+        """Return Q, (batch, n_actions), of features (batch, n_inputs)."""
+        hidden = self.trunk(features)
+        advantages = self.advantages(hidden)
+        return self.value(hidden) + advantages - advantages.mean(dim=1, keepdim=True)  # type: ignore[no-any-return]

@@ -1,0 +1,112 @@
+"""SB3's policies over the networks of this package: forbidden tracks in `predict`, a plain or a dueling head."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.type_aliases import PyTorchObs
+from stable_baselines3.dqn import policies as sb3
+from stable_baselines3.dqn.policies import DQNPolicy
+
+from spotify_gym.algorithms.binding import check_same
+from spotify_gym.algorithms.heads import DenseQNetwork, DuelingQNetwork
+
+Observation = NDArray[Any] | dict[str, NDArray[Any]]
+State = tuple[NDArray[Any], ...] | None
+
+
+class MlpPolicy(DQNPolicy):
+    """SB3's policy, with one output per action, over a network that knows how to leave tracks out.
+
+    The arguments are those of SB3's `DQNPolicy`. With no track left out it computes what SB3's policy computes.
+    """
+
+    network_class: ClassVar[type[DenseQNetwork]] = DenseQNetwork
+    check_spaces = staticmethod(check_same)
+    q_net: DenseQNetwork
+    q_net_target: DenseQNetwork
+
+    def make_q_net(self) -> DenseQNetwork:
+        """Return a new network of `network_class`; called for the online and for the target network."""
+        net_args = self._update_features_extractor(self.net_args, features_extractor=None)
+        return self.network_class(**net_args).to(self.device)
+
+    def bind(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
+        """Take these spaces for the ones the policy was made with; whether they fit is for `check_spaces` to say."""
+        for module in (self, self.q_net, self.q_net_target):
+            module.observation_space, module.action_space = observation_space, action_space
+
+    def predict(
+        self,
+        observation: Observation,
+        state: State = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+        action_masks: NDArray[np.bool_] | None = None,
+        played: NDArray[np.integer] | None = None,
+    ) -> tuple[NDArray[np.int64], State]:
+        """Return the best allowed actions, and `state` as it came.
+
+        Args:
+            observation: of one environment, or with a leading axis for many.
+            state: unused; the policy has no memory.
+            episode_start: unused.
+            deterministic: unused; exploration is the algorithm's.
+            action_masks: True where an action is allowed, (n,) or (batch, n), as sb3-contrib has it.
+            played: tracks not to play again in any version, (width,) or (batch, width), padded with -1.
+
+        Raises:
+            ValueError: both kinds of exclusion at once, a shape that does not fit, or nothing allowed.
+        """
+        if action_masks is None and played is None:
+            return super().predict(observation, state, episode_start, deterministic)
+        self.set_training_mode(False)
+        obs, batched = self.obs_to_tensor(observation)
+        with th.no_grad():
+            actions = self._choose(obs, action_masks, played).cpu().numpy()
+        return (actions if batched else actions.squeeze(axis=0)), state
+
+    def _choose(
+        self, obs: PyTorchObs, masks: NDArray[np.bool_] | None, played: NDArray[np.integer] | None
+    ) -> th.Tensor:
+        if masks is not None and played is not None:
+            raise ValueError("give `action_masks` or `played`, not both: each alone says all that is forbidden")
+        if masks is not None:
+            choice = self.q_net.best_of(obs, self._rows(masks, th.bool, "action_masks"))
+        else:
+            choice = self.q_net.best(obs, self._rows(played, th.int64, "played"))
+        if bool(choice.values.isneginf().any()):
+            raise ValueError("there is a session in which every action is forbidden")
+        return choice.actions[:, 0]
+
+    def _rows(self, values: Any, dtype: th.dtype, name: str) -> th.Tensor:
+        rows = np.atleast_2d(values)
+        if rows.ndim != 2 or rows.dtype.kind not in "biu":
+            raise ValueError(f"{name} must be (n,) or (batch, n), of {dtype}; got {rows.dtype} {rows.shape}")
+        return th.as_tensor(rows, dtype=dtype, device=self.device)
+
+
+class CnnPolicy(MlpPolicy, sb3.CnnPolicy):
+    """SB3's policy for images."""
+
+
+class MultiInputPolicy(MlpPolicy, sb3.MultiInputPolicy):
+    """SB3's policy for observations that are dictionaries."""
+
+
+class DuelingMlpPolicy(MlpPolicy):
+    """`MlpPolicy` with the dueling head."""
+
+    network_class = DuelingQNetwork
+
+
+class DuelingCnnPolicy(DuelingMlpPolicy, sb3.CnnPolicy):
+    """`CnnPolicy` with the dueling head, as in the paper."""
+
+
+class DuelingMultiInputPolicy(DuelingMlpPolicy, sb3.MultiInputPolicy):
+    """`MultiInputPolicy` with the dueling head."""
