@@ -41,7 +41,7 @@ def tracks(n, d=4, n_versions=0, seed=0):
 
 
 class Probe(gym.Env):
-    """Two actions, one observed number, `values` known by hand: {(observation, action): Q}."""
+    """Two actions, one observed number, `values` known by hand as (observation, action, Q)."""
 
     gamma = 0.5
 
@@ -65,7 +65,7 @@ class Probe(gym.Env):
 class ValueProbe(Probe):
     """One state, one step, reward 1: is anything learned at all?"""
 
-    values = {(1.0, 0): 1.0, (1.0, 1): 1.0}
+    values = ((1.0, 0, 1.0), (1.0, 1, 1.0))
 
     def start(self):
         return 1.0
@@ -77,7 +77,7 @@ class ValueProbe(Probe):
 class FeatureProbe(Probe):
     """The reward is what was seen: does the observation reach the value?"""
 
-    values = {(s, a): s for s in (-1.0, 1.0) for a in (0, 1)}
+    values = ((-1.0, 0, -1.0), (-1.0, 1, -1.0), (1.0, 0, 1.0), (1.0, 1, 1.0))
 
     def start(self):
         return self.np_random.choice([-1.0, 1.0])
@@ -89,7 +89,7 @@ class FeatureProbe(Probe):
 class DiscountProbe(Probe):
     """Reward 1 one step later: is the next state's value discounted, and the end of an episode worth nothing more?"""
 
-    values = {(s, a): q for s, q in ((-1.0, 0.5), (1.0, 1.0)) for a in (0, 1)}
+    values = ((-1.0, 0, 0.5), (-1.0, 1, 0.5), (1.0, 0, 1.0), (1.0, 1, 1.0))
 
     def start(self):
         return -1.0
@@ -101,7 +101,7 @@ class DiscountProbe(Probe):
 class ActionProbe(Probe):
     """One of two actions pays: is the right one found?"""
 
-    values = {(1.0, 0): -1.0, (1.0, 1): 1.0}
+    values = ((1.0, 0, -1.0), (1.0, 1, 1.0))
 
     def start(self):
         return 1.0
@@ -113,7 +113,7 @@ class ActionProbe(Probe):
 class BothProbe(Probe):
     """The action that pays depends on what is seen."""
 
-    values = {(-1.0, 0): 1.0, (-1.0, 1): -1.0, (1.0, 0): -1.0, (1.0, 1): 1.0}
+    values = ((-1.0, 0, 1.0), (-1.0, 1, -1.0), (1.0, 0, -1.0), (1.0, 1, 1.0))
 
     def start(self):
         return self.np_random.choice([-1.0, 1.0])

@@ -105,11 +105,10 @@ def test_learner__solves_probe(policy, algorithm, probe):
     env = probe()
     options = {**QUICK, "exploration_final_eps": 0.5, "learning_rate": 1e-2, "policy_kwargs": {"net_arch": [16]}}
     model = algorithm(policy, env, gamma=env.gamma, seed=0, **options).learn(500)
-    observations = th.tensor([[state] for state, _ in env.values])
-    actions = th.tensor([[action] for _, action in env.values])
+    states, actions, expected = map(th.tensor, zip(*env.values, strict=True))
     with th.no_grad():
-        values = model.q_net.taken(observations, actions)[:, 0]
-    np.testing.assert_allclose(values, list(env.values.values()), atol=0.1)
+        values = model.q_net.taken(states[:, None], actions[:, None])[:, 0]
+    np.testing.assert_allclose(values, expected, atol=0.1)
 
 
 @pytest.mark.parametrize("algorithm", LEARNERS)
@@ -136,9 +135,9 @@ def test_exploration__is_drawn_for_each_environment():
 def test_exploration__draws_from_its_own_generator():
     model = DQN("MlpPolicy", Playlist(), seed=0, **QUICK)
     model.exploration_rate = 1.0
-    before = np.random.get_state()[1].copy()
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
     first = [int(model.predict(tracks(1)[0])[0]) for _ in range(5)]
-    assert np.array_equal(before, np.random.get_state()[1])
+    assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002
     model.set_random_seed(0)
     assert first == [int(model.predict(tracks(1)[0])[0]) for _ in range(5)]
 

@@ -83,7 +83,7 @@ def test_buffer__of_another_catalogue_is_refused(tmp_path):
     DQN("MlpPolicy", Playlist(tracks(30)), **QUICK).learn(30).save_replay_buffer(tmp_path / "buffer")
     model = DQN("MlpPolicy", Playlist(tracks(30, seed=1)), **QUICK)
     own = model.replay_buffer
-    with pytest.raises(BindingError, match="another catalogue|catalogue with fingerprint"):
+    with pytest.raises(BindingError, match="tracks of a catalogue with fingerprint"):
         model.load_replay_buffer(tmp_path / "buffer")
     assert model.replay_buffer is own
 
