@@ -139,26 +139,31 @@ class SessionRules:
         self._move(sessions, tracks, listened)
         return Outcome(_total(terms), terms, cosine, repeat, listened, left)
 
-    def appraise(self, sessions: Sessions) -> Floats:
-        """Return the expected reward of every track if it were played now, (B, N), in the listeners' true state."""
+    def appraise(self, sessions: Sessions, tracks: Ints | None = None) -> Floats:
+        """Return the expected reward of each track if it were played now, in the listeners' true state.
+
+        Args:
+            sessions: B sessions; they stay as they are.
+            tracks: (M,) the tracks to appraise; None for the whole catalogue, which is quicker than naming all of it.
+
+        Returns:
+            (B, M) or (B, N).
+        """
         units = self.catalogue.unit_features
+        units = units if tracks is None else units[tracks]
         cosine = _unit(sessions.vibe) @ units.T
         raw = {"flow": cosine - self._baseline}
         if "fit" in self.reward:
             raw["fit"] = _unit(sessions.seed_vibe) @ units.T - self._baseline
         if self.listener is not None:
             raw.update(self.listener.expect(sessions.listener, units, cosine))
-        return _total(self._weigh(raw, None if self.repeats else ~self.allowed(sessions)))
+        return _total(self._weigh(raw, None if self.repeats else self._refused(sessions, tracks)))
 
     def allowed(self, sessions: Sessions) -> Bools:
         """Return which tracks may be played now, (B, N): all but the recordings played, where repeats are forbidden."""
         mask = np.ones((len(sessions), len(self.catalogue)), dtype=np.bool_)
         if not self.repeats:
-            order, ordered = self._by_recording
-            first = np.searchsorted(ordered, sessions.played, side="left")
-            last = np.searchsorted(ordered, sessions.played, side="right")
-            for row, starts, ends in zip(mask, first, last, strict=True):
-                row[np.concatenate([order[i:j] for i, j in zip(starts, ends, strict=True)])] = False
+            mask[self._refused(sessions)] = False
         return mask
 
     def observe(self, sessions: Sessions) -> Floats:
@@ -169,11 +174,19 @@ class SessionRules:
     def _pool_size(self) -> int:
         return max(self.history_length, 0 if self.listener is None else self.listener.start_pool)
 
+    def _refused(self, sessions: Sessions, tracks: Ints | None = None) -> tuple[Ints, Ints]:
+        """Return where the (B, M) or (B, N) pairs of a session and a recording played in it lie: rows and columns."""
+        order, ordered = self._by_recording if tracks is None else _grouped(self.catalogue.recordings[tracks])
+        first = np.searchsorted(ordered, sessions.played, side="left")
+        counts = np.searchsorted(ordered, sessions.played, side="right") - first
+        rows = np.repeat(np.arange(len(sessions)), counts.sum(axis=1))
+        ends = counts.cumsum()
+        place = np.arange(len(rows)) + np.repeat(first.ravel() - ends + counts.ravel(), counts.ravel())
+        return rows, order[place]
+
     @cached_property
     def _by_recording(self) -> tuple[Ints, Ints]:
-        """Track indices with the versions of a recording side by side, and the recording of each."""
-        order = np.argsort(self.catalogue.recordings, kind="stable")
-        return order, self.catalogue.recordings[order]
+        return _grouped(self.catalogue.recordings)
 
     def _sessions(self, keys: Keys, history: Ints, listener: Any) -> Sessions:
         window = self.catalogue.features[history]
@@ -216,8 +229,8 @@ class SessionRules:
             left[asked] = response.left
         return listened, left
 
-    def _weigh(self, raw: Mapping[str, Floats], refused: Bools | None) -> dict[str, Floats]:
-        """Weigh the terms that count, (B,) or (B, N), each at its lowest where the track is refused."""
+    def _weigh(self, raw: Mapping[str, Floats], refused: Bools | tuple[Ints, Ints] | None) -> dict[str, Floats]:
+        """Weigh the terms that count, (B,) or (B, N), each at its lowest at the places where the track is refused."""
         terms = {name: raw[name] if weight is None else weight * raw[name] for name, weight in self._weights}
         if refused is not None:
             for name, values in terms.items():
@@ -257,6 +270,12 @@ def expected_cosine(catalogue: Catalogue, history_length: int) -> float:
         vibes = catalogue.features[kernels.fast_distinct(drawn, len(catalogue))].mean(axis=1)
         by_length[history_length] = float(catalogue.unit_features.mean(axis=0) @ _unit(vibes).mean(axis=0))
     return by_length[history_length]
+
+
+def _grouped(recordings: Ints) -> tuple[Ints, Ints]:
+    """Return places with the versions of a recording side by side, and the recording of each."""
+    order = np.argsort(recordings, kind="stable")
+    return order, recordings[order]
 
 
 def _unit(vibe: Floats) -> Floats:
