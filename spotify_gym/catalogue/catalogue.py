@@ -3,46 +3,72 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
-from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spotify_gym.catalogue import storage
 from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.frozen import read_only
+from spotify_gym.catalogue.prepared import load_fields, save_fields
 from spotify_gym.catalogue.recordings import first_equal_rows
 from spotify_gym.catalogue.report import Report
 from spotify_gym.catalogue.scaling import Scaling
-from spotify_gym.catalogue.splitting import choose_groups, related_groups
+from spotify_gym.catalogue.sharing import remember, revive
+from spotify_gym.catalogue.splitting import related_groups, split_groups
 from spotify_gym.catalogue.synthetic import builtin_scaling, invent_tracks
 from spotify_gym.catalogue.tables import read_tracks
 from spotify_gym.catalogue.text import TextColumn
-from spotify_gym.catalogue.tracks import Tracks
-
-_held: WeakValueDictionary[str, Catalogue] = WeakValueDictionary()  # by fingerprint, what this process holds
+from spotify_gym.catalogue.tracks import FEATURE_NAMES, Tracks
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Catalogue(Tracks):
+    """All tracks that can be played: scaled features, ids, and what else is known.
+
+    A catalogue never changes. Its arrays are read-only; ``copy`` and ``deepcopy`` return the catalogue itself; pickling
+    one that is built-in or loaded from a file writes down where it comes from and not its content, and unpickling gives
+    the object that the process holds already, if it holds one with the same fingerprint.
+
+    >>> catalogue = Catalogue.builtin(1000)
+    >>> catalogue
+    Catalogue(1,000 tracks, 9 features, source='builtin(n_tracks=1000, seed=0)')
+    >>> catalogue.label(7)
+    'Gentle Snow, Pt. 2 — Iris Gardhurst'
+    >>> train, test = catalogue.split(test_fraction=0.2)
+    >>> len(train) + len(test), set(train.artists) & set(test.artists)
+    (1000, set())
+
+    Attributes:
+        features: (n_tracks, d) float32, scaled, C-contiguous.
+        track_ids: (n_tracks,) unique texts.
+        feature_names: (d,).
+        names, artists: (n_tracks,) texts, or ``None``; several artists of a track are joined by ``";"``.
+        genres: (n_tracks, n_genres) bool, or ``None``; ``genre_names`` names the columns.
+        popularity: (n_tracks,) float32 in [0, 100], NaN where unknown, or ``None``.
+        scaling: how raw features became ``features``; ``scaling.apply`` scales a new track the same way.
+        source: where the tracks come from, in words.
+        synthetic: whether the tracks are invented.
+        report: what was found in the table; print it.
+        origin: how to make this catalogue again, or ``None`` where only its content can tell.
+    """
+
     features: NDArray[np.float32]
-    scaling: Scaling = field(kw_only=True)
-    source: str = field(kw_only=True)
-    synthetic: bool = field(kw_only=True)
-    report: Report = field(kw_only=True, repr=False)
-    origin: tuple[str, tuple[Any, ...]] | None = field(default=None, kw_only=True, repr=False)
+    scaling: Scaling
+    source: str
+    synthetic: bool = False
+    report: Report
+    origin: Callable[[], Catalogue] | None = field(default=None)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "features", read_only(self.features, np.float32))
-        if self.genres is not None:
-            object.__setattr__(self, "genres", read_only(self.genres, np.bool_))
-        if self.popularity is not None:
-            object.__setattr__(self, "popularity", read_only(self.popularity, np.float32))
+        for name, dtype in (("features", np.float32), ("genres", np.bool_), ("popularity", np.float32)):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, read_only(getattr(self, name), dtype))
+        self._check()
 
     @classmethod
     def read(
@@ -55,129 +81,179 @@ class Catalogue(Tracks):
         shuffle: bool = False,
         seed: int = 0,
     ) -> Catalogue:
-        tracks, report = read_tracks(Path(path))
-        return cls.of(tracks, scaling, source=str(path), synthetic=False, report=report)
+        """Read a table of tracks: CSV or Parquet, also gzipped.
+
+        The columns of ``SpotifyFeatures.csv``, ``dataset.csv`` and ``spotify_songs.csv`` are known by their names. A
+        track id and the nine audio features are required; titles, artists, genres and popularity are used where
+        present. Rows that cannot be used are left out, and `report` says which and why.
+
+        Args:
+            path: the table.
+            scaling: ``"standard"``, ``"minmax"``, or the scaling of another catalogue.
+            columns: ``{role: name in this table}`` for columns of other names; the roles are ``track_id``, ``name``,
+                ``artists``, ``genre``, ``popularity`` and the names of the features.
+            duplicates: the rows of one track id are always one track. ``"merge"`` also makes one track of those with
+                exactly the same features, which is one recording on several albums.
+            min_popularity: leave out tracks that are less popular than this, or of unknown popularity.
+            shuffle: put the tracks in random order, by ``seed``.
+            seed: of the shuffle.
+
+        Raises:
+            CatalogueError: if the file is no table of audio features, or no row of it can be used.
+        """
+        tracks, report = read_tracks(Path(path), columns, duplicates, min_popularity)
+        if shuffle:
+            tracks = tracks.take(np.random.default_rng(seed).permutation(len(tracks)))
+        return cls._of(tracks, scaling, source=str(path), report=report)
 
     @classmethod
     def builtin(cls, n_tracks: int = 100_000, seed: int = 0, scaling: str | Scaling = "standard") -> Catalogue:
-        report = Report(n_tracks, n_tracks, notes=("synthetic: generated by spotify_gym, not recorded by anybody",))
-        return cls.of(
-            invent_tracks(n_tracks, seed),
+        """Invent a catalogue, the same one for the same arguments, that is distributed like real ones.
+
+        Its scaling is fixed, not fitted: built-in catalogues of every size and seed have the same `coordinates`.
+        """
+        tracks = invent_tracks(n_tracks, seed)
+        note = (
+            "synthetic: these tracks, titles and artists are invented; only their distribution is measured on real ones"
+        )
+        return cls._of(
+            tracks,
             scaling if isinstance(scaling, Scaling) else builtin_scaling(scaling),
             source=f"builtin(n_tracks={n_tracks}, seed={seed})",
             synthetic=True,
-            report=report,
-            origin=("builtin", (n_tracks, seed, scaling)),
+            report=Report(rows=n_tracks, tracks=n_tracks, notes=(note,)),
+            origin=partial(cls.builtin, n_tracks, seed, scaling),
         )
 
     @classmethod
-    def of(cls, tracks: Tracks, scaling: str | Scaling, **about: Any) -> Catalogue:
-        fitted = scaling if isinstance(scaling, Scaling) else Scaling.fit(tracks.features, scaling)
-        columns = {**vars(tracks), "features": fitted.apply(tracks.features)}
-        return cls(**columns, scaling=fitted, **about)
+    def from_features(
+        cls,
+        features: ArrayLike,
+        scaling: str | Scaling = "standard",
+        track_ids: Iterable[str] | None = None,
+        feature_names: Iterable[str] | None = None,
+    ) -> Catalogue:
+        """Make a catalogue of raw features (n_tracks, d) in memory.
 
-    def save(self, path: str | Path) -> None:
-        header = {
-            "feature_names": self.feature_names,
-            "genre_names": self.genre_names,
-            "scaling": self.scaling.kind,
-            "source": self.source,
-            "synthetic": self.synthetic,
-            "report": self.report.to_json(),
-        }
-        arrays: dict[str, NDArray[Any]] = {
-            "features": self.features,
-            "centre": self.scaling.centre,
-            "scale": self.scaling.scale,
-        }
-        for name in ("track_ids", "names", "artists"):
-            column = getattr(self, name)
-            if column is not None:
-                arrays |= {f"{name}.data": column.data, f"{name}.offsets": column.offsets}
-        for name in ("genres", "popularity"):
-            if getattr(self, name) is not None:
-                arrays[name] = getattr(self, name)
-        storage.write(Path(path), header, arrays)
+        Ids that are not given are the numbers of the tracks; names that are not given are the usual nine, or generic.
+
+        Raises:
+            CatalogueError: if the features are not finite numbers, or ids or names do not fit them.
+        """
+        raw = np.asarray(features, dtype=np.float64)
+        if raw.ndim != 2:
+            raise CatalogueError(f"features must be (n_tracks, d), not {raw.shape}.")
+        n_tracks, d = raw.shape
+        generic = FEATURE_NAMES if d == len(FEATURE_NAMES) else (f"feature_{column}" for column in range(d))
+        tracks = Tracks(
+            features=raw,
+            track_ids=TextColumn.of(map(str, range(n_tracks)) if track_ids is None else track_ids),
+            feature_names=tuple(generic if feature_names is None else feature_names),
+        )
+        return cls._of(tracks, scaling, source="arrays in memory", report=Report(rows=n_tracks, tracks=n_tracks))
 
     @classmethod
     def load(cls, path: str | Path) -> Catalogue:
+        """Map into memory what `save` wrote; processes that load the same file share its memory.
+
+        Raises:
+            CatalogueError: if the file is missing, damaged, of another kind or of a later version.
+        """
         where = Path(path).absolute()
-        header, arrays = storage.read(where)
+        try:
+            return cls(**load_fields(where), origin=partial(cls.load, where))
+        except CatalogueError as error:
+            raise CatalogueError(f"{path}: {error}") from error
 
-        def text(name: str) -> TextColumn | None:
-            if f"{name}.data" not in arrays:
-                return None
-            return TextColumn(arrays[f"{name}.data"], arrays[f"{name}.offsets"])
+    def save(self, path: str | Path) -> None:
+        """Write the catalogue to an ``.npz`` file, all of it or nothing.
 
-        return cls(
-            features=arrays["features"],
-            track_ids=text("track_ids"),
-            feature_names=tuple(header["feature_names"]),
-            names=text("names"),
-            artists=text("artists"),
-            genres=arrays.get("genres"),
-            genre_names=tuple(header["genre_names"]),
-            popularity=arrays.get("popularity"),
-            scaling=Scaling(header["scaling"], arrays["centre"], arrays["scale"]),
-            source=header["source"],
-            synthetic=header["synthetic"],
-            report=Report.from_json(header["report"]),
-            origin=("load", (str(where),)),
-        )
+        Raises:
+            CatalogueError: if the file cannot be written.
+        """
+        save_fields(Path(path), self._fields())
+
+    def __repr__(self) -> str:
+        return f"Catalogue({len(self):,} tracks, {len(self.feature_names)} features, source={self.source!r})"
 
     @cached_property
     def unit_features(self) -> NDArray[np.float32]:
+        """The features (n_tracks, d) brought to length 1; a zero vector stays zero."""
         lengths = np.linalg.norm(self.features, axis=1, keepdims=True)
         return read_only(self.features / np.where(lengths > 0, lengths, 1), np.float32)
 
     @cached_property
     def recordings(self) -> NDArray[np.int64]:
+        """For each track (n_tracks,) the first one with exactly the same features: the same recording."""
         return read_only(first_equal_rows(self.features), np.int64)
 
     @cached_property
     def coordinates(self) -> str:
-        digest = hashlib.blake2b("\0".join((*self.feature_names, self.scaling.kind)).encode(), digest_size=16)
-        digest.update(self.scaling.centre.tobytes())
-        digest.update(self.scaling.scale.tobytes())
-        return digest.hexdigest()
+        """What the features mean: catalogues in which this is equal measure tracks alike."""
+        return _digest("\0".join(self.feature_names).encode(), self.scaling.centre, self.scaling.scale)
 
     @cached_property
     def fingerprint(self) -> str:
-        digest = hashlib.blake2b(self.coordinates.encode(), digest_size=16)
-        for part in (self.features, self.track_ids.data, self.track_ids.offsets):
-            digest.update(part.data)
-        fingerprint = digest.hexdigest()
-        _held.setdefault(fingerprint, self)
+        """The content: catalogues in which this is equal hold the same tracks, and say the same of them."""
+        texts = [column for column in (self.track_ids, self.names, self.artists) if column is not None]
+        arrays: list[NDArray[Any]] = [array for column in texts for array in (column.data, column.offsets)]
+        arrays += [array for array in (self.features, self.genres, self.popularity) if array is not None]
+        fingerprint = _digest("\0".join((self.coordinates, *self.genre_names)).encode(), *arrays)
+        remember(fingerprint, self)
         return fingerprint
 
-    @cached_property
-    def _positions(self) -> dict[str, int]:
-        return {track_id: position for position, track_id in enumerate(self.track_ids)}
-
     def index_of(self, track_id: str) -> int:
+        """Return the index of a track.
+
+        Raises:
+            CatalogueError: if there is none of this id.
+        """
         try:
-            return self._positions[track_id]
+            return self._index_of_id[track_id]
         except KeyError:
             raise CatalogueError(f"no track has the id {track_id!r}.") from None
 
     def label(self, index: int) -> str:
-        name = self.names[index] if self.names else ""
+        """Return ``"Name — Artist"``, as far as they are known, and the id if no name is."""
+        name = self.names[index] if self.names is not None else ""
+        artists = self.artists[index].replace(";", ", ") if self.artists is not None else ""
         if not name:
             return self.track_ids[index]
-        artists = self.artists[index].replace(";", ", ") if self.artists else ""
         return f"{name} — {artists}" if artists else name
 
     def take(self, indices: ArrayLike) -> Catalogue:
-        return replace(super().take(indices), origin=None)
+        """Return the catalogue of some tracks (indices, or a mask over all), in their order; the scaling stays."""
+        chosen = np.asarray(indices)
+        chosen = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen.astype(np.int64)
+        if len(np.unique(chosen % len(self))) != len(chosen):
+            raise CatalogueError("a catalogue cannot hold a track twice: some indices are equal.")
+        note = f"a selection of {len(chosen):,} of {len(self):,} tracks"
+        report = replace(self.report, notes=(*self.report.notes, note))
+        return replace(super().take(chosen), report=report, origin=None)
 
     def split(self, test_fraction: float = 0.2, seed: int = 0) -> tuple[Catalogue, Catalogue]:
-        is_test = choose_groups(related_groups(self.recordings, self.artists), test_fraction, seed)
-        return self.take(np.flatnonzero(~is_test)), self.take(np.flatnonzero(is_test))
+        """Divide the tracks at random into (train, test), so that no artist and no recording is on both sides.
+
+        Tracks that are linked through artists who played together stay together; the test side is filled with whole
+        groups up to ``test_fraction`` of the tracks, so it may be a little smaller. Both sides keep the scaling.
+
+        Raises:
+            CatalogueError: if the fraction is not between 0 and 1, or all tracks hang together.
+        """
+        if not 0 < test_fraction < 1:
+            raise CatalogueError(f"test_fraction={test_fraction} is not between 0 and 1.")
+        is_test = split_groups(related_groups(self.recordings, self.artists), test_fraction, seed)
+        if is_test.all() or not is_test.any():
+            raise CatalogueError(
+                f"{len(self):,} tracks cannot be divided: too few, or all linked by artist or recording."
+            )
+        return self.take(~is_test), self.take(is_test)
 
     def rescaled(self, scaling: str | Scaling | Catalogue) -> Catalogue:
+        """Return the same tracks scaled anew: fitted to them, or as another catalogue is."""
+        given = scaling.scaling if isinstance(scaling, Catalogue) else scaling
         raw = self.scaling.undo(self.features)
-        wanted = scaling.scaling if isinstance(scaling, Catalogue) else scaling
-        fitted = wanted if isinstance(wanted, Scaling) else Scaling.fit(raw, wanted)
+        fitted = given if isinstance(given, Scaling) else Scaling.fit(raw, given)
         return replace(self, features=fitted.apply(raw), scaling=fitted, origin=None)
 
     def __copy__(self) -> Catalogue:
@@ -186,20 +262,44 @@ class Catalogue(Tracks):
     def __deepcopy__(self, memo: dict[int, Any]) -> Catalogue:
         return self
 
-    def __reduce__(self) -> tuple[Callable[..., Catalogue], tuple[Any, ...]]:
-        columns = {column.name: vars(self)[column.name] for column in fields(self)} if self.origin is None else None
-        return _revive, (self.fingerprint, self.origin, columns)
+    def __reduce__(self) -> tuple[Callable[..., Catalogue], tuple[str, Callable[[], Catalogue]]]:
+        return revive, (self.fingerprint, self.origin or partial(Catalogue, **self._fields()))
+
+    @classmethod
+    def _of(cls, tracks: Tracks, scaling: str | Scaling, **about: Any) -> Catalogue:
+        fitted = scaling if isinstance(scaling, Scaling) else Scaling.fit(tracks.features, scaling)
+        return cls(**{**vars(tracks), "features": fitted.apply(tracks.features)}, scaling=fitted, **about)
+
+    def _fields(self) -> dict[str, Any]:
+        return {column.name: getattr(self, column.name) for column in fields(self) if column.name != "origin"}
+
+    @cached_property
+    def _index_of_id(self) -> dict[str, int]:
+        return {track_id: index for index, track_id in enumerate(self.track_ids)}
+
+    def _check(self) -> None:
+        """Raise `CatalogueError` unless all columns fit together and all features are numbers."""
+        n_tracks, d = len(self.features), len(self.feature_names)
+        expected = {
+            "features": (n_tracks, d),
+            "genres": (n_tracks, len(self.genre_names)),
+            **dict.fromkeys(("track_ids", "names", "artists", "popularity"), (n_tracks,)),
+        }
+        for name, shape in expected.items():
+            column = getattr(self, name)
+            found = (len(column),) if isinstance(column, TextColumn) else np.shape(column)
+            if column is not None and found != shape:
+                raise CatalogueError(f"{name} must have shape {shape}, not {found}.")
+        if self.scaling.scale.shape != (d,):
+            raise CatalogueError(f"the scaling is of {len(self.scaling.scale)} features, but the tracks have {d}.")
+        if not n_tracks:
+            raise CatalogueError("a catalogue needs at least one track.")
+        if not np.isfinite(self.features).all():
+            raise CatalogueError("a feature is not a finite number.")
 
 
-def _revive(fingerprint: str, origin: tuple[str, tuple[Any, ...]] | None, columns: dict[str, Any] | None) -> Catalogue:
-    held = _held.get(fingerprint)
-    if held is not None:
-        return held
-    if origin is None:
-        assert columns is not None
-        revived = Catalogue(**columns)
-    else:
-        revived = getattr(Catalogue, origin[0])(*origin[1])
-    if revived.fingerprint != fingerprint:
-        raise CatalogueError(f"{revived.source} has changed since this catalogue was pickled.")
-    return revived
+def _digest(*parts: Any) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(memoryview(part).cast("B"))
+    return digest.hexdigest()

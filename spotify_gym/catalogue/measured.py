@@ -2,8 +2,8 @@
 
 Measured on 211,871 tracks (popularity: on another 28,356). Each feature was first made normal by its ranks; in these
 *normal scores* a mixture of fourteen normal distributions with one covariance describes how features go together, and
-reading the scores off the feature's own quantiles brings back its skew, its second mode and its exact zeros. The names of
-the fourteen are ours, given by ear. Columns are in the order of `FEATURE_NAMES`.
+reading the scores off the feature's own quantiles brings back its skew, its second mode and its exact zeros. The names
+of the fourteen are ours, by what their tracks are like. Columns are in the order of `FEATURE_NAMES`.
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ SHOWN_LINES = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that befell some rows of a table."""
+    """One thing that was found in some rows of a table."""
 
     what: str
     rows: int
-    lines: tuple[int, ...] = ()  # the first few line numbers, the header being line 1
+    lines: tuple[int, ...] = ()  # where the first few are: lines of a text, its first line being 1; else rows
 
     @classmethod
     def at(cls, what: str, lines: Iterable[int]) -> Finding:
@@ -23,27 +23,29 @@ class Finding:
         every = [int(line) for line in lines]
         return cls(what, len(every), tuple(every[:SHOWN_LINES]))
 
-    def __str__(self) -> str:
+    def describe(self, unit: str) -> str:
+        """Say it in words, the places being lines or rows."""
         where = ", ".join(map(str, self.lines)) + (", ..." if self.rows > len(self.lines) else "")
-        return f"{self.rows:,} {self.what}" + (f" (line {where})" if self.lines else "")
+        return f"{self.rows:,} × {self.what} ({unit} {where})"
 
 
 @dataclass(frozen=True)
 class Report:
     """How a table became a catalogue: nothing that was left out is left unsaid."""
 
-    rows: int  # rows read, the header not counted
+    rows: int  # rows read, the header not counted: tracks kept + rows folded + rows dropped
     tracks: int  # tracks kept
     columns: tuple[tuple[str, str], ...] = ()  # (what it is for, name of the column in the table)
     folded: tuple[Finding, ...] = ()  # rows gathered into a track that is kept
     dropped: tuple[Finding, ...] = ()  # rows left out, one finding per reason
     notes: tuple[str, ...] = ()  # what a reader should know
     ranges: tuple[tuple[str, float, float], ...] = ()  # (feature, smallest, largest), raw
+    unit: str = "line"  # what the findings' places count: "line" or "row"
 
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows read, {self.tracks:,} tracks kept"]
-        lines += [f"  folded   {finding}" for finding in self.folded]
-        lines += [f"  dropped  {finding}" for finding in self.dropped]
+        lines += [f"  folded   {finding.describe(self.unit)}" for finding in self.folded]
+        lines += [f"  dropped  {finding.describe(self.unit)}" for finding in self.dropped]
         lines += [f"  note     {note}" for note in self.notes]
         if self.columns:
             lines.append("  columns  " + ", ".join(_pair(role, column) for role, column in self.columns))
@@ -65,6 +67,7 @@ class Report:
             dropped=_findings(plain["dropped"]),
             notes=tuple(map(str, plain["notes"])),
             ranges=tuple((str(name), float(low), float(high)) for name, low, high in plain["ranges"]),
+            unit=str(plain["unit"]),
         )
 
 

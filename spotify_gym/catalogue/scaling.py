@@ -12,11 +12,12 @@ from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.frozen import read_only
 
 ScalingKind: TypeAlias = Literal["standard", "minmax"]
+MAX_MAGNITUDE = 1e12  # of a raw feature; variances of larger numbers are of no use
 
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """The affine map ``(raw − centre) / scale`` of each feature, kept so that a new track is scaled as the old ones were.
+    """The map ``(raw − centre) / scale`` of each feature, kept so that a new track is scaled as the old ones were.
 
     ``"standard"`` centres each feature on its mean and divides by its standard deviation; ``"minmax"`` brings it to
     [0, 1]. A constant feature has scale 1 and so becomes 0.
@@ -37,10 +38,17 @@ class Scaling:
 
     @classmethod
     def fit(cls, raw: NDArray[np.float64], kind: str) -> Scaling:
-        """Fit scikit-learn's ``StandardScaler`` or ``MinMaxScaler`` to raw features (n_tracks, d)."""
+        """Fit scikit-learn's ``StandardScaler`` or ``MinMaxScaler`` to raw features (n_tracks, d).
+
+        Raises:
+            CatalogueError: if ``kind`` is not known, or a feature is not a number of reasonable size.
+        """
+        check_kind(kind)
+        if not raw.size or not (np.abs(raw) <= MAX_MAGNITUDE).all():
+            raise CatalogueError(f"features must be finite numbers, at most {MAX_MAGNITUDE:g}, of at least one track.")
         from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-        if check_kind(kind) == "standard":
+        if kind == "standard":
             standard = StandardScaler().fit(raw)
             return cls("standard", standard.mean_, standard.scale_)
         ranges = MinMaxScaler().fit(raw)

@@ -15,8 +15,8 @@ def as_catalogue(source: str | Path | Catalogue, scaling: str | Scaling | None =
     """Return the catalogue that ``source`` names; the same object as long as the source is the same.
 
     Args:
-        source: ``"builtin"``, ``"builtin:26000"`` (that many tracks), the path of a table or of a prepared ``.npz``, or a
-            catalogue.
+        source: ``"builtin"``, ``"builtin:26000"`` (that many tracks), the path of a table or of a prepared ``.npz``,
+            or a catalogue.
         scaling: what the features must be scaled by. ``None`` leaves a catalogue as it is and standardises a table.
     """
     if isinstance(source, Catalogue):

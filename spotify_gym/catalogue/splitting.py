@@ -31,10 +31,11 @@ def related_groups(recordings: NDArray[np.int64], artists: TextColumn | None) ->
     row, column = np.concatenate(tracks), np.concatenate(links)
     size = max(n_tracks, int(column.max(initial=0)) + 1)
     graph = coo_array((np.ones(len(row), dtype=np.bool_), (row, column)), shape=(size, size))
-    return connected_components(graph, directed=False)[1][:n_tracks].astype(np.int64)
+    _, groups = connected_components(graph, directed=False)
+    return np.asarray(groups[:n_tracks], dtype=np.int64)
 
 
-def choose_groups(groups: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:
+def split_groups(groups: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:
     """Mark (n_tracks,) whole groups drawn at random, as many as fit in ``fraction`` of the tracks."""
     sizes = np.bincount(groups)
     room = round(fraction * len(groups))

@@ -1,8 +1,8 @@
 """A prepared catalogue as a file: arrays that are mapped into memory instead of read, and no pickle anywhere.
 
-The file is an ordinary uncompressed ``.npz`` (``numpy.load`` opens it), with each array placed at a multiple of 64 bytes,
-so that the arrays of a loaded catalogue *are* the file's pages: loading copies nothing, and all processes that load one
-file share one copy in memory.
+The file is an ordinary uncompressed ``.npz`` (``numpy.load`` opens it), with each array placed at a multiple of 64
+bytes, so that the arrays of a loaded catalogue *are* the file's pages: loading copies nothing, and all processes that
+load one file share one copy in memory.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import io
 import json
 import mmap
 import os
+import re
 import struct
 import zipfile
 import zlib
@@ -28,8 +29,12 @@ FORMAT = "spotify_gym catalogue"
 VERSION = 1
 ALIGNMENT = 64  # bytes; what the fastest paths of NumPy and BLAS want
 _PADDING_ID = 0xD935  # the "extra field" that zip tools know as alignment
-_LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member, up to the lengths of its name and extra field
+_LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member, ending in the lengths of its name and extra field
 _HEADER = "header"
+_NPY_HEAD = re.compile(
+    rb"\x93NUMPY\x01\x00(?s:..)\{'descr': '(?P<dtype>[<|][biuf][1248])', 'fortran_order': False, "
+    rb"'shape': \((?P<shape>[0-9, ]*)\), \} *\n"
+)
 
 
 def write(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -59,7 +64,7 @@ def _write_member(archive: zipfile.ZipFile, file: BinaryIO, name: str, array: ND
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
     member = zipfile.ZipInfo(f"{name}.npy")
-    start = file.tell() + zipfile.sizeFileHeader + len(member.filename) + 4  # of the data, were the padding empty
+    start = file.tell() + _LOCAL_HEADER.size + len(member.filename) + 4  # of the data, were the padding empty
     padding = -start % ALIGNMENT
     member.extra = struct.pack("<HH", _PADDING_ID, padding) + bytes(padding)
     archive.writestr(member, buffer.getvalue())
@@ -88,7 +93,7 @@ def _map(content: memoryview, member: zipfile.ZipInfo) -> NDArray[Any]:
     if member.compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"{member.filename} is compressed, which this program never does")
     name_length, extra_length = _LOCAL_HEADER.unpack_from(content, member.header_offset)
-    start = member.header_offset + zipfile.sizeFileHeader + name_length + extra_length
+    start = member.header_offset + _LOCAL_HEADER.size + name_length + extra_length
     stored = content[start : start + member.file_size]
     if len(stored) != member.file_size or zlib.crc32(stored) != member.CRC:
         raise ValueError(f"{member.filename} does not match its checksum")
@@ -96,14 +101,12 @@ def _map(content: memoryview, member: zipfile.ZipInfo) -> NDArray[Any]:
 
 
 def _parse_npy(stored: memoryview) -> NDArray[Any]:
-    head = io.BytesIO(stored[:4096])
-    version = np.lib.format.read_magic(head)
-    if version != (1, 0):
-        raise ValueError(f"an array is written in .npy version {version}")
-    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(head)
-    if dtype.hasobject or fortran_order:
-        raise ValueError("an array holds Python objects or is not C-contiguous")
-    array = np.frombuffer(stored[head.tell() :], dtype=dtype).reshape(shape)
+    """View the array in the bytes of an ``.npy`` file, of the plain kind that this program writes."""
+    head = _NPY_HEAD.match(stored)
+    if head is None:
+        raise ValueError("an array is not plain numbers (Python objects, which need pickle, are never loaded)")
+    shape = tuple(int(length) for length in head["shape"].split(b",") if length.strip())
+    array = np.frombuffer(stored[head.end() :], dtype=head["dtype"].decode()).reshape(shape)
     return array if array.flags.aligned else array.copy()
 
 

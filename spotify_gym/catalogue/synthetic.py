@@ -18,7 +18,7 @@ from spotify_gym.catalogue.wording import invent_artists, invent_titles
 
 MAX_TRACKS = 10_000_000
 TRACKS_PER_ARTIST = 8
-_ARTIST_SHARE = 0.4  # of the variance within a genre, what the artists differ by
+_ARTIST_SHARE = 0.1  # of the variance within a genre, what the artists differ by
 _SECOND_GENRE_SHARE = 0.15  # of the artists
 
 
@@ -79,10 +79,10 @@ def _draw_features(
 
 
 def _with_second_genre(rng: np.random.Generator, genre: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Mark the genres (n_artists, n_genres) of each artist: their own, and for some the one that sounds most like it."""
+    """Mark the genres (n_artists, n_genres) of each artist: their own, and for some the one most like it."""
     apart = np.linalg.norm(measured.GENRE_SCORES[:, None] - measured.GENRE_SCORES, axis=2)
     nearest = (apart + np.diag(np.full(len(apart), np.inf))).argmin(axis=1)
-    marks = genre[:, None] == np.arange(len(apart))
+    marks: NDArray[np.bool_] = genre[:, None] == np.arange(len(apart))
     both = np.flatnonzero(rng.random(len(genre)) < _SECOND_GENRE_SHARE)
     marks[both, nearest[genre[both]]] = True
     return marks
@@ -92,4 +92,5 @@ def _draw_popularity(rng: np.random.Generator, n_artists: int, artist: NDArray[n
     """Draw popularities (n_tracks,) in [0, 100]: half of their variance is the artist's fame."""
     fame = rng.standard_normal(n_artists)
     scores = (fame[artist] + rng.standard_normal(len(artist))) / np.sqrt(2)
-    return np.interp(scores, measured.KNOTS, measured.POPULARITY_QUANTILES).round().astype(np.float32)
+    popularity = np.interp(scores, measured.KNOTS, measured.POPULARITY_QUANTILES)
+    return np.asarray(popularity.round(), dtype=np.float32)

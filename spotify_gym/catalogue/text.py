@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -80,7 +81,7 @@ class TextColumn(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         data, offsets = self.data.tobytes(), self.offsets.tolist()
-        return (data[start:end].decode("utf-8") for start, end in zip(offsets, offsets[1:], strict=False))
+        return (data[start:end].decode("utf-8") for start, end in pairwise(offsets))
 
     def __repr__(self) -> str:
         shown = ", ".join(repr(text) for text in self[:3])
@@ -107,9 +108,11 @@ class TextColumn(Sequence[str]):
         return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.bool_)
 
     def check(self) -> None:
-        """Raise `CatalogueError` unless the bytes and offsets describe texts: for files that others may have written."""
+        """Raise `CatalogueError` unless bytes and offsets describe texts: for files that others may have written."""
+        if self.data.ndim != 1 or self.offsets.ndim != 1 or not len(self.offsets):
+            raise CatalogueError("a text column is damaged: it is no row of bytes.")
         steps = np.diff(self.offsets)
-        if not len(self.offsets) or self.offsets[0] != 0 or self.offsets[-1] != len(self.data) or (steps < 0).any():
+        if self.offsets[0] != 0 or self.offsets[-1] != len(self.data) or (steps < 0).any():
             raise CatalogueError("a text column is damaged: its offsets do not fit its bytes.")
         inner = self.offsets[:-1][steps > 0]
         if (self.data[inner] & 0xC0 == 0x80).any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -10,18 +11,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from spotify_gym.catalogue.text import TextColumn
 
-FEATURE_NAMES = (
-    "acousticness",  # [0, 1]
-    "danceability",  # [0, 1]
-    "energy",  # [0, 1]
-    "instrumentalness",  # [0, 1]
-    "liveness",  # [0, 1]
-    "loudness",  # [dB], most between −60 and 0
-    "speechiness",  # [0, 1]
-    "tempo",  # [BPM]
-    "valence",  # [0, 1]
-)
-"""The nine continuous audio features of the Spotify Web API, in the order of the catalogue's columns."""
+FEATURE_RANGES: Mapping[str, tuple[float, float]] = {
+    "acousticness": (0, 1),
+    "danceability": (0, 1),
+    "energy": (0, 1),
+    "instrumentalness": (0, 1),
+    "liveness": (0, 1),
+    "loudness": (-100, 20),  # [dB], most between −60 and 0
+    "speechiness": (0, 1),
+    "tempo": (0, 400),  # [BPM], 0 where none was found
+    "valence": (0, 1),
+}
+"""The nine continuous audio features of the Spotify Web API, and what their values can be."""
+
+FEATURE_NAMES = tuple(FEATURE_RANGES)
 
 Self = TypeVar("Self", bound="Tracks")
 

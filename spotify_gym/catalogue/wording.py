@@ -6,22 +6,64 @@ from itertools import product
 
 from spotify_gym.catalogue.text import TextColumn
 
-_COLOURS = """Amber Bitter Blue Borrowed Broken Burning Cold Crooked Distant Electric Empty Faded Fallen Gentle Golden Hidden
-Hollow Honest Late Little Lonely Lost Lucky Midnight Neon Northern Old Open Paper Pale Quiet Restless Second Secret Silver
-Slow Small Southern Static Strange Summer Tender Velvet Wandering Wild Winter Yellow Young""".split()
-_THINGS = """Alley Anchor Bridge Candle Carousel City Compass Corner Country Daylight Dream Echo Engine Evening Feather Fever
-Fire Garden Ghost Harbour Heart Highway Holiday Horizon House Island Kingdom Lantern Letter Light Machine Mirror Moon
-Morning Mountain Ocean Orchard Parade Photograph Planet Promise Radio Rain River Road Satellite Shadow Signal Sky Sleep
-Snow Sparrow Station Stranger Street Sunday Thunder Tide Train Valley Water Window Wolf Year""".split()
-_ENDINGS = ("", " Again", " Blues", " Tonight", " at Dawn", " (Demo)", ", Pt. 2", " for Two")
-_FIRST = """Ada Alva Bruno Cleo Dario Edda Elio Enzo Fable Fern Gala Hugo Ida Ines Iris Ivo Jonah Juno Kaia Kit Lars Leda
-Linus Lola Luca Mabel Mara Milo Mina Nadia Nico Nora Odin Olive Otis Pia Quinn Rafa Remy Rosa Rufus Sana Silas Tova Uma
-Vera Wren Yara Zeno Zola""".split()
-_LAST_BEGINNINGS = """Ald Ash Bar Birch Black Bram Bright Carl Crane Dun East Elm Fair Fen Frost Gard Glen Grey Hal Hart Hazel
-Hol Kel Kings Lang Lind Long Mar Mill Moor Nor Oak Pem Ray Red Rose Sand Sel Stan Thorn Wal West Whit Wind""".split()
-_LAST_ENDINGS = (
-    "bell berg brook burn by combe croft den field ford gate ham hurst ley low man mere more son stead".split()
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_COLOURS = _words(
+    """
+    Amber Bitter Blue Borrowed Broken Burning Cold Crooked Distant Electric Empty Faded Fallen Gentle Golden
+    Hidden Hollow Honest Late Little Lonely Lost Lucky Midnight Neon Northern Old Open Paper Pale Quiet Restless
+    Second Secret Silver Slow Small Southern Static Strange Summer Tender Velvet Wandering Wild Winter Yellow
+    Young
+    """
 )
+_THINGS = _words(
+    """
+    Alley Anchor Bridge Candle Carousel City Compass Corner Country Daylight Dream Echo Engine Evening Feather
+    Fever Fire Garden Ghost Harbour Heart Highway Holiday Horizon House Island Kingdom Lantern Letter Light
+    Machine Mirror Moon Morning Mountain Ocean Orchard Parade Photograph Planet Promise Radio Rain River Road
+    Satellite Shadow Signal Sky Sleep Snow Sparrow Station Stranger Street Sunday Thunder Tide Train Valley
+    Water Window Wolf Year
+    """
+)
+_ENDINGS = ("", " Again", " Blues", " Tonight", " at Dawn", " (Demo)", ", Pt. 2", " for Two")
+_FIRST = _words(
+    """
+    Ada Alva Bruno Cleo Dario Edda Elio Enzo Fable Fern Gala Hugo Ida Ines Iris Ivo Jonah Juno Kaia Kit Lars
+    Leda Linus Lola Luca Mabel Mara Milo Mina Nadia Nico Nora Odin Olive Otis Pia Quinn Rafa Remy Rosa Rufus
+    Sana Silas Tova Uma Vera Wren Yara Zeno Zola
+    """
+)
+_LAST_BEGINNINGS = _words(
+    """
+    Ald Ash Bar Birch Black Bram Bright Carl Crane Dun East Elm Fair Fen Frost Gard Glen Grey Hal Hart Hazel Hol
+    Kel Kings Lang Lind Long Mar Mill Moor Nor Oak Pem Ray Red Rose Sand Sel Stan Thorn Wal West Whit Wind
+    """
+)
+_LAST_ENDINGS = [
+    "bell",
+    "berg",
+    "brook",
+    "burn",
+    "by",
+    "combe",
+    "croft",
+    "den",
+    "field",
+    "ford",
+    "gate",
+    "ham",
+    "hurst",
+    "ley",
+    "low",
+    "man",
+    "mere",
+    "more",
+    "son",
+    "stead",
+]
 
 _N_ARTISTS = len(_FIRST) * len(_LAST_BEGINNINGS) * len(_LAST_ENDINGS)
 _STRIDE = 7919  # prime, so that neighbouring numbers get names that do not look alike and none comes twice
