@@ -1,0 +1,77 @@
+"""From settings to the objects that learn: the environment, the algorithm, its network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from spotify_gym.algorithms import DQN, DoubleDQN, DuelingDoubleDQN, DuelingDQN
+from spotify_gym.catalogue import Catalogue, as_catalogue
+from spotify_gym.session import SpotifyVectorEnv
+from spotify_gym.training.config import TrainConfig
+from spotify_gym.training.vec_adapter import SessionVecEnv
+
+ALGORITHMS: dict[str, type[DQN]] = {
+    "dqn": DQN,
+    "double": DoubleDQN,
+    "dueling": DuelingDQN,
+    "dueling_double": DuelingDoubleDQN,
+}
+POLICIES = {"mlp": "MlpPolicy", "catalogue": "CataloguePolicy"}
+
+_SAMPLE_SEED = 0  # one sample for all runs, so that they can be compared
+
+
+def catalogue_of(config: TrainConfig) -> Catalogue:
+    """Return the catalogue that the settings name.
+
+    Raises:
+        CatalogueError: it cannot be read.
+    """
+    catalogue = as_catalogue(config.catalogue, scaling=config.scaling)
+    if config.max_tracks is None or config.max_tracks >= len(catalogue):
+        return catalogue
+    sample = np.random.default_rng(_SAMPLE_SEED).choice(len(catalogue), config.max_tracks, replace=False)
+    return catalogue.take(np.sort(sample))
+
+
+def sessions_of(config: TrainConfig, catalogue: Catalogue, n_envs: int) -> SessionVecEnv:
+    """Return an environment of `n_envs` sessions in which SB3 can learn."""
+    env = gym.make_vec(
+        config.env, num_envs=n_envs, autoreset_mode="SameStep", catalogue=catalogue, **config.env_options
+    )
+    assert isinstance(env, SpotifyVectorEnv)  # all ids of this package make one
+    return SessionVecEnv(env)
+
+
+def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> DQN:
+    """Return an algorithm that has learned nothing yet.
+
+    Args:
+        config: its settings.
+        env: where it learns.
+        **changes: arguments of the algorithm that replace those of the settings.
+    """
+    train_freq, gradient_steps = config.update_cycle
+    arguments: dict[str, Any] = {
+        "learning_rate": config.learning_rate,
+        "buffer_size": config.buffer_size,
+        "learning_starts": config.learning_starts,
+        "batch_size": config.batch_size,
+        "tau": config.tau,
+        "gamma": config.gamma,
+        "train_freq": train_freq,
+        "gradient_steps": gradient_steps,
+        "n_steps": config.n_steps,
+        "target_update_interval": max(config.target_update_interval, config.n_envs),
+        "exploration_fraction": config.exploration_fraction,
+        "exploration_initial_eps": config.exploration_initial_eps,
+        "exploration_final_eps": config.exploration_final_eps,
+        "max_grad_norm": config.max_grad_norm,
+        "policy_kwargs": {"net_arch": list(config.hidden)},
+        "seed": config.seed,
+        "device": config.device,
+    }
+    return ALGORITHMS[config.algorithm](POLICIES[config.policy], env, **(arguments | changes))

@@ -1,0 +1,165 @@
+"""What a training run leaves on disk, and the rules of touching it.
+
+config.json                  the settings, all that `--resume` and `load_run` need besides the catalogue
+meta.json                    command, versions, commit, catalogue
+weights.safetensors          the networks; what this program loads
+model.zip                    the same for Stable-Baselines3; loading it can run code that is in it
+q_network_checkpoint.pth     the online Q-network as a plain PyTorch state dict
+learning_curve.csv, .png
+checkpoint.safetensors       all that training depends on, while it is not finished
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spotify_gym.catalogue import Catalogue
+from spotify_gym.training.atomic import replacing
+from spotify_gym.training.config import TrainConfig
+from spotify_gym.training.errors import ConfigError, RunError
+from spotify_gym.training.lock import locked
+from spotify_gym.training.provenance import circumstances, describe
+
+_LONGEST_JSON = 1_000_000  # bytes; ours are a few thousand
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder that holds one training run."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Open the folder of an earlier run, which may be a stranger's.
+
+        Raises:
+            RunError: there is no run, or something in it leads out of it.
+        """
+        folder = cls(path)
+        if not folder.config_file.is_file():
+            raise RunError(f"{path} holds no run: there is no config.json in it")
+        if links := [entry.name for entry in path.iterdir() if entry.is_symlink()]:
+            raise RunError(f"{path / links[0]} is a link; a run folder must hold its files itself")
+        return folder
+
+    @property
+    def config_file(self) -> Path:
+        """Where the settings are."""
+        return self.path / "config.json"
+
+    @property
+    def weights_file(self) -> Path:
+        """Where the networks are."""
+        return self.path / "weights.safetensors"
+
+    @property
+    def checkpoint_file(self) -> Path:
+        """Where an unfinished training goes on from."""
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the training came to its end: the weights are the last thing written, the checkpoint then goes."""
+        return self.weights_file.exists() and not self.checkpoint_file.exists()
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings.
+
+        Raises:
+            RunError: they are damaged or not allowed.
+        """
+        try:
+            return TrainConfig.from_json(self._read_json("config.json"))
+        except ConfigError as error:
+            raise RunError(f"{self.config_file}: {error}") from error
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What is known of how the run came about."""
+        meta = self._read_json("meta.json")
+        if not isinstance(meta, dict) or not isinstance(meta.get("catalogue"), dict):
+            raise RunError(f"{self.path / 'meta.json'} does not say which catalogue the run learned from")
+        return meta
+
+    def check_catalogue(self, catalogue: Catalogue) -> None:
+        """Refuse to go on learning from another catalogue than before.
+
+        Raises:
+            RunError: its content is not that of the catalogue the run began with.
+        """
+        before, now = self.meta["catalogue"].get("fingerprint"), catalogue.fingerprint
+        if before != now:
+            raise RunError(
+                f"{self.path} learned from a catalogue with fingerprint {before}, and {catalogue.source} has {now}; "
+                "bring that catalogue back, or begin a new run"
+            )
+
+    def begin(self, config: TrainConfig, catalogue: Catalogue) -> None:
+        """Make this the folder of a new run; to be called under the lock.
+
+        Raises:
+            RunError: there is a run already, or the folder cannot be written to.
+        """
+        if self.config_file.exists():
+            raise RunError(
+                f"{self.path} already holds a run; go on with --resume {self.path}, or choose another folder"
+            )
+        with self.writing():
+            self._write_json("meta.json", {**circumstances(), "catalogue": describe(catalogue)})
+            self._write_json("config.json", config.to_json())  # last: it is what makes the folder a run
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from training in this folder, and clear away what a killed one left half written.
+
+        Raises:
+            RunError: another process is training in it, or it cannot be written to.
+        """
+        with ExitStack() as held:
+            with self.writing():
+                self.path.mkdir(parents=True, exist_ok=True)
+                try:
+                    held.enter_context(locked(self.path / ".lock"))
+                except BlockingIOError:
+                    raise RunError(
+                        f"another process is training in {self.path}; wait for it, or choose another folder"
+                    ) from None
+                for unfinished in self.path.glob(".*.tmp"):
+                    unfinished.unlink()
+            yield
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn what the system says of a failed write into one message.
+
+        Raises:
+            RunError: the disk is full, the folder is read-only, ...
+        """
+        try:
+            yield
+        except OSError as error:
+            raise RunError(
+                f"cannot write to {self.path}: {error.strerror or error}; what was saved before is intact"
+            ) from error
+
+    def _write_json(self, name: str, plain: Any) -> None:
+        with replacing(self.path / name) as file:
+            file.write(json.dumps(plain, indent=2).encode() + b"\n")
+
+    def _read_json(self, name: str) -> Any:
+        file = self.path / name
+        try:
+            if file.stat().st_size > _LONGEST_JSON:
+                raise RunError(f"{file} is too long to be one of ours")
+            return json.loads(file.read_bytes())
+        except OSError as error:
+            raise RunError(f"cannot read {file}: {error.strerror or error}") from error
+        except (ValueError, RecursionError) as error:
+            raise RunError(f"{file} is damaged: {error}") from error

@@ -1,0 +1,69 @@
+"""Arrays and plain values in one safetensors file: reading it executes nothing, whoever wrote it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from spotify_gym.training.atomic import replacing
+from spotify_gym.training.errors import RunError
+
+
+class Tensors(NamedTuple):
+    """The content of a file."""
+
+    arrays: dict[str, NDArray[Any]]
+    facts: dict[str, Any]
+    """Plain values, as JSON has them."""
+
+    def part(self, name: str) -> dict[str, NDArray[Any]]:
+        """Return the arrays whose names begin with `name` and a dot, under the rest of their names."""
+        return {key[len(name) + 1 :]: array for key, array in self.arrays.items() if key.startswith(f"{name}.")}
+
+
+def prefixed(name: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Put `name` and a dot before the name of every array; `Tensors.part` takes them off again."""
+    return {f"{name}.{key}": array for key, array in arrays.items()}
+
+
+def write_tensors(path: Path, tensors: Tensors) -> None:
+    """Write the file whole or not at all."""
+    arrays = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.arrays.items()}
+    facts = json.dumps(tensors.facts)
+    with replacing(path) as file:
+        file.write(save(arrays, metadata={"facts": facts, "digest": _digest(arrays, facts)}))
+
+
+def read_tensors(path: Path) -> Tensors:
+    """Read what `write_tensors` wrote.
+
+    Raises:
+        RunError: the file is missing, damaged or of another kind.
+    """
+    if not path.is_file():
+        raise RunError(f"there is no {path.name} in {path.parent}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata()
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata["digest"] != _digest(arrays, metadata["facts"]):
+            raise ValueError("it does not match its checksum")
+        return Tensors(arrays, dict(json.loads(metadata["facts"])))
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunError(f"{path} is damaged, or is no file of this program: {error}") from error
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]], facts: str) -> str:
+    digest = hashlib.blake2b(facts.encode(), digest_size=16)
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape} ".encode())
+        digest.update(arrays[name].tobytes())
+    return digest.hexdigest()

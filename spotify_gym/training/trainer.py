@@ -1,0 +1,142 @@
+"""From settings to a trained model, with or without a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+
+from spotify_gym.algorithms import DQN
+from spotify_gym.catalogue import Catalogue
+from spotify_gym.training.callbacks import CheckpointCallback, CurveCallback, ProgressCallback, Stopped, interruptible
+from spotify_gym.training.config import TrainConfig
+from spotify_gym.training.curve import CurvePoint
+from spotify_gym.training.errors import RunError
+from spotify_gym.training.keeping import earlier_curve, keep_checkpoint, keep_results
+from spotify_gym.training.learners import catalogue_of, learner_of, sessions_of
+from spotify_gym.training.run_folder import RunFolder
+from spotify_gym.training.snapshot import restore_snapshot
+from spotify_gym.training.tensors import Tensors, read_tensors
+from spotify_gym.training.vec_adapter import SessionVecEnv
+
+CHECKPOINT_SECONDS = 30.0
+"""Time between two checkpoints, the most that can be lost [s]."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A model and how it came about."""
+
+    model: DQN
+    config: TrainConfig
+    catalogue: Catalogue
+    curve: tuple[CurvePoint, ...]
+    path: Path | None = None
+    """Its folder, where it has one."""
+
+
+def train(
+    config: TrainConfig,
+    out: Path | None = None,
+    *,
+    catalogue: Catalogue | None = None,
+    callbacks: Sequence[BaseCallback] = (),
+    progress: bool = False,
+) -> Run:
+    """Train a model.
+
+    Args:
+        config: what is learned from what, and how.
+        out: folder that the run is kept in; None keeps nothing.
+        catalogue: what can be played, instead of what the settings name.
+        callbacks: SB3's, called beside those of the training itself.
+        progress: show a progress bar on stderr.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, after what there is has been saved in `out`.
+        CatalogueError: the catalogue cannot be read.
+        RunError: there is a run in `out` already, or the folder cannot be written to.
+        ValueError: the environment does not know one of the settings.
+    """
+    catalogue = catalogue_of(config) if catalogue is None else catalogue
+    env = sessions_of(config, catalogue, config.n_envs)  # before the folder: a setting may yet be refused
+    if out is None:
+        return _learn(config, env, callbacks=callbacks, progress=progress)
+    folder = RunFolder(out)
+    with folder.lock():
+        folder.begin(config, catalogue)
+        return _learn(config, env, folder, None, callbacks, progress)
+
+
+def resume(
+    path: Path, *, catalogue: Catalogue | None = None, callbacks: Sequence[BaseCallback] = (), progress: bool = False
+) -> Run:
+    """Go on with a training that was interrupted, and end with the weights that it would have ended with.
+
+    Raises:
+        RunError: `path` holds no run, or one that is finished, or its catalogue has changed.
+        KeyboardInterrupt: Ctrl-C, after what there is has been saved.
+    """
+    folder = RunFolder.open(path)
+    with folder.lock():
+        if folder.is_finished:
+            raise RunError(f"{path} is finished; there is nothing to resume")
+        config = folder.config
+        catalogue = catalogue_of(config) if catalogue is None else catalogue
+        folder.check_catalogue(catalogue)
+        snapshot = read_tensors(folder.checkpoint_file) if folder.checkpoint_file.exists() else None
+        env = sessions_of(config, catalogue, config.n_envs)
+        return _learn(config, env, folder, snapshot, callbacks, progress)
+
+
+def _learn(
+    config: TrainConfig,
+    env: SessionVecEnv,
+    folder: RunFolder | None = None,
+    snapshot: Tensors | None = None,
+    callbacks: Sequence[BaseCallback] = (),
+    progress: bool = False,
+) -> Run:
+    with one_thread(), ExitStack() as stack:
+        model = learner_of(config, env, **_logs(config, folder))
+        env.seed(config.first_seed)
+        curve = CurveCallback(config.total_steps, () if snapshot is None else earlier_curve(snapshot))
+        if snapshot is not None:
+            restore_snapshot(model, env, snapshot)
+        every = [curve, *callbacks]
+        if progress:
+            every.append(stack.enter_context(ProgressCallback(config.total_steps)))
+        if folder is not None:
+            save = partial(keep_checkpoint, folder, model, env, curve.points)
+            every.append(CheckpointCallback(save, CHECKPOINT_SECONDS, stack.enter_context(interruptible())))
+        steps_left = config.total_steps - model.num_timesteps
+        try:
+            model.learn(steps_left, every, log_interval=100, reset_num_timesteps=snapshot is None)
+        except Stopped:
+            assert folder is not None  # nobody else raises it
+            keep_results(folder, model, curve.points)
+            raise
+    if folder is not None:
+        keep_results(folder, model, curve.points)
+        folder.checkpoint_file.unlink(missing_ok=True)
+    return Run(model, config, env.env.catalogue, tuple(curve.points), None if folder is None else folder.path)
+
+
+def _logs(config: TrainConfig, folder: RunFolder | None) -> dict[str, str]:
+    return {"tensorboard_log": str(folder.path / "tensorboard")} if folder is not None and config.tensorboard else {}
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: several times faster for networks this small, and bit for bit the same every time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

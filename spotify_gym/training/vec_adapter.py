@@ -1,0 +1,152 @@
+"""The native vector environment, as Stable-Baselines3 wants to see it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
+
+from spotify_gym.session import SpotifyVectorEnv
+
+Infos = list[dict[str, Any]]
+
+
+class SessionVecEnv(VecEnv):
+    """B listening sessions stepped together in NumPy, in the interface of SB3's `VecEnv`.
+
+    Step for step what `DummyVecEnv` over B monitored single environments is: `terminal_observation` and
+    `TimeLimit.truncated` at the end of a session, `episode` as SB3's `Monitor` writes it, `reset_infos`, `played` where
+    repeats are forbidden. Only the texts of the single environment's `info` (`track_id`, `history_ids`, `end`) and the
+    `history` of a reset are left out.
+
+    Args:
+        env: a vector environment that restarts ended sessions at once, `AutoresetMode.SAME_STEP`.
+    """
+
+    def __init__(self, env: SpotifyVectorEnv) -> None:
+        if env.autoreset_mode != AutoresetMode.SAME_STEP:
+            raise ValueError(
+                f"autoreset_mode={env.autoreset_mode} must be SAME_STEP: SB3 knows no step without a track"
+            )
+        self.env = env
+        self.seeded: Sequence[int | None] | None = None
+        """The seeds in use, (B,)."""
+        self.begun = np.zeros(env.num_envs, np.int64)
+        """Sessions begun in each slot since it was seeded, (B,)."""
+        self.returns = np.zeros(env.num_envs, np.float64)
+        """Sum of the rewards in each session so far, (B,)."""
+        self.lengths = np.zeros(env.num_envs, np.int64)
+        """Tracks recommended in each session so far, (B,)."""
+        self._actions: NDArray[np.int64] = np.zeros(env.num_envs, np.int64)
+        self._created = time.time()
+        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+
+    def reset(self) -> NDArray[np.float32]:
+        """Begin all sessions, with the seeds and options set before, and return their observations (B, k)."""
+        if self._seeds[0] is not None:
+            self.seeded, self.begun[:] = self._seeds, 0
+        observations, info = self.env.reset(
+            seed=None if self._seeds[0] is None else self._seeds, options=self._vector_options()
+        )
+        self._reset_seeds()
+        self._reset_options()
+        self.begun += 1
+        self.returns[:] = 0
+        self.lengths[:] = 0
+        self.reset_infos = self._apart(info)
+        return observations
+
+    def reset_to(self, seeds: Sequence[int | None], begun: NDArray[np.int64]) -> None:
+        """Begin all sessions such that the last of the first `begun` (B,) sessions of these seeds are under way."""
+        self._seeds = list(seeds)
+        self.reset()
+        while (behind := self.begun < begun).any():
+            self.env.reset(options={"reset_mask": behind})
+            self.begun += behind
+
+    def step_async(self, actions: NDArray[np.int64]) -> None:
+        """Take note of one track per session, (B,)."""
+        self._actions = actions
+
+    def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], Infos]:
+        """Play the tracks noted; return observations (B, k), rewards (B,), dones (B,) and an `info` per session."""
+        observations, rewards, terminated, truncated, info = self.env.step(self._actions)
+        dones = terminated | truncated
+        self.returns += rewards
+        self.lengths += 1
+        infos = self._apart({"TimeLimit.truncated": truncated & ~terminated, **info.get("final_info", info)})
+        if dones.any():
+            self._end(np.flatnonzero(dones), infos, info)
+        return observations, rewards, dones, infos
+
+    def close(self) -> None:
+        """Close the vector environment."""
+        self.env.close()
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """Return an attribute of the vector environment, once per session: the sessions share it."""
+        return [getattr(self.env, attr_name)] * len(self._chosen(indices))
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute of the vector environment, for all sessions.
+
+        Raises:
+            ValueError: only some of the sessions were meant.
+        """
+        if len(self._chosen(indices)) != self.num_envs:
+            raise ValueError(f"{attr_name} is shared by all {self.num_envs} sessions; set it without `indices`")
+        setattr(self.env, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Call a method of the vector environment that answers with a row per session, such as `action_masks`."""
+        rows = getattr(self.env, method_name)(*method_args, **method_kwargs)
+        return [rows[i] for i in self._chosen(indices)]
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+    ) -> list[bool]:
+        """Say yes to SB3's `Monitor`, whose work is done here, and no to all else."""
+        return [issubclass(Monitor, wrapper_class)] * len(self._chosen(indices))
+
+    def _chosen(self, indices: VecEnvIndices) -> list[int]:
+        return list(self._get_indices(indices))
+
+    def _vector_options(self) -> dict[str, Any] | None:
+        """Gather the options of the sessions into those of the vector environment."""
+        if not any(self._options):
+            return None
+        names = set().union(*self._options)
+        if any(set(options) != names for options in self._options):
+            raise ValueError(
+                "either all sessions get an option or none; give one dict, or one with the same keys to each"
+            )
+        return {name: [options[name] for options in self._options] for name in names}
+
+    def _apart(self, info: Mapping[str, Any]) -> Infos:
+        """Turn arrays with a row per session into one dict per session."""
+        names = list(info)
+        columns = [values.tolist() if values.ndim == 1 else values for values in info.values()]
+        if not columns:
+            return [{} for _ in range(self.num_envs)]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def _end(self, ended: NDArray[np.intp], infos: Infos, info: Mapping[str, Any]) -> None:
+        """Write down what SB3 wants to know of the sessions that have ended, and begin to count anew."""
+        final, now = info["final_obs"], round(time.time() - self._created, 6)
+        for i in ended.tolist():
+            infos[i]["terminal_observation"] = final[i]
+            infos[i]["episode"] = {"r": round(float(self.returns[i]), 6), "l": int(self.lengths[i]), "t": now}
+            self.reset_infos[i] = {"played": info["played"][i]} if "played" in info else {}
+        self.begun[ended] += 1
+        self.returns[ended] = 0
+        self.lengths[ended] = 0

@@ -1,0 +1,131 @@
+"""Files of a run: whole or not at all, one process at a time, nothing executed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spotify_gym.training.atomic import replacing
+from spotify_gym.training.curve import CurvePoint, read_csv, write_csv, write_png
+from spotify_gym.training.errors import RunError
+from spotify_gym.training.lock import locked
+from spotify_gym.training.tensors import Tensors, prefixed, read_tensors, write_tensors
+
+
+def test_replacing__leaves_the_old_file_when_the_block_fails(tmp_path: Path) -> None:
+    file = tmp_path / "value"
+    file.write_text("old")
+
+    def fail() -> None:
+        with replacing(file) as new:
+            new.write(b"half of the n")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert file.read_text() == "old"
+    assert os.listdir(tmp_path) == ["value"]
+
+
+def test_tensors__come_back_as_they_were(tmp_path: Path) -> None:
+    arrays = {
+        "scalar": np.array(2.5, np.float32),
+        "empty": np.zeros((0, 3), np.int64),
+        "words": np.array([2**64 - 1, 0], np.uint64),
+        "mask": np.array([[True, False]]),
+        "slanted": np.arange(6.0).reshape(2, 3).T,
+    }
+    write_tensors(tmp_path / "t", Tensors(prefixed("a", arrays), {"n": 2**100, "text": "é"}))
+    read = read_tensors(tmp_path / "t")
+    assert read.facts == {"n": 2**100, "text": "é"}
+    for name, array in read.part("a").items():
+        np.testing.assert_array_equal(array, arrays[name])
+        assert array.dtype == arrays[name].dtype
+    assert not read.part("b")
+
+
+class Bomb:
+    """A pickle of this creates a file when it is loaded."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.file),)
+
+
+def test_tensors__execute_nothing(tmp_path: Path) -> None:
+    (tmp_path / "t").write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
+    with pytest.raises(RunError, match="is damaged, or is no file of this program"):
+        read_tensors(tmp_path / "t")
+    assert not (tmp_path / "exploded").exists()
+
+
+@given(where=st.integers(0, 500), value=st.integers(0, 255), length=st.integers(0, 500))
+def test_tensors__damaged_anywhere_are_read_or_refused(
+    where: int, value: int, length: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "damaged"
+    write_tensors(file, Tensors({"a": np.arange(20.0)}, {"step": 3}))
+    content = bytearray(file.read_bytes())
+    content[where % len(content)] = value
+    file.write_bytes(content[:length])
+    try:
+        tensors = read_tensors(file)
+    except RunError:
+        return
+    np.testing.assert_array_equal(tensors.arrays["a"], np.arange(20.0))
+    assert tensors.facts == {"step": 3}
+
+
+def test_tensors__missing(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="there is no t in"):
+        read_tensors(tmp_path / "t")
+
+
+def hold(file: Path, held: object, let_go: object) -> None:
+    with locked(file):
+        held.set()  # type: ignore[attr-defined]
+        let_go.wait()  # type: ignore[attr-defined]
+
+
+def test_locked__keeps_another_process_out_until_it_ends_however_it_ends(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    held, let_go = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(tmp_path / ".lock", held, let_go))
+    other.start()
+    assert held.wait(60)
+    with pytest.raises(BlockingIOError), locked(tmp_path / ".lock"):
+        pass
+    other.kill()
+    other.join()
+    with locked(tmp_path / ".lock"):
+        pass
+
+
+def test_locked__follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("text")
+    (tmp_path / ".lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError, match="symbolic links"), locked(tmp_path / ".lock"):
+        pass
+    assert (tmp_path / "precious").read_text() == "text"
+
+
+def test_curve__survives_csv_and_is_drawn(tmp_path: Path) -> None:
+    points = (CurvePoint(100, 5, 1.5, 2.25, 0.5), CurvePoint(200, 10, 3.0, 4.5, 0.25))
+    write_csv(tmp_path / "curve.csv", points)
+    assert read_csv(tmp_path / "curve.csv") == points
+    assert (tmp_path / "curve.csv").read_text().splitlines()[0] == "step,sessions,seconds,mean_return,exploration"
+    write_png(tmp_path / "curve.png", points, "title")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert read_csv(tmp_path / "none.csv") == ()
+    (tmp_path / "curve.csv").write_text("step,sessions\n1,x\n")
+    with pytest.raises(RunError, match="is damaged"):
+        read_csv(tmp_path / "curve.csv")

@@ -1,0 +1,235 @@
+"""Training ends with the same weights however often it is interrupted, and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import DQN as SB3DQN
+from stable_baselines3.common.callbacks import BaseCallback
+
+from spotify_gym import ENVS, Catalogue
+from spotify_gym.algorithms import DoubleDQN
+from spotify_gym.training import trainer
+from spotify_gym.training.callbacks import interruptible
+from spotify_gym.training.config import TrainConfig
+from spotify_gym.training.errors import RunError
+from spotify_gym.training.lock import locked
+from spotify_gym.training.snapshot import weights_of
+from spotify_gym.training.tensors import read_tensors
+from spotify_gym.training.trainer import Run, resume, train
+
+QUICK: dict[str, Any] = {
+    "catalogue": "builtin:300",
+    "policy": "mlp",
+    "hidden": (8,),
+    "steps": 400,
+    "learning_starts": 100,
+    "n_envs": 4,
+}
+VARIANTS: list[dict[str, Any]] = [
+    *({"env": env_id} for env_id in sorted(ENVS)),
+    {"algorithm": "double", "n_steps": 3, "tau": 0.1, "target_update_interval": 4},
+    {"algorithm": "dueling_double", "env": "SpotifyPlaylist-v0", "buffer_size": 200},
+    {"env": "SpotifySkip-v0", "state": "mean+decayed", "updates_per_step": 0.1},
+]
+
+
+class Killed(Exception):
+    """The process ended here."""
+
+
+class Kill(BaseCallback):
+    """End a training at a step, without warning."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self._step = step
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps >= self._step:
+            raise Killed
+        return True
+
+
+class PressCtrlC(BaseCallback):
+    """Send the process the signal of Ctrl-C at a step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self._step = step
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps == self._step:
+            os.kill(os.getpid(), signal.SIGINT)
+        return True
+
+
+@pytest.fixture
+def always_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+
+
+def assert_same_training(one: Run, other: Run) -> None:
+    ours, theirs = weights_of(one.model), weights_of(other.model)
+    assert ours.keys() == theirs.keys()
+    for name, array in ours.items():
+        np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+    assert [point._replace(seconds=0) for point in one.curve] == [point._replace(seconds=0) for point in other.curve]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@pytest.mark.usefixtures("always_checkpoint")
+def test_resume__ends_with_the_weights_of_an_uninterrupted_training(variant: dict[str, Any], tmp_path: Path) -> None:
+    config = TrainConfig(**{**QUICK, **variant})
+    whole = train(config)
+    for go, step in ((lambda kill: train(config, tmp_path, callbacks=[kill]), 60), (resumed(tmp_path), 233)):
+        with pytest.raises(Killed):
+            go(Kill(step))
+    # Whatever the next process finds.
+    np.random.seed(99)  # noqa: NPY002
+    torch.manual_seed(99)
+    assert_same_training(resume(tmp_path), whole)
+
+
+def resumed(path: Path) -> Any:
+    return lambda kill: resume(path, callbacks=[kill])
+
+
+def test_resume__begins_again_where_nothing_was_saved_yet(tmp_path: Path) -> None:
+    config = TrainConfig(**QUICK)
+    with pytest.raises(Killed):
+        train(config, tmp_path, callbacks=[Kill(200)])
+    assert_same_training(resume(tmp_path), train(config))
+
+
+def test_ctrl_c__saves_what_there_is_and_can_be_resumed(tmp_path: Path) -> None:
+    config = TrainConfig(**QUICK)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path, callbacks=[PressCtrlC(200)])
+    assert read_tensors(tmp_path / "weights.safetensors").facts == {"steps": 200}
+    assert SB3DQN.load(tmp_path / "model.zip").num_timesteps == 200
+    assert_same_training(resume(tmp_path), train(config))
+
+
+def test_interruptible__lets_a_second_ctrl_c_through() -> None:
+    with interruptible() as pressed:
+        assert not pressed()
+        signal.raise_signal(signal.SIGINT)
+        assert pressed()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_seed__decides_the_weights() -> None:
+    config = TrainConfig(**QUICK)
+    assert_same_training(train(config), train(config))
+    one, other = (weights_of(train(TrainConfig(**QUICK, seed=seed)).model) for seed in (1, 2))
+    assert any(not np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_folder__holds_all_that_was_promised(tmp_path: Path) -> None:
+    config = TrainConfig(**QUICK, algorithm="double", tensorboard=True)
+    run = train(config, tmp_path / "new" / "run")
+    files = {file.name for file in (tmp_path / "new" / "run").iterdir()}
+    assert files == {
+        *("config.json", "meta.json", "weights.safetensors", "model.zip", "q_network_checkpoint.pth"),
+        *("learning_curve.csv", "learning_curve.png", "tensorboard", ".lock"),
+    }
+    folder = tmp_path / "new" / "run"
+    assert TrainConfig.from_json(json.loads((folder / "config.json").read_text())) == config
+    meta = json.loads((folder / "meta.json").read_text())
+    assert meta["catalogue"]["fingerprint"] == run.catalogue.fingerprint
+    assert {"command", "commit", "versions", "started"} <= meta.keys()
+    plain = torch.load(folder / "q_network_checkpoint.pth", weights_only=True)
+    assert all(torch.equal(plain[name], weight) for name, weight in run.model.q_net.state_dict().items())
+    loaded = DoubleDQN.load(folder / "model.zip")
+    assert all(torch.equal(loaded.q_net.state_dict()[name], weight) for name, weight in plain.items())
+    assert [file.name for file in (folder / "tensorboard").glob("*/*")]
+
+
+def test_folder__is_not_trained_in_twice(tmp_path: Path) -> None:
+    config = TrainConfig(**QUICK)
+    train(config, tmp_path)
+    with pytest.raises(RunError, match="already holds a run; go on with --resume"):
+        train(config, tmp_path)
+    with pytest.raises(RunError, match="is finished; there is nothing to resume"):
+        resume(tmp_path)
+
+
+def test_folder__is_for_one_process_at_a_time(tmp_path: Path) -> None:
+    with locked(tmp_path / ".lock"), pytest.raises(RunError, match="another process is training in"):
+        train(TrainConfig(**QUICK), tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_folder__read_only(tmp_path: Path) -> None:
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    with pytest.raises(RunError, match=r"cannot write to .*: Permission denied"):
+        train(TrainConfig(**QUICK), tmp_path / "run")
+
+
+@pytest.mark.usefixtures("always_checkpoint")
+def test_folder__full_disk_leaves_the_earlier_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = TrainConfig(**QUICK)
+    with pytest.raises(Killed):
+        train(config, tmp_path, callbacks=[Kill(200)])
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(RunError, match="No space left on device; what was saved"):
+            resume(tmp_path)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+    assert not list(tmp_path.glob(".*.tmp"))
+    assert_same_training(resume(tmp_path), train(config))
+
+
+def test_resume__refuses_another_catalogue(tmp_path: Path, small: Catalogue) -> None:
+    with pytest.raises(Killed):
+        train(TrainConfig(**QUICK), tmp_path, callbacks=[Kill(200)])
+    with pytest.raises(RunError, match="learned from a catalogue with fingerprint"):
+        resume(tmp_path, catalogue=small)
+
+
+@pytest.mark.usefixtures("always_checkpoint")
+def test_resume__refuses_a_checkpoint_of_other_settings(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train(TrainConfig(**QUICK), tmp_path, callbacks=[Kill(200)])
+    settings = json.loads((tmp_path / "config.json").read_text())
+    for change in ({"hidden": [9]}, {"n_envs": 2}, {"env": "SpotifySkip-v0"}, {"state": "mean+decayed"}):
+        (tmp_path / "config.json").write_text(json.dumps({**settings, **change}))
+        with pytest.raises(RunError, match=r"another network|does not belong to the settings"):
+            resume(tmp_path)
+
+
+class Spoil(BaseCallback):
+    """Turn a weight into no number, as a diverging training does."""
+
+    def _on_training_end(self) -> None:
+        next(iter(self.model.policy.parameters())).data[0] = np.nan
+
+    def _on_step(self) -> bool:
+        return True
+
+
+def test_train__keeps_no_weights_that_are_no_numbers(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"weights grew beyond all bounds .* smaller --learning-rate"):
+        train(TrainConfig(**QUICK), tmp_path, callbacks=[Spoil()])
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_max_tracks__is_a_sample_that_all_runs_share() -> None:
+    one, other = (train(TrainConfig(**{**QUICK, "steps": 40}, max_tracks=50, seed=seed)) for seed in (0, 1))
+    assert len(one.catalogue) == 50
+    assert one.catalogue.fingerprint == other.catalogue.fingerprint
