@@ -51,7 +51,7 @@ class Catalogue(Tracks):
         genres: (n_tracks, n_genres) bool, or ``None``; ``genre_names`` names the columns.
         popularity: (n_tracks,) float32 in [0, 100], NaN where unknown, or ``None``.
         scaling: how raw features became ``features``; ``scaling.apply`` scales a new track the same way.
-        source: where the tracks come from, in words.
+        source: where the tracks come from, in words; of a table, its file's name.
         synthetic: whether the tracks are invented.
         report: what was found in the table; print it.
         origin: how to make this catalogue again, or ``None`` where only its content can tell.
@@ -104,7 +104,7 @@ class Catalogue(Tracks):
         tracks, report = read_tracks(Path(path), columns, duplicates, min_popularity)
         if shuffle:
             tracks = tracks.take(np.random.default_rng(seed).permutation(len(tracks)))
-        return cls._of(tracks, scaling, source=str(path), report=report)
+        return cls._of(tracks, scaling, source=Path(path).name, report=report)
 
     @classmethod
     def builtin(cls, n_tracks: int = 100_000, seed: int = 0, scaling: str | Scaling = "standard") -> Catalogue:
@@ -160,10 +160,11 @@ class Catalogue(Tracks):
             CatalogueError: if the file is missing, damaged, of another kind or of a later version.
         """
         where = Path(path).absolute()
+        columns = load_fields(where)
         try:
-            return cls(**load_fields(where), origin=partial(cls.load, where))
+            return cls(**columns, origin=partial(cls.load, where))
         except CatalogueError as error:
-            raise CatalogueError(f"{path}: {error}") from error
+            raise CatalogueError(f"{path} is damaged: {error}") from error
 
     def save(self, path: str | Path) -> None:
         """Write the catalogue to an ``.npz`` file, all of it or nothing.

@@ -29,7 +29,7 @@ def clean(table: RawTable) -> Draft:
     A value outside its feature's range is damage where it is rare, and the row is left out; where it is common the
     table has another unit (danceability in per cent, say), which any scaling takes care of, and the value stays.
     """
-    features = {name: parse_numbers(table.columns[name], name) for name in FEATURE_RANGES}
+    features = {name: parse_numbers(table.columns[name]) for name in FEATURE_RANGES}
     track_ids = _plain_text(table.columns["track_id"])
     kept = np.ones(len(table.places), dtype=np.bool_)
     dropped = list(table.damaged)
@@ -97,7 +97,7 @@ def _parse_popularity(column: pa.ChunkedArray | None) -> tuple[NDArray[np.float3
     """Parse popularities (n_rows,): NaN where unknown, unreadable or outside [0, 100]."""
     if column is None:
         return None, []
-    values = parse_numbers(column, "popularity")
+    values = parse_numbers(column)
     unreadable = column.filter(np.isnan(values)).value_counts().to_pylist()
     n_bad = sum(entry["counts"] for entry in unreadable if describe_fault(entry["values"]) != "missing")
     outside = (values < 0) | (values > 100)

@@ -72,10 +72,10 @@ class Lines:
     def __getitem__(self, number: int) -> bytes:
         return self.text[self.starts[number] : self.ends[number]]
 
-    def count(self, character: str) -> NDArray[np.int32]:
+    def count(self, character: str) -> NDArray[np.int64]:
         """Count a character in every line: (n_lines,)."""
-        marks = np.frombuffer(self.text, dtype=np.uint8) == ord(character)
-        return np.add.reduceat(marks, self.starts, dtype=np.int32)
+        positions = np.flatnonzero(np.frombuffer(self.text, dtype=np.uint8) == ord(character))
+        return np.searchsorted(positions, self.ends) - np.searchsorted(positions, self.starts)
 
     def not_utf8(self) -> NDArray[np.bool_]:
         """Mark the lines (n_lines,) that are not UTF-8."""
@@ -103,9 +103,11 @@ class Rows:
     continued: NDArray[np.bool_]  # (n_lines,), a quoted value runs on through here
     damaged: tuple[Finding, ...]  # lines that belong to no row, by reason
 
-    def text(self) -> bytes:
+    def text(self) -> memoryview | bytes:
         """Return the rows alone."""
         kept = np.flatnonzero(self.first | self.continued)
+        if not self.damaged and len(kept):
+            return memoryview(self.lines.text)[self.lines.starts[kept[0]] :]
         return b"\n".join(self.lines[number] for number in kept.tolist())
 
 

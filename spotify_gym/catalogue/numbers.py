@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.catalogue.errors import CatalogueError
-
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -17,12 +15,8 @@ _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 _MISSING = {"", "-", "na", "n/a", "nan", "none", "null", "#n/a"}
 
 
-def parse_numbers(column: pa.ChunkedArray, role: str) -> NDArray[np.float64]:
-    """Parse a column (n_rows,), NaN standing for what is no number.
-
-    Raises:
-        CatalogueError: if the column holds neither texts nor numbers.
-    """
+def parse_numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Parse a column (n_rows,) of texts or numbers, NaN standing for what is no number."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -32,8 +26,6 @@ def parse_numbers(column: pa.ChunkedArray, role: str) -> NDArray[np.float64]:
         trimmed = pc.utf8_trim_whitespace(column)
         is_number = pc.match_substring_regex(trimmed, _NUMBER)
         return _to_numpy(pc.if_else(is_number, trimmed, pa.scalar(None, trimmed.type)))
-    except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        raise CatalogueError(f"the column for {role!r} holds values of type {column.type}, not numbers.") from error
 
 
 def _to_numpy(column: pa.ChunkedArray) -> NDArray[np.float64]:

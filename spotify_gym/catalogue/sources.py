@@ -7,7 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from spotify_gym.catalogue.catalogue import Catalogue
-from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.scaling import Scaling
 
 
@@ -25,11 +24,16 @@ def as_catalogue(source: str | Path | Catalogue, scaling: str | Scaling | None =
     if builtin:
         return _builtin(int(builtin[1] or 100_000), scaling or "standard")
     path = Path(source).expanduser().absolute()
+    return _scaled(_from_file(path, _stamp(path), scaling), scaling)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Return what tells one state of a file from another; ``None`` if there is no file, which reading will explain."""
     try:
         status = path.stat()
-    except OSError as error:
-        raise CatalogueError(f"cannot read {path}: {error.strerror}.") from error
-    return _scaled(_from_file(path, status.st_mtime_ns, status.st_size, scaling), scaling)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 @lru_cache(maxsize=8)
@@ -38,7 +42,7 @@ def _builtin(n_tracks: int, scaling: str | Scaling) -> Catalogue:
 
 
 @lru_cache(maxsize=8)
-def _from_file(path: Path, modified_ns: int, size: int, scaling: str | Scaling | None) -> Catalogue:
+def _from_file(path: Path, stamp: tuple[int, int] | None, scaling: str | Scaling | None) -> Catalogue:
     if path.suffix == ".npz":
         return Catalogue.load(path)
     return Catalogue.read(path, scaling=scaling or "standard")
@@ -46,6 +50,8 @@ def _from_file(path: Path, modified_ns: int, size: int, scaling: str | Scaling |
 
 @lru_cache(maxsize=8)
 def _scaled(catalogue: Catalogue, scaling: str | Scaling | None) -> Catalogue:
-    if scaling is None or scaling in (catalogue.scaling, catalogue.scaling.kind):
+    if scaling is None or scaling == catalogue.scaling.kind:
+        return catalogue
+    if isinstance(scaling, Scaling) and scaling.equals(catalogue.scaling):
         return catalogue
     return catalogue.rescaled(scaling)

@@ -43,7 +43,7 @@ def write(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[An
     Raises:
         CatalogueError: if the folder cannot be written to.
     """
-    text = json.dumps({"format": FORMAT, "version": VERSION, **header}).encode()
+    text = json.dumps({"format": FORMAT, "version": VERSION, "arrays": sorted(arrays), **header}).encode()
     members = {_HEADER: np.frombuffer(text, dtype=np.uint8), **arrays}
     unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
@@ -86,6 +86,8 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     except (zipfile.BadZipFile, ValueError, KeyError, struct.error, NotImplementedError, RecursionError) as error:
         raise CatalogueError(f"{path} is not a prepared catalogue, or is damaged: {error}.") from error
     _check_version(path, header)
+    if header.get("arrays") != sorted(arrays):
+        raise CatalogueError(f"{path} is damaged: some of its arrays are missing or misnamed.")
     return header, arrays
 
 
