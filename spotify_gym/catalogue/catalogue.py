@@ -104,7 +104,7 @@ class Catalogue(Tracks):
         tracks, report = read_tracks(Path(path), columns, duplicates, min_popularity)
         if shuffle:
             tracks = tracks.take(np.random.default_rng(seed).permutation(len(tracks)))
-        return cls._of(tracks, scaling, source=Path(path).name, report=report)
+        return cls.of(tracks, scaling, source=Path(path).name, report=report)
 
     @classmethod
     def builtin(cls, n_tracks: int = 100_000, seed: int = 0, scaling: str | Scaling = "standard") -> Catalogue:
@@ -116,7 +116,7 @@ class Catalogue(Tracks):
         note = (
             "synthetic: these tracks, titles and artists are invented; only their distribution is measured on real ones"
         )
-        return cls._of(
+        return cls.of(
             tracks,
             scaling if isinstance(scaling, Scaling) else builtin_scaling(scaling),
             source=f"builtin(n_tracks={n_tracks}, seed={seed})",
@@ -124,6 +124,21 @@ class Catalogue(Tracks):
             report=Report(rows=n_tracks, tracks=n_tracks, notes=(note,)),
             origin=partial(cls.builtin, n_tracks, seed, scaling),
         )
+
+    @classmethod
+    def of(
+        cls,
+        tracks: Tracks,
+        scaling: str | Scaling,
+        source: str,
+        report: Report,
+        synthetic: bool = False,
+        origin: Callable[[], Catalogue] | None = None,
+    ) -> Catalogue:
+        """Scale raw tracks; the other arguments are the catalogue's own attributes."""
+        fitted = scaling if isinstance(scaling, Scaling) else Scaling.fit(tracks.features, scaling)
+        columns = {**vars(tracks), "features": fitted.apply(tracks.features)}
+        return cls(**columns, scaling=fitted, source=source, synthetic=synthetic, report=report, origin=origin)
 
     @classmethod
     def from_features(
@@ -150,7 +165,7 @@ class Catalogue(Tracks):
             track_ids=TextColumn.of(map(str, range(n_tracks)) if track_ids is None else track_ids),
             feature_names=tuple(generic if feature_names is None else feature_names),
         )
-        return cls._of(tracks, scaling, source="arrays in memory", report=Report(rows=n_tracks, tracks=n_tracks))
+        return cls.of(tracks, scaling, source="arrays in memory", report=Report(rows=n_tracks, tracks=n_tracks))
 
     @classmethod
     def load(cls, path: str | Path) -> Catalogue:
@@ -265,11 +280,6 @@ class Catalogue(Tracks):
 
     def __reduce__(self) -> tuple[Callable[..., Catalogue], tuple[str, Callable[[], Catalogue]]]:
         return revive, (self.fingerprint, self.origin or partial(Catalogue, **self._fields()))
-
-    @classmethod
-    def _of(cls, tracks: Tracks, scaling: str | Scaling, **about: Any) -> Catalogue:
-        fitted = scaling if isinstance(scaling, Scaling) else Scaling.fit(tracks.features, scaling)
-        return cls(**{**vars(tracks), "features": fitted.apply(tracks.features)}, scaling=fitted, **about)
 
     def _fields(self) -> dict[str, Any]:
         return {column.name: getattr(self, column.name) for column in fields(self) if column.name != "origin"}
