@@ -40,7 +40,7 @@ class Setting:
     """Tracks that the simulated sessions play: "builtin", a table of tracks, or a prepared .npz."""
     out: Path = Path("results/calibrate")
     """Folder to write to."""
-    n_sessions: int = 5_000
+    n_sessions: int = 10_000
     """Sessions in a simulated population."""
     seed: int = 0
     """Of the populations, and of what is held out."""

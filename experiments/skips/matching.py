@@ -44,12 +44,9 @@ class Matcher:
 
     def match_facts(self, target: Facts) -> SkippingListener:
         """Return the listener whose population comes closest to the facts, in units of their tolerances."""
-        weight = 1 / target.tolerances()
-        later = slice(len(self.like.position) - 1, len(target.by_position))
-        weight[later] /= np.sqrt(later.stop - later.start)  # one number of the listener serves all later positions
 
         def misfit(theta: Floats) -> Floats:
-            return weight * (facts_of(self._population(theta).log).values() - target.values())
+            return (facts_of(self._population(theta).log).values() - target.values()) / target.tolerances()
 
         def report(intermediate_result: OptimizeResult) -> None:
             self.progress(float(np.abs(intermediate_result.fun).max()))

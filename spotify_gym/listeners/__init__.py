@@ -2,7 +2,8 @@
 
 from spotify_gym.listeners.batch import BatchState
 from spotify_gym.listeners.listener import Listener, Response
+from spotify_gym.listeners.person import Person
 from spotify_gym.listeners.satiation import SatiatedListener
 from spotify_gym.listeners.skipping import SkippingListener
 
-__all__ = ["BatchState", "Listener", "Response", "SatiatedListener", "SkippingListener"]
+__all__ = ["BatchState", "Listener", "Person", "Response", "SatiatedListener", "SkippingListener"]

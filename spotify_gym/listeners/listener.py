@@ -34,6 +34,42 @@ class Listener(ABC, Generic[S]):
 
     A listener knows no session and draws no random numbers: the uniform numbers it needs are handed to it, so that a
     session is a pure function of its seed. Tracks come as *unit features* u = x / ‖x‖ (0 where x = 0).
+
+    Example:
+        A listener of your own says what it remembers, how a session starts, how it responds, and what response to
+        expect; and what of its state the agent sees, where there is something to see. This one likes a change, and
+        leaves after any track with probability 0.02.
+
+        >>> @dataclass
+        ... class Whereabouts(BatchState):
+        ...     place: Floats  # (B, d) where the music has lately been
+        >>> class RestlessListener(Listener[Whereabouts]):
+        ...     n_uniforms = 1
+        ...     term_bounds = {"change": (0.0, 1.0)}
+        ...
+        ...     def start(self, pool, history_length, uniforms):
+        ...         in_order = np.tile(np.arange(history_length), (len(pool), 1))
+        ...         return in_order, Whereabouts(pool.mean(axis=1))
+        ...
+        ...     def respond(self, state, unit, cosine, uniforms):
+        ...         change = (1 - np.einsum("bd,bd->b", unit, state.place)) / 2
+        ...         state.place += (unit - state.place) / 10
+        ...         return Response({"change": change}, left=uniforms[:, 0] < 0.02)
+        ...
+        ...     def expect(self, state, units, cosine):
+        ...         return {"change": (1 - state.place @ units.T) / 2}
+        ...
+        ...     def visible(self, state):
+        ...         return state.place
+        ...
+        ...     def visible_bounds(self, n_features):
+        ...         return np.full(n_features, -1, np.float32), np.full(n_features, 1, np.float32)
+
+        It goes to any environment of the family, alone or in a batch:
+
+        >>> import gymnasium
+        >>> reward = {"flow": 1.0, "change": 0.5}
+        >>> env = gymnasium.make("SpotifySession-v0", listener=RestlessListener(), reward=reward)
     """
 
     n_uniforms: ClassVar[int] = 0
