@@ -38,7 +38,7 @@ class Catalogue(Tracks):
     >>> catalogue
     Catalogue(1,000 tracks, 9 features, source='builtin(n_tracks=1000, seed=0)')
     >>> catalogue.label(7)
-    'Gentle Snow, Pt. 2 — Iris Gardhurst'
+    'Golden Satellite (Demo) — Odin Ashlow'
     >>> train, test = catalogue.split(test_fraction=0.2)
     >>> len(train) + len(test), set(train.artists) & set(test.artists)
     (1000, set())
@@ -165,6 +165,8 @@ class Catalogue(Tracks):
             track_ids=TextColumn.of(map(str, range(n_tracks)) if track_ids is None else track_ids),
             feature_names=tuple(generic if feature_names is None else feature_names),
         )
+        if len(set(tracks.track_ids)) != len(tracks.track_ids):
+            raise CatalogueError("track_ids must be unique.")
         return cls.of(tracks, scaling, source="arrays in memory", report=Report(rows=n_tracks, tracks=n_tracks))
 
     @classmethod
@@ -279,6 +281,7 @@ class Catalogue(Tracks):
         return self
 
     def __reduce__(self) -> tuple[Callable[..., Catalogue], tuple[str, Callable[[], Catalogue]]]:
+        remember(self.fingerprint, self)
         return revive, (self.fingerprint, self.origin or partial(Catalogue, **self._fields()))
 
     def _fields(self) -> dict[str, Any]:

@@ -55,8 +55,15 @@ class Scaling:
         return cls("minmax", ranges.data_min_, 1.0 / ranges.scale_)
 
     def apply(self, raw: ArrayLike) -> NDArray[np.float32]:
-        """Scale raw features (..., d)."""
-        return ((np.asarray(raw, dtype=np.float64) - self.centre) / self.scale).astype(np.float32)
+        """Scale raw features (..., d).
+
+        Raises:
+            CatalogueError: if they are not d features.
+        """
+        values = np.asarray(raw, dtype=np.float64)
+        if values.shape[-1:] != self.centre.shape:
+            raise CatalogueError(f"scaling {len(self.centre)} features, given an array of shape {values.shape}.")
+        return ((values - self.centre) / self.scale).astype(np.float32)
 
     def undo(self, scaled: ArrayLike) -> NDArray[np.float64]:
         """Bring scaled features (..., d) back to raw ones, to the precision of float32."""

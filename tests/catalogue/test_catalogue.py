@@ -1,0 +1,197 @@
+import copy
+import doctest
+import importlib
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spotify_gym.catalogue import Catalogue, CatalogueError, Scaling, TextColumn
+from spotify_gym.catalogue.report import Report
+from spotify_gym.catalogue.splitting import related_groups
+from spotify_gym.catalogue.tracks import Tracks
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return Catalogue.builtin(600)
+
+
+def catalogue_of(features: list[float], artists: list[str] | None = None) -> Catalogue:
+    tracks = Tracks(
+        features=np.array(features, dtype=np.float64)[:, None],
+        track_ids=TextColumn.of(f"id{number}" for number in range(len(features))),
+        feature_names=("x",),
+        artists=None if artists is None else TextColumn.of(artists),
+    )
+    return Catalogue.of(tracks, "standard", source="by hand", report=Report(len(features), len(features)))
+
+
+@pytest.mark.parametrize("module", ["catalogue", "text"])
+def test_examples__in_the_documentation_are_true(module: str) -> None:
+    assert doctest.testmod(importlib.import_module(f"spotify_gym.catalogue.{module}")).failed == 0
+
+
+def test_features__are_contiguous_float32_that_nobody_can_change(catalogue: Catalogue) -> None:
+    assert catalogue.features.dtype == np.float32
+    assert catalogue.features.flags.c_contiguous
+    arrays = (catalogue.features, catalogue.unit_features, catalogue.recordings, catalogue.genres, catalogue.popularity)
+    for array in (*arrays, catalogue.scaling.centre, catalogue.track_ids.data):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
+def test_fields__cannot_be_replaced(catalogue: Catalogue) -> None:
+    with pytest.raises(AttributeError):
+        catalogue.source = "elsewhere"  # type: ignore[misc]
+
+
+def test_unit_features__have_length_one_or_zero() -> None:
+    units = Catalogue.from_features([[3, 4], [0, 0]], Scaling("standard", np.zeros(2), np.ones(2))).unit_features
+    np.testing.assert_allclose(units, [[0.6, 0.8], [0, 0]])
+
+
+def test_index_of__inverts_track_ids(catalogue: Catalogue) -> None:
+    assert catalogue.index_of(catalogue.track_ids[17]) == 17
+    with pytest.raises(CatalogueError, match="no track has the id 'absent'"):
+        catalogue.index_of("absent")
+
+
+def test_fingerprint__tells_content_apart_and_nothing_else(catalogue: Catalogue) -> None:
+    same = Catalogue.builtin(600)
+    assert same is not catalogue
+    assert same.fingerprint == catalogue.fingerprint
+    others = [catalogue.take(range(599)), catalogue.rescaled("minmax"), catalogue.take(np.arange(600)[::-1])]
+    assert len({other.fingerprint for other in (catalogue, *others)}) == 4
+
+
+def test_coordinates__are_kept_by_selection_and_changed_by_scaling(catalogue: Catalogue) -> None:
+    assert catalogue.take([3, 5]).coordinates == catalogue.coordinates
+    assert catalogue.rescaled("minmax").coordinates != catalogue.coordinates
+
+
+def test_take__selects_every_column_in_order(catalogue: Catalogue) -> None:
+    part = catalogue.take([5, 2, 9])
+    assert [part.label(index) for index in range(3)] == [catalogue.label(index) for index in (5, 2, 9)]
+    np.testing.assert_array_equal(part.features, catalogue.features[[5, 2, 9]])
+    np.testing.assert_array_equal(part.genres, catalogue.genres[[5, 2, 9]])
+    assert "a selection of 3 of 600 tracks" in str(part.report)
+
+
+def test_take__accepts_a_mask(catalogue: Catalogue) -> None:
+    assert catalogue.take(catalogue.popularity > 50).popularity.min() > 50
+
+
+@pytest.mark.parametrize("indices", [[], [1, 1], [0, -600]])
+def test_take__refuses_nothing_and_repetition(catalogue: Catalogue, indices: list[int]) -> None:
+    with pytest.raises(CatalogueError):
+        catalogue.take(indices)
+
+
+def test_split__shares_no_artist_and_no_recording(catalogue: Catalogue) -> None:
+    train, test = catalogue.split(test_fraction=0.3, seed=1)
+    assert len(train) + len(test) == 600
+    assert 0.2 < len(test) / 600 <= 0.3
+    assert not set(train.artists) & set(test.artists)
+    assert not set(map(bytes, train.features)) & set(map(bytes, test.features))
+    assert train.coordinates == test.coordinates == catalogue.coordinates
+
+
+def test_split__is_seeded(catalogue: Catalogue) -> None:
+    first, again, other = (catalogue.split(seed=seed)[1].fingerprint for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_split__keeps_artists_who_played_together_on_one_side() -> None:
+    groups = related_groups(np.arange(6), TextColumn.of(["A", "A; B", "B;C", "D", "", ""]))
+    assert len(set(groups[:3])) == 1
+    assert len(set(groups)) == 4
+
+
+def test_split__without_artists_keeps_recordings_together() -> None:
+    train, test = catalogue_of([1, 1, 2, 2, 3, 3]).split(0.4)
+    assert (len(train), len(test)) == (4, 2)
+    assert not set(train.features.ravel()) & set(test.features.ravel())
+
+
+def test_split__that_cannot_be_says_so() -> None:
+    with pytest.raises(CatalogueError, match="cannot be divided"):
+        catalogue_of([1, 2, 3], ["A", "A;B", "B"]).split(0.5)
+    with pytest.raises(CatalogueError, match=r"test_fraction=1\.5"):
+        catalogue_of([1, 2, 3]).split(1.5)
+
+
+def test_rescaled__fits_anew_or_follows_another(catalogue: Catalogue) -> None:
+    minmax = catalogue.rescaled("minmax")
+    assert minmax.features.min() == 0
+    assert minmax.features.max() == pytest.approx(1)
+    back = minmax.rescaled(catalogue)
+    np.testing.assert_allclose(back.features, catalogue.features, atol=1e-5)
+    assert back.coordinates == catalogue.coordinates
+
+
+def test_from_features__names_what_is_not_named() -> None:
+    catalogue = Catalogue.from_features(np.eye(3))
+    assert list(catalogue.track_ids) == ["0", "1", "2"]
+    assert catalogue.feature_names == ("feature_0", "feature_1", "feature_2")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"features": [1.0, 2.0]},
+        {"features": [[np.nan]]},
+        {"features": np.empty((0, 3))},
+        {"features": np.eye(2), "track_ids": ["a"]},
+        {"features": np.eye(2), "track_ids": ["a", "a"]},
+        {"features": np.eye(2), "feature_names": ["a"]},
+        {"features": np.eye(2), "scaling": Scaling("standard", np.zeros(3), np.ones(3))},
+    ],
+)
+def test_from_features__refuses_what_does_not_fit(arguments: dict[str, object]) -> None:
+    with pytest.raises(CatalogueError):
+        Catalogue.from_features(**arguments)
+
+
+def test_copies__are_the_catalogue_itself(catalogue: Catalogue) -> None:
+    assert copy.copy(catalogue) is catalogue
+    assert copy.deepcopy({"of": catalogue})["of"] is catalogue
+
+
+def test_pickle__in_one_process_gives_the_same_object(catalogue: Catalogue) -> None:
+    for one in (catalogue, catalogue.take(range(9))):
+        assert pickle.loads(pickle.dumps(one)) is one
+
+
+def test_pickle__is_by_reference_where_the_source_is_known(catalogue: Catalogue, tmp_path: Path) -> None:
+    catalogue.save(tmp_path / "catalogue.npz")
+    assert len(pickle.dumps(catalogue)) < 500
+    assert len(pickle.dumps(Catalogue.load(tmp_path / "catalogue.npz"))) < 500
+
+
+def fingerprints(*catalogues: Catalogue) -> list[str]:
+    assert catalogues[0] is catalogues[1]
+    return [catalogue.fingerprint for catalogue in catalogues]
+
+
+def test_pickle__reaches_another_process_whole(catalogue: Catalogue, tmp_path: Path) -> None:
+    catalogue.save(tmp_path / "catalogue.npz")
+    loaded, part = Catalogue.load(tmp_path / "catalogue.npz"), catalogue.take(range(50))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        for one in (catalogue, loaded, part):
+            assert pool.submit(fingerprints, one, one).result() == [one.fingerprint] * 2
+
+
+def test_pickle__of_a_file_that_has_changed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.npz"
+    Catalogue.builtin(30, seed=8).save(path)
+    pickled = pickle.dumps(Catalogue.load(path))
+    Catalogue.builtin(31, seed=9).save(path)
+    code = "import pickle, sys; pickle.loads(bytes.fromhex(sys.argv[1]))"
+    shown = subprocess.run([sys.executable, "-c", code, pickled.hex()], capture_output=True, text=True, check=False)
+    assert "is no longer the one that was pickled" in shown.stderr
