@@ -122,6 +122,34 @@ class Listener(ABC, Generic[S]):
             cosine: (B, N) cosines to the vibe.
         """
 
+    def foresee(
+        self, state: S, units: Floats, cosine: Floats, rest: Floats, rest_cosine: Floats
+    ) -> Mapping[str, Floats]:
+        """Give the reward terms that K further tracks would earn, summed up, were one of N tracks played before them.
+
+        Planners ask this. Here the tracks are played to N such listeners; override it where there is a shorter way.
+        Chance has no part in it: a listener with `n_uniforms` is dealt 1/2 throughout.
+
+        Args:
+            state: of one listener, a batch of one; it stays.
+            units: (N, d) unit features of the tracks, one of which plays now.
+            cosine: (N,) their cosines to the vibe.
+            rest: (K, d) unit features of the tracks that follow, the same whichever plays now.
+            rest_cosine: (K, N) their cosines to the vibe then.
+
+        Returns:
+            Terms, (N,) each, of the K tracks alone.
+        """
+        listeners = state.take(np.zeros(len(units), np.intp))
+        middling = np.full((len(units), self.n_uniforms), 0.5, np.float32)
+        self.respond(listeners, units, cosine, middling)
+        totals = {name: np.zeros(len(units), np.float32) for name in self.term_bounds}
+        for unit, its_cosine in zip(rest, rest_cosine, strict=True):
+            response = self.respond(listeners, np.broadcast_to(unit, units.shape), its_cosine, middling)
+            for name, values in response.terms.items():
+                totals[name] += values
+        return totals
+
     def visible(self, state: S) -> Floats | None:
         """Return what an agent may see of the state, (B, k); None: nothing."""
         return None

@@ -90,6 +90,19 @@ class SatiatedListener(Listener[Satiation]):
         """Give the "satiation" of every track, exactly: nothing is random."""
         return {"satiation": self._loss(state.exposure @ units.T)}
 
+    def foresee(
+        self, state: Satiation, units: Floats, cosine: Floats, rest: Floats, rest_cosine: Floats
+    ) -> Mapping[str, Floats]:
+        """Give the "satiation" of the rest in one matrix product: the track played now adds decay^k u to e."""
+        decay = np.float32(self.decay)
+        exposure, planned = decay * state.exposure[0], np.empty((len(rest), 1), np.float32)
+        for k, unit in enumerate(rest):
+            planned[k] = exposure @ unit
+            exposure = decay * exposure + unit
+        share = decay ** np.arange(len(rest), dtype=np.float32)[:, None]
+        heard = (share * rest) @ units.T + planned
+        return {"satiation": self._loss(heard).sum(axis=0)}
+
     def visible(self, state: Satiation) -> Floats:
         """Return the exposure, (B, d)."""
         return state.exposure
