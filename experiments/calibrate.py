@@ -47,7 +47,7 @@ class Setting:
     taste_weight: float = SkippingListener.taste_weight
     """Log-odds of a skip taken away per unit of cosine to the taste: a choice, for logs do not show the taste."""
     patience: float = SkippingListener.patience
-    """Skips, less tracks heard out, at which the listener leaves: a choice."""
+    """Skips that the listener bears, of which each track heard out makes up for one: a choice."""
     n_positions: int = 5
     """Positions in the session with a number of their own; the last one is for all later ones too."""
 

@@ -155,7 +155,7 @@ def _check_positions(
 
 def _require(right: Bools, table: pd.DataFrame, name: str, path: str | Path, complaint: str) -> None:
     if not right.all():
-        value = table[name].iloc[int(np.argmin(right))]
+        (value,) = table[name].iloc[[int(np.argmin(right))]].tolist()
         raise LogError(f"{path}, row {_row(~right)}: {name} {value!r} {complaint}")
 
 

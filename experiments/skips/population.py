@@ -70,14 +70,13 @@ def simulate(
     """Let a policy play to a population of listeners, all at once.
 
     The same seed draws the same random numbers for every listener, so that two populations differ only by what the
-    parameters of their listeners make of them.
+    parameters of their listeners make of them. Tracks may repeat, as they do in real sessions.
     """
     env = SpotifyVectorEnv(
         n_sessions,
         catalogue=catalogue,
         listener=listener,
         reward={"listened": 1.0},
-        repeats=False,
         max_episode_steps=n_plays,
     )
     rng, units = np.random.default_rng(seed), catalogue.unit_features

@@ -62,8 +62,10 @@ class SkippingListener(Listener[Mind]):
     *Source*: the command `python -m experiments.calibrate facts` made the defaults of `position`, `last_skip`,
     `recent_skips` and `mood_sd`: fitted to what was measured on public listening sessions, the skip rate at each of 20
     positions, after a skip and after a track heard out, with 0 to 3 skips among the last three, and its spread between
-    sessions. The population that should show them is met by a policy that plays at random half the time and near the
-    vibe otherwise, over the built-in catalogue. Three numbers are choices, for these facts do not tell them. `taste_weight` makes the taste worth learning; real
+    sessions. (The number of skips alone could not do it: the last one counts for more.) The population that should show
+    them is met by a policy that plays at random half the time and near the vibe otherwise, over the built-in catalogue.
+
+    Three numbers are choices, for these facts do not tell them. `taste_weight` makes the taste worth learning; real
     listeners skip with less regard to sound (in one long log the tracks heard out were .04 nearer to the one before, as
     a cosine, than those skipped; here .11). `patience` is such that within those 20 plays one in eleven leaves, which
     leaves the facts as they are. `start_pool` makes the starting vibe a fair hint of the taste, at a cosine of .6.
@@ -74,7 +76,7 @@ class SkippingListener(Listener[Mind]):
         recent_skips: log-odds that each skip among the last three adds.
         mood_sd: standard deviation of the mood between sessions, in log-odds.
         taste_weight: log-odds taken away per unit of cosine to the taste.
-        patience: skips, less tracks heard out, at which the listener leaves.
+        patience: skips that the listener bears, of which each track heard out makes up for one.
         start_pool: tracks drawn for a start: one for the taste, the rest in equal shares for the H starting tracks.
     """
 

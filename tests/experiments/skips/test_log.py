@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.skips.log import LogError, SkipLog, read_log, write_log
+
+
+def table(**changes):
+    """Two sessions of three and two plays; the first skips its second track."""
+    columns = {
+        "session_id": ["a", "a", "a", "b", "b"],
+        "session_position": [1, 2, 3, 1, 2],
+        "session_length": [3, 3, 3, 2, 2],
+        "track_id_clean": ["t1", "t2", "t3", "t1", "t1"],
+        "skip_1": [False, True, False, False, False],
+        "skip_2": [False, True, False, False, False],
+        "skip_3": [False, True, True, False, False],
+        "not_skipped": [True, False, False, True, True],
+        "hour_of_day": [16] * 5,
+    }
+    return pd.DataFrame(columns | changes)
+
+
+@pytest.fixture
+def refusal(tmp_path):
+    """Write a table and return the complaint about it."""
+
+    def write(frame):
+        frame.to_csv(tmp_path / "log.csv", index=False)
+        with pytest.raises(LogError) as complaint:
+            read_log(tmp_path / "log.csv")
+        return str(complaint.value)
+
+    return write
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.csv.gz", "log.parquet"])
+def test_read_log__reads_every_format(tmp_path, name):
+    frame = table()
+    frame.to_parquet(tmp_path / name) if name.endswith("parquet") else frame.to_csv(tmp_path / name, index=False)
+    log = read_log(tmp_path / name)
+    np.testing.assert_array_equal(log.skipped, [[False, True, False], [False, False, False]])
+    np.testing.assert_array_equal(log.played, [[True, True, True], [True, True, False]])
+    assert (len(log), log.n_plays) == (2, 5)
+
+
+def test_read_log__takes_the_flag_asked_for(tmp_path):
+    table().to_csv(tmp_path / "log.csv", index=False)
+    assert read_log(tmp_path / "log.csv", skip="skip_3").skipped[0].tolist() == [False, True, True]
+
+
+def test_read_log__does_not_mind_the_order_of_rows(tmp_path):
+    table().sample(frac=1, random_state=1).to_csv(tmp_path / "log.csv", index=False)
+    log = read_log(tmp_path / "log.csv")
+    assert sorted(log.skipped.sum(axis=1)) == [0, 1]
+    assert sorted(log.played.sum(axis=1)) == [2, 3]
+
+
+@pytest.mark.parametrize("truth", [["0", "1", "0", "0", "0"], ["false", " TRUE", "False", "FALSE", "false"]])
+def test_read_log__reads_truth_however_it_is_spelt(tmp_path, truth):
+    table(skip_1=truth).to_csv(tmp_path / "log.csv", index=False)
+    assert read_log(tmp_path / "log.csv", skip="skip_1").skipped[0].tolist() == [False, True, False]
+
+
+def test_read_log__takes_a_log_cut_off_at_its_end(tmp_path):
+    table().iloc[:4].to_csv(tmp_path / "log.csv", index=False)
+    assert read_log(tmp_path / "log.csv").played.sum(axis=1).tolist() == [3, 1]
+
+
+def test_write_log__is_read_back(tmp_path):
+    rng = np.random.default_rng(0)
+    played = np.arange(7) < rng.integers(1, 8, size=(40, 1))
+    log = SkipLog(played & (rng.random((40, 7)) < 0.5), played)
+    write_log(log, rng.integers(100, size=(40, 7)), tmp_path / "log.csv")
+    again = read_log(tmp_path / "log.csv")
+    longest = played.sum(axis=1).max()
+    np.testing.assert_array_equal(again.skipped, log.skipped[:, :longest])
+    np.testing.assert_array_equal(again.played, log.played[:, :longest])
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"skip_2": [False, "maybe", False, False, False]}, r"row 2: skip_2 'maybe' is neither true nor false"),
+        ({"skip_2": [False, None, False, False, False]}, r"row 2: skip_2 nan is neither"),
+        ({"skip_2": [False] * 5}, r"row 2: the flags contradict each other"),
+        ({"not_skipped": [True] * 5}, r"row 2: the flags contradict each other"),
+        ({"session_position": [1, 2, 2, 1, 2]}, r"row 3: session_position 2 stands twice in its session"),
+        ({"session_position": [1, 3, 2, 2, 1], "session_length": [9] * 5, "session_id": list("aaabc")}, r"row 4"),
+        ({"session_position": [1, 2, 3, 1, 3]}, r"row 5: session_position 3 lies past its session_length"),
+        ({"session_position": [0, 1, 2, 0, 1]}, r"row 1: session_position 0 is no whole number from 1"),
+        ({"session_position": [1, 2, "x", 1, 2]}, r"row 3: session_position 'x' is no whole number"),
+        ({"session_length": [3, 3, 3, 2, 2.5]}, r"row 5: session_length 2.5 is no whole number"),
+        ({"session_position": [1, 2, 1e9, 1, 2]}, r"row 3: session_position 1000000000.0 is no whole number from 1"),
+        ({"session_id": ["a", "a", "a", None, "b"]}, r"row 4: session_id nan is empty"),
+    ],
+)
+def test_malformed_log__is_refused_with_the_row_at_fault(refusal, changes, complaint):
+    message = refusal(table(**changes))
+    assert re.search(complaint, message), message
+    assert "\n" not in message
+
+
+def test_malformed_log__without_a_column_or_rows(refusal):
+    assert "has no column session_length, skip_1" in refusal(table().drop(columns=["session_length", "skip_1"]))
+    assert "has no rows" in refusal(table().iloc[:0])
+
+
+@pytest.mark.parametrize("name", ["missing.csv", "empty.csv", "noise.parquet", "noise.gz", "log.xlsx", "folder.csv"])
+def test_malformed_log__that_cannot_be_read(tmp_path, name):
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "noise.parquet").write_bytes(b"\x00\x01noise")
+    (tmp_path / "noise.gz").write_bytes(b"\x00\x01noise")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(LogError, match=name):
+        read_log(tmp_path / name)
+
+
+def test_split__keeps_every_session_once():
+    skipped = np.arange(10)[:, None] > np.arange(20)[None]
+    train, test = SkipLog(skipped, np.ones_like(skipped)).split(0.3, seed=0)
+    assert (len(train), len(test)) == (7, 3)
+    assert sorted([*train.skipped.sum(axis=1), *test.skipped.sum(axis=1)]) == list(range(10))
