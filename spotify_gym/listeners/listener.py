@@ -40,9 +40,12 @@ class Listener(ABC, Generic[S]):
         expect; and what of its state the agent sees, where there is something to see. This one likes a change, and
         leaves after any track with probability 0.02.
 
+        >>> from dataclasses import dataclass
+        >>> import gymnasium, numpy as np
+        >>> from spotify_gym.listeners import BatchState, Listener, Response
         >>> @dataclass
         ... class Whereabouts(BatchState):
-        ...     place: Floats  # (B, d) where the music has lately been
+        ...     place: np.ndarray  # (B, d) where the music has lately been
         >>> class RestlessListener(Listener[Whereabouts]):
         ...     n_uniforms = 1
         ...     term_bounds = {"change": (0.0, 1.0)}
@@ -67,7 +70,6 @@ class Listener(ABC, Generic[S]):
 
         It goes to any environment of the family, alone or in a batch:
 
-        >>> import gymnasium
         >>> reward = {"flow": 1.0, "change": 0.5}
         >>> env = gymnasium.make("SpotifySession-v0", listener=RestlessListener(), reward=reward)
     """

@@ -100,7 +100,7 @@ class SatiatedListener(Listener[Satiation]):
             planned[k] = exposure @ unit
             exposure = decay * exposure + unit
         share = decay ** np.arange(len(rest), dtype=np.float32)[:, None]
-        heard = (share * rest) @ units.T + planned
+        heard: Floats = np.matmul(share * rest, units.T) + planned
         return {"satiation": self._loss(heard).sum(axis=0)}
 
     def visible(self, state: Satiation) -> Floats:

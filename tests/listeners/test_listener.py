@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from spotify_gym.listeners import Listener, listener
+from spotify_gym.listeners import Listener
 
 
 @pytest.fixture(scope="module")
 def restless() -> Listener:
     """The user's own listener of the documentation, made by running the documentation."""
-    globs = {**vars(listener), "__name__": __name__}
-    (example,) = [test for test in doctest.DocTestFinder().find(Listener, globs=globs) if test.examples]
-    example.globs["Listener"] = Listener
+    finder = doctest.DocTestFinder(recurse=False)
+    (example,) = finder.find(Listener, globs={"__name__": __name__})
     runner = doctest.DocTestRunner()
     runner.run(example, clear_globs=False)
     assert runner.summarize().failed == 0
