@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, reduce
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -12,6 +12,7 @@ import numpy as np
 
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners import Listener
+from spotify_gym.listeners.certain import CertainListener
 from spotify_gym.session import kernels
 from spotify_gym.session.observation import Observer, observer
 from spotify_gym.session.state import Bools, Floats, Ints, Outcome, Sessions
@@ -103,6 +104,17 @@ class SessionRules:
         """Lowest and highest reward of a step."""
         ends = [sorted(w * b for b in self.term_bounds[name]) for name, w in self.reward.items()]
         return sum(low for low, _ in ends), sum(high for _, high in ends)
+
+    @property
+    def chancy(self) -> bool:
+        """Whether chance has a part in how listeners respond."""
+        return self.listener is not None and self.listener.n_uniforms > 0
+
+    def without_chance(self) -> SessionRules:
+        """Return the rules to plan by: listeners do what is most likely, and expected rewards are what they were."""
+        if self.listener is None or not self.chancy:
+            return self
+        return replace(self, listener=CertainListener(self.listener))
 
     def start(self, keys: Keys, history: Ints | None = None) -> Sessions:
         """Begin one session per key, (B,), with the given history (B, H) or one drawn from the key."""

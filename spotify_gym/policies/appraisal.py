@@ -1,0 +1,45 @@
+"""What tracks are worth to several sessions at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.session import SessionRules, Sessions
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+SCORES_AT_ONCE = 2**22
+"""Rewards held at once: 16 MB."""
+
+
+def mean_appraisal(
+    rules: SessionRules,
+    sessions: Sessions,
+    tracks: Ints | None = None,
+    n_groups: int = 1,
+    playing: NDArray[np.bool_] | None = None,
+) -> Floats:
+    """Return the expected reward of each track if it were played now, the mean over the sessions of a group.
+
+    Args:
+        rules: of the sessions.
+        sessions: S · G sessions; the first of each group, then the second of each, ...
+        tracks: (M,) the tracks to appraise; None for the whole catalogue, M = N.
+        n_groups: G.
+        playing: (S · G,) which sessions still go on; the others earn nothing more.
+
+    Returns:
+        (G, M).
+    """
+    n_sessions = len(sessions) // n_groups
+    total = np.zeros((n_groups, len(rules.catalogue) if tracks is None else len(tracks)), np.float32)
+    rows = np.arange(len(sessions))
+    at_once = n_groups * max(1, SCORES_AT_ONCE // total.size)
+    for part in np.split(rows, rows[at_once::at_once]):
+        rewards = rules.appraise(sessions.take(part), tracks)
+        if playing is not None:
+            rewards *= playing[part, None]
+        total += rewards.reshape(-1, *total.shape).sum(axis=0)
+    return total / np.float32(n_sessions)

@@ -1,0 +1,128 @@
+"""The search for the list of tracks that earns the most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.policies.appraisal import mean_appraisal
+from spotify_gym.policies.course import Course
+from spotify_gym.policies.replacement import Replacements
+from spotify_gym.session import SessionRules, Sessions
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+_LEAST_GAIN = 1e-6  # of the return: below that it is rounding
+_STRIDE = 64
+
+
+def beam(
+    rules: SessionRules, sessions: Sessions, n_tracks: int, width: int, tracks: Ints | None = None
+) -> tuple[Ints, float]:
+    """Grow lists track by track, keeping those that earn the most so far.
+
+    Args:
+        rules: of the sessions; nothing is left to chance.
+        sessions: S sessions that all get the same list; they stay as they are.
+        n_tracks: T, the length of the list.
+        width: W, how many lists are kept.
+        tracks: (M,) what may be played; None for the whole catalogue.
+
+    Returns:
+        The best list found, (T,), and what it is expected to earn, the mean over the sessions.
+    """
+    n_sessions = len(sessions)
+    nodes = sessions.take(np.arange(n_sessions))  # S · W sessions: those of the first session, then of the second, ...
+    playing = np.ones(n_sessions, np.bool_)
+    earned, lists = np.zeros(1), np.zeros((1, 0), np.int64)
+    for _ in range(n_tracks):
+        scores = mean_appraisal(rules, nodes, tracks, len(lists), playing) + earned[:, None].astype(np.float32)
+        best = largest(scores.ravel(), width)
+        parent, place = np.divmod(best, scores.shape[1])
+        chosen = place if tracks is None else tracks[place]
+        rows = (np.arange(n_sessions)[:, None] * len(lists) + parent).ravel()
+        nodes, playing = nodes.take(rows), playing[rows]
+        playing &= ~rules.step(nodes, np.tile(chosen, n_sessions)).left
+        earned = scores.ravel()[best].astype(np.float64)
+        lists = np.concatenate([lists[parent], chosen[:, None]], axis=1)
+    return lists[0], float(earned[0])
+
+
+def largest(scores: Floats, k: int) -> Ints:
+    """Return where the k largest of the scores (n,) stand, the largest first; all of them if there are fewer.
+
+    The k-th largest of a part is no larger than the k-th largest of all, and so a first sieve.
+    """
+    part = scores[::_STRIDE]
+    least = np.partition(part, -k)[-k] if len(part) > k else -np.inf
+    candidates = np.flatnonzero(scores >= least)
+    order = np.argsort(-scores[candidates], kind="stable")[:k]
+    return candidates[order]
+
+
+def improve(course: Course, replacements: Replacements) -> Course:
+    """Replace one track at a time by the best there is for its place, until no replacement earns more."""
+    position = unchanged = 0
+    while unchanged < len(course.plan):
+        track = replacements.best(course, position)
+        better = course if track == course.plan[position] else course.replaced(replacements.rules, position, track)
+        gained = better.value > course.value + _LEAST_GAIN
+        course, unchanged = (better, 0) if gained else (course, unchanged + 1)
+        position = (position + 1) % len(course.plan)
+    return course
+
+
+@dataclass(frozen=True)
+class Search:
+    """Beam searches, then improvement of the best list found, one track at a time.
+
+    The last beam search sees a sample of the catalogue only. It may be wide, and its list is improved within the
+    sample, which costs little; the better of that list and those from the whole catalogue is improved over the whole
+    catalogue, until no other track in any place earns more. Where chance decides what listeners do, replacements
+    cannot be foreseen, and the best list of the beam searches over the whole catalogue stands.
+
+    Attributes:
+        rules: of the sessions.
+        widths: of the beam searches over the whole catalogue; 1 is greedy search.
+        sample_width: of the beam search over the sample.
+        sample_size: tracks in the sample.
+    """
+
+    rules: SessionRules
+    widths: Sequence[int] = (1, 8)
+    sample_width: int = 64
+    sample_size: int = 4096
+
+    def best(self, sessions: Sessions, n_tracks: int) -> Course:
+        """Find the list of n_tracks tracks that earns the most, the mean over the sessions, which stay as they are."""
+        found = [beam(self._rules, sessions, n_tracks, width) for width in self.widths]
+        if self.rules.chancy:
+            tracks, _ = max(found, key=lambda list_and_worth: list_and_worth[1])
+            return Course.played(self._rules, sessions, tracks)
+        tracks, _ = beam(self._rules, sessions, n_tracks, self.sample_width, self._sample.tracks)
+        courses = [Course.played(self._rules, sessions, tracks) for tracks, _ in found]
+        courses.append(improve(Course.played(self._rules, sessions, tracks), self._sample))
+        return improve(max(courses, key=attrgetter("value")), self._whole)
+
+    @cached_property
+    def _rules(self) -> SessionRules:
+        return self.rules.without_chance()
+
+    @cached_property
+    def _sample(self) -> Replacements:
+        """Drawn from one version of each recording."""
+        catalogue = self.rules.catalogue
+        tracks = np.flatnonzero(catalogue.recordings == np.arange(len(catalogue)))
+        if len(tracks) > self.sample_size:
+            tracks = np.sort(np.random.default_rng(0).choice(tracks, self.sample_size, replace=False))
+        return Replacements(self._rules, tracks)
+
+    @cached_property
+    def _whole(self) -> Replacements:
+        return Replacements(self._rules)
