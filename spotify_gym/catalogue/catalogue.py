@@ -25,6 +25,9 @@ from spotify_gym.catalogue.tables import read_tracks
 from spotify_gym.catalogue.text import TextColumn
 from spotify_gym.catalogue.tracks import FEATURE_NAMES, Tracks
 
+_ARRAYS = {"features": np.float32, "genres": np.bool_, "popularity": np.float32}
+_TEXTS = ("track_ids", "names", "artists")
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Catalogue(Tracks):
@@ -65,7 +68,7 @@ class Catalogue(Tracks):
     origin: Callable[[], Catalogue] | None = field(default=None)
 
     def __post_init__(self) -> None:
-        for name, dtype in (("features", np.float32), ("genres", np.bool_), ("popularity", np.float32)):
+        for name, dtype in _ARRAYS.items():
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, read_only(getattr(self, name), dtype))
         self._check()
@@ -208,15 +211,17 @@ class Catalogue(Tracks):
     @cached_property
     def coordinates(self) -> str:
         """What the features mean: catalogues in which this is equal measure tracks alike."""
-        return _digest("\0".join(self.feature_names).encode(), self.scaling.centre, self.scaling.scale)
+        return _digest(self.feature_names, {"centre": self.scaling.centre, "scale": self.scaling.scale})
 
     @cached_property
     def fingerprint(self) -> str:
         """The content: catalogues in which this is equal hold the same tracks, and say the same of them."""
-        texts = [column for column in (self.track_ids, self.names, self.artists) if column is not None]
-        arrays: list[NDArray[Any]] = [array for column in texts for array in (column.data, column.offsets)]
-        arrays += [array for array in (self.features, self.genres, self.popularity) if array is not None]
-        fingerprint = _digest("\0".join((self.coordinates, *self.genre_names)).encode(), *arrays)
+        arrays: dict[str, NDArray[Any] | None] = {name: getattr(self, name) for name in _ARRAYS}
+        for name in _TEXTS:
+            column: TextColumn | None = getattr(self, name)
+            arrays[name] = None if column is None else column.data
+            arrays[f"{name} begin"] = None if column is None else column.offsets
+        fingerprint = _digest((self.coordinates, *self.genre_names), arrays)
         remember(fingerprint, self)
         return fingerprint
 
@@ -297,7 +302,7 @@ class Catalogue(Tracks):
         expected = {
             "features": (n_tracks, d),
             "genres": (n_tracks, len(self.genre_names)),
-            **dict.fromkeys(("track_ids", "names", "artists", "popularity"), (n_tracks,)),
+            **dict.fromkeys((*_TEXTS, "popularity"), (n_tracks,)),
         }
         for name, shape in expected.items():
             column = getattr(self, name)
@@ -312,8 +317,10 @@ class Catalogue(Tracks):
             raise CatalogueError("a feature is not a finite number.")
 
 
-def _digest(*parts: Any) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        digest.update(memoryview(part).cast("B"))
+def _digest(words: Iterable[str], arrays: Mapping[str, NDArray[Any] | None]) -> str:
+    digest = hashlib.blake2b("\0".join(words).encode(), digest_size=16)
+    for name, array in arrays.items():
+        if array is not None:
+            digest.update(f"\0{name} {array.shape}\0".encode())
+            digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

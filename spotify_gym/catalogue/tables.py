@@ -75,9 +75,9 @@ def _count(findings: Sequence[Finding]) -> int:
 
 
 def _constant_notes(ranges: Sequence[tuple[str, float, float]]) -> Iterator[str]:
-    for name, low, high in ranges:
-        if low == high:
-            yield f"{name} is {low:g} in every track: it is scaled to 0 and tells no tracks apart"
+    constant = ", ".join(f"{name} ({low:g})" for name, low, high in ranges if low == high)
+    if constant:
+        yield f"the same in every track, so scaled to 0 and telling none apart: {constant}"
 
 
 def _complain(report: Report) -> str:

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -68,6 +69,13 @@ def test_fingerprint__tells_content_apart_and_nothing_else(catalogue: Catalogue)
     assert same.fingerprint == catalogue.fingerprint
     others = [catalogue.take(range(599)), catalogue.rescaled("minmax"), catalogue.take(np.arange(600)[::-1])]
     assert len({other.fingerprint for other in (catalogue, *others)}) == 4
+
+
+def test_fingerprint__knows_which_column_says_what() -> None:
+    tracks = Tracks(np.eye(2), TextColumn.of("ab"), ("x", "y"))
+    about = {"scaling": "standard", "source": "by hand", "report": Report(2, 2)}
+    columns = [{}, {"names": TextColumn.of("cd")}, {"artists": TextColumn.of("cd")}, {"names": TextColumn.of(["", ""])}]
+    assert len({Catalogue.of(replace(tracks, **column), **about).fingerprint for column in columns}) == 4
 
 
 def test_coordinates__are_kept_by_selection_and_changed_by_scaling(catalogue: Catalogue) -> None:

@@ -163,7 +163,7 @@ def test_another_unit__is_kept_and_noted(tmp_path: Path) -> None:
 def test_constant_feature__is_zero_and_noted(tmp_path: Path) -> None:
     catalogue = Catalogue.read(write_csv(tmp_path / "songs.csv", [song(n, tempo=120) for n in range(5)]))
     assert not catalogue.features[:, FEATURE_NAMES.index("tempo")].any()
-    assert "tempo is 120 in every track" in str(catalogue.report)
+    assert "the same in every track, so scaled to 0 and telling none apart: tempo (120)" in str(catalogue.report)
 
 
 def test_one_row__is_a_catalogue(tmp_path: Path) -> None:
