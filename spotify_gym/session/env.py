@@ -94,9 +94,9 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
 
     ## Information
 
-    `step`: `track`, `track_id`, `cosine` (to the vibe before the track), `repeat` (recording played before), `listened`
-    (entered the history), each reward term by its name, `played` (recordings so far, only where repeats are forbidden),
-    `end` (only at termination). `reset`: `history` (H indices), `history_ids`, and `played` as above.
+    `step`: `track`, `track_id`, `cosine` (to the vibe before the track), `repeat` (recording played before), `heard`
+    (heard out, and so in the history), each reward term by its name, `played` (recordings so far, only where repeats
+    are forbidden), `end` (only at termination). `reset`: `history` (H indices), `history_ids`, and `played` as above.
 
     ## Arguments
 
@@ -181,7 +181,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
         self._left = outcome.left.item()
         reward = outcome.reward.item()
         if self._trace is not None:
-            self._trace.plays.append(Play(track, reward, outcome.cosine.item(), outcome.listened.item()))
+            self._trace.plays.append(Play(track, reward, outcome.cosine.item(), outcome.heard.item()))
             self._show()
         return self.rules.observe(sessions)[0], reward, self._left, False, self._info(track, outcome)
 
@@ -215,7 +215,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
             "track_id": self.catalogue.track_ids[track],
             "cosine": outcome.cosine.item(),
             "repeat": outcome.repeat.item(),
-            "listened": outcome.listened.item(),
+            "heard": outcome.heard.item(),
         }
         for name, values in outcome.terms.items():
             info[name] = values.item()

@@ -56,20 +56,20 @@ def move(
     features: Floats,
     recordings: Ints,
     tracks: Ints,
-    listened: Bools,
+    heard: Bools,
     time: Ints,
     played: Ints,
     history: Ints,
     window: Floats,
     vibe: Floats,
 ) -> bool:
-    """Note one track per session as played and let those listened to enter history, window and vibe, in place.
+    """Note one track per session as played and let those heard out enter history, window and vibe, in place.
 
     Args:
         features: (N, d) scaled features.
         recordings: (N,) the recording of each track.
         tracks: (B,) the tracks played.
-        listened: (B,) which of them enter the history.
+        heard: (B,) which of them enter the history.
         time: (B,) tracks recommended before; counted up.
         played: (B, L) recordings played, with room for one more.
         history: (B, H) tracks heard, the oldest first.
@@ -82,12 +82,12 @@ def move(
     place = history.shape[1] + time
     played[np.arange(len(time)), place] = recordings[tracks]
     time += 1
-    heard = np.flatnonzero(listened)
-    history[heard, :-1] = history[heard, 1:]
-    history[heard, -1] = tracks[heard]
-    window[heard, :-1] = window[heard, 1:]
-    window[heard, -1] = features[tracks[heard]]
-    vibe[heard] = window[heard].mean(axis=1)
+    rows = np.flatnonzero(heard)
+    history[rows, :-1] = history[rows, 1:]
+    history[rows, -1] = tracks[rows]
+    window[rows, :-1] = window[rows, 1:]
+    window[rows, -1] = features[tracks[rows]]
+    vibe[rows] = window[rows].mean(axis=1)
     return bool(place.max() + 1 >= played.shape[1])
 
 
@@ -154,7 +154,7 @@ def _move_loop(
     features: Floats,
     recordings: Ints,
     tracks: Ints,
-    listened: Bools,
+    heard: Bools,
     time: Ints,
     played: Ints,
     history: Ints,
@@ -168,7 +168,7 @@ def _move_loop(
         played[b, length + time[b]] = recordings[track]
         time[b] += 1
         full |= length + time[b] >= played.shape[1]
-        if not listened[b]:
+        if not heard[b]:
             continue
         for h in range(length - 1):
             history[b, h] = history[b, h + 1]

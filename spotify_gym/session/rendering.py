@@ -55,7 +55,7 @@ def picture(trace: Trace) -> NDArray[np.uint8]:
 
 def _line(place: int, play: Play, label: str) -> str:
     bar = "█" * round(max(play.cosine, 0.0) * _BAR)
-    mark = "" if play.listened else "  (not heard out)"
+    mark = "" if play.heard else "  (not heard out)"
     return f"{place:3d} {bar:<{_BAR}}   {play.cosine:+.3f}  {play.reward:+.3f}  {label}{mark}"
 
 
@@ -83,13 +83,13 @@ def _draw_tracks(axes: Axes, trace: Trace) -> None:
     axes.axis("off")
     axes.set_title("Recommended, the newest first", loc="left", fontsize=12, fontweight="bold", color=_INK)
     rows = [(f"{i}", play) for i, play in enumerate(trace.plays, start=1)][::-1][:_SHOWN]
-    entries = [(i, f"{p.cosine:+.2f}", _clip(trace.catalogue.label(p.track)), p.listened) for i, p in rows]
+    entries = [(i, f"{p.cosine:+.2f}", _clip(trace.catalogue.label(p.track)), p.heard) for i, p in rows]
     if not entries:
         entries = [("", "", _clip(trace.catalogue.label(t)), False) for t in trace.history[::-1]]
         axes.set_title("Heard before, the newest first", loc="left", fontsize=12, fontweight="bold", color=_INK)
-    for row, (place, cosine, label, listened) in enumerate(entries):
+    for row, (place, cosine, label, heard) in enumerate(entries):
         height = 1 - (row + 0.6) / _SHOWN
-        colour = _INK if listened else _MUTED
+        colour = _INK if heard else _MUTED
         for x, part, align in ((0.03, place, "right"), (0.13, cosine, "right"), (0.16, label, "left")):
             axes.text(x, height, part, ha=align, va="center", fontsize=8.5, color=colour, parse_math=False)
 

@@ -67,7 +67,7 @@ class Outcome(NamedTuple):
     """(B,) cosine of the track to the vibe before it, in [-1, 1]."""
     repeat: Bools
     """(B,) whether the recording had been played in the session before."""
-    listened: Bools
-    """(B,) whether the track entered the history."""
+    heard: Bools
+    """(B,) whether the track was heard out, and so entered the history."""
     left: Bools
     """(B,) whether the listener ended the session."""

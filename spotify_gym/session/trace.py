@@ -18,7 +18,7 @@ class Play(NamedTuple):
     reward: float
     cosine: float
     """To the vibe before the track, in [-1, 1]."""
-    listened: bool
+    heard: bool
 
 
 @dataclass

@@ -25,7 +25,7 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
     Step for step and bit for bit the B single envs that `vectorization_mode="sync"` would make: slot i of seed s is the
     single env of seed s + i. Problem and arguments are those of :class:`~spotify_gym.session.env.SpotifyEnv`.
 
-    `info` holds arrays with the session as first axis: `track`, `cosine`, `repeat`, `listened`, each reward term by
+    `info` holds arrays with the session as first axis: `track`, `cosine`, `repeat`, `heard`, each reward term by
     name, and `played`, (B, L), where repeats are forbidden. With `AutoresetMode.SAME_STEP` an ended session restarts
     at once: `final_obs` and `final_info` keep the end of the sessions that `_final_obs` and `_final_info` mark, and
     `played` is that of the new session. Rewards are float32.
@@ -173,7 +173,7 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
             "track": tracks.copy(),
             "cosine": outcome.cosine,
             "repeat": outcome.repeat,
-            "listened": outcome.listened,
+            "heard": outcome.heard,
             **outcome.terms,
         }
 

@@ -115,7 +115,7 @@ def test_playlist__worked_by_hand() -> None:
     seen, reward, _, _, info = env.step(0)  # a starting track again: lowest reward, nothing moves
     assert reward == pytest.approx(-1.25)
     assert seen.tolist() == [-0.5, 0.5, 0.5, 0.5]
-    assert (info["repeat"], info["listened"]) == (True, False)
+    assert (info["repeat"], info["heard"]) == (True, False)
     assert set(info["played"].tolist()) == {0, 1, 3}
     assert env.unwrapped.action_masks().tolist() == [False, False, True, False, True]  # type: ignore[attr-defined]
 
