@@ -9,6 +9,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners import Listener
@@ -125,7 +126,7 @@ class SessionRules:
         listener = None
         if self.listener is not None:
             units = self.catalogue.unit_features[pool]
-            chosen, listener = self.listener.start(units, self.history_length, drawn[:, n_pool:].astype(np.float32))
+            chosen, listener = self.listener.start(units, self.history_length, _single(drawn[:, n_pool:]))
             pool = np.take_along_axis(pool, chosen, axis=1)
         return self._sessions(keys, pool, listener)
 
@@ -146,10 +147,10 @@ class SessionRules:
         if "fit" in self.reward:
             raw["fit"] = fit - self._baseline
         refused = repeat if any_repeat and not self.repeats else None
-        listened, left = self._respond(sessions, tracks, cosine, refused, raw)
+        heard, left = self._respond(sessions, tracks, cosine, refused, raw)
         terms = self._weigh(raw, refused)
-        self._move(sessions, tracks, listened)
-        return Outcome(_total(terms), terms, cosine, repeat, listened, left)
+        self._move(sessions, tracks, heard)
+        return Outcome(_total(terms), terms, cosine, repeat, heard, left)
 
     def appraise(self, sessions: Sessions, tracks: Ints | None = None) -> Floats:
         """Return the expected reward of each track if it were played now, in the listeners' true state.
@@ -220,15 +221,15 @@ class SessionRules:
     def _respond(
         self, sessions: Sessions, tracks: Ints, cosine: Floats, refused: Bools | None, raw: dict[str, Floats]
     ) -> tuple[Bools, Bools]:
-        """Ask the listeners whose track is not refused; add their terms to `raw`; return listened and left."""
+        """Ask the listeners whose track is not refused; add their terms to `raw`; return heard and left."""
         left = np.zeros(len(tracks), np.bool_)
-        listened = ~left if refused is None else ~refused
+        heard = ~left if refused is None else ~refused
         if self.listener is None:
-            return listened, left
-        asked = slice(None) if refused is None else np.flatnonzero(listened)
+            return heard, left
+        asked = slice(None) if refused is None else np.flatnonzero(heard)
         state = sessions.listener if refused is None else sessions.listener.take(asked)
         unit = self.catalogue.unit_features[tracks[asked]]
-        chance = fast_uniforms(sessions.key, sessions.time, self.listener.n_uniforms)[asked].astype(np.float32)
+        chance = _single(fast_uniforms(sessions.key, sessions.time, self.listener.n_uniforms)[asked])
         response = self.listener.respond(state, unit, cosine[asked], chance)
         if refused is not None:
             sessions.listener.put(asked, state)
@@ -236,10 +237,10 @@ class SessionRules:
             raw[name] = np.zeros(len(tracks), np.float32)
             raw[name][asked] = values
         if response.listened is not None:
-            listened[asked] = response.listened
+            heard[asked] = response.listened
         if response.left is not None:
             left[asked] = response.left
-        return listened, left
+        return heard, left
 
     def _weigh(self, raw: Mapping[str, Floats], refused: Bools | tuple[Ints, Ints] | None) -> dict[str, Floats]:
         """Weigh the terms that count, (B,) or (B, N), each at its lowest at the places where the track is refused."""
@@ -249,14 +250,14 @@ class SessionRules:
                 values[refused] = min(self.reward[name] * bound for bound in self.term_bounds[name])
         return terms
 
-    def _move(self, sessions: Sessions, tracks: Ints, listened: Bools) -> None:
-        """Note the tracks as played, and let those that were listened to enter history, vibe and memory."""
+    def _move(self, sessions: Sessions, tracks: Ints, heard: Bools) -> None:
+        """Note the tracks as played, and let those heard out enter history, vibe and memory."""
         catalogue = self.catalogue
         full = kernels.fast_move(
             catalogue.features,
             catalogue.recordings,
             tracks,
-            listened,
+            heard,
             sessions.time,
             sessions.played,
             sessions.history,
@@ -266,8 +267,8 @@ class SessionRules:
         if full:
             sessions.grow()
         if sessions.memory is not None:
-            features = catalogue.features[tracks[listened]]
-            sessions.memory[listened] = _DECAY * sessions.memory[listened] + (1 - _DECAY) * features
+            features = catalogue.features[tracks[heard]]
+            sessions.memory[heard] = _DECAY * sessions.memory[heard] + (1 - _DECAY) * features
 
 
 def expected_cosine(catalogue: Catalogue, history_length: int) -> float:
@@ -288,6 +289,11 @@ def _grouped(recordings: Ints) -> tuple[Ints, Ints]:
     """Return places with the versions of a recording side by side, and the recording of each."""
     order = np.argsort(recordings, kind="stable")
     return order, recordings[order]
+
+
+def _single(uniform: NDArray[np.float64]) -> Floats:
+    """Uniform numbers in [0, 1) as float32, none of them rounded up to 1."""
+    return (uniform * (1 - 2.0**-24)).astype(np.float32)
 
 
 def _unit(vibe: Floats) -> Floats:
