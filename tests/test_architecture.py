@@ -25,7 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "policies": {"catalogue", "session"},
     "algorithms": set(),
     "training": {"catalogue", "listeners", "session", "policies", "algorithms"},
-    "app": {"catalogue", "session", "training"},
+    "app": {"catalogue", "listeners", "session", "training"},
     "cli": {"catalogue", "training", "app"},
 }
 """Each room with those that it may import."""

@@ -1,0 +1,102 @@
+"""Agents that a person can sit down with: each ranks the catalogue for the session as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spotify_gym.session import SessionRules, Sessions
+from spotify_gym.training import Run
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+class Ranking(NamedTuple):
+    """The tracks that an agent would rather play than any other, the best first."""
+
+    tracks: Ints  # (k,) or fewer, where fewer are left to play
+    scores: Floats  # (k,) what the agent expects of each, on a scale of its own
+
+
+class Agent(Protocol):
+    """Whoever recommends."""
+
+    @property
+    def name(self) -> str:
+        """What the page calls it."""
+
+    @property
+    def about(self) -> str:
+        """One sentence for somebody who has never met such an agent."""
+
+    def rank(self, sessions: Sessions, k: int) -> Ranking:
+        """Return the `k` best tracks, none of them played before, for a batch of one session."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An agent that does not learn: it scores every track by a rule."""
+
+    name: str
+    about: str
+    rules: SessionRules
+    score: Callable[[Sessions], Floats]
+    """From a batch of one session to a score for each track, (N,)."""
+
+    def rank(self, sessions: Sessions, k: int) -> Ranking:
+        """Score the whole catalogue; of equal scores the earlier track comes first."""
+        scores = np.where(self.rules.allowed(sessions)[0], self.score(sessions), -np.inf)
+        best = np.argpartition(-scores, min(k, len(scores) - 1))[:k]
+        return _in_order(best, scores[best])
+
+
+@dataclass(frozen=True)
+class Learned:
+    """An agent that has learned what to play from experience alone."""
+
+    name: str
+    about: str
+    rules: SessionRules
+    run: Run
+
+    def rank(self, sessions: Sessions, k: int) -> Ranking:
+        """Ask the Q-network for the tracks with the highest value."""
+        policy = self.run.model.policy
+        with torch.no_grad():
+            states, _ = policy.obs_to_tensor(self.rules.observe(sessions))
+            played = torch.as_tensor(sessions.played, device=policy.device)
+            choice = policy.q_net.top_k(states, min(k, len(self.rules.catalogue)), played)
+        return _in_order(choice.actions[0].cpu().numpy(), choice.values[0].cpu().numpy())
+
+
+def references(rules: SessionRules) -> list[Reference]:
+    """Return the agents that do not learn; the popular one only where popularity is known."""
+    agents = [Reference("Nearest", _NEAREST, rules, lambda sessions: rules.appraise(sessions)[0])]
+    popularity = rules.catalogue.popularity
+    if popularity is not None and not np.isnan(popularity).all():
+        known = np.nan_to_num(popularity, nan=-1)
+        agents.append(Reference("Popular", _POPULAR, rules, lambda _: known))
+    return [*agents, Reference("Random", _RANDOM, rules, lambda sessions: _shuffle(sessions, len(rules.catalogue)))]
+
+
+_NEAREST = "Learns nothing and looks no further than the next track: it plays whatever earns the most right now."
+_POPULAR = "Plays the most popular track you have not heard, whoever you are."
+_RANDOM = "Draws any track out of the hat. Good to see what the others are worth."
+
+
+def _shuffle(sessions: Sessions, n_tracks: int) -> Floats:
+    """Score at random, yet alike whenever the same session is asked about again."""
+    return np.random.default_rng(sessions.played[0]).random(n_tracks, dtype=np.float32)
+
+
+def _in_order(tracks: Ints, scores: Floats) -> Ranking:
+    """Sort by score and leave out what must not be played."""
+    order = np.lexsort((tracks, -scores))
+    order = order[np.isfinite(scores[order])]
+    return Ranking(tracks[order], scores[order])

@@ -1,0 +1,166 @@
+"""What the pictures of the page look like, in Vega-Lite: all but the data, which go by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spotify_gym.app.atlas import Atlas
+
+Spec = dict[str, Any]
+
+VIBE, NEXT, QUIET = "#7c5cff", "#f08c00", "#8b93a1"  # legible on white and on black, told apart without red and green
+_SERIES = {"domain": ["your vibe", "next track"], "range": [VIBE, NEXT]}
+
+
+def map_spec(atlas: Atlas) -> Spec:
+    """Return the map, its axes named after what lies at their ends."""
+    (low_x, low_y), (high_x, high_y) = atlas.low.tolist(), atlas.high.tolist()
+    (left, right), (down, up) = atlas.directions
+    x = _axis("x", f"←  {left}   ·   {right}  →", [low_x, high_x])
+    y = _axis("y", f"←  {down}   ·   {up}  →", [low_y, high_y])
+    return {
+        "height": 400,
+        "layer": [_place(x, y, **layer) for layer in _MAP_LAYERS],
+        "config": {"view": {"stroke": None}},
+    }
+
+
+def _place(x: Spec, y: Spec, data: str, mark: Spec, **encoding: Any) -> Spec:
+    return {"data": {"name": data}, "mark": mark, "encoding": {"x": x, "y": y, **encoding}}
+
+
+def _axis(field: str, title: str | None, domain: list[float]) -> Spec:
+    axis = {
+        "title": title,
+        "labels": False,
+        "ticks": False,
+        "grid": False,
+        "domain": False,
+        "titleFontWeight": "normal",
+    }
+    return {
+        "field": field,
+        "type": "quantitative",
+        "scale": {"domain": domain, "nice": False, "zero": False},
+        "axis": axis if title else None,
+    }
+
+
+_TRACK_TOOLTIP = [{"field": "track", "title": "track"}]
+_MAP_LAYERS: list[dict[str, Any]] = [
+    {"data": "tracks", "mark": {"type": "circle", "size": 12, "opacity": 0.3, "color": QUIET}},
+    {
+        "data": "places",
+        "mark": {"type": "text", "fontSize": 12, "fontStyle": "italic", "color": QUIET},
+        "text": {"field": "name"},
+    },
+    {
+        "data": "heard",
+        "mark": {"type": "point", "size": 28, "color": VIBE, "opacity": 0.7},
+        "tooltip": _TRACK_TOOLTIP,
+    },
+    {
+        "data": "offers",
+        "mark": {"type": "point", "color": NEXT, "filled": True, "opacity": 0.9},
+        "size": {"condition": {"test": "datum.place == 1", "value": 170}, "value": 36},
+        "tooltip": _TRACK_TOOLTIP,
+    },
+    {
+        "data": "path",
+        "mark": {"type": "line", "color": VIBE, "strokeWidth": 2.5},
+        "order": {"field": "order", "type": "quantitative"},
+    },
+    {
+        "data": "path",
+        "mark": {"type": "circle", "color": VIBE, "opacity": 1},
+        "size": {"condition": {"test": "datum.newest", "value": 260}, "value": 22},
+    },
+    {
+        "data": "start",
+        "mark": {"type": "text", "fontSize": 12, "fontWeight": "bold", "color": VIBE, "dy": 18},
+        "text": {"field": "name"},
+    },
+]
+
+_HUE = {"field": "series", "type": "nominal", "scale": _SERIES, "legend": None}
+_ORDER = {"field": "order", "type": "quantitative"}
+_X, _Y = _axis("x", None, [-1.62, 1.62]), _axis("y", None, [-1.25, 1.25])
+_CLOSED = {"type": "line", "interpolate": "linear-closed"}
+RADAR: Spec = {
+    "width": 324,
+    "height": 250,
+    "autosize": "pad",
+    "layer": [
+        _place(
+            _X,
+            _Y,
+            "rings",
+            {**_CLOSED, "color": QUIET, "opacity": 0.4, "strokeWidth": 1},
+            detail={"field": "ring"},
+            order=_ORDER,
+        ),
+        _place(_X, _Y, "names", {"type": "text", "fontSize": 11, "color": QUIET}, text={"field": "name"}),
+        _place(
+            _X,
+            _Y,
+            "shapes",
+            {**_CLOSED, "filled": True, "fillOpacity": 0.18, "strokeWidth": 2.5, "stroke": None},
+            color=_HUE,
+            order=_ORDER,
+        ),
+        _place(_X, _Y, "shapes", {**_CLOSED, "strokeWidth": 2.5}, color=_HUE, order=_ORDER),
+        _place(
+            _X,
+            _Y,
+            "shapes",
+            {"type": "circle", "size": 45, "opacity": 1},
+            color=_HUE,
+            tooltip=[
+                {"field": "series"},
+                {"field": "feature"},
+                {"field": "share", "format": ".0%", "title": "above this share of tracks"},
+            ],
+        ),
+    ],
+    "config": {"view": {"stroke": None}},
+}
+
+TIME: Spec = {
+    "height": 260,
+    "data": {"name": "plays"},
+    "encoding": {
+        "x": {
+            "field": "number",
+            "type": "quantitative",
+            "axis": {"title": "track", "tickMinStep": 1, "format": "d", "grid": False},
+        },
+        "y": {"field": "value", "type": "quantitative", "axis": {"title": None, "tickCount": 5}},
+        "color": {
+            "field": "series",
+            "type": "nominal",
+            "scale": {"domain": ["similarity", "reward"], "range": [VIBE, NEXT]},
+            "legend": None,
+        },
+    },
+    "layer": [
+        {"mark": {"type": "line", "strokeWidth": 2}},
+        {
+            "mark": {"type": "point", "filled": True, "size": 50, "opacity": 1},
+            "encoding": {
+                "shape": {
+                    "field": "answer",
+                    "type": "nominal",
+                    "scale": {"domain": ["listened", "skipped"], "range": ["circle", "cross"]},
+                    "legend": None,
+                },
+                "tooltip": [
+                    {"field": "track"},
+                    {"field": "answer"},
+                    {"field": "series"},
+                    {"field": "value", "format": ".2f"},
+                ],
+            },
+        },
+    ],
+    "config": {"view": {"stroke": None}},
+}

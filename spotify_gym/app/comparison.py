@@ -1,0 +1,82 @@
+"""Two agents before the same session: what each would play, and how the two differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.app.agents import Agent
+from spotify_gym.app.distribution import Profile
+from spotify_gym.app.listening import ListeningSession, Offer
+from spotify_gym.app.reasons import differences
+from spotify_gym.app.words import listed, signed
+
+_CLOSE = 0.02  # of similarity: a difference below is none
+_POPULAR = 10  # points of popularity: the same
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two agents would play now."""
+
+    left: Sequence[Offer]
+    right: Sequence[Offer]
+    findings: tuple[str, ...]
+    """Sentences on how they differ."""
+
+
+def compare(session: ListeningSession, profile: Profile, left: Agent, right: Agent) -> Comparison:
+    """Ask both agents about the session as it stands; it stays as it is."""
+    offers = session.offers_of(left), session.offers_of(right)
+    if not all(offers):
+        return Comparison(*offers, ("Nothing is left to play.",))
+    both = {offer.track for offer in offers[0]} & {offer.track for offer in offers[1]}
+    findings = [f"They agree on {len(both) or 'none'} of their {len(offers[0])} best tracks."]
+    first, second = offers[0][0].track, offers[1][0].track
+    if first == second:
+        findings.append("Both would play the same track now.")
+    else:
+        findings += _findings(session, profile, (left.name, first), (right.name, second))
+    return Comparison(*offers, tuple(findings))
+
+
+def _findings(session: ListeningSession, profile: Profile, left: tuple[str, int], right: tuple[str, int]) -> list[str]:
+    catalogue = session.rules.catalogue
+    names, tracks = (left[0], right[0]), [left[1], right[1]]
+    units = catalogue.unit_features[tracks]
+    said = [
+        _closer(names, _cosines(units, session.vibe), "your vibe now"),
+        _closer(names, _cosines(units, session.seed_vibe), "where you started") if session.plays else "",
+        _more_popular(names, catalogue.popularity[tracks] if catalogue.popularity is not None else None),
+    ]
+    if contrast := differences(profile, catalogue.features[tracks[1]], catalogue.features[tracks[0]]):
+        said.append(f"Beside the choice of {names[1]}, that of {names[0]} is {listed(contrast)}.")
+    return [sentence for sentence in said if sentence]
+
+
+def _closer(names: tuple[str, str], similarity: NDArray[np.float32], to: str) -> str:
+    """Say who is closer, the two similarities being (2,)."""
+    if abs(similarity[0] - similarity[1]) < _CLOSE:
+        return f"Both are about as close to {to} ({signed(similarity[0])})."
+    nearer = int(similarity.argmax())
+    return (
+        f"{names[nearer]} stays closer to {to} ({signed(similarity[nearer])} against {signed(similarity[1 - nearer])})."
+    )
+
+
+def _more_popular(names: tuple[str, str], popularity: NDArray[np.float32] | None) -> str:
+    """Say who plays the better known track, the popularity of the two being (2,); nothing where it is unknown."""
+    if popularity is None or not abs(popularity[0] - popularity[1]) > _POPULAR:  # NaN is no difference
+        return ""
+    known = int(popularity.argmax())
+    against = f"popularity {popularity[known]:.0f} against {popularity[1 - known]:.0f}"
+    return f"{names[known]} picks the better known track ({against})."
+
+
+def _cosines(units: NDArray[np.float32], vibe: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = np.float32(np.linalg.norm(vibe)) or np.float32(1)
+    cosines: NDArray[np.float32] = units @ vibe / length
+    return cosines

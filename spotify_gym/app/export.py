@@ -1,0 +1,63 @@
+"""The playlist to take along: a table, a list for a player, links."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+
+from spotify_gym.app.labels import artists_of, genres_of, link_of, title_of
+from spotify_gym.app.listening import ListeningSession
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_COLUMNS = ("position", "answer", "agent", "similarity", "reward", "track_id", "title", "artists", "genres", "link")
+
+
+def links(session: ListeningSession) -> list[str]:
+    """Return Spotify's links of all tracks heard, as far as the ids look real."""
+    found = (link_of(session.rules.catalogue, track) for track in session.heard)
+    return [link for link in found if link is not None]
+
+
+def to_csv(session: ListeningSession) -> str:
+    """Write every track of the session, those skipped too, as a table.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
+    catalogue, out = session.rules.catalogue, io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(_COLUMNS)
+    for position, (track, *answer) in enumerate(_answers(session), start=1):
+        texts = catalogue.track_ids[track], title_of(catalogue, track), artists_of(catalogue, track)
+        genres = "; ".join(genres_of(catalogue, track))
+        table.writerow([position, *answer, *map(_harmless, (*texts, genres)), link_of(catalogue, track) or ""])
+    return out.getvalue()
+
+
+def to_m3u(session: ListeningSession) -> str:
+    """Write the tracks heard as an extended M3U playlist, with Spotify's address of a track where there is one."""
+    catalogue = session.rules.catalogue
+    lines = ["#EXTM3U"]
+    for track in session.heard:
+        label = " ".join(catalogue.label(track).split())  # a line break in a title would begin a line of its own
+        lines += [f"#EXTINF:-1,{label}", link_of(catalogue, track) or _file_name(catalogue.track_ids[track])]
+    return "\n".join(lines) + "\n"
+
+
+def _answers(session: ListeningSession) -> Iterator[tuple[int, str, str, str, str]]:
+    """Yield track, answer, agent, similarity and reward of everything in the session."""
+    for track in session.start:
+        yield track, "start", "", "", ""
+    for play in session.plays:
+        answer = "listened" if play.heard else "skipped"
+        yield play.track, answer, play.agent, f"{play.similarity:.4f}", f"{play.reward:.4f}"
+
+
+def _harmless(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _file_name(track_id: str) -> str:
+    """Return a name that is no directive, no address and no path."""
+    return re.sub(r"[^\w.-]", "_", track_id).lstrip(".") or "_"

@@ -1,0 +1,142 @@
+"""The session: the next track, the answer to it, and the picture of the vibe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from spotify_gym.app.chart_specs import NEXT, QUIET, VIBE
+from spotify_gym.app.charts import map_chart, radar_chart, time_chart
+from spotify_gym.app.labels import link_of
+from spotify_gym.app.listening import ListeningSession, Offer
+from spotify_gym.app.markup import colour_key, headline, track_card
+from spotify_gym.app.playlist_view import show_playlist
+from spotify_gym.app.reasons import Reason, explain
+from spotify_gym.app.seat import Seat
+from spotify_gym.app.widgets import seat_button, track_line
+from spotify_gym.app.words import listed, signed
+
+_WIDTHS = [5, 6]
+
+
+def show_session(seat: Seat, session: ListeningSession) -> None:
+    """Show a session in its seat."""
+    offers = session.offers()
+    vibe = listed(seat.studio.profile.describe(session.vibe)) or "a bit of everything"
+    st.html(headline("the agent reads your vibe as", vibe.capitalize()))
+    left, right = st.columns(_WIDTHS, gap="large")
+    with left:
+        _show_next(seat, session, offers)
+        _show_controls(seat, session)
+    with right:
+        st.vega_lite_chart(spec=map_chart(seat.studio.atlas, session), key="map", alt=_MAP_ALT)
+        st.html(colour_key(_MAP_KEY))
+    left, right = st.columns(_WIDTHS, gap="large")
+    with left:
+        _show_runners_up(seat, session, offers[1:])
+    with right:
+        _show_radar(seat, session, offers)
+        _show_course(session)
+    show_playlist(session)
+
+
+def _show_next(seat: Seat, session: ListeningSession, offers: Sequence[Offer]) -> None:
+    if not offers:
+        st.write("You have heard everything there is in this catalogue.")
+        return
+    catalogue, track = session.rules.catalogue, offers[0].track
+    reason = explain(seat.studio.profile, session.vibe, catalogue.features[track])
+    with st.container(border=True):
+        st.html(track_card(catalogue, track, _number(seat, session), offers[0].similarity, str(reason)))
+        with st.container(horizontal=True):
+            seat_button(
+                seat, "Listened", "listened", session.listened, icon=":material/check:", shortcut="L", primary=True
+            )
+            seat_button(seat, "Skip", "skip", session.skip, icon=":material/skip_next:", shortcut="S")
+            seat_button(
+                seat, "Undo", "undo", session.undo, icon=":material/undo:", shortcut="U", disabled=not session.plays
+            )
+            if link := link_of(catalogue, track):
+                st.link_button("Open in Spotify", link, icon=":material/open_in_new:")
+        with st.expander("Why, in numbers"):
+            st.caption(f"{seat.agent.name} values this track at {signed(offers[0].score)}, on a scale of its own.")
+            st.dataframe(_in_numbers(session, track, reason), hide_index=True)
+
+
+def _number(seat: Seat, session: ListeningSession) -> str:
+    number = len(session.plays) + 1
+    return f"next track, {number} of {seat.studio.length}" if number <= seat.studio.length else f"next track, {number}"
+
+
+def _in_numbers(session: ListeningSession, track: int, reason: Reason) -> pd.DataFrame:
+    catalogue = session.rules.catalogue
+    vibe, features = catalogue.scaling.undo(session.vibe), catalogue.scaling.undo(catalogue.features[track])
+    columns = {"feature": catalogue.feature_names, "your vibe": vibe.round(2), "this track": features.round(2)}
+    return pd.DataFrame({**columns, "adds to similarity": reason.shares.round(2)})
+
+
+def _show_controls(seat: Seat, session: ListeningSession) -> None:
+    names = list(seat.studio.agents)
+    st.selectbox(
+        "Who recommends",
+        names,
+        index=names.index(seat.agent.name),
+        key="agent",
+        help=seat.agent.about,
+        on_change=lambda: seat.sit_with(seat.studio.agents[st.session_state["agent"]]),
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        remaining = seat.studio.length - len(session.plays)
+        playing = st.toggle("Auto-play", key="auto", help="Listens to everything that comes.", disabled=remaining <= 0)
+        pace = st.slider("Seconds a track", 0.5, 5.0, 1.5, 0.5, key="pace", width=180)
+    if playing and remaining > 0:
+        _play_on(session, pace)
+
+
+def _play_on(session: ListeningSession, pace: float) -> None:
+    """Listen to the next track after `pace` seconds without a click."""
+    st.session_state["due"] = False
+
+    @st.fragment(run_every=pace)
+    def tick() -> None:
+        if st.session_state["due"]:
+            session.listened()
+            st.rerun()
+        st.session_state["due"] = True  # this was the run that drew the page; the next one comes with the clock
+
+    tick()
+
+
+def _show_runners_up(seat: Seat, session: ListeningSession, offers: Sequence[Offer]) -> None:
+    st.html(headline("close behind", "Or one of these"))
+    for place, offer in enumerate(offers, start=1):
+        play, key = partial(session.play_instead, place), f"instead-{place}"
+        track_line(seat, offer.track, place + 1, "Play this one", key, play, value=signed(offer.similarity))
+
+
+def _show_radar(seat: Seat, session: ListeningSession, offers: Sequence[Offer]) -> None:
+    profile, features = seat.studio.profile, session.rules.catalogue.features
+    following = profile.share_below(features[offers[0].track]) if offers else None
+    chart = radar_chart(profile.feature_names, profile.share_below(session.vibe), following)
+    st.html(colour_key(((VIBE, "your vibe"), (NEXT, "the next track; further out is more than most tracks have"))))
+    with st.container(horizontal_alignment="center"):
+        st.vega_lite_chart(spec=chart, key="radar", width="content", alt=_RADAR_ALT)
+
+
+def _show_course(session: ListeningSession) -> None:
+    if session.plays:
+        st.html(colour_key(((VIBE, "similarity to your vibe, track by track"), (NEXT, "reward; a cross is a skip"))))
+        st.vega_lite_chart(spec=time_chart(session), key="time", alt=_TIME_ALT)
+
+
+_MAP_KEY = (
+    (VIBE, "your vibe and its way here; rings are the tracks you heard"),
+    (NEXT, "what the agent would play, its first choice large"),
+    (QUIET, "other tracks"),
+)
+_MAP_ALT = "Map of the catalogue with the path of your vibe and the tracks that the agent would play next"
+_RADAR_ALT = "Radar of the audio features: your vibe and the next track"
+_TIME_ALT = "Similarity and reward of each track so far"

@@ -1,0 +1,184 @@
+"""A person listening to what an agent recommends: all that the page does in a session, without the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.app.agents import Agent
+from spotify_gym.listeners import Person
+from spotify_gym.session import SessionRules
+
+Floats = NDArray[np.float32]
+
+OFFERS = 10
+"""The next track and the nine that come close."""
+
+_KEY = np.zeros(1, np.uint64)  # nothing in the session is left to chance: a person answers
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A track that an agent would play now."""
+
+    track: int
+    score: float
+    """How the agent values it, on a scale of its own."""
+    similarity: float
+    """Cosine to the vibe, in [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class Play:
+    """A track that was recommended, and what the person did."""
+
+    track: int
+    heard: bool
+    agent: str
+    """Name of the agent that recommended it."""
+    similarity: float
+    """Cosine to the vibe before it, in [-1, 1]."""
+    reward: float
+    """What the environment pays for it; nothing for a track that was skipped."""
+
+
+def rules_for_a_person(rules: SessionRules) -> SessionRules:
+    """Let a person answer in the listener's place, and play nothing twice, whatever the environment allows."""
+    return replace(rules, repeats=False, listener=Person(rules.listener))
+
+
+class ListeningSession:
+    """One session: five tracks to start from, then one recommendation after another.
+
+    Args:
+        rules: of the session, as :func:`rules_for_a_person` makes them.
+        agent: who recommends; may change at any time.
+        start: H different tracks, the oldest first.
+
+    Raises:
+        ValueError: a start of another length, with a track twice, or with one that the catalogue does not have.
+    """
+
+    def __init__(self, rules: SessionRules, agent: Agent, start: Iterable[int]) -> None:
+        self.rules = rules
+        self.start = tuple(map(int, start))
+        self._check_start()
+        self._agent = agent
+        self._offers: Sequence[Offer] | None = None
+        self.plays: list[Play] = []
+        self._begin()
+
+    @property
+    def agent(self) -> Agent:
+        """Who recommends."""
+        return self._agent
+
+    @agent.setter
+    def agent(self, agent: Agent) -> None:
+        self._agent = agent
+        self._offers = None
+
+    @property
+    def vibe(self) -> Floats:
+        """The mean features of the last tracks heard, (d,)."""
+        return self.vibes[-1]
+
+    @property
+    def seed_vibe(self) -> Floats:
+        """The vibe that the session started with, (d,)."""
+        return self.vibes[0]
+
+    @property
+    def heard(self) -> list[int]:
+        """All tracks heard, the starting ones first."""
+        return [*self.start, *(play.track for play in self.plays if play.heard)]
+
+    def offers(self) -> Sequence[Offer]:
+        """Return the next track and the runners-up, ten or what is left, one version of each recording."""
+        if self._offers is None:
+            self._offers = self.offers_of(self._agent)
+        return self._offers
+
+    def offers_of(self, agent: Agent) -> Sequence[Offer]:
+        """Return what any agent would play now, as `offers` does."""
+        catalogue = self.rules.catalogue
+        tracks, scores = agent.rank(self._sessions, 3 * OFFERS)
+        _, first = np.unique(catalogue.recordings[tracks], return_index=True)
+        return [
+            Offer(int(tracks[i]), float(scores[i]), self.similarity(int(tracks[i]))) for i in np.sort(first)[:OFFERS]
+        ]
+
+    def similarity(self, track: int) -> float:
+        """Return the cosine of a track to the vibe; 0 with a vibe of nothing."""
+        length = float(np.linalg.norm(self.vibe))
+        return float(self.rules.catalogue.unit_features[track] @ self.vibe) / length if length > 0 else 0.0
+
+    def listened(self) -> None:
+        """Hear the next track out."""
+        self.play_instead(0)
+
+    def skip(self) -> None:
+        """Skip the next track: it will not be played again, and the vibe stays."""
+        self._play(0, heard=False)
+
+    def play_instead(self, place: int) -> None:
+        """Hear out the offer at `place`, 0 being the next track."""
+        self._play(place, heard=True)
+
+    def undo(self) -> None:
+        """Take the last answer back; nothing happens where there is none."""
+        plays, self.plays = self.plays[:-1], []
+        self._begin()
+        for play in plays:
+            self._answer(play.track, play.heard, play.agent)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values that `from_json` reads: track ids and answers, from which all else follows."""
+        ids = self.rules.catalogue.track_ids
+        plays = [{"track": ids[play.track], "heard": play.heard, "agent": play.agent} for play in self.plays]
+        return {"start": [ids[track] for track in self.start], "plays": plays, "agent": self._agent.name}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any], rules: SessionRules, agents: Mapping[str, Agent]) -> ListeningSession:
+        """Take up a session where `to_json` left it.
+
+        Raises:
+            ValueError: it is no such session, or is about tracks or agents that are not there.
+        """
+        find = rules.catalogue.index_of
+        try:
+            session = cls(rules, agents[plain["agent"]], [find(track_id) for track_id in plain["start"]])
+            for play in plain["plays"]:
+                session._answer(find(play["track"]), bool(play["heard"]), str(play["agent"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"this is no session that can be taken up here: {error!r}") from error
+        return session
+
+    def _check_start(self) -> None:
+        n_tracks, wanted = len(self.rules.catalogue), self.rules.history_length
+        if len(self.start) != wanted or len(set(self.start)) != wanted:
+            raise ValueError(f"a session starts from {wanted} different tracks; got {len(set(self.start))}")
+        if strangers := [track for track in self.start if not 0 <= track < n_tracks]:
+            raise ValueError(f"{strangers[0]} is no track of this catalogue; they go from 0 to {n_tracks - 1}")
+
+    def _begin(self) -> None:
+        self._sessions = self.rules.start(_KEY, np.array([self.start], np.int64))
+        self.vibes: list[Floats] = [self._sessions.vibe[0].copy()]
+        self._offers = None
+
+    def _play(self, place: int, heard: bool) -> None:
+        offers = self.offers()
+        if place < len(offers):
+            self._answer(offers[place].track, heard, self._agent.name)
+
+    def _answer(self, track: int, heard: bool, agent: str) -> None:
+        self._sessions.listener.heard[:] = heard
+        outcome = self.rules.step(self._sessions, np.array([track], np.int64))
+        reward = float(outcome.reward[0]) if heard else 0.0
+        self.plays.append(Play(track, heard, agent, float(outcome.cosine[0]), reward))
+        self.vibes.append(self._sessions.vibe[0].copy())
+        self._offers = None

@@ -1,0 +1,73 @@
+"""Small pieces of HTML, to be dressed by style.css.
+
+Every text goes through `html.escape`, so that a title is a title whatever stands in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from spotify_gym.app.labels import artists_of, genres_of, title_of
+from spotify_gym.app.words import signed
+from spotify_gym.catalogue import Catalogue
+
+_MOST_GENRES = 4
+
+
+def headline(kicker: str, text: str, below: str = "") -> str:
+    """Return a large line between two small ones."""
+    under = f'<p class="sg-sub">{escape(below)}</p>' if below else ""
+    return f'<p class="sg-kicker">{escape(kicker)}</p><p class="sg-head">{escape(text)}</p>{under}'
+
+
+def track_card(catalogue: Catalogue, track: int, kicker: str, similarity: float, why: str) -> str:
+    """Return a track in large: title, artists, genres, how alike it is, and why it was chosen."""
+    chips = "".join(
+        f'<span class="sg-chip">{escape(genre)}</span>' for genre in genres_of(catalogue, track)[:_MOST_GENRES]
+    )
+    return (
+        headline(kicker, title_of(catalogue, track), artists_of(catalogue, track))
+        + (f'<div class="sg-chips">{chips}</div>' if chips else "")
+        + meter("similarity to your vibe", similarity)
+        + f'<p class="sg-why">{escape(why)}</p>'
+    )
+
+
+def meter(name: str, similarity: float) -> str:
+    """Return a cosine as a bar; below zero it is empty."""
+    width = 100 * max(0.0, min(1.0, similarity))
+    bar = f'<span class="sg-bar" aria-hidden="true"><i style="width:{width:.0f}%"></i></span>'
+    return f'<div class="sg-line"><span class="sg-value">{escape(name)}</span>{bar}<b>{signed(similarity)}</b></div>'
+
+
+def track_row(catalogue: Catalogue, track: int, rank: int, value: str = "") -> str:
+    """Return a track in one row of a list."""
+    artists = artists_of(catalogue, track) or ", ".join(genres_of(catalogue, track)[:_MOST_GENRES])
+    return (
+        f'<div class="sg-row"><span class="sg-rank">{rank}</span><span class="sg-name">'
+        f"<b>{escape(title_of(catalogue, track))}</b><span>{escape(artists)}</span></span>"
+        f'<span class="sg-value">{escape(value)}</span></div>'
+    )
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return numbers side by side, each with what it counts."""
+    return (
+        '<p class="sg-facts">'
+        + "".join(f"<span><b>{escape(n)}</b><span>{escape(what)}</span></span>" for n, what in pairs)
+        + "</p>"
+    )
+
+
+def colour_key(colours: Sequence[tuple[str, str]]) -> str:
+    """Return what the colours of a picture stand for: (colour, meaning) each."""
+    entries = (
+        f'<span><i style="background:{escape(colour)}"></i>{escape(meaning)}</span>' for colour, meaning in colours
+    )
+    return f'<p class="sg-key">{"".join(entries)}</p>'
+
+
+def empty_place(text: str) -> str:
+    """Return a place that waits for a track."""
+    return f'<div class="sg-empty">{escape(text)}</div>'

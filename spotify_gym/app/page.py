@@ -1,0 +1,97 @@
+"""The page. Streamlit runs this file from top to bottom after every click."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+from spotify_gym.app.compare_view import show_comparison
+from spotify_gym.app.listen_view import show_session
+from spotify_gym.app.listening import ListeningSession
+from spotify_gym.app.markup import headline
+from spotify_gym.app.seat import Seat, Seats
+from spotify_gym.app.start_view import show_start
+from spotify_gym.app.studio import Studio
+from spotify_gym.app.widgets import seat_button
+
+_ICON = Path(__file__).with_name("icon.svg")
+_STYLE = Path(__file__).with_name("style.css")
+_HELP = """
+**What is this?** An *agent* that has learned, by trial and error, to keep a listening session going.
+You give it five songs. From nothing but their sound it forms the **vibe**: how energetic, how acoustic, how
+cheerful ... they are on average. Then it picks one track after another out of the whole catalogue.
+
+**What do I do?** Press **Listened** if you would have let the track play, and **Skip** if not. A track you listened to
+becomes part of the vibe, so the vibe moves; a skipped one leaves it where it was. You hear no music here: imagine it,
+or open the track in Spotify where there is a link.
+
+**What do the numbers say?** *Similarity* says how alike a track and your vibe are: 1 is the same direction, 0 is
+nothing in common, −1 the opposite. *Reward* is what the agent is paid for a track, and all it ever learned from.
+"""
+
+
+def page(run: str | None, catalogue: str | None) -> None:
+    """Show the page.
+
+    Args:
+        run: a run folder; None for the model that comes with the package.
+        catalogue: what can be played; None for what the run learned from.
+    """
+    st.set_page_config(page_title="Spotify Gym", page_icon=str(_ICON), layout="wide")
+    st.html(_STYLE)
+    try:
+        seats = _seats(run, catalogue)
+    except (ValueError, OSError) as error:
+        _complain(str(error))
+        return
+    secret, seat = seats.find(st.query_params.get("seat"))
+    st.query_params["seat"] = secret
+    if seat.session is None:
+        _show_welcome(seat)
+        show_start(seat)
+    else:
+        _show_desk(seat, seat.session)
+
+
+@st.cache_resource(show_spinner="Fetching the catalogue and the agent ...")
+def _seats(run: str | None, catalogue: str | None) -> Seats:
+    return Seats(Studio.open(run, catalogue))
+
+
+def _complain(message: str) -> None:
+    st.html(headline("Spotify Gym", "This cannot be opened"))
+    st.text(message)
+    st.caption("Put it right, then reload this page.")
+
+
+def _show_welcome(seat: Seat) -> None:
+    n_tracks, n_start = len(seat.studio.catalogue), seat.studio.rules.history_length
+    st.html(
+        headline(
+            "Spotify Gym",
+            "An agent is about to read your taste",
+            f"Give it {n_start} tracks. Out of {n_tracks:,} it plays what it believes comes next; you listen or skip.",
+        )
+    )
+    with st.expander("What is going on here?"):
+        st.markdown(_HELP)
+
+
+def _show_desk(seat: Seat, session: ListeningSession) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        view = st.segmented_control(
+            "View", ["Listen", "Compare"], default="Listen", required=True, key="view", label_visibility="collapsed"
+        )
+        with st.popover("What is going on here?", icon=":material/help:"):
+            st.markdown(_HELP)
+        seat_button(seat, "New session", "leave", seat.leave, icon=":material/restart_alt:")
+    if view == "Compare":
+        show_comparison(seat, session)
+    else:
+        show_session(seat, session)
+
+
+if __name__ == "__main__":
+    page(*(argument or None for argument in sys.argv[1:3]))

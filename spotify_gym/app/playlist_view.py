@@ -1,0 +1,50 @@
+"""What has been played so far, and the playlist to take along."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from spotify_gym.app.export import links, to_csv, to_m3u
+from spotify_gym.app.labels import artists_of, title_of
+from spotify_gym.app.listening import ListeningSession
+from spotify_gym.app.markup import facts, headline
+from spotify_gym.app.words import signed
+
+
+def show_playlist(session: ListeningSession) -> None:
+    """Show what was played and what it was worth, and offer it to take along."""
+    st.html(headline("so far", "Your playlist"))
+    st.html(facts(_numbers(session)))
+    st.dataframe(_playlist(session), hide_index=True)
+    with st.container(horizontal=True):
+        _show_download("CSV", to_csv(session), "playlist.csv", "text/csv")
+        _show_download("M3U", to_m3u(session), "playlist.m3u", "audio/x-mpegurl")
+    if addresses := links(session):
+        with st.expander("Spotify links"):
+            st.code("\n".join(addresses), language=None)
+
+
+def _show_download(label: str, content: str, file_name: str, kind: str) -> None:
+    st.download_button(label, content, file_name, kind, on_click="ignore", icon=":material/download:")
+
+
+def _numbers(session: ListeningSession) -> list[tuple[str, str]]:
+    plays = session.plays
+    n_heard = sum(play.heard for play in plays)
+    similarity = sum(play.similarity for play in plays) / max(1, len(plays))
+    reward = sum(play.reward for play in plays)
+    return [
+        (str(n_heard), "listened"),
+        (str(len(plays) - n_heard), "skipped"),
+        (signed(similarity), "mean similarity"),
+        (signed(reward), "reward in all"),
+    ]
+
+
+def _playlist(session: ListeningSession) -> pd.DataFrame:
+    catalogue = session.rules.catalogue
+    rows = [(track, "start", "") for track in session.start]
+    rows += [(play.track, "listened" if play.heard else "skipped", signed(play.similarity)) for play in session.plays]
+    listing = [(title_of(catalogue, t), artists_of(catalogue, t), answer, similarity) for t, answer, similarity in rows]
+    return pd.DataFrame(listing, columns=["title", "artists", "answer", "similarity"])

@@ -1,0 +1,51 @@
+"""Start the page on this machine, for this machine."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+ADDRESS = "127.0.0.1"
+PORT = 8501
+PAGE = Path(__file__).with_name("page.py")
+
+_SETTINGS = (
+    ("server.address", ADDRESS),
+    ("server.allowedHosts", ADDRESS),  # no name of a stranger's that resolves to this machine
+    ("server.allowedHosts", "localhost"),
+    ("server.enableAgentApi", "false"),
+    ("server.fileWatcherType", "none"),
+    ("server.showEmailPrompt", "false"),
+    ("browser.gatherUsageStats", "false"),
+    ("client.toolbarMode", "minimal"),
+    ("client.showErrorDetails", "none"),
+    ("theme.light.primaryColor", "#6741d9"),
+    ("theme.dark.primaryColor", "#9775fa"),
+)
+
+
+def serve(run: Path | None = None, catalogue: str | None = None, port: int = PORT) -> None:
+    """Serve the page on 127.0.0.1 until it is interrupted.
+
+    Args:
+        run: a run folder; None for the model that comes with the package.
+        catalogue: a table, a prepared .npz, "builtin" or "builtin:26000"; None for the one the run learned from.
+        port: where; the next free one if it is taken.
+
+    Raises:
+        ModuleNotFoundError: Streamlit is not installed; it comes with the extra `app`.
+    """
+    from streamlit.web import cli
+
+    settings = [*_SETTINGS, ("server.port", str(_free_port(port)))]
+    flags = [f"--{name}={value}" for name, value in settings]
+    cli.main(["run", str(PAGE), *flags, "--", str(run or ""), catalogue or ""], prog_name="streamlit")
+
+
+def _free_port(port: int) -> int:
+    """Return the first port from `port` on that nobody listens on, or `port` itself if all are taken."""
+    for candidate in range(port, min(port + 100, 2**16)):
+        with socket.socket() as probe:
+            if probe.connect_ex((ADDRESS, candidate)):
+                return candidate
+    return port

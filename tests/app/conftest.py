@@ -1,0 +1,71 @@
+"""A small table with titles that are not to be trusted, and an agent that learned next to nothing from it."""
+
+from __future__ import annotations
+
+import csv
+import string
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spotify_gym import Catalogue
+from spotify_gym.app.agents import references
+from spotify_gym.app.listening import ListeningSession, rules_for_a_person
+from spotify_gym.app.studio import Studio
+from spotify_gym.session import SessionRules, rules_of
+from spotify_gym.training import TrainConfig, train
+
+NASTY = ("<script>document.title='taken'</script>", "**bold** :smile: $x^2$ [a](http://example.com)", "=1+1", "a\nb")
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CSV of 300 tracks with ids that look like Spotify's; the first four have nasty titles and lead the charts."""
+    catalogue = Catalogue.builtin(300, seed=3)
+    raw = catalogue.scaling.undo(catalogue.features)
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("table") / "songs.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["track_id", "track_name", "artists", "track_genre", "popularity", *catalogue.feature_names])
+        for i in range(len(catalogue)):
+            track_id = "".join(rng.choice(list(string.ascii_letters), 22))
+            title = NASTY[i] if i < len(NASTY) else f"Song {i}"
+            popularity = 100 - i if i < len(NASTY) else i % 90
+            rows.writerow([track_id, title, f"Band {i % 20}", ("jazz", "metal")[i % 2], popularity, *raw[i].tolist()])
+    return path
+
+
+@pytest.fixture(scope="session")
+def run_folder(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that barely began."""
+    config = TrainConfig(
+        catalogue=str(table),
+        env="SpotifyPlaylist-v0",
+        policy="mlp",
+        hidden=(8,),
+        episodes=4,
+        n_envs=4,
+        learning_starts=40,
+    )
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    train(config, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def studio(run_folder: Path) -> Studio:
+    return Studio.open(run_folder)
+
+
+@pytest.fixture(scope="session")
+def rules(small: Catalogue) -> SessionRules:
+    """The playlist problem over 400 tracks, for a person."""
+    return rules_for_a_person(rules_of(small, repeats=False, reward={"flow": 0.5, "fit": 0.5}))
+
+
+@pytest.fixture
+def session(rules: SessionRules) -> ListeningSession:
+    """A session with the nearest neighbour, just begun."""
+    return ListeningSession(rules, references(rules)[0], [3, 1, 4, 15, 9])

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from spotify_gym.app.atlas import Atlas
+from spotify_gym.app.charts import map_chart, radar_chart, time_chart
+from spotify_gym.app.listening import ListeningSession
+
+
+def test_map__follows_the_session(session: ListeningSession) -> None:
+    atlas = Atlas.of(session.rules.catalogue)
+    assert len(map_chart(atlas, session)["datasets"]["start"]) == 0
+    session.listened()
+    session.skip()
+    data = map_chart(atlas, session)["datasets"]
+    assert len(data["path"]) == 3
+    np.testing.assert_allclose(data["path"][["x", "y"]], atlas.locate(np.array(session.vibes)))
+    assert data["path"]["newest"].tolist() == [False, False, True]
+    assert len(data["heard"]) == 6
+    assert data["offers"]["track"].tolist() == [
+        session.rules.catalogue.label(offer.track) for offer in session.offers()
+    ]
+
+
+def test_radar__puts_each_feature_on_its_spoke() -> None:
+    data = radar_chart(("a", "b", "c", "d"), np.array([1.0, 0, 1, 0]), np.array([0, 1.0, 0, 0]))["datasets"]
+    shapes = data["shapes"]
+    assert shapes["series"].unique().tolist() == ["your vibe", "next track"]
+    np.testing.assert_allclose(shapes[["x", "y"]].iloc[[0, 2, 5]], [[0, 1], [0, -1], [1, 0]], atol=1e-9)
+    assert len(radar_chart(("a", "b", "c"), np.ones(3), None)["datasets"]["shapes"]) == 3
+
+
+def test_time__tells_skips_from_listens(session: ListeningSession) -> None:
+    session.listened()
+    session.skip()
+    plays = time_chart(session)["datasets"]["plays"]
+    assert plays["answer"].tolist() == ["listened", "listened", "skipped", "skipped"]
+    assert plays["value"].iloc[3] == 0
+
+
+def test_charts__stay_the_same_but_for_their_data(session: ListeningSession) -> None:
+    atlas = Atlas.of(session.rules.catalogue)
+
+    def specification() -> str:
+        charts = map_chart(atlas, session), radar_chart(("a", "b", "c"), session.vibe[:3], None), time_chart(session)
+        return json.dumps([{key: value for key, value in chart.items() if key != "datasets"} for chart in charts])
+
+    before = specification()
+    session.listened()
+    assert specification() == before  # so that the browser only swaps the data

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spotify_gym.app.agents import Ranking, references
+from spotify_gym.app.listening import OFFERS, ListeningSession, rules_for_a_person
+from spotify_gym.session import SessionRules, rules_of
+from tests.catalogues import hand_made
+
+
+def test_session__starts_from_the_mean_of_its_tracks(session: ListeningSession) -> None:
+    expected = session.rules.catalogue.features[list(session.start)].mean(axis=0)
+    np.testing.assert_allclose(session.vibe, expected, rtol=1e-6)
+    assert session.plays == []
+
+
+def test_listened__earns_what_the_environment_pays_and_moves_the_vibe() -> None:
+    axes = np.eye(3, dtype=np.float32)
+    catalogue = hand_made(np.concatenate([axes, [[3, 4, 0]]]).astype(np.float32))
+    rules = rules_for_a_person(rules_of(catalogue, history_length=1, repeats=False, reward_baseline=0.25))
+    session = ListeningSession(rules, references(rules)[0], [0])
+    session.listened()  # (3, 4, 0) has cosine 0.6 to (1, 0, 0), the other two 0
+    assert session.plays[0].track == 3
+    assert session.plays[0].similarity == pytest.approx(0.6)
+    assert session.plays[0].reward == pytest.approx(0.35)
+    np.testing.assert_array_equal(session.vibe, [3, 4, 0])
+
+
+def test_skip__leaves_the_vibe_and_never_offers_the_track_again(session: ListeningSession) -> None:
+    vibe, first = session.vibe, session.offers()[0].track
+    session.skip()
+    np.testing.assert_array_equal(session.vibe, vibe)
+    assert session.plays[0].reward == 0
+    assert session.heard == list(session.start)
+    assert first not in [offer.track for offer in session.offers()]
+
+
+def test_play_instead__hears_the_runner_up(session: ListeningSession) -> None:
+    fourth = session.offers()[3].track
+    session.play_instead(3)
+    assert session.heard[-1] == fourth
+    session.play_instead(99)  # there is no such place
+    assert len(session.plays) == 1
+
+
+def test_offers__are_ten_distinct_recordings_not_heard_before(session: ListeningSession) -> None:
+    for _ in range(5):
+        offers = session.offers()
+        tracks = [offer.track for offer in offers]
+        recordings = session.rules.catalogue.recordings
+        assert len({int(recordings[track]) for track in tracks}) == OFFERS
+        assert not set(recordings[tracks]) & set(recordings[session.heard])
+        assert [offer.similarity for offer in offers] == pytest.approx([session.similarity(track) for track in tracks])
+        session.listened()
+
+
+def test_offers__show_one_version_of_a_recording() -> None:
+    features = np.array([[1, 0], [0, 1], [1, 1], [1, 1], [2, 2], [1, 2]], np.float32)
+    rules = rules_for_a_person(rules_of(hand_made(features), history_length=2))
+    session = ListeningSession(rules, references(rules)[0], [0, 1])
+    assert [offer.track for offer in session.offers()] == [2, 4, 5]
+    session.listened()
+    assert [offer.track for offer in session.offers()] == [5, 4]
+
+
+def test_session__ends_with_the_catalogue_and_says_so() -> None:
+    rules = rules_for_a_person(rules_of(hand_made(np.eye(4, dtype=np.float32)), history_length=2))
+    session = ListeningSession(rules, references(rules)[0], [0, 1])
+    session.listened()
+    session.skip()
+    assert not session.offers()
+    session.listened()
+    session.skip()
+    assert len(session.plays) == 2
+
+
+def test_undo__restores_the_moment_before(session: ListeningSession) -> None:
+    session.undo()
+    session.listened()
+    session.skip()
+    before = session.to_json(), session.offers(), session.vibe
+    session.play_instead(2)
+    session.undo()
+    assert session.to_json() == before[0]
+    assert session.offers() == before[1]
+    np.testing.assert_array_equal(session.vibe, before[2])
+
+
+def test_agent__can_change_in_mid_session(session: ListeningSession, rules: SessionRules) -> None:
+    session.listened()
+    session.agent = references(rules)[1]
+    session.listened()
+    assert [play.agent for play in session.plays] == ["Nearest", "Popular"]
+
+
+def test_json__takes_the_session_up_where_it_was(session: ListeningSession, rules: SessionRules) -> None:
+    session.listened()
+    session.skip()
+    agents = {agent.name: agent for agent in references(rules)}
+    again = ListeningSession.from_json(json.loads(json.dumps(session.to_json())), rules, agents)
+    assert again.plays == session.plays
+    assert again.offers() == session.offers()
+    np.testing.assert_array_equal(again.vibes, session.vibes)
+
+
+@pytest.mark.parametrize(
+    "change", [{"agent": "nobody"}, {"start": ["no such id"]}, {"plays": [{"track": 3}]}, {"plays": 7}, {"start": None}]
+)
+def test_json__that_is_no_session__is_refused(
+    session: ListeningSession, rules: SessionRules, change: dict[str, object]
+) -> None:
+    agents = {agent.name: agent for agent in references(rules)}
+    with pytest.raises(ValueError, match=r"session|no track"):
+        ListeningSession.from_json({**session.to_json(), **change}, rules, agents)
+
+
+@pytest.mark.parametrize("start", [[1, 2, 3], [1, 1, 2, 3, 4], [1, 2, 3, 4, 400], [-1, 1, 2, 3, 4]])
+def test_start__that_cannot_be__is_refused(rules: SessionRules, start: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"5 different tracks|no track of this catalogue"):
+        ListeningSession(rules, references(rules)[0], start)
+
+
+def test_any_agent__will_do(rules: SessionRules) -> None:
+    class Stubborn:
+        name, about = "Stubborn", "Plays in the order of the catalogue."
+
+        def rank(self, sessions: object, k: int) -> Ranking:
+            return Ranking(np.arange(20, 20 + k), np.arange(k, 0, -1, dtype=np.float32))
+
+    session = ListeningSession(rules, Stubborn(), [0, 1, 2, 3, 4])
+    session.listened()
+    assert session.heard[-1] == 20
+
+
+def test_rules_for_a_person__forbid_repeats_and_keep_the_observation(rules: SessionRules) -> None:
+    skipping = rules_of(rules.catalogue, listener="skipping", reward={"listened": 1.0})
+    for original in (replace(rules, repeats=True, listener=None), skipping):
+        ours = rules_for_a_person(original)
+        assert not ours.repeats
+        assert ours.observer.bounds[0].shape == original.observer.bounds[0].shape

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spotify_gym import Catalogue
+from spotify_gym.app.starts import genre_start, search, surprise_start, well_known
+from spotify_gym.catalogue import TextColumn
+from tests.catalogues import hand_made, real_table
+
+
+@pytest.fixture(scope="module")
+def titled() -> Catalogue:
+    """Six tracks, of which the last two are one recording."""
+    features = np.array([[1, 0], [0, 1], [1, 1], [2, 1], [3, 1], [3, 1]], np.float32)
+    names = ["Blue Train", "A Blue Note", "BLUE", "Red", "Black and Blue", "Black and Blue"]
+    artists = TextColumn.of(["Coltrane", "Nina", "Joni", "Taylor", "Louis;Ella", "Louis;Ella"])
+    popularity = np.array([10, 90, 50, 80, np.nan, 20], np.float32)
+    return replace(hand_made(features, names), artists=artists, popularity=popularity)
+
+
+def test_search__puts_beginnings_and_the_popular_first(titled: Catalogue) -> None:
+    assert search(titled, "blue").tolist() == [2, 0, 1, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("ELLA", [5]),
+        ("blue louis", [5]),
+        ("joni blue", [2]),
+        ("blue taylor", []),
+        ("", []),
+        ("   ", []),
+        (".*", []),
+        ("(", []),
+    ],
+)
+def test_search__wants_every_word_in_title_or_artist(titled: Catalogue, text: str, found: list[int]) -> None:
+    assert search(titled, text).tolist() == found
+
+
+def test_search__goes_by_id_where_there_are_no_titles() -> None:
+    assert search(hand_made(np.eye(12, dtype=np.float32)), "id1").tolist() == [1, 10, 11]
+
+
+def test_search__shows_no_more_than_asked_for(small: Catalogue) -> None:
+    assert len(search(small, "a", most=7)) == 7
+
+
+def test_search__finds_its_way_in_a_real_table() -> None:
+    catalogue = Catalogue.read(real_table("spotify_songs.csv"))
+    found = search(catalogue, "billie eilish lovely")
+    assert catalogue.label(int(found[0])).startswith("lovely")
+
+
+def test_well_known__are_the_most_popular(titled: Catalogue) -> None:
+    assert well_known(titled, 3).tolist() == [1, 3, 2]
+    assert len(well_known(hand_made(np.eye(3, dtype=np.float32)))) == 0
+
+
+def test_genre_start__keeps_to_the_genre(small: Catalogue) -> None:
+    genre = small.genre_names[int(small.genres.sum(axis=0).argmax())]  # type: ignore[union-attr]
+    start = genre_start(small, genre, 5, seed=4)
+    assert small.genres is not None
+    assert small.genres[start, small.genre_names.index(genre)].all()
+    assert len(set(small.recordings[start])) == 5
+    assert start.tolist() == genre_start(small, genre, 5, seed=4).tolist()
+
+
+@pytest.mark.parametrize("genre", ["polka of tomorrow", ""])
+def test_genre_start__refuses_what_it_cannot_do(small: Catalogue, genre: str) -> None:
+    with pytest.raises(ValueError, match="no genre"):
+        genre_start(small, genre, 5, seed=0)
+    with pytest.raises(ValueError, match="only"):
+        genre_start(small, small.genre_names[0], 500, seed=0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_surprise_start__has_a_taste(small: Catalogue, seed: int) -> None:
+    start = surprise_start(small, 5, seed)
+    assert len(set(small.recordings[start])) == 5
+    units = small.unit_features[start]
+    assert (units @ units.T).mean() > 0.5  # random tracks: about 0.2, each with itself included
+
+
+def test_surprise_start__works_with_six_tracks(titled: Catalogue) -> None:
+    assert len(set(titled.recordings[surprise_start(titled, 5, 0)])) == 5
