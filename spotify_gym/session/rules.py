@@ -164,20 +164,38 @@ class SessionRules:
         """
         units = self.catalogue.unit_features
         units = units if tracks is None else units[tracks]
-        cosine = _unit(sessions.vibe) @ units.T
-        raw = {"flow": cosine - self._baseline}
-        if "fit" in self.reward:
-            raw["fit"] = _unit(sessions.seed_vibe) @ units.T - self._baseline
+        direction, constant = self.likeness(sessions)
+        reward: Floats = direction @ units.T + constant
         if self.listener is not None:
-            raw.update(self.listener.expect(sessions.listener, units, cosine))
-        return _total(self._weigh(raw, None if self.repeats else self._refused(sessions, tracks)))
+            terms = self.listener.expect(sessions.listener, units, _unit(sessions.vibe) @ units.T)
+            for name in terms.keys() & self.reward.keys():
+                reward += np.float32(self.reward[name]) * terms[name]
+        if not self.repeats:
+            reward[self.refused(sessions, tracks)] = self.reward_bounds[0]
+        return reward
+
+    def likeness(self, sessions: Sessions) -> tuple[Floats, np.float32]:
+        """Return directions (B, d) and a constant: "flow" and "fit" of a track u come to u·direction + constant."""
+        flow, fit = (np.float32(self.reward.get(name, 0.0)) for name in ("flow", "fit"))
+        direction: Floats = flow * _unit(sessions.vibe) + fit * _unit(sessions.seed_vibe)
+        return direction, -np.float32(self.baseline) * (flow + fit)
 
     def allowed(self, sessions: Sessions) -> Bools:
         """Return which tracks may be played now, (B, N): all but the recordings played, where repeats are forbidden."""
         mask = np.ones((len(sessions), len(self.catalogue)), dtype=np.bool_)
         if not self.repeats:
-            mask[self._refused(sessions)] = False
+            mask[self.refused(sessions)] = False
         return mask
+
+    def refused(self, sessions: Sessions, tracks: Ints | None = None) -> tuple[Ints, Ints]:
+        """Return which pairs of session and track are repeats: sessions, and places in `tracks` or the catalogue."""
+        order, ordered = self._by_recording if tracks is None else _grouped(self.catalogue.recordings[tracks])
+        first = np.searchsorted(ordered, sessions.played, side="left")
+        counts = np.searchsorted(ordered, sessions.played, side="right") - first
+        rows = np.repeat(np.arange(len(sessions)), counts.sum(axis=1))
+        ends = counts.cumsum()
+        place = np.arange(len(rows)) + np.repeat(first.ravel() - ends + counts.ravel(), counts.ravel())
+        return rows, order[place]
 
     def observe(self, sessions: Sessions) -> Floats:
         """Return what the agents see, (B, k)."""
@@ -186,16 +204,6 @@ class SessionRules:
     @property
     def _pool_size(self) -> int:
         return max(self.history_length, 0 if self.listener is None else self.listener.start_pool)
-
-    def _refused(self, sessions: Sessions, tracks: Ints | None = None) -> tuple[Ints, Ints]:
-        """Return where the (B, M) or (B, N) pairs of a session and a recording played in it lie: rows and columns."""
-        order, ordered = self._by_recording if tracks is None else _grouped(self.catalogue.recordings[tracks])
-        first = np.searchsorted(ordered, sessions.played, side="left")
-        counts = np.searchsorted(ordered, sessions.played, side="right") - first
-        rows = np.repeat(np.arange(len(sessions)), counts.sum(axis=1))
-        ends = counts.cumsum()
-        place = np.arange(len(rows)) + np.repeat(first.ravel() - ends + counts.ravel(), counts.ravel())
-        return rows, order[place]
 
     @cached_property
     def _by_recording(self) -> tuple[Ints, Ints]:
@@ -242,8 +250,8 @@ class SessionRules:
             left[asked] = response.left
         return heard, left
 
-    def _weigh(self, raw: Mapping[str, Floats], refused: Bools | tuple[Ints, Ints] | None) -> dict[str, Floats]:
-        """Weigh the terms that count, (B,) or (B, N), each at its lowest at the places where the track is refused."""
+    def _weigh(self, raw: Mapping[str, Floats], refused: Bools | None) -> dict[str, Floats]:
+        """Weigh the terms that count, (B,), each at its lowest where the track is refused."""
         terms = {name: raw[name] if weight is None else weight * raw[name] for name, weight in self._weights}
         if refused is not None:
             for name, values in terms.items():
