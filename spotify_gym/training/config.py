@@ -36,6 +36,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "exploration_initial_eps": (0, 1),
     "exploration_final_eps": (0, 1),
     "max_grad_norm": (1e-12, 1e12),
+    "checkpoint_seconds": (0, 1e9),
 }
 
 _NAMES: dict[Any, str] = {
@@ -114,6 +115,8 @@ class TrainConfig:
     """Decides all that is random."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the networks live."""
+    checkpoint_seconds: float = 30.0
+    """Time between two checkpoints, the most that can be lost [s]."""
     tensorboard: bool = False
     """Log for TensorBoard too, into the run folder."""
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch
 
 from spotify_gym.algorithms import DQN, DoubleDQN, DuelingDoubleDQN, DuelingDQN
 from spotify_gym.catalogue import Catalogue, as_catalogue
 from spotify_gym.session import SpotifyVectorEnv
 from spotify_gym.training.config import TrainConfig
+from spotify_gym.training.errors import ConfigError
 from spotify_gym.training.vec_adapter import SessionVecEnv
 
 ALGORITHMS: dict[str, type[DQN]] = {
@@ -53,7 +55,12 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> DQN:
         config: its settings.
         env: where it learns.
         **changes: arguments of the algorithm that replace those of the settings.
+
+    Raises:
+        ConfigError: the device is not there.
     """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device='cuda' is not to be had here; use 'cpu'")
     train_freq, gradient_steps = config.update_cycle
     arguments: dict[str, Any] = {
         "learning_rate": config.learning_rate,
@@ -65,6 +72,7 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> DQN:
         "train_freq": train_freq,
         "gradient_steps": gradient_steps,
         "n_steps": config.n_steps,
+        # Counted in environment steps; SB3 warns where a step of all sessions is more than that.
         "target_update_interval": max(config.target_update_interval, config.n_envs),
         "exploration_fraction": config.exploration_fraction,
         "exploration_initial_eps": config.exploration_initial_eps,

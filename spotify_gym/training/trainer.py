@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,9 +23,6 @@ from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.snapshot import restore_snapshot
 from spotify_gym.training.tensors import Tensors, read_tensors
 from spotify_gym.training.vec_adapter import SessionVecEnv
-
-CHECKPOINT_SECONDS = 30.0
-"""Time between two checkpoints, the most that can be lost [s]."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,7 @@ def train(
         ValueError: the environment does not know one of the settings.
     """
     catalogue = catalogue_of(config) if catalogue is None else catalogue
+    config = _located(config)
     env = sessions_of(config, catalogue, config.n_envs)  # before the folder: a setting may yet be refused
     if out is None:
         return _learn(config, env, callbacks=callbacks, progress=progress)
@@ -113,7 +111,7 @@ def _learn(
             every.append(stack.enter_context(ProgressCallback(config.total_steps)))
         if folder is not None:
             save = partial(keep_checkpoint, folder, model, env, curve.points)
-            every.append(CheckpointCallback(save, CHECKPOINT_SECONDS, stack.enter_context(interruptible())))
+            every.append(CheckpointCallback(save, config.checkpoint_seconds, stack.enter_context(interruptible())))
         steps_left = config.total_steps - model.num_timesteps
         try:
             model.learn(steps_left, every, log_interval=100, reset_num_timesteps=snapshot is None)
@@ -125,6 +123,12 @@ def _learn(
         keep_results(folder, model, curve.points)
         folder.checkpoint_file.unlink(missing_ok=True)
     return Run(model, config, env.env.catalogue, tuple(curve.points), None if folder is None else folder.path)
+
+
+def _located(config: TrainConfig) -> TrainConfig:
+    """Name a catalogue that is a file so that it is found from any folder."""
+    file = Path(config.catalogue).expanduser()
+    return replace(config, catalogue=str(file.absolute())) if file.is_file() else config
 
 
 def _logs(config: TrainConfig, folder: RunFolder | None) -> dict[str, str]:

@@ -17,7 +17,6 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from spotify_gym import ENVS, Catalogue
 from spotify_gym.algorithms import DoubleDQN
-from spotify_gym.training import trainer
 from spotify_gym.training.callbacks import interruptible
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import RunError
@@ -33,6 +32,7 @@ QUICK: dict[str, Any] = {
     "steps": 400,
     "learning_starts": 100,
     "n_envs": 4,
+    "checkpoint_seconds": 0,
 }
 VARIANTS: list[dict[str, Any]] = [
     *({"env": env_id} for env_id in sorted(ENVS)),
@@ -72,11 +72,6 @@ class PressCtrlC(BaseCallback):
         return True
 
 
-@pytest.fixture
-def always_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
-
-
 def assert_same_training(one: Run, other: Run) -> None:
     ours, theirs = weights_of(one.model), weights_of(other.model)
     assert ours.keys() == theirs.keys()
@@ -86,7 +81,6 @@ def assert_same_training(one: Run, other: Run) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-@pytest.mark.usefixtures("always_checkpoint")
 def test_resume__ends_with_the_weights_of_an_uninterrupted_training(variant: dict[str, Any], tmp_path: Path) -> None:
     config = TrainConfig(**{**QUICK, **variant})
     whole = train(config)
@@ -104,14 +98,14 @@ def resumed(path: Path) -> Any:
 
 
 def test_resume__begins_again_where_nothing_was_saved_yet(tmp_path: Path) -> None:
-    config = TrainConfig(**QUICK)
+    config = TrainConfig(**{**QUICK, "checkpoint_seconds": 1000})
     with pytest.raises(Killed):
         train(config, tmp_path, callbacks=[Kill(200)])
     assert_same_training(resume(tmp_path), train(config))
 
 
 def test_ctrl_c__saves_what_there_is_and_can_be_resumed(tmp_path: Path) -> None:
-    config = TrainConfig(**QUICK)
+    config = TrainConfig(**{**QUICK, "checkpoint_seconds": 1000})
     with pytest.raises(KeyboardInterrupt):
         train(config, tmp_path, callbacks=[PressCtrlC(200)])
     assert read_tensors(tmp_path / "weights.safetensors").facts == {"steps": 200}
@@ -176,7 +170,6 @@ def test_folder__read_only(tmp_path: Path) -> None:
         train(TrainConfig(**QUICK), tmp_path / "run")
 
 
-@pytest.mark.usefixtures("always_checkpoint")
 def test_folder__full_disk_leaves_the_earlier_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = TrainConfig(**QUICK)
     with pytest.raises(Killed):
@@ -202,7 +195,6 @@ def test_resume__refuses_another_catalogue(tmp_path: Path, small: Catalogue) -> 
         resume(tmp_path, catalogue=small)
 
 
-@pytest.mark.usefixtures("always_checkpoint")
 def test_resume__refuses_a_checkpoint_of_other_settings(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         train(TrainConfig(**QUICK), tmp_path, callbacks=[Kill(200)])

@@ -1,0 +1,55 @@
+"""From settings to a trained model and a table of what it is worth: train, resume, evaluate, load, recommend.
+
+The names are looked up when they are used, so that what needs no network loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spotify_gym.training.config import EVALUATION_SEED, TrainConfig
+    from spotify_gym.training.errors import ConfigError, RunError
+    from spotify_gym.training.evaluation import Evaluation, evaluate
+    from spotify_gym.training.loading import load_run
+    from spotify_gym.training.recommendation import Suggestion, find_tracks, recommend
+    from spotify_gym.training.run_folder import RunFolder
+    from spotify_gym.training.trainer import Run, resume, train
+    from spotify_gym.training.vec_adapter import SessionVecEnv
+
+__all__ = [
+    "EVALUATION_SEED",
+    "ConfigError",
+    "Evaluation",
+    "Run",
+    "RunError",
+    "RunFolder",
+    "SessionVecEnv",
+    "Suggestion",
+    "TrainConfig",
+    "evaluate",
+    "find_tracks",
+    "load_run",
+    "recommend",
+    "resume",
+    "train",
+]
+
+_HOMES = {
+    "config": ("EVALUATION_SEED", "TrainConfig"),
+    "errors": ("ConfigError", "RunError"),
+    "evaluation": ("Evaluation", "evaluate"),
+    "loading": ("load_run",),
+    "recommendation": ("Suggestion", "find_tracks", "recommend"),
+    "run_folder": ("RunFolder",),
+    "trainer": ("Run", "resume", "train"),
+    "vec_adapter": ("SessionVecEnv",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,63 @@
+"""How every command of this project meets its user: help, one line for a mistake, no traceback, Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Self
+
+MISTAKE = 2
+INTERRUPTED = 130
+"""Exit codes, as shells have them."""
+
+_EXTRAS = {"streamlit": "app", "optuna": "tune", "dask": "cluster", "distributed": "cluster", "minari": "offline"}
+
+
+class Command(ABC):
+    """A command whose options are the fields of a frozen dataclass, a line of help under each."""
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str] | None, prog: str) -> Self:
+        """Read the options from the arguments, `sys.argv` by default; a wrong one ends the process with code 2."""
+        import tyro
+
+        return tyro.cli(cls, prog=prog, args=arguments)
+
+    @abstractmethod
+    def run(self) -> None:
+        """Do it."""
+
+
+def run_command(kind: type[Command], prog: str, arguments: Sequence[str] | None = None) -> int:
+    """Parse the arguments of a command, `sys.argv` by default, run it and return the exit code."""
+    return guarded(lambda: kind.parse(arguments, prog).run(), prog)
+
+
+def guarded(work: Callable[[], None], prog: str) -> int:
+    """Do some work for a user and return the exit code.
+
+    What the user can put right (a `ValueError` or an `OSError`: all errors of this package are one of these) becomes
+    one line on stderr; anything else is our mistake and keeps its traceback.
+    """
+    try:
+        work()
+    except KeyboardInterrupt:
+        print(f"{prog}: stopped", file=sys.stderr)
+        return INTERRUPTED
+    except (ValueError, OSError) as error:
+        return _mistake(prog, str(error))
+    except MemoryError:
+        return _mistake(prog, "there is not enough memory; take fewer tracks (--max-tracks) or --policy catalogue")
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library == "spotify_gym":
+            raise
+        extra = _EXTRAS.get(library, "train")
+        return _mistake(prog, f'this needs {library}, which is not installed: pip install "spotify_gym[{extra}]"')
+    return 0
+
+
+def _mistake(prog: str, message: str) -> int:
+    print(f"{prog}: error: {' '.join(message.split())}", file=sys.stderr)
+    return MISTAKE

@@ -1,0 +1,186 @@
+"""Held-out sessions: the same ones for whoever plays, learned or not."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.catalogue import Catalogue
+from spotify_gym.policies import ReferencePolicy
+from spotify_gym.session import SpotifyVectorEnv
+from spotify_gym.training.config import EVALUATION_SEED
+from spotify_gym.training.metrics import catalogue_coverage, intra_list_diversity, novelty, repeat_rate
+
+NOTHING = -1
+"""Stands in `Evaluation.tracks` after the end of a session."""
+
+_AT_ONCE = 64  # sessions: 64 rows of scores over 211,871 tracks are 54 MB
+
+
+Choose = Callable[[Any, Any, NDArray[np.bool_], dict[str, Any]], tuple[NDArray[np.int64], Any]]
+"""From observations, state, which sessions have just begun, and `info`: tracks and state."""
+
+
+class Player(Protocol):
+    """Whoever chooses tracks."""
+
+    @property
+    def predict(self) -> Callable[..., tuple[Any, Any]]:
+        """The `predict` of Stable-Baselines3: from observations (B, k) to tracks (B,) and a state."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How one player fared in n sessions of at most T tracks."""
+
+    catalogue: Catalogue
+    seeds: NDArray[np.int64]
+    """(n,) the seed of each session."""
+    tracks: NDArray[np.int64]
+    """(n, T) the tracks recommended, -1 after the end."""
+    rewards: NDArray[np.float64]
+    """(n, T) what each earned, 0 after the end."""
+    repeats: NDArray[np.bool_]
+    """(n, T) whether the recording had been played in the session before."""
+    seconds: float
+    """Wall-clock of the playing [s]."""
+
+    @property
+    def returns(self) -> NDArray[np.float64]:
+        """(n,) the sum of the rewards of each session."""
+        return np.asarray(self.rewards.sum(axis=1))
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(n,) tracks recommended in each session."""
+        return np.asarray((self.tracks != NOTHING).sum(axis=1))
+
+    @property
+    def coverage(self) -> float:
+        """Share of the catalogue that was played in any of the sessions, in [0, 1]."""
+        return catalogue_coverage(self.tracks, len(self.catalogue))
+
+    def measures(self) -> dict[str, NDArray[Any]]:
+        """Return a number per session, (n,) each, by name; novelty only where popularity is known."""
+        measures = {
+            "return": self.returns,
+            "length": self.lengths,
+            "repeat_rate": repeat_rate(self.repeats, self.tracks),
+            "diversity": intra_list_diversity(self.tracks, self.catalogue.unit_features),
+        }
+        if self.catalogue.popularity is not None:
+            measures["novelty"] = novelty(self.tracks, self.catalogue.popularity)
+        return measures
+
+
+def evaluate(
+    player: Player | Callable[[Any], Player],
+    env_id: str,
+    n_sessions: int = 1000,
+    seed: int = EVALUATION_SEED,
+    **env_options: Any,
+) -> Evaluation:
+    """Let a player play sessions that no learner trained on.
+
+    Session i is the first one of seed `seed` + i, whoever plays and however many are played at once. A learner of this
+    package is told what was played where repeats are forbidden, and so never repeats; one that takes `action_masks`
+    (sb3-contrib) gets those.
+
+    Args:
+        player: a trained model, or a reference policy that is still to meet its environment: `NearestPolicy`, or
+            `lambda env: PlannerPolicy(env, ...)`.
+        env_id: the environment.
+        n_sessions: how many sessions.
+        seed: of the first session; training keeps below `EVALUATION_SEED`.
+        **env_options: of the environment: `catalogue`, `state`, ...
+
+    Raises:
+        TypeError: a reference policy that belongs to another environment.
+        ValueError: no sessions, or an option that the environment does not know.
+    """
+    if n_sessions < 1:
+        raise ValueError(f"n_sessions={n_sessions} must be at least 1")
+    began = time.perf_counter()
+    n_batches = math.ceil(n_sessions / _AT_ONCE)
+    env = gym.make_vec(env_id, num_envs=math.ceil(n_sessions / n_batches), autoreset_mode="SameStep", **env_options)
+    assert isinstance(env, SpotifyVectorEnv)  # all ids of this package make one
+    with _seated(player, env) as choose:
+        batches = [_play(choose, env, seed + batch * env.num_envs) for batch in range(n_batches)]
+    tracks, rewards, repeats = (np.concatenate(parts)[:n_sessions] for parts in zip(*batches, strict=True))
+    seeds = seed + np.arange(n_sessions)
+    return Evaluation(env.catalogue, seeds, tracks, rewards, repeats, time.perf_counter() - began)
+
+
+@contextmanager
+def _seated(player: Player | Callable[[Any], Player], env: SpotifyVectorEnv) -> Iterator[Choose]:
+    """Give a function that chooses a track for each session of `env`."""
+    if isinstance(player, ReferencePolicy):
+        raise TypeError(
+            f"this {type(player).__name__} was made for an environment of its own; pass the class, "
+            "or a function that makes the policy for the environment it is given"
+        )
+    if isinstance(player, type) or not hasattr(player, "predict"):
+        yield _choose_by(player(env), env)
+        return
+    with _bound(player, env) as policy:
+        yield _choose_by(policy, env)
+
+
+@contextmanager
+def _bound(model: Any, env: SpotifyVectorEnv) -> Iterator[Player]:
+    """Let a model play from the catalogue of `env`, if it can, and leave it as it was."""
+    offered = (env.single_observation_space, env.single_action_space)
+    policy: Any = getattr(model, "policy", None)
+    if not hasattr(policy, "bind"):
+        if offered != (model.observation_space, model.action_space):
+            raise ValueError(f"this {type(model).__name__} was trained on another catalogue or another state")
+        yield model
+        return
+    from spotify_gym.algorithms.binding import Spaces  # not above: reference policies need no torch
+
+    own = (policy.observation_space, policy.action_space)
+    policy.check_spaces(Spaces(*own), Spaces(*offered))
+    policy.bind(*offered)
+    try:
+        yield policy
+    finally:
+        policy.bind(*own)
+
+
+def _choose_by(player: Player, env: SpotifyVectorEnv) -> Choose:
+    """Ask `player` in the way that keeps it from forbidden repeats, if it has one."""
+    known = inspect.signature(player.predict).parameters
+    if not env.rules.repeats and "played" in known:
+        return lambda obs, state, starts, info: player.predict(obs, state, starts, True, played=info["played"])
+    if not env.rules.repeats and "action_masks" in known:
+        return lambda obs, state, starts, _: player.predict(obs, state, starts, True, action_masks=env.action_masks())
+    return lambda obs, state, starts, _: player.predict(obs, state, starts, True)
+
+
+def _play(choose: Choose, env: SpotifyVectorEnv, seed: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Play one session per slot to its end: tracks, rewards and repeats, (B, T) each."""
+    length = env.max_episode_steps
+    assert length is not None  # all ids of this package have one
+    shape = (env.num_envs, length)
+    tracks, rewards, repeats = np.full(shape, NOTHING, np.int64), np.zeros(shape), np.zeros(shape, np.bool_)
+    observations, info = env.reset(seed=seed)
+    playing, starts, state = np.ones(env.num_envs, np.bool_), np.ones(env.num_envs, np.bool_), None
+    for t in range(length):
+        actions, state = choose(observations, state, starts, info)
+        observations, reward, terminated, truncated, info = env.step(actions)
+        tracks[playing, t], rewards[playing, t] = actions[playing], reward[playing]
+        repeats[playing, t] = info["repeat"][playing]
+        starts = terminated | truncated
+        playing &= ~starts
+        if not playing.any():
+            break
+    return tracks, rewards, repeats

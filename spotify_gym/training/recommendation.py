@@ -1,0 +1,113 @@
+"""What a trained model would play next, for tracks named by a person."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spotify_gym.catalogue import Catalogue, CatalogueError
+from spotify_gym.training.learners import sessions_of
+from spotify_gym.training.trainer import Run
+
+_SHOWN = 5  # tracks in a message
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One track that could play next."""
+
+    track: int
+    track_id: str
+    label: str
+    """Title and artist, as far as they are known."""
+    similarity: float
+    """Cosine to the vibe of the history, in [-1, 1]."""
+    value: float
+    """Q-value: what the model expects to earn from here on if this track plays, discounted."""
+
+
+def recommend(run: Run, history: Sequence[int], top: int = 10) -> list[Suggestion]:
+    """Return the tracks with the highest value after a history, the best first; none that was just heard.
+
+    Args:
+        run: a trained model.
+        history: indices of the last tracks heard, the oldest first, as many as the model was trained with.
+        top: how many.
+
+    Raises:
+        ValueError: too few or too many tracks in the history, or `top` below 1.
+    """
+    if top < 1:
+        raise ValueError(f"top={top} must be at least 1")
+    env = sessions_of(run.config, run.catalogue, n_envs=1).env
+    observation, _ = env.reset(seed=0, options={"history": list(history)})
+    policy, catalogue = run.model.policy, run.catalogue
+    with torch.no_grad():
+        states, _ = policy.obs_to_tensor(observation)
+        played = torch.as_tensor(env.sessions.played, device=policy.device)
+        choice = policy.q_net.top_k(states, min(top, len(catalogue)), played)
+    tracks, values = choice.actions[0].cpu().numpy(), choice.values[0].cpu().numpy()
+    likeness = _cosines(catalogue, tracks, env.sessions.vibe[0])
+    return [
+        Suggestion(int(track), catalogue.track_ids[track], catalogue.label(track), float(similarity), float(value))
+        for track, similarity, value in zip(tracks, likeness, values, strict=True)
+        if np.isfinite(value)  # where there are fewer tracks than asked for, the rest has none
+    ]
+
+
+def find_tracks(catalogue: Catalogue, names: Sequence[str]) -> list[int]:
+    """Find tracks by id or title; a single text may hold several of them, separated by commas.
+
+    Raises:
+        CatalogueError: a name that no track has, or several have; the message lists those that come near.
+    """
+    if len(names) == 1 and "," in names[0]:
+        names = next(csv.reader([names[0]], skipinitialspace=True))
+    return [find_track(catalogue, name.strip()) for name in names]
+
+
+def find_track(catalogue: Catalogue, name: str) -> int:
+    """Find a track by its id, its title or its label ("Title — Artist"), in upper or lower case.
+
+    Raises:
+        CatalogueError: no track has that name, or several have; the message lists those that come near.
+    """
+    try:
+        return catalogue.index_of(name)
+    except CatalogueError:
+        if catalogue.names is None:
+            raise CatalogueError(f"no track has the id {name!r}, and {catalogue.source} has no titles") from None
+    title = name.partition(" — ")[0]
+    near = np.flatnonzero(catalogue.names.contains(title)).tolist()
+    found = [i for i in near if name.casefold() in (catalogue.names[i].casefold(), catalogue.label(i).casefold())]
+    if not found:
+        raise CatalogueError(f"no track has the id or title {name!r}; {_nearest(catalogue, title, near)}")
+    if len({catalogue.recordings[i] for i in found}) > 1:
+        raise CatalogueError(f"{len(found)} tracks are called {name!r}; give the id: {_listed(catalogue, found)}")
+    return found[0]
+
+
+def _nearest(catalogue: Catalogue, title: str, near: list[int]) -> str:
+    """Say which titles contain this one, or else are spelt most like it."""
+    assert catalogue.names is not None
+    if not near:
+        spelt = difflib.get_close_matches(title, set(catalogue.names), n=_SHOWN, cutoff=0.6)
+        near = [i for i, other in enumerate(catalogue.names) if other in spelt]
+    return f"perhaps {_listed(catalogue, near)}" if near else "nor does any title come near"
+
+
+def _listed(catalogue: Catalogue, tracks: Sequence[int]) -> str:
+    shown = [f"{catalogue.label(i)} ({catalogue.track_ids[i]})" for i in tracks[:_SHOWN]]
+    return ", ".join(shown) + (f" and {len(tracks) - _SHOWN} more" if len(tracks) > _SHOWN else "")
+
+
+def _cosines(catalogue: Catalogue, tracks: NDArray[np.int64], vibe: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = float(np.linalg.norm(vibe)) or 1.0
+    cosines: NDArray[np.float32] = catalogue.unit_features[tracks] @ vibe / np.float32(length)
+    return cosines

@@ -1,0 +1,109 @@
+"""Who earns what: trained models beside the policies that do not learn, all in the same held-out sessions."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+
+from spotify_gym.catalogue import Catalogue
+from spotify_gym.policies import POLICIES
+from spotify_gym.training.atomic import replacing
+from spotify_gym.training.evaluation import Evaluation, evaluate
+from spotify_gym.training.metrics import skill
+from spotify_gym.training.trainer import Run, one_thread
+
+QUICK = ("random", "popular", "fixed", "nearest")
+"""The reference policies that take seconds; the planner takes minutes."""
+
+Standings = dict[str, Evaluation]
+"""Players by name, and how they fared."""
+
+
+def play_standings(runs: Mapping[str, Run], n_sessions: int, seed: int, references: Iterable[str] = QUICK) -> Standings:
+    """Let trained models and reference policies play the same held-out sessions.
+
+    Args:
+        runs: the models by name, all of one environment and one catalogue.
+        n_sessions: how many sessions.
+        seed: of the first.
+        references: names of reference policies; the popular one is left out where no popularity is known.
+
+    Raises:
+        ValueError: no runs, or runs that have nothing to compare.
+    """
+    first = _only_task(runs)
+    options = {"catalogue": first.catalogue, **first.config.env_options}
+    players = {name: POLICIES[name] for name in references if name != "popular" or _knows_popularity(first.catalogue)}
+    with one_thread():
+        models = {
+            name: evaluate(run.model, first.config.env, n_sessions, seed, **options) for name, run in runs.items()
+        }
+        others = {
+            name: evaluate(player, first.config.env, n_sessions, seed, **options) for name, player in players.items()
+        }
+    return {**others, **models}
+
+
+def skills_of(standings: Standings) -> dict[str, float]:
+    """Return the skill of each player: 0 is the best fixed list, 1 the planner, or the nearest where it did not play.
+
+    Empty where there is no scale: one of the two did not play, or the fixed list earns as much.
+    """
+    top = "planner" if "planner" in standings else "nearest"
+    if not {"fixed", top} <= standings.keys():
+        return {}
+    means = {name: evaluation.returns.mean() for name, evaluation in standings.items()}
+    if not means[top] > means["fixed"]:
+        return {}
+    return {name: float(skill(mean, means["fixed"], means[top])) for name, mean in means.items()}
+
+
+def write_sessions(path: Path, standings: Standings) -> None:
+    """Write a CSV file with a row per player and session."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    for place, (name, evaluation) in enumerate(standings.items()):
+        columns = {"seed": evaluation.seeds, **evaluation.measures()}
+        if not place:
+            table.writerow(["player", *columns])
+        table.writerows([name, *row] for row in zip(*(column.tolist() for column in columns.values()), strict=True))
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())
+
+
+def example_session(run: Run, seed: int) -> str:
+    """Let a model play one session and tell it in words, track by track."""
+    options = {"catalogue": run.catalogue, **run.config.env_options}
+    tracks = evaluate(run.model, run.config.env, 1, seed, **options).tracks[0]
+    env = gym.make(run.config.env, render_mode="ansi", **options)
+    env.reset(seed=seed)
+    for track in tracks[tracks >= 0]:
+        env.step(track)
+    told = env.render()
+    assert isinstance(told, str)  # that is what "ansi" means
+    return told
+
+
+def _only_task(runs: Mapping[str, Run]) -> Run:
+    """Return one of the runs, after making sure that all play the same game."""
+    if not runs:
+        raise ValueError("there are no runs to compare")
+    first, *others = runs.values()
+    ours = (first.config.env, first.catalogue.fingerprint, first.config.env_options)
+    for other in others:
+        theirs = (other.config.env, other.catalogue.fingerprint, other.config.env_options)
+        if theirs != ours:
+            raise ValueError(
+                f"{other.path} and {first.path} were trained in different environments or on different catalogues; "
+                "there is nothing to compare"
+            )
+    return first
+
+
+def _knows_popularity(catalogue: Catalogue) -> bool:
+    return catalogue.popularity is not None and not bool(np.isnan(catalogue.popularity).all())
