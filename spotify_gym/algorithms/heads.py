@@ -43,7 +43,7 @@ class DenseQNetwork(QNetwork):
         values: th.Tensor = self(obs)
         if played is None:
             return values
-        recordings = th.as_tensor(recordings_of(self.action_space), device=values.device)
+        recordings = th.tensor(recordings_of(self.action_space), device=values.device)
         nowhere = values.shape[1]
         heard = values.new_zeros(len(values), nowhere + 1, dtype=th.bool)
         heard.scatter_(1, th.where(played < 0, nowhere, recordings[played]), True)

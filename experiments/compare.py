@@ -1,0 +1,62 @@
+"""Which algorithm is better here, by how much, and how sure are we: `python -m experiments.compare --suite quick`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+from rich.console import Console
+
+from experiments.comparison.results import with_skill
+from experiments.comparison.runner import run_cases
+from experiments.comparison.suites import SUITES
+from experiments.comparison.tables import console_table
+from experiments.report import write_report
+from spotify_gym.training.command_line import Command, run_command
+
+
+@dataclass(frozen=True)
+class Compare(Command):
+    """Run a suite of methods on the same held-out sessions and report; a second call goes on where it stopped."""
+
+    suite: Literal["quick", "main", "full"] = "quick"
+    """quick: minutes, the four learners on one task. main: the whole family, ten seeds. full: main at five times the
+    sessions, and the state options."""
+    catalogue: str = "builtin"
+    """What can be played: "builtin", "builtin:26000", a CSV or Parquet table, or a prepared .npz."""
+    out: Path = Path("results/compare")
+    """Folder of the results."""
+    jobs: int = 2
+    """Processes on this machine, one training each."""
+    cluster: str | None = None
+    """Address of a Dask scheduler (tcp://...) whose workers do the work instead; they must find the same table."""
+
+    def run(self) -> None:
+        """Run what is missing, print one table per task, write the report."""
+        cases = list(SUITES[self.suite](self.catalogue))
+        rows = with_skill(run_cases(cases, self.out, jobs=self.jobs, cluster=self.cluster))
+        rows.to_parquet(self.out / "results.parquet", index=False)
+        self._note_command()
+        show(rows)
+        page = write_report(self.out)
+        print(f"results: {self.out / 'results.parquet'}\nreport:  {page}")
+
+    def _note_command(self) -> None:
+        options = f"--suite {self.suite} --catalogue {Path(self.catalogue).name}"
+        plain = json.dumps({"command": f"python -m experiments.compare {options}"})
+        (self.out / "command.json").write_text(plain)
+
+
+def show(rows: pd.DataFrame) -> None:
+    """Print one table per task."""
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    for _, of_task in rows.groupby("env", sort=False):
+        console.print(console_table(of_task))
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(Compare, "python -m experiments.compare"))

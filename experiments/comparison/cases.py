@@ -1,0 +1,58 @@
+"""A case: one method on one task, trained once and evaluated on the held-out sessions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from spotify_gym.training import TrainConfig
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one row of work is; equal cases give equal results."""
+
+    method: str
+    """Name of the method in tables and plots."""
+    config: TrainConfig
+    """The task (env, catalogue, state), and for a learner how it learns."""
+    reference: str | None = None
+    """Name of the reference policy that plays instead of a learner."""
+    n_sessions: int = 200
+    """Held-out sessions to play."""
+
+    @property
+    def task(self) -> str:
+        """Which problem this is: env and catalogue; all methods of a task face the same sessions."""
+        size = "" if self.config.max_tracks is None else f", {self.config.max_tracks:,} tracks"
+        return f"{self.config.env} ({self.config.catalogue.rsplit('/', 1)[-1]}{size})"
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+        seed = "" if self.reference else f", seed {self.config.seed}"
+        return f"{self.method} on {self.task}{seed}"
+
+    @property
+    def key(self) -> str:
+        """Name of its file: a hash of all that it is, so that a changed case is run again."""
+        plain = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.blake2b(plain.encode(), digest_size=8).hexdigest()
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """Columns that tell its rows from others'."""
+        config, learns = self.config, self.reference is None
+        return {
+            "method": self.method,
+            "env": self.task,
+            "env_id": config.env,
+            "catalogue": config.catalogue,
+            "algorithm": config.algorithm if learns else self.reference,
+            "head": config.policy if learns else "",
+            "state": config.state,
+            "gamma": config.gamma if learns else float("nan"),
+            "seed": config.seed if learns else 0,
+        }

@@ -1,0 +1,131 @@
+"""Running many cases, here or on a cluster, so that nothing finished is lost and nothing failed goes unseen."""
+
+from __future__ import annotations
+
+import io
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from experiments.comparison.cases import Case
+from experiments.comparison.execute import execute
+from spotify_gym.training.atomic import replacing
+
+Work = Callable[[Case], pd.DataFrame]
+
+
+class IncompleteError(ValueError):
+    """Some cases of a suite have no result."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A case that ended in an error."""
+
+    case: Case
+    account: str
+    """The traceback."""
+
+
+def run_cases(
+    cases: Sequence[Case], out: Path, *, jobs: int = 2, cluster: str | None = None, work: Work = execute
+) -> pd.DataFrame:
+    """Do every case that has no result in `out` yet, and return the rows of all of them.
+
+    Args:
+        cases: what to do.
+        out: folder of the results; one file per case, written by this process alone.
+        jobs: processes on this machine; each computes on one thread.
+        cluster: address of a Dask scheduler that does the work instead.
+        work: what to do with a case.
+
+    Raises:
+        IncompleteError: cases failed; those that did not are kept, and running again does only the failed ones.
+        OSError: `out` cannot be written to, or no scheduler answers.
+    """
+    folder = out / "cases"
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [case for case in dict.fromkeys(cases) if not _file(folder, case).exists()]
+    failures = []
+    with _progress(len(set(cases)), len(missing)) as advance, _backend(jobs, cluster):
+        for case, result in _results(missing, work):
+            if isinstance(result, Failure):
+                failures.append(result)
+            else:
+                _keep(_file(folder, case), result)
+            advance(case.name)
+    if failures:
+        accounts = out / "failures.txt"
+        accounts.write_text("\n\n".join(f"{failure.case.name}\n{failure.account}" for failure in failures))
+        names = "; ".join(failure.case.name for failure in failures)
+        raise IncompleteError(
+            f"{len(failures)} of {len(missing)} cases failed: {names}. Why stands in {accounts}; the others are kept, "
+            "and the same command does only what is missing"
+        )
+    return pd.concat([pd.read_parquet(_file(folder, case)) for case in dict.fromkeys(cases)], ignore_index=True)
+
+
+def _results(cases: Sequence[Case], work: Work) -> Iterator[tuple[Case, pd.DataFrame | Failure]]:
+    if not cases:
+        return
+    parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
+    yield from parallel(joblib.delayed(_attempt)(case, work) for case in cases)
+
+
+def _attempt(case: Case, work: Work) -> tuple[Case, pd.DataFrame | Failure]:
+    """Do a case; an error of one is no reason to lose the others."""
+    try:
+        return case, work(case)
+    except Exception:  # whatever it is, it is kept and told in the end
+        return case, Failure(case, traceback.format_exc())
+
+
+def _keep(path: Path, rows: pd.DataFrame) -> None:
+    buffer = io.BytesIO()
+    rows.to_parquet(buffer, index=False)
+    with replacing(path) as file:
+        file.write(buffer.getvalue())
+
+
+def _file(folder: Path, case: Case) -> Path:
+    return folder / f"{case.key}.parquet"
+
+
+@contextmanager
+def _backend(jobs: int, cluster: str | None) -> Iterator[None]:
+    """Let joblib work in processes here, or on a Dask cluster, which does again what a lost worker had."""
+    if cluster is None:
+        with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
+            yield
+        return
+    from distributed import Client
+
+    with (
+        Client(cluster, timeout="10s") as client,  # type: ignore[no-untyped-call]
+        joblib.parallel_config("dask", client=client, wait_for_workers_timeout=30),
+    ):
+        yield
+
+
+@contextmanager
+def _progress(n_cases: int, n_missing: int) -> Iterator[Callable[[str], Any]]:
+    """Show how many cases are done and how long the rest will take."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("cases", total=n_cases, completed=n_cases - n_missing)
+        yield lambda name: progress.update(bar, advance=1, description=name[:60])

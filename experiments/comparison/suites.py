@@ -1,0 +1,67 @@
+"""The suites, as data: which methods meet on which tasks, with how many seeds and how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from experiments.comparison.cases import Case
+from spotify_gym.training import TrainConfig
+
+REFERENCES = ("random", "popular", "fixed", "nearest", "planner")
+LEARNERS = {"DQN": "dqn", "Double DQN": "double", "Dueling DQN": "dueling", "Dueling Double DQN": "dueling_double"}
+FAMILY = ("SpotifySession-v0", "SpotifyPlaylist-v0", "SpotifySatiation-v0", "SpotifySkip-v0")
+SMALL = "builtin:1000"
+"""Where one output per track is honest."""
+
+
+def quick(catalogue: str) -> Iterator[Case]:
+    """Give the four learners three seeds and some seconds each on one task, and one output per track on a small one."""
+    task = TrainConfig(catalogue=catalogue, env="SpotifyPlaylist-v0", episodes=600)
+    yield from _references(task, 100)
+    yield from _learners(task, n_seeds=3, n_sessions=100)
+    yield from _seeds(Case("DQN, γ = 0", replace(task, gamma=0.0), n_sessions=100), 3)
+    small = replace(task, catalogue=SMALL, policy="mlp", episodes=1000)
+    yield from _references(small, 100)
+    yield from _seeds(Case("DQN, one output per track", small, n_sessions=100), 3)
+
+
+def main(catalogue: str) -> Iterator[Case]:
+    """Give everything ten seeds on the whole family."""
+    for env in FAMILY:
+        task = TrainConfig(catalogue=catalogue, env=env, episodes=2000)
+        yield from _references(task, 200)
+        yield from _learners(task, n_seeds=10, n_sessions=200)
+        yield from _seeds(Case("DQN, γ = 0", replace(task, gamma=0.0), n_sessions=200), 10)
+        small = replace(task, catalogue=SMALL, policy="mlp")
+        yield from _references(small, 200)
+        yield from _seeds(Case("DQN, one output per track", small, n_sessions=200), 10)
+
+
+def full(catalogue: str) -> Iterator[Case]:
+    """Go through the main suite with five times the sessions, and through every state option for Double DQN."""
+    for case in main(catalogue):
+        yield replace(case, n_sessions=1000)
+    for env in FAMILY:
+        for state in ("decayed", "mean+decayed", "history"):
+            config = TrainConfig(catalogue=catalogue, env=env, algorithm="double", state=state)
+            yield from _seeds(Case(f"Double DQN, {state}", config, n_sessions=1000), 10)
+
+
+SUITES: dict[str, Callable[[str], Iterator[Case]]] = {"quick": quick, "main": main, "full": full}
+
+
+def _references(task: TrainConfig, n_sessions: int) -> Iterator[Case]:
+    for reference in REFERENCES:
+        yield Case(reference, task, reference, n_sessions)
+
+
+def _learners(task: TrainConfig, n_seeds: int, n_sessions: int) -> Iterator[Case]:
+    for method, algorithm in LEARNERS.items():
+        config = TrainConfig.from_json({**task.to_json(), "algorithm": algorithm})
+        yield from _seeds(Case(method, config, n_sessions=n_sessions), n_seeds)
+
+
+def _seeds(case: Case, n_seeds: int) -> Iterator[Case]:
+    for seed in range(n_seeds):
+        yield replace(case, config=replace(case.config, seed=seed))

@@ -1,0 +1,166 @@
+"""From the frame of all results to small tidy frames that a table prints and a plot draws.
+
+A result frame has one row per evaluated session with the columns `method`, `env`, `seed` (the training run), `session`
+and one per measure, such as `skill`; that of learning curves has `step` as well. Rows of one run are averaged first: a
+score is one number of one run on one env. A missing run is an error and never a gap.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import combinations, product
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from experiments.difference import compare, holm
+from experiments.statistics import (
+    BOOTSTRAP,
+    Bootstrap,
+    FloatArray,
+    Interval,
+    Statistic,
+    bootstrap_interval,
+    interquartile_mean,
+    performance_profile,
+    probability_of_improvement,
+)
+
+Pairs = Iterable[tuple[str, str]]
+
+
+def score_array(results: pd.DataFrame, value: str, axes: Sequence[str] = ("seed", "env")) -> FloatArray:
+    """Lay the rows of one method out as a full array, averaging those that share a cell.
+
+    Args:
+        results: Rows of one method.
+        value: The measure.
+        axes: Two or more columns; each becomes an axis, its values in sorted order.
+
+    Returns:
+        As many axes as `axes`.
+
+    Raises:
+        ValueError: A cell has no rows, or fewer than another, or a missing value.
+    """
+    entries = [results[axis].drop_duplicates().sort_values() for axis in axes]
+    cells = results.groupby(list(axes))[value].agg(["mean", "size", "count"])
+    cells = cells.reindex(pd.MultiIndex.from_product(entries, names=list(axes)), fill_value=0)
+    n_found, n_expected = cells["count"].to_numpy(), cells["size"].max()
+    broken = np.flatnonzero(n_found != n_expected)
+    if broken.size:
+        cell = ", ".join(f"{key} {entry}" for key, entry in zip(axes, cells.index[broken[0]], strict=True))
+        raise ValueError(f"{cell}: {n_found[broken[0]]} values of {value!r} instead of {n_expected}; did it finish?")
+    return cells["mean"].to_numpy(np.float64).reshape([len(values) for values in entries])
+
+
+def aggregates(
+    results: pd.DataFrame,
+    value: str = "skill",
+    statistic: Statistic = interquartile_mean,
+    bootstrap: Bootstrap = BOOTSTRAP,
+) -> pd.DataFrame:
+    """Aggregate each method over its runs and envs: `method, estimate, low, high, n_runs, n_envs`.
+
+    A method of one run, such as a reference policy, has an estimate and no interval (NaN).
+    """
+    frames = []
+    for method, rows in results.groupby("method", sort=False):
+        scores = score_array(rows, value)
+        frames.append(_tidy(method, _interval(scores, statistic, bootstrap), scores.shape))
+    return pd.concat(frames, ignore_index=True)
+
+
+def curves(
+    results: pd.DataFrame,
+    value: str = "skill",
+    statistic: Statistic = interquartile_mean,
+    bootstrap: Bootstrap = BOOTSTRAP,
+) -> pd.DataFrame:
+    """Aggregate each method at each `step`: `method, step, estimate, low, high, n_runs, n_envs`.
+
+    Raises:
+        ValueError: The runs of a method were not all evaluated at the same steps.
+    """
+    frames = []
+    for method, rows in results.groupby("method", sort=False):
+        scores = score_array(rows, value, axes=("step", "seed", "env"))
+        frame = _tidy(method, _interval(scores, statistic, bootstrap), scores.shape[1:])
+        frame.insert(1, "step", np.sort(rows["step"].unique()))
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def profiles(
+    results: pd.DataFrame, thresholds: ArrayLike, value: str = "skill", bootstrap: Bootstrap = BOOTSTRAP
+) -> pd.DataFrame:
+    """Give the share of runs above each threshold: `method, threshold, estimate, low, high, n_runs, n_envs`.
+
+    Methods of one run are left out: a profile shows how runs spread.
+    """
+    frames = []
+    for method, rows in results.groupby("method", sort=False):
+        scores = score_array(rows, value)
+        if len(scores) > 1:
+            frame = _tidy(method, performance_profile(scores, thresholds, bootstrap), scores.shape)
+            frame.insert(1, "threshold", np.asarray(thresholds))
+            frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def improvements(
+    results: pd.DataFrame, pairs: Pairs | None = None, value: str = "skill", bootstrap: Bootstrap = BOOTSTRAP
+) -> pd.DataFrame:
+    """Give the probability that a run of `method` beats one of `other`: `method, other, estimate, low, high`.
+
+    Args:
+        results: The result frame.
+        pairs: Methods to set against each other, not both of a single run; all pairs of learners if None.
+        value: The measure.
+        bootstrap: How intervals are made.
+    """
+    scores = {str(method): score_array(rows, value) for method, rows in results.groupby("method", sort=False)}
+    learners = [method for method, runs in scores.items() if len(runs) > 1]
+    rows = [
+        (method, other, *probability_of_improvement(scores[method], scores[other], bootstrap))
+        for method, other in (combinations(learners, 2) if pairs is None else pairs)
+    ]
+    return pd.DataFrame(rows, columns=["method", "other", "estimate", "low", "high"])
+
+
+def comparisons(results: pd.DataFrame, pairs: Pairs, value: str = "skill", confidence: float = 0.95) -> pd.DataFrame:
+    """Test the mean difference of each pair on each env, correcting for the number of tests (Holm).
+
+    Returns:
+        `env, method, other, estimate, low, high, p_value, significant, sentence`. The interval is that of the one
+        comparison; the p-value, the verdict and the sentence are corrected for all of them.
+    """
+    cases = list(product(results["env"].unique(), pairs))
+    differences = []
+    for env, pair in cases:
+        sides = [results[(results["env"] == env) & (results["method"] == method)] for method in pair]
+        ours, theirs = (score_array(side, value, axes=("seed", "session")) for side in sides)
+        differences.append(compare(ours, theirs, confidence))
+    adjusted = holm([difference.p_value for difference in differences])
+    rows = []
+    for (env, pair), difference, p_value in zip(cases, differences, adjusted, strict=True):
+        found = replace(difference, p_value=float(p_value))
+        sentence = found.describe(*pair, measure=value)
+        rows.append((env, *pair, found.estimate, found.low, found.high, found.p_value, found.significant, sentence))
+    columns = ["env", "method", "other", "estimate", "low", "high", "p_value", "significant", "sentence"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _interval(scores: FloatArray, statistic: Statistic, bootstrap: Bootstrap) -> Interval:
+    """Aggregate `(..., n_runs, n_envs)`, without an interval where there is a single run."""
+    if scores.shape[-2] > 1:
+        return bootstrap_interval(scores, statistic, bootstrap)
+    estimate = statistic(scores[..., 0, :], axis=-1)
+    unknown = np.full_like(estimate, np.nan)
+    return Interval(estimate, unknown, unknown)
+
+
+def _tidy(method: object, interval: Interval, size: tuple[int, ...]) -> pd.DataFrame:
+    estimate, low, high = map(np.atleast_1d, interval)
+    frame = pd.DataFrame({"method": method, "estimate": estimate, "low": low, "high": high})
+    return frame.assign(n_runs=size[0], n_envs=size[1])

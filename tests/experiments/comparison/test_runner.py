@@ -1,0 +1,72 @@
+"""The runner: nothing finished is lost, nothing failed goes unseen, here and on a cluster."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from experiments.comparison.cases import Case
+from experiments.comparison.runner import IncompleteError, run_cases
+from spotify_gym.training import TrainConfig
+
+CASES = [Case("DQN", TrainConfig(catalogue="builtin:300", policy="mlp", seed=seed), n_sessions=3) for seed in range(4)]
+
+
+def count(case: Case) -> pd.DataFrame:
+    return pd.DataFrame({"seed": [case.config.seed], "worker": [os.getpid()]})
+
+
+def fail_on_two(case: Case) -> pd.DataFrame:
+    if case.config.seed == 2:
+        raise FloatingPointError("seed two never works")
+    return count(case)
+
+
+def die_once(case: Case) -> pd.DataFrame:
+    """Kill the worker that gets seed 1 first, as a machine that goes away does."""
+    if case.config.seed == 1 and not (marker := Path(case.config.catalogue)).exists():
+        marker.touch()
+        os.kill(os.getpid(), 9)
+    return count(case)
+
+
+def test_run__gives_the_rows_of_every_case_in_order(tmp_path: Path) -> None:
+    assert run_cases(CASES, tmp_path, work=count)["seed"].tolist() == [0, 1, 2, 3]
+
+
+def test_run__does_again_only_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(IncompleteError, match=r"1 of 4 cases failed: DQN on .*, seed 2"):
+        run_cases(CASES, tmp_path, work=fail_on_two)
+    assert "seed two never works" in (tmp_path / "failures.txt").read_text()
+    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cases").iterdir()}
+    assert len(kept) == 3
+    assert len(run_cases(CASES, tmp_path, work=count)) == 4
+    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cases").iterdir()}
+    assert kept.items() <= after.items()
+
+
+def test_case__another_setting_is_another_file() -> None:
+    changed = replace(CASES[0], config=replace(CASES[0].config, gamma=0.5))
+    assert len({case.key for case in [*CASES, changed]}) == 5
+
+
+@pytest.mark.filterwarnings("ignore")  # Dask warns of the worker that is killed here on purpose
+def test_cluster__a_killed_worker_loses_nothing_and_its_case_is_done_again(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs the extra `cluster`")
+    cases = [replace(case, config=replace(case.config, catalogue=str(tmp_path / "died"))) for case in CASES]
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        rows = run_cases(cases, tmp_path / "out", cluster=cluster.scheduler_address, work=die_once)
+    assert rows["seed"].tolist() == [0, 1, 2, 3]
+    assert (tmp_path / "died").exists()
+
+
+def test_cluster__that_does_not_answer_is_an_error_with_its_address(tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="needs the extra `cluster`")
+    with pytest.raises(OSError, match=r"127\.0\.0\.1:9"):
+        run_cases(CASES, tmp_path, cluster="tcp://127.0.0.1:9", work=count)
