@@ -29,8 +29,8 @@ def look(
     played: Ints,
     time: Ints,
     history_length: int,
-) -> tuple[Floats, Floats, Bools, bool]:
-    """Compare one track per session with its vibe, its seed vibe and what it has played.
+) -> tuple[Floats, Ints, Floats, Floats, Bools, bool]:
+    """Look up one track per session and compare it with its vibe, its seed vibe and what it has played.
 
     Args:
         features: (N, d) scaled features.
@@ -43,18 +43,18 @@ def look(
         history_length: H; the first H + time places of `played` are in use.
 
     Returns:
-        Cosine to the vibe (B,), cosine to the seed vibe (B,), whether the recording was played before (B,), and
-        whether any was.
+        Features of the tracks (B, d), their recordings (B,), cosine to the vibe (B,), cosine to the seed vibe (B,),
+        whether the recording was played before (B,), and whether any was.
     """
-    track = features[tracks]
-    unit = track / lengths(track)[:, None]
-    repeat = (played == recordings[tracks][:, None]).any(axis=1)
-    return _cosines(unit, vibe), _cosines(unit, seed_vibe), repeat, bool(repeat.any())
+    looked, recording = features[tracks], recordings[tracks]
+    unit = looked / lengths(looked)[:, None]
+    repeat = (played == recording[:, None]).any(axis=1)
+    return looked, recording, _cosines(unit, vibe), _cosines(unit, seed_vibe), repeat, bool(repeat.any())
 
 
 def move(
-    features: Floats,
-    recordings: Ints,
+    looked: Floats,
+    recording: Ints,
     tracks: Ints,
     heard: Bools,
     time: Ints,
@@ -66,8 +66,8 @@ def move(
     """Note one track per session as played and let those heard out enter history, window and vibe, in place.
 
     Args:
-        features: (N, d) scaled features.
-        recordings: (N,) the recording of each track.
+        looked: (B, d) features of the tracks.
+        recording: (B,) their recordings.
         tracks: (B,) the tracks played.
         heard: (B,) which of them enter the history.
         time: (B,) tracks recommended before; counted up.
@@ -80,13 +80,13 @@ def move(
         Whether `played` is now full in some session.
     """
     place = history.shape[1] + time
-    played[np.arange(len(time)), place] = recordings[tracks]
+    played[np.arange(len(time)), place] = recording
     time += 1
     rows = np.flatnonzero(heard)
     history[rows, :-1] = history[rows, 1:]
     history[rows, -1] = tracks[rows]
     window[rows, :-1] = window[rows, 1:]
-    window[rows, -1] = features[tracks[rows]]
+    window[rows, -1] = looked[rows]
     vibe[rows] = window[rows].mean(axis=1)
     return bool(place.max() + 1 >= played.shape[1])
 
@@ -125,16 +125,20 @@ def _look_loop(
     played: Ints,
     time: Ints,
     history_length: int,
-) -> tuple[Floats, Floats, Bools, bool]:
+) -> tuple[Floats, Ints, Floats, Floats, Bools, bool]:
     n_batch, n_features = vibe.shape
+    looked, recording = np.empty((n_batch, n_features), np.float32), np.empty(n_batch, np.int64)
+    for b in range(n_batch):  # first of all and by itself, so that the waits for memory overlap
+        recording[b] = recordings[tracks[b]]
+        for j in range(n_features):
+            looked[b, j] = features[tracks[b], j]
     cosine, fit = np.empty(n_batch, np.float32), np.empty(n_batch, np.float32)
     repeat = np.zeros(n_batch, np.bool_)
     any_repeat = False
     for b in range(n_batch):
-        track = tracks[b]
         flow_dot = fit_dot = square = flow_square = fit_square = np.float32(0)
         for j in range(n_features):
-            x, v, s = features[track, j], vibe[b, j], seed_vibe[b, j]
+            x, v, s = looked[b, j], vibe[b, j], seed_vibe[b, j]
             flow_dot += x * v
             fit_dot += x * s
             square += x * x
@@ -144,15 +148,15 @@ def _look_loop(
         cosine[b] = flow_dot / length / max(np.sqrt(flow_square), TINY)
         fit[b] = fit_dot / length / max(np.sqrt(fit_square), TINY)
         for place in range(history_length + time[b]):
-            if played[b, place] == recordings[track]:
+            if played[b, place] == recording[b]:
                 repeat[b] = any_repeat = True
                 break
-    return cosine, fit, repeat, any_repeat
+    return looked, recording, cosine, fit, repeat, any_repeat
 
 
 def _move_loop(
-    features: Floats,
-    recordings: Ints,
+    looked: Floats,
+    recording: Ints,
     tracks: Ints,
     heard: Bools,
     time: Ints,
@@ -164,22 +168,21 @@ def _move_loop(
     n_batch, length, n_features = window.shape
     full = False
     for b in range(n_batch):
-        track = tracks[b]
-        played[b, length + time[b]] = recordings[track]
+        played[b, length + time[b]] = recording[b]
         time[b] += 1
         full |= length + time[b] >= played.shape[1]
         if not heard[b]:
             continue
         for h in range(length - 1):
             history[b, h] = history[b, h + 1]
-        history[b, length - 1] = track
+        history[b, length - 1] = tracks[b]
         for j in range(n_features):
             total = np.float32(0)
             for h in range(length - 1):
                 window[b, h, j] = window[b, h + 1, j]
                 total += window[b, h, j]
-            window[b, length - 1, j] = features[track, j]
-            vibe[b, j] = (total + features[track, j]) / np.float32(length)
+            window[b, length - 1, j] = looked[b, j]
+            vibe[b, j] = (total + looked[b, j]) / np.float32(length)
     return full
 
 

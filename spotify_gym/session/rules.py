@@ -133,7 +133,7 @@ class SessionRules:
     def step(self, sessions: Sessions, tracks: Ints) -> Outcome:
         """Play one track in each session, (B,), and move `sessions`, in place."""
         catalogue = self.catalogue
-        cosine, fit, repeat, any_repeat = kernels.fast_look(
+        looked, recording, cosine, fit, repeat, any_repeat = kernels.fast_look(
             catalogue.features,
             catalogue.recordings,
             tracks,
@@ -147,9 +147,9 @@ class SessionRules:
         if "fit" in self.reward:
             raw["fit"] = fit - self._baseline
         refused = repeat if any_repeat and not self.repeats else None
-        heard, left = self._respond(sessions, tracks, cosine, refused, raw)
+        heard, left = self._respond(sessions, looked, cosine, refused, raw)
         terms = self._weigh(raw, refused)
-        self._move(sessions, tracks, heard)
+        self._move(sessions, tracks, looked, recording, heard)
         return Outcome(_total(terms), terms, cosine, repeat, heard, left)
 
     def appraise(self, sessions: Sessions, tracks: Ints | None = None) -> Floats:
@@ -227,22 +227,22 @@ class SessionRules:
         )
 
     def _respond(
-        self, sessions: Sessions, tracks: Ints, cosine: Floats, refused: Bools | None, raw: dict[str, Floats]
+        self, sessions: Sessions, looked: Floats, cosine: Floats, refused: Bools | None, raw: dict[str, Floats]
     ) -> tuple[Bools, Bools]:
         """Ask the listeners whose track is not refused; add their terms to `raw`; return heard and left."""
-        left = np.zeros(len(tracks), np.bool_)
+        left = np.zeros(len(looked), np.bool_)
         heard = ~left if refused is None else ~refused
         if self.listener is None:
             return heard, left
         asked = slice(None) if refused is None else np.flatnonzero(heard)
         state = sessions.listener if refused is None else sessions.listener.take(asked)
-        unit = self.catalogue.unit_features[tracks[asked]]
+        unit = _unit(looked[asked])
         chance = _single(fast_uniforms(sessions.key, sessions.time, self.listener.n_uniforms)[asked])
         response = self.listener.respond(state, unit, cosine[asked], chance)
         if refused is not None:
             sessions.listener.put(asked, state)
         for name, values in response.terms.items():
-            raw[name] = np.zeros(len(tracks), np.float32)
+            raw[name] = np.zeros(len(looked), np.float32)
             raw[name][asked] = values
         if response.listened is not None:
             heard[asked] = response.listened
@@ -258,12 +258,11 @@ class SessionRules:
                 values[refused] = min(self.reward[name] * bound for bound in self.term_bounds[name])
         return terms
 
-    def _move(self, sessions: Sessions, tracks: Ints, heard: Bools) -> None:
+    def _move(self, sessions: Sessions, tracks: Ints, looked: Floats, recording: Ints, heard: Bools) -> None:
         """Note the tracks as played, and let those heard out enter history, vibe and memory."""
-        catalogue = self.catalogue
         full = kernels.fast_move(
-            catalogue.features,
-            catalogue.recordings,
+            looked,
+            recording,
             tracks,
             heard,
             sessions.time,
@@ -275,8 +274,7 @@ class SessionRules:
         if full:
             sessions.grow()
         if sessions.memory is not None:
-            features = catalogue.features[tracks[heard]]
-            sessions.memory[heard] = _DECAY * sessions.memory[heard] + (1 - _DECAY) * features
+            sessions.memory[heard] = _DECAY * sessions.memory[heard] + (1 - _DECAY) * looked[heard]
 
 
 def expected_cosine(catalogue: Catalogue, history_length: int) -> float:
