@@ -5,6 +5,8 @@ sessions. Runs of two methods are independent; their sessions are paired, which 
 makes a session easy or hard for everybody.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -28,6 +30,8 @@ class Difference:
     confidence: float
     n_runs: tuple[int, int]
     n_sessions: int
+    n_tests: int = 1
+    """Comparisons that the p-value is corrected for; the interval is that of this one alone."""
 
     @property
     def significant(self) -> bool:
@@ -49,13 +53,15 @@ class Difference:
             else f"{method} does not differ significantly from {other} in {measure}: {self.estimate:+.3g}"
         )
         p = "p < 0.001" if self.p_value < 0.001 else f"p = {self.p_value:.2g}"
+        if self.n_tests > 1:
+            p += f" corrected for {self.n_tests} tests"
         size = f"{_count(self.n_runs[0], 'run')} against {self.n_runs[1]}"
         if self.n_sessions > 1:
             size += f", {_count(self.n_sessions, 'session')}"
         interval = f"{100 * self.confidence:g} % interval {self.low:.3g} to {self.high:.3g}"
         return f"{verdict} ({interval}, {p}; {size})."
 
-    def _reversed(self) -> "Difference":
+    def _reversed(self) -> Difference:
         return replace(
             self, estimate=-self.estimate, low=-self.high, high=-self.low, n_runs=(self.n_runs[1], self.n_runs[0])
         )

@@ -8,6 +8,8 @@ Source: Agarwal, Schwarzer, Castro, Courville, Bellemare, "Deep Reinforcement Le
 Precipice", NeurIPS 2021.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -5,6 +5,8 @@ and one per measure, such as `skill`; that of learning curves has `step` as well
 score is one number of one run on one env. A missing run is an error and never a gap.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations, product
@@ -50,7 +52,10 @@ def score_array(results: pd.DataFrame, value: str, axes: Sequence[str] = ("seed"
     broken = np.flatnonzero(n_found != n_expected)
     if broken.size:
         cell = ", ".join(f"{key} {entry}" for key, entry in zip(axes, cells.index[broken[0]], strict=True))
-        raise ValueError(f"{cell}: {n_found[broken[0]]} values of {value!r} instead of {n_expected}; did it finish?")
+        raise ValueError(
+            f"{results['method'].iat[0]}, {cell}: {n_found[broken[0]]} values of {value!r} instead of {n_expected}: "
+            "this run is missing or did not finish"
+        )
     return cells["mean"].to_numpy(np.float64).reshape([len(values) for values in entries])
 
 
@@ -122,7 +127,7 @@ def improvements(
     scores = {str(method): score_array(rows, value) for method, rows in results.groupby("method", sort=False)}
     learners = [method for method, runs in scores.items() if len(runs) > 1]
     rows = [
-        (method, other, *probability_of_improvement(scores[method], scores[other], bootstrap))
+        (method, other, *map(float, probability_of_improvement(scores[method], scores[other], bootstrap)))
         for method, other in (combinations(learners, 2) if pairs is None else pairs)
     ]
     return pd.DataFrame(rows, columns=["method", "other", "estimate", "low", "high"])
@@ -144,7 +149,7 @@ def comparisons(results: pd.DataFrame, pairs: Pairs, value: str = "skill", confi
     adjusted = holm([difference.p_value for difference in differences])
     rows = []
     for (env, pair), difference, p_value in zip(cases, differences, adjusted, strict=True):
-        found = replace(difference, p_value=float(p_value))
+        found = replace(difference, p_value=float(p_value), n_tests=len(cases))
         sentence = found.describe(*pair, measure=value)
         rows.append((env, *pair, found.estimate, found.low, found.high, found.p_value, found.significant, sentence))
     columns = ["env", "method", "other", "estimate", "low", "high", "p_value", "significant", "sentence"]
