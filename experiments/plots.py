@@ -1,0 +1,229 @@
+"""The figures of all experiments: tidy frames onto axes, to be read without the code.
+
+The frames are those of :mod:`experiments.summaries`; `low` and `high` may be NaN where there is no interval. Open the
+axes with :func:`experiments.looks.figure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from experiments.looks import FAINT, INK, Look, caption, looks
+from experiments.statistics import FloatArray
+
+INTERVAL = "95 % bootstrap interval over training runs (n)"
+
+SKILL_MARKS = {0.0: "fixed list", 1.0: "planner"}
+"""What the ends of the scale of skill are."""
+
+
+def learning_curves(
+    axes: Axes,
+    frame: pd.DataFrame,
+    measure: str = "skill",
+    *,
+    x: str = "step",
+    x_label: str = "environment steps",
+    levels: Mapping[str, float] | None = None,
+) -> None:
+    """Draw how methods improve, each a line with its band.
+
+    Args:
+        axes: Where to draw.
+        frame: `method, estimate, low, high, n_runs` and `x`.
+        measure: What the estimate is, with its unit.
+        x: Column of the horizontal axis.
+        x_label: Its name and unit.
+        levels: Names and values of horizontal lines, such as reference policies.
+    """
+    _lines(axes, frame, x)
+    for name, level in (levels or {}).items():
+        axes.axhline(level, color=looks([name])[name].colour, linewidth=1, linestyle="dashed")
+        _right_of(axes, level, name)
+    axes.set(xlabel=x_label, ylabel=measure)
+    axes.margins(x=0)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
+    caption(axes, f"Line: interquartile mean. Band: {INTERVAL}.")
+
+
+def profile_plot(axes: Axes, frame: pd.DataFrame, measure: str = "skill") -> None:
+    """Draw performance profiles: which share of a method's runs does better than each threshold.
+
+    Args:
+        axes: Where to draw.
+        frame: `method, threshold, estimate, low, high, n_runs`.
+        measure: What the threshold is of, with its unit.
+    """
+    _lines(axes, frame, "threshold")
+    axes.set(xlabel=f"{measure} τ", ylabel=f"share of runs with {measure} > τ", ylim=(-0.02, 1.02))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.margins(x=0)
+    caption(axes, f"Higher is better. Band: pointwise {INTERVAL}.")
+
+
+def interval_plot(
+    axes: Axes,
+    frame: pd.DataFrame,
+    measure: str = "skill",
+    *,
+    marks: Mapping[float, str] | None = None,
+    floor: float = -np.inf,
+) -> None:
+    """Draw an estimate with its interval per method, the best on top.
+
+    Args:
+        axes: Where to draw.
+        frame: `method, estimate, low, high, n_runs`.
+        measure: What the estimate is, with its unit.
+        marks: Values to mark with a line, and what they are; see `SKILL_MARKS`.
+        floor: Methods below it are an arrow on the left edge: a hopeless one shall not press the others together.
+    """
+    rows = frame.sort_values("estimate", ignore_index=True)
+    _mark(axes, marks or {})
+    values = rows[["estimate", "low", "high"]].to_numpy(np.float64)
+    for height, (interval, look) in enumerate(zip(values, looks(rows["method"]).values(), strict=True)):
+        if interval[0] < floor:
+            axes.plot(0.01, height, "<", color=look.colour, transform=axes.get_yaxis_transform())
+        else:
+            _whisker(axes, height, interval, look)
+        _right_of(axes, height, f"{interval[0]:.3f}")
+    names = [f"{method}  (n = {n})" for method, n in zip(rows["method"], rows["n_runs"], strict=True)]
+    axes.set_yticks(range(len(rows)), names)
+    axes.set(xlabel=f"{measure}, interquartile mean", ylim=(-0.6, len(rows) - 0.4))
+    axes.grid(axis="y", visible=False)
+    caption(axes, f"Point: interquartile mean. Line: {INTERVAL}; none where n = 1.")
+
+
+def improvement_plot(axes: Axes, frame: pd.DataFrame, measure: str = "skill") -> None:
+    """Draw how likely a run of one method beats a run of another, a pair a row.
+
+    Args:
+        axes: Where to draw.
+        frame: `method, other, estimate, low, high`.
+        measure: What the runs are compared by.
+    """
+    rows = frame.iloc[::-1].reset_index(drop=True)
+    values = rows[["estimate", "low", "high"]].to_numpy(np.float64)
+    look_of = looks([*frame["method"], *frame["other"]])
+    _mark(axes, {0.5: "no difference"})
+    for height, (method, interval) in enumerate(zip(rows["method"], values, strict=True)):
+        _whisker(axes, height, interval, look_of[method])
+    pairs = zip(rows["method"], rows["other"], strict=True)
+    axes.set_yticks(range(len(rows)), [f"{method}  beats  {other}" for method, other in pairs])
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(rows) - 0.4), xlabel=f"probability of a higher {measure}")
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.grid(axis="y", visible=False)
+    caption(axes, f"Between one run of each, a tie counting half. Line: {INTERVAL}.")
+
+
+def heat_map(axes: Axes, table: pd.DataFrame, measure: str = "skill", limits: tuple[float, float] = (0, 1)) -> None:
+    """Draw a table of numbers, methods down and tasks across, darker where higher.
+
+    Args:
+        axes: Where to draw.
+        table: The numbers, its index and columns the names; NaN leaves a cell empty.
+        measure: What the numbers are, with their unit.
+        limits: Values of the lightest and the darkest colour.
+    """
+    low, high = limits
+    image = axes.imshow(table.to_numpy(np.float64), cmap="Blues", vmin=low, vmax=high, aspect="auto")
+    axes.set_xticks(range(table.shape[1]), [str(name) for name in table.columns], rotation=20, ha="right")
+    axes.set_yticks(range(table.shape[0]), [str(name) for name in table.index])
+    for (row, column), value in np.ndenumerate(table.to_numpy(np.float64)):
+        if np.isfinite(value):
+            light = (value - low) / (high - low) > 0.6
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if light else INK)
+    axes.grid(visible=False)
+    axes.figure.colorbar(image, ax=axes, label=measure, extend="both")
+
+
+def bar_plot(axes: Axes, values: pd.Series[float], measure: str) -> None:
+    """Draw one number per name as a bar, the largest on top.
+
+    Args:
+        axes: Where to draw.
+        values: The numbers, their index the names.
+        measure: What they are, with their unit.
+    """
+    ordered = values.sort_values()
+    bars = axes.barh([str(name) for name in ordered.index], ordered.to_numpy(), color="#0072B2", height=0.7)
+    axes.bar_label(bars, fmt="{:.3g}", padding=3, fontsize=9)
+    axes.set(xlabel=measure)
+    axes.margins(x=0.12)
+    axes.grid(axis="y", visible=False)
+
+
+def growth_plot(axes: Axes, frame: pd.DataFrame, cost: str, size: str = "tracks in the catalogue") -> None:
+    """Draw how a cost grows with size, both logarithmic, with the exponent of each series' power law.
+
+    Args:
+        axes: Where to draw.
+        frame: `method, size, cost`, all positive; several rows of one size are drawn as points around their median.
+        cost: What the cost is, with its unit.
+        size: What the size is.
+    """
+    for (method, rows), look in zip(frame.groupby("method", sort=False), looks(frame["method"]).values(), strict=True):
+        median = rows.groupby("size")["cost"].median()
+        sizes = median.index.to_numpy(np.float64)
+        exponent = np.polyfit(np.log(sizes), np.log(median.to_numpy()), 1)[0] if len(median) > 1 else np.nan
+        label = f"{method}: grows as size$^{{{exponent:.2f}}}$"
+        axes.plot(
+            sizes, median, color=look.colour, linestyle=look.dashes, marker=look.marker, markersize=5, label=label
+        )
+        axes.scatter(rows["size"], rows["cost"], color=look.colour, s=9, alpha=0.4, linewidths=0)
+    axes.set(xscale="log", yscale="log", xlabel=size, ylabel=cost)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.legend()
+    caption(axes, "Line: median of the measurements (points). Exponent 1: in proportion.")
+
+
+def _lines(axes: Axes, frame: pd.DataFrame, x: str) -> None:
+    """Draw a line and a band per method, with a legend that tells the number of runs."""
+    for (method, rows), look in zip(frame.groupby("method", sort=False), looks(frame["method"]).values(), strict=True):
+        label = f"{method}  (n = {rows['n_runs'].iat[0]})"
+        axes.plot(rows[x], rows["estimate"], color=look.colour, linestyle=look.dashes, label=label)
+        axes.fill_between(rows[x], rows["low"], rows["high"], color=look.colour, alpha=0.15, linewidth=0)
+    axes.legend()
+
+
+def _whisker(axes: Axes, height: float, interval: FloatArray, look: Look) -> None:
+    """Draw an estimate as a point and its interval, from low to high, as a line."""
+    estimate, low, high = interval
+    axes.hlines(height, low, high, color=look.colour, linewidth=6, alpha=0.35)
+    face = "white" if look.reference else look.colour
+    axes.plot(estimate, height, look.marker, color=look.colour, markerfacecolor=face, markersize=7)
+
+
+def _mark(axes: Axes, marks: Mapping[float, str]) -> None:
+    """Draw vertical lines and name them on the upper edge."""
+    for value, name in marks.items():
+        axes.axvline(value, color=FAINT, linewidth=1, linestyle="dashed", zorder=0)
+        axes.annotate(
+            name,
+            (value, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            color=FAINT,
+        )
+
+
+def _right_of(axes: Axes, height: float, text: str) -> None:
+    """Write a name or a number beyond the right edge."""
+    axes.annotate(
+        text,
+        (1, height),
+        xycoords=("axes fraction", "data"),
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=8,
+        color=FAINT,
+    )
