@@ -10,6 +10,7 @@ from stable_baselines3.common.policies import BasePolicy
 from torch.nn import functional as F
 
 from spotify_gym.algorithms.base import TrackDQN
+from spotify_gym.algorithms.catalogue_policy import CataloguePolicy
 from spotify_gym.algorithms.heads import DenseQNetwork
 from spotify_gym.algorithms.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
 from spotify_gym.algorithms.replay import Batch
@@ -30,6 +31,7 @@ class DQN(TrackDQN):
         "MlpPolicy": MlpPolicy,
         "CnnPolicy": CnnPolicy,
         "MultiInputPolicy": MultiInputPolicy,
+        "CataloguePolicy": CataloguePolicy,
     }
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from stable_baselines3.common.policies import BasePolicy
 
+from spotify_gym.algorithms.catalogue_policy import DuelingCataloguePolicy
 from spotify_gym.algorithms.dqn import DQN, DoubleDQN
 from spotify_gym.algorithms.policies import DuelingCnnPolicy, DuelingMlpPolicy, DuelingMultiInputPolicy
 
@@ -13,6 +14,7 @@ DUELING: dict[str, type[BasePolicy]] = {
     "MlpPolicy": DuelingMlpPolicy,
     "CnnPolicy": DuelingCnnPolicy,
     "MultiInputPolicy": DuelingMultiInputPolicy,
+    "CataloguePolicy": DuelingCataloguePolicy,
 }
 """The policies with the dueling head, by the names of those without."""
 

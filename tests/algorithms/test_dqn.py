@@ -100,7 +100,7 @@ def test_targets__of_gamma_zero_are_the_rewards(algorithm):
 
 @pytest.mark.parametrize("probe", PROBES)
 @pytest.mark.parametrize("algorithm", LEARNERS)
-@pytest.mark.parametrize("policy", ["MlpPolicy"])
+@pytest.mark.parametrize("policy", ["MlpPolicy", "CataloguePolicy"])
 def test_learner__solves_probe(policy, algorithm, probe):
     env = probe()
     options = {**QUICK, "exploration_final_eps": 0.5, "learning_rate": 1e-2, "policy_kwargs": {"net_arch": [16]}}

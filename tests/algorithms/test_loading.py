@@ -26,7 +26,7 @@ class Plain(ValueProbe):
 
 
 @pytest.mark.parametrize("algorithm", LEARNERS)
-@pytest.mark.parametrize("policy", ["MlpPolicy"])
+@pytest.mark.parametrize("policy", ["MlpPolicy", "CataloguePolicy"])
 def test_model__survives_a_file(tmp_path, policy, algorithm):
     env = Playlist(repeats=False)
     model = algorithm(policy, env, seed=0, n_steps=2, **QUICK).learn(100)
@@ -43,7 +43,7 @@ def test_model__survives_a_file(tmp_path, policy, algorithm):
     assert loaded.replay_buffer.played is not None
 
 
-@pytest.mark.parametrize("policy", ["MlpPolicy"])
+@pytest.mark.parametrize("policy", ["MlpPolicy", "CataloguePolicy"])
 def test_model__serves_sb3s_tools(tmp_path, policy):
     env, eval_env = Playlist(), Monitor(Playlist())
     callbacks = [EvalCallback(eval_env, eval_freq=50, verbose=0), CheckpointCallback(50, str(tmp_path))]

@@ -1,0 +1,88 @@
+"""Exact search for the largest dot products over a whole catalogue, never holding all of them.
+
+A first pass over all tracks keeps only the largest score in each block of tracks: a matrix product and a maximum per
+chunk that stays in the cache. The k best tracks then lie in the k best blocks, and only these are scored again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch as th
+
+BLOCK = 128  # tracks whose maximum is kept: small blocks make the second pass cheap, large ones the first
+CHUNK = 2**20  # scores held at once: 4 MiB
+ROWS = 64  # queries scanned together
+
+
+def in_blocks(vectors: th.Tensor) -> th.Tensor:
+    """Return vectors (n, width) as the table that `largest` reads: (width, n rounded up to whole blocks)."""
+    n, width = vectors.shape
+    table = vectors.new_zeros(width, -(-n // BLOCK) * BLOCK)
+    table[:, :n] = vectors.T
+    return table
+
+
+@th.no_grad()
+def largest(
+    table: th.Tensor, n: int, queries: th.Tensor, k: int = 1, excluded: th.Tensor | None = None
+) -> tuple[th.Tensor, th.Tensor]:
+    """Find the `k` vectors with the largest dot product with each query; no gradient passes a search.
+
+    Args:
+        table: (width, columns) of `in_blocks`.
+        n: vectors in the table; the columns after them are padding.
+        queries: (batch, width).
+        k: how many, at most n.
+        excluded: (batch, any) int64 vectors not to return, padded with -1.
+
+    Returns:
+        Dot products, largest first, and which vectors they belong to, both (batch, k). Where fewer than k vectors are
+        allowed the dot products end in -inf.
+    """
+    if excluded is None:
+        excluded = th.empty(len(queries), 0, dtype=th.int64, device=queries.device)
+    parts = [
+        _largest(table, n, queries[start : start + ROWS], k, excluded[start : start + ROWS])
+        for start in range(0, len(queries), ROWS)
+    ]
+    values, indices = zip(*parts, strict=True)
+    return th.cat(values), th.cat(indices)
+
+
+def _largest(table: th.Tensor, n: int, queries: th.Tensor, k: int, excluded: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+    maxima = _block_maxima(table, n, queries, excluded)
+    blocks = maxima.topk(min(k, maxima.shape[1]), dim=1).indices
+    vectors = table.view(len(table), -1, BLOCK)[:, blocks]  # (width, batch, k, BLOCK)
+    scores = th.einsum("bw,wbks->bks", queries, vectors).flatten(1)
+    indices = (blocks[:, :, None] * BLOCK + th.arange(BLOCK, device=blocks.device)).flatten(1)
+    forbidden = (indices >= n) | (indices[:, :, None] == excluded[:, None, :]).any(dim=2)
+    values, places = scores.masked_fill_(forbidden, -th.inf).topk(k, dim=1)
+    return values, indices.gather(1, places)
+
+
+def _block_maxima(table: th.Tensor, n: int, queries: th.Tensor, excluded: th.Tensor) -> th.Tensor:
+    """Return the largest allowed dot product of each query in each block, (batch, blocks)."""
+    batch, n_columns = len(queries), table.shape[1]
+    maxima = queries.new_empty(batch, n_columns // BLOCK)
+    width = min(max(CHUNK // batch // BLOCK, 1) * BLOCK, n_columns)
+    memory = queries.new_empty(batch * width)
+    for start, (rows, columns) in zip(range(0, n_columns, width), _by_chunk(excluded, n_columns, width), strict=True):
+        chunk = table[:, start : start + width]
+        scores = th.mm(queries, chunk, out=memory[: batch * chunk.shape[1]].view(batch, -1))
+        scores[rows, columns] = -th.inf
+        scores[:, max(n - start, 0) :] = -th.inf
+        blocks = slice(start // BLOCK, (start + width) // BLOCK)
+        th.amax(scores.view(batch, -1, BLOCK), dim=2, out=maxima[:, blocks])
+    return maxima
+
+
+def _by_chunk(excluded: th.Tensor, n_columns: int, width: int) -> Iterator[tuple[th.Tensor, th.Tensor]]:
+    """Yield for each chunk of `width` columns the rows and the columns, counted from its start, that are excluded."""
+    columns, order = excluded.flatten().sort()
+    rows = order // max(excluded.shape[1], 1)
+    starts = th.arange(0, n_columns + width, width, device=columns.device)
+    edges = th.searchsorted(columns, starts).tolist()
+    for chunk, (first, last) in enumerate(pairwise(edges)):
+        yield rows[first:last], columns[first:last] - chunk * width
