@@ -13,14 +13,18 @@ from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import tyro
 
 from experiments.comparison.results import FIXED, PLANNER
 from experiments.comparison.tables import markdown_table, summary_of
-from experiments.summaries import comparisons
+from experiments.looks import figure
+from experiments.plots import SKILL_MARKS, improvement_plot, interval_plot, profile_plot
+from experiments.summaries import aggregates, comparisons, improvements, profiles
 from spotify_gym.training.command_line import Command, run_command
 
+_FLOOR = -0.5  # worse than this is drawn at the edge: how much worse than a fixed list is of no interest
 PACKAGES = ("spotify_gym", "gymnasium", "stable-baselines3", "torch", "numpy", "scipy")
 
 _STYLE = """
@@ -56,10 +60,31 @@ def write_report(folder: Path) -> Path:
     if not source.exists():
         raise ValueError(f"{folder} holds no results.parquet; run `python -m experiments.compare --out {folder}` first")
     rows = pd.read_parquet(source)
+    draw(rows, folder)
     (folder / "report.md").write_text("\n".join(_markdown(rows, folder)))
     page = folder / "report.html"
     page.write_text("\n".join(_page(rows, folder)))
     return page
+
+
+def draw(rows: pd.DataFrame, folder: Path) -> None:
+    """Draw for each task the methods on the scale of skill, how their runs spread, and which beats which."""
+    for number, (_, of_task) in enumerate(rows.groupby("env", sort=False), start=1):
+        with figure(folder / f"skill_{number}.png") as (axes,):
+            interval_plot(axes, aggregates(of_task), marks=SKILL_MARKS, floor=_FLOOR)
+            axes.set_title(str(of_task["env"].iat[0]))
+        learners = of_task[of_task["steps"] > 0]
+        if learners["method"].nunique() > 1:
+            with figure(folder / f"spread_{number}.png", 2) as (profile, better):
+                profile_plot(profile, profiles(learners, np.linspace(*_span(learners), 101)))
+                improvement_plot(better, improvements(learners))
+
+
+def _span(rows: pd.DataFrame) -> tuple[float, float]:
+    """Return the range of skill of the runs, a little wider."""
+    skills = rows.groupby(["method", "seed"])["skill"].mean()
+    margin = 0.05 * (skills.max() - skills.min()) + 0.005
+    return skills.min() - margin, skills.max() + margin
 
 
 def findings(rows: pd.DataFrame) -> list[str]:

@@ -23,19 +23,19 @@ def quick(catalogue: str) -> Iterator[Case]:
     yield from _seeds(Case("DQN, γ = 0", replace(task, gamma=0.0), n_sessions=100), 3)
     small = replace(task, catalogue=SMALL, policy="mlp", episodes=1000)
     yield from _references(small, 100)
-    yield from _seeds(Case("DQN, one output per track", small, n_sessions=100), 3)
+    yield from _seeds(Case("DQN, per track", small, n_sessions=100), 3)
 
 
 def main(catalogue: str) -> Iterator[Case]:
     """Give everything ten seeds on the whole family."""
     for env in FAMILY:
-        task = TrainConfig(catalogue=catalogue, env=env, episodes=2000)
+        task = TrainConfig(catalogue=catalogue, env=env, episodes=1000)
         yield from _references(task, 200)
         yield from _learners(task, n_seeds=10, n_sessions=200)
         yield from _seeds(Case("DQN, γ = 0", replace(task, gamma=0.0), n_sessions=200), 10)
-        small = replace(task, catalogue=SMALL, policy="mlp")
+        small = replace(task, catalogue=SMALL, policy="mlp", episodes=2000)
         yield from _references(small, 200)
-        yield from _seeds(Case("DQN, one output per track", small, n_sessions=200), 10)
+        yield from _seeds(Case("DQN, per track", small, n_sessions=200), 10)
 
 
 def full(catalogue: str) -> Iterator[Case]:

@@ -26,6 +26,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "updates_per_step": (0.001, 1000),
     "gamma": (0, 1),
     "learning_rate": (1e-12, 1e3),
+    "learning_rate_end": (1e-12, 1e3),
     "batch_size": (1, 1_000_000),
     "buffer_size": (1, 1e9),
     "learning_starts": (0, 1e9),
@@ -77,37 +78,39 @@ class TrainConfig:
     """The learner."""
     policy: Literal["mlp", "catalogue"] = "catalogue"
     """The head: "mlp" has one output per track, for small catalogues; "catalogue" hears the features of every track."""
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: tuple[int, ...] = (64,)
     """Width of each hidden layer."""
     episodes: int = 2000
     """Sessions to train for, counted at full length."""
     steps: int | None = None
     """Environment steps to train for, instead of `episodes`."""
-    n_envs: int = 16
+    n_envs: int = 64
     """Sessions played at once."""
-    updates_per_step: float = 0.25
+    updates_per_step: float = 1 / 16
     """Gradient steps per environment step."""
     gamma: float = 0.9
     """Discount, in [0, 1]; 0 learns the next reward alone."""
-    learning_rate: float = 1e-3
-    """Step size of Adam."""
+    learning_rate: float = 1e-2
+    """Step size of Adam at first."""
+    learning_rate_end: float = 3e-4
+    """Step size of Adam at last; it falls geometrically, and is constant where the two are equal."""
     batch_size: int = 64
     """Transitions in a gradient step."""
     buffer_size: int = 50_000
     """Transitions kept for replay."""
-    learning_starts: int = 500
+    learning_starts: int = 1280
     """Environment steps of random play before learning begins."""
     n_steps: int = 1
     """Rewards summed before the target network takes over."""
-    tau: float = 1.0
+    tau: float = 0.02
     """How far the target network moves at an update, in [0, 1]; 1 copies the online network."""
-    target_update_interval: int = 500
+    target_update_interval: int = 1
     """Environment steps between updates of the target network."""
-    exploration_fraction: float = 0.3
+    exploration_fraction: float = 0.1
     """Part of the training over which exploration falls."""
     exploration_initial_eps: float = 1.0
     """Probability of a random track at first."""
-    exploration_final_eps: float = 0.05
+    exploration_final_eps: float = 0.2
     """Probability of a random track in the end."""
     max_grad_norm: float = 10.0
     """Longest gradient that is taken as it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -63,7 +64,7 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> DQN:
         raise ConfigError("device='cuda' is not to be had here; use 'cpu'")
     train_freq, gradient_steps = config.update_cycle
     arguments: dict[str, Any] = {
-        "learning_rate": config.learning_rate,
+        "learning_rate": partial(_falling, config.learning_rate, config.learning_rate_end),
         "buffer_size": config.buffer_size,
         "learning_starts": config.learning_starts,
         "batch_size": config.batch_size,
@@ -83,3 +84,8 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> DQN:
         "device": config.device,
     }
     return ALGORITHMS[config.algorithm](POLICIES[config.policy], env, **(arguments | changes))
+
+
+def _falling(first: float, last: float, remaining: float) -> float:
+    """Return the step size when a share `remaining` of the training, in [0, 1], lies ahead."""
+    return float(first * (last / first) ** (1 - remaining))
