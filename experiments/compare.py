@@ -13,7 +13,7 @@ from rich.console import Console
 
 from experiments.comparison.results import with_skill
 from experiments.comparison.runner import run_cases
-from experiments.comparison.suites import SUITES
+from experiments.comparison.suites import FAMILY, SUITES
 from experiments.comparison.tables import console_table
 from experiments.report import write_report
 from spotify_gym.training.command_line import Command, run_command
@@ -24,8 +24,10 @@ class Compare(Command):
     """Run a suite of methods on the same held-out sessions and report; a second call goes on where it stopped."""
 
     suite: Literal["quick", "main", "full"] = "quick"
-    """quick: minutes, the four learners on one task. main: the whole family, ten seeds. full: main at five times the
+    """quick: minutes, the four learners on one task. main: the whole family, ten seeds. full: main at ten times the
     sessions, and the state options."""
+    envs: tuple[str, ...] = FAMILY
+    """Environments to keep of the suite."""
     catalogue: str = "builtin"
     """What can be played: "builtin", "builtin:26000", a CSV or Parquet table, or a prepared .npz."""
     out: Path = Path("results/compare")
@@ -37,7 +39,9 @@ class Compare(Command):
 
     def run(self) -> None:
         """Run what is missing, print one table per task, write the report."""
-        cases = list(SUITES[self.suite](self.catalogue))
+        cases = [case for case in SUITES[self.suite](self.catalogue) if case.config.env in self.envs]
+        if not cases:
+            raise ValueError(f"--envs {' '.join(self.envs)}: the suite {self.suite!r} has none of these")
         rows = with_skill(run_cases(cases, self.out, jobs=self.jobs, cluster=self.cluster))
         rows.to_parquet(self.out / "results.parquet", index=False)
         self._note_command()
@@ -46,7 +50,8 @@ class Compare(Command):
         print(f"results: {self.out / 'results.parquet'}\nreport:  {page}")
 
     def _note_command(self) -> None:
-        options = f"--suite {self.suite} --catalogue {Path(self.catalogue).name}"
+        envs = "" if self.envs == FAMILY else f" --envs {' '.join(self.envs)}"
+        options = f"--suite {self.suite} --catalogue {Path(self.catalogue).name}{envs}"
         plain = json.dumps({"command": f"python -m experiments.compare {options}"})
         (self.out / "command.json").write_text(plain)
 
