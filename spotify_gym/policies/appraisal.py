@@ -33,7 +33,8 @@ def mean_appraisal(
     Returns:
         (G, M).
     """
-    n_sessions = len(sessions) // n_groups
+    if rules.listener is None:
+        return _mean_likeness(rules, sessions, tracks, n_groups)
     total = np.zeros((n_groups, len(rules.catalogue) if tracks is None else len(tracks)), np.float32)
     rows = np.arange(len(sessions))
     at_once = n_groups * max(1, SCORES_AT_ONCE // total.size)
@@ -42,4 +43,18 @@ def mean_appraisal(
         if playing is not None:
             rewards *= playing[part, None]
         total += rewards.reshape(-1, *total.shape).sum(axis=0)
-    return total / np.float32(n_sessions)
+    return total / np.float32(len(sessions) // n_groups)
+
+
+def _mean_likeness(rules: SessionRules, sessions: Sessions, tracks: Ints | None, n_groups: int) -> Floats:
+    """Appraise the mean direction instead: rewards are linear in it. Where nobody in particular listens, all stay."""
+    units = rules.catalogue.unit_features
+    units = units if tracks is None else units[tracks]
+    directions, constant = rules.likeness(sessions)
+    mean = directions.reshape(-1, n_groups, directions.shape[1]).mean(axis=0, dtype=np.float64)
+    rewards: Floats = mean.astype(np.float32) @ units.T + constant
+    if not rules.repeats:
+        rows, places = rules.refused(sessions, tracks)
+        lost = np.vecdot(directions[rows], units[places]) + constant - np.float32(rules.reward_bounds[0])
+        np.subtract.at(rewards, (rows % n_groups, places), lost * np.float32(n_groups / len(sessions)))
+    return rewards

@@ -7,3 +7,50 @@ from numpy.typing import NDArray
 
 from spotify_gym.session import SessionRules, Sessions
 
+
+def upper_bound(rules: SessionRules, sessions: Sessions, n_tracks: int) -> NDArray[np.float64]:
+    """Return more than can be earned in the next tracks, or just as much, whoever chooses them.
+
+    The first track earns at most the best reward there is now. Each later track has at most
+
+    - in "flow" the most there is, 1 − b: some vibe might suit it perfectly;
+    - in "fit" its own, which no choice changes: all of them together at most the sum of the best distinct ones, or as
+      many times the best one where repeats are legal;
+    - in the listener's terms the most there is.
+
+    Where chance decides what listeners do, the best reward now is only expected, and the first track is treated like
+    the later ones.
+
+    Args:
+        rules: of the sessions.
+        sessions: B sessions; they stay as they are.
+        n_tracks: how many tracks are still to come, 1 or more.
+
+    Returns:
+        (B,).
+    """
+    rows = (sessions.take(np.array([row])) for row in range(len(sessions)))
+    return np.array([_bound(rules, session, n_tracks) for session in rows])
+
+
+def _bound(rules: SessionRules, session: Sessions, n_tracks: int) -> float:
+    first = 0.0 if rules.chancy else float(rules.appraise(session).max())
+    n_later = n_tracks if rules.chancy else n_tracks - 1
+    highest = {name: max(weight * b for b in rules.term_bounds[name]) for name, weight in rules.reward.items()}
+    fit = _best_fits(rules, session, n_later) if highest.pop("fit", None) is not None else 0.0
+    return first + n_later * sum(highest.values()) + fit
+
+
+def _best_fits(rules: SessionRules, session: Sessions, n_tracks: int) -> float:
+    """The most that so many tracks can have in "fit", weighted."""
+    catalogue, weight = rules.catalogue, rules.reward["fit"]
+    seed_vibe = session.seed_vibe[0].astype(np.float64)
+    cosine = catalogue.unit_features @ (seed_vibe / max(float(np.linalg.norm(seed_vibe)), 1e-12))
+    fits = weight * (cosine - rules.baseline)
+    if rules.repeats:
+        return n_tracks * float(fits.max())
+    fits[rules.refused(session)[1]] = -np.inf
+    first = catalogue.recordings == np.arange(len(catalogue))
+    best = np.sort(fits[first & np.isfinite(fits)])[::-1][:n_tracks]
+    lowest = min(weight * b for b in rules.term_bounds["fit"])  # what repeats earn, once nothing else is left
+    return float(best.sum()) + (n_tracks - len(best)) * lowest

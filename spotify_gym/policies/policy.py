@@ -68,7 +68,9 @@ def session_length(env: Any) -> int:
         ValueError: it never is.
     """
     inner = env.unwrapped
-    length = inner.max_episode_steps if isinstance(inner, SpotifyVectorEnv) else getattr(env.spec, "max_episode_steps", None)
+    length = (
+        inner.max_episode_steps if isinstance(inner, SpotifyVectorEnv) else getattr(env.spec, "max_episode_steps", None)
+    )
     if length is None:
         raise ValueError(f"{env} has no max_episode_steps, so no plan can be long enough; make it by gymnasium.make")
     return int(length)

@@ -36,7 +36,8 @@ class PopularPolicy(ReferencePolicy):
         recordings = self.rules.catalogue.recordings
         charts = self._charts[: sessions.played.shape[1] + 1]  # so many that one at least was not played
         heard = (sessions.played[:, :, None] == recordings[charts]).any(axis=1)  # (B, charts)
-        return charts[heard.argmin(axis=1)]
+        tracks: Ints = charts[heard.argmin(axis=1)]
+        return tracks
 
     @cached_property
     def _charts(self) -> Ints:

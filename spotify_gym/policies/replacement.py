@@ -27,8 +27,10 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 _NUMBERS_AT_ONCE = 2**17  # they stay in the cache
-_LISTENERS = 32  # asked for what follows; what a track earns at once is averaged over all of them
+_FOLLOWED = 256  # sessions over which that which follows is averaged; what a track earns at once, over all of them
+_LISTENERS = 32  # the same where a listener must be asked
 _TINY = np.float32(1e-12)
+_ROUNDING = 1e-4  # of a sum of rewards
 
 
 class Cosines(NamedTuple):
@@ -106,8 +108,9 @@ class Replacements:
         if not self.rules.repeats:
             now[self._places(self._taken(course, position))] = -np.inf
         hopeful = np.flatnonzero(now >= course.rewards[position] - self._headroom(course, position))
-        values = np.full_like(now, -np.inf)
-        values[hopeful] = now[hopeful] + self._later(course, position, hopeful)
+        values: Floats = np.full_like(now, -np.inf)
+        if len(hopeful):
+            values[hopeful] = now[hopeful] + self._later(course, position, hopeful)
         return values
 
     def _taken(self, course: Course, position: int) -> Ints:
@@ -123,12 +126,12 @@ class Replacements:
         return np.concatenate([self._order[i:j] for i, j in zip(first, last, strict=True)])
 
     def _headroom(self, course: Course, position: int) -> float:
-        """How much more the later tracks could earn at most, and a little for rounding."""
+        """How much more the later tracks could earn at most."""
         bounds = self.rules.term_bounds
         highest = sum(max(w * b for b in bounds[name]) for name, w in self.rules.reward.items() if name != "fit")
         reach = self.rules.history_length if self.rules.listener is None else len(course.plan)
         earned = (course.rewards - course.fits)[position + 1 :][:reach]
-        return float((highest - earned).sum()) + 1e-5
+        return float((highest - earned).sum()) + _ROUNDING
 
     def _later(self, course: Course, position: int, hopeful: Ints) -> Floats:
         """What the later tracks would earn with each of the hopeful candidates, (len(hopeful),)."""
@@ -146,10 +149,10 @@ class Replacements:
         catalogue, length = self.rules.catalogue, self.rules.history_length
         vibes, units, weights = [], [], []
         for track, sessions in zip(course.plan[position + 1 :][:length], course.before[position + 1 :], strict=False):
-            vibe, counts = np.unique(sessions.vibe, axis=0, return_counts=True)
+            vibe, counts = np.unique(sessions.vibe[:_FOLLOWED], axis=0, return_counts=True)
             vibes.append(vibe)
             units.append(np.broadcast_to(catalogue.unit_features[track], vibe.shape))
-            weights.append(self._flow * (counts / len(sessions)).astype(np.float32))
+            weights.append(self._flow * (counts / counts.sum()).astype(np.float32))
         weight = np.concatenate(weights)
         cosines = self._cosines(np.concatenate(units), np.concatenate(vibes), int(course.plan[position]))
         return np.concatenate([weight @ cosines(self._lifted[part]) for part in _parts(hopeful, len(weight))])

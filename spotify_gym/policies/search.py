@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.policies.appraisal import mean_appraisal
 from spotify_gym.policies.course import Course
+from spotify_gym.policies.neighbourhoods import best_neighbourhood
 from spotify_gym.policies.replacement import Replacements
 from spotify_gym.session import SessionRules, Sessions
 
@@ -19,7 +20,7 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 _LEAST_GAIN = 1e-6  # of the return: below that it is rounding
-_STRIDE = 64
+_STRIDE = 64  # one score in so many makes the sieve
 
 
 def beam(
@@ -92,23 +93,35 @@ class Search:
         widths: of the beam searches over the whole catalogue; 1 is greedy search.
         sample_width: of the beam search over the sample.
         sample_size: tracks in the sample.
+        n_centres: tracks of the sample whose neighbourhoods are tried too.
     """
 
     rules: SessionRules
     widths: Sequence[int] = (1, 8)
     sample_width: int = 64
     sample_size: int = 4096
+    n_centres: int = 0
 
     def best(self, sessions: Sessions, n_tracks: int) -> Course:
         """Find the list of n_tracks tracks that earns the most, the mean over the sessions, which stay as they are."""
-        found = [beam(self._rules, sessions, n_tracks, width) for width in self.widths]
+        grown = [beam(self._rules, sessions, n_tracks, width) for width in self.widths]
         if self.rules.chancy:
-            tracks, _ = max(found, key=lambda list_and_worth: list_and_worth[1])
+            tracks, _ = max(grown, key=itemgetter(1))
             return Course.played(self._rules, sessions, tracks)
-        tracks, _ = beam(self._rules, sessions, n_tracks, self.sample_width, self._sample.tracks)
-        courses = [Course.played(self._rules, sessions, tracks) for tracks, _ in found]
-        courses.append(improve(Course.played(self._rules, sessions, tracks), self._sample))
+        courses = [Course.played(self._rules, sessions, tracks) for tracks, _ in grown]
+        courses += [
+            improve(Course.played(self._rules, sessions, tracks), self._sample)
+            for tracks in self._sampled(sessions, n_tracks)
+        ]
         return improve(max(courses, key=attrgetter("value")), self._whole)
+
+    def _sampled(self, sessions: Sessions, n_tracks: int) -> Iterator[Ints]:
+        """Lists of tracks from the sample."""
+        tracks = self._sample.tracks
+        assert tracks is not None
+        yield beam(self._rules, sessions, n_tracks, self.sample_width, tracks)[0]
+        if self.n_centres:
+            yield best_neighbourhood(self._rules, sessions, n_tracks, tracks, self.n_centres)
 
     @cached_property
     def _rules(self) -> SessionRules:

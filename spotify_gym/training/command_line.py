@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Self
+from contextlib import redirect_stderr
+from typing import Self, cast
 
 MISTAKE = 2
 INTERRUPTED = 130
@@ -14,15 +17,31 @@ INTERRUPTED = 130
 _EXTRAS = {"streamlit": "app", "optuna": "tune", "dask": "cluster", "distributed": "cluster", "minari": "offline"}
 
 
+class UsageError(ValueError):
+    """The options of a command are wrong; the message says which, and what is allowed."""
+
+
 class Command(ABC):
     """A command whose options are the fields of a frozen dataclass, a line of help under each."""
 
     @classmethod
-    def parse(cls, arguments: Sequence[str] | None, prog: str) -> Self:
-        """Read the options from the arguments, `sys.argv` by default; a wrong one ends the process with code 2."""
+    def parse(cls, arguments: Sequence[str] | None, prog: str, default: Self | None = None) -> Self:
+        """Read the options from the arguments, `sys.argv` by default.
+
+        Raises:
+            UsageError: an option that there is not, or a value that it does not take.
+            SystemExit: help was asked for, and given.
+        """
         import tyro
 
-        return tyro.cli(cls, prog=prog, args=arguments)
+        told = io.StringIO()
+        try:
+            with redirect_stderr(told):
+                return cast("Self", tyro.cli(cls, prog=prog, args=arguments, default=default))
+        except SystemExit as end:
+            if end.code:
+                raise UsageError(_unframed(told.getvalue())) from None
+            raise
 
     @abstractmethod
     def run(self) -> None:
@@ -56,6 +75,14 @@ def guarded(work: Callable[[], None], prog: str) -> int:
         extra = _EXTRAS.get(library, "train")
         return _mistake(prog, f'this needs {library}, which is not installed: pip install "spotify_gym[{extra}]"')
     return 0
+
+
+def _unframed(message: str) -> str:
+    """Take what tyro says out of the frame it draws around it, and out of its colours."""
+    plain = re.sub(r"\x1b\[[\d;]*m", "", message)
+    lines = [line.strip("│|╭╮╰╯─ ") for line in plain.splitlines()]
+    _title, *said = [line for line in lines if line.strip("-")]
+    return " ".join(said)
 
 
 def _mistake(prog: str, message: str) -> int:

@@ -39,13 +39,14 @@ class TrainCommand(Command):
     """Go on with the interrupted run in this folder, with its own settings."""
 
     @classmethod
-    def parse(cls, arguments: Sequence[str] | None, prog: str) -> Self:
-        """Read the options, those of `--settings` first."""
+    def parse(cls, arguments: Sequence[str] | None, prog: str, default: Self | None = None) -> Self:
+        """Read the options; what `--settings` holds are the defaults of the rest."""
         early = argparse.ArgumentParser(prog, add_help=False, allow_abbrev=False)
-        early.add_argument("--settings", type=Path)
+        early.add_argument("--settings", type=Path, nargs="?")
         settings = early.parse_known_args(arguments)[0].settings
-        config = TrainConfig() if settings is None else _read_settings(settings)
-        return tyro.cli(cls, prog=prog, args=arguments, default=cls(config, settings))
+        if settings is not None:
+            default = cls(_read_settings(settings), settings)
+        return super().parse(arguments, prog, default)
 
     def run(self) -> None:
         """Train, and say where the result is."""

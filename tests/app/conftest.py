@@ -16,7 +16,12 @@ from spotify_gym.app.studio import Studio
 from spotify_gym.session import SessionRules, rules_of
 from spotify_gym.training import TrainConfig, train
 
-NASTY = ("<script>document.title='taken'</script>", "**bold** :smile: $x^2$ [a](http://example.com)", "=1+1", "a\nb")
+NASTY = (
+    "<script>document.title='taken'</script>",
+    "**bold** :smile: $x^2$ [a](http://example.com)",
+    "=1+1",
+    ":red[x] `y` &amp; <b>",
+)
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ QUICK: dict[str, Any] = {
     "steps": 400,
     "learning_starts": 100,
     "n_envs": 4,
+    "updates_per_step": 0.25,
     "checkpoint_seconds": 0,
 }
 VARIANTS: list[dict[str, Any]] = [

@@ -1,0 +1,101 @@
+"""The page in a real browser: serve it, and drive the Chromium of this machine."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ADDRESS = "127.0.0.1"
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_PATIENCE = 60.0  # for the server to answer [s]
+
+
+def find_chromium() -> str | None:
+    """Return where Chromium or Chrome is installed, or None."""
+    return next((path for name in _NAMES if (path := shutil.which(name)) is not None), None)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the Chromium of this machine without a window.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    path = find_chromium()
+    if path is None:
+        raise FileNotFoundError(f"no Chromium here: none of {', '.join(_NAMES)} is on the path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def served(*arguments: str, python: Sequence[str] = ("-m", "spotify_gym.cli")) -> Iterator[str]:
+    """Serve the page in a process of its own, as `spotify-gym app` does, and give its address.
+
+    Args:
+        *arguments: of the command `app`.
+        python: what Python runs.
+
+    Raises:
+        TimeoutError: the server does not answer.
+    """
+    port = _free_port()
+    command = [sys.executable, *python, "app", *arguments, "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:  # noqa: S603
+        try:
+            _await(port, server)
+            yield f"http://{ADDRESS}:{port}/"
+        finally:
+            server.terminate()
+
+
+def begin_with_the_known(page: Page) -> None:
+    """Start a session from the five tracks that are on offer first: the same ones every time."""
+    for place in range(5):
+        page.locator(f".st-key-add-{place} button").click()
+        page.get_by_text(f"Your start: {place + 1} of 5").wait_for()
+    page.get_by_role("button", name="Start listening").click()
+    page.get_by_role("button", name="Listened").wait_for()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((ADDRESS, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _await(port: int, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise TimeoutError(f"the server ended with code {server.returncode} before it answered")
+        try:
+            with closing(HTTPConnection(ADDRESS, port, timeout=1)) as connection:
+                connection.request("GET", "/_stcore/health")
+                if connection.getresponse().status == 200:
+                    return
+        except OSError:
+            time.sleep(0.1)
+    raise TimeoutError(f"the server did not answer within {_PATIENCE:.0f} s")

@@ -1,0 +1,236 @@
+"""The page from end to end: a real server, a real browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.app.conftest import NASTY
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+
+from experiments.browser import begin_with_the_known, chromium, find_chromium, served  # noqa: E402
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(find_chromium() is None, reason="there is no Chromium on this machine"),
+]
+
+# The server, with every address that it connects to written down.
+WATCHED = """
+import sys
+log = open(sys.argv.pop(1), "a", buffering=1)
+sys.addaudithook(lambda event, args: event == "socket.connect" and log.write(f"{args[1]}\\n"))
+from spotify_gym.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def connections(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("server") / "connections.txt"
+
+
+@pytest.fixture(scope="module")
+def address(run_folder: Path, connections: Path) -> Iterator[str]:
+    with served(str(run_folder), python=("-c", WATCHED, str(connections))) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def requests() -> list[str]:
+    """Every address that a page of this test has asked for."""
+    return []
+
+
+@pytest.fixture
+def open_tab(browser: Any, address: str, requests: list[str]) -> Iterator[Callable[..., Any]]:
+    """Open the page as another person; at the end, see that nothing went wrong and that nothing left this machine."""
+    contexts, errors = [], []
+
+    def open_tab(width: int = 1280, height: int = 860, **context: Any) -> Any:
+        contexts.append(browser.new_context(viewport={"width": width, "height": height}, **context))
+        page = contexts[-1].new_page()
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("websocket", lambda websocket: requests.append(websocket.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(address)
+        page.get_by_text("An agent is about to read your taste").wait_for()
+        return page
+
+    yield open_tab
+    for context in contexts:
+        context.close()
+    assert not errors
+    here = address.removeprefix("http://").rstrip("/")
+    assert requests
+    assert {url.split("/")[2] for url in requests if not url.startswith(("data:", "blob:"))} == {here}
+
+
+def wait_for_track(page: Any, number: int) -> None:
+    page.get_by_text(f"next track, {number} of 20").wait_for()
+
+
+def settle() -> None:
+    """Wait until a click is a click of its own."""
+    time.sleep(0.6)
+
+
+def test_session__from_search_to_playlist(open_tab: Callable[..., Any], tmp_path: Path) -> None:
+    page = open_tab()
+    page.get_by_label("Search by title or artist").fill("song 12")
+    page.keyboard.press("Enter")
+    page.get_by_text("Song 12", exact=True).wait_for()
+    begin_with_the_known(page)
+    wait_for_track(page, 1)
+    page.get_by_role("button", name="Listened").click()
+    wait_for_track(page, 2)
+    page.get_by_role("button", name="Skip").click()
+    wait_for_track(page, 3)
+    page.locator(".st-key-instead-2 button").click()
+    wait_for_track(page, 4)
+    assert page.locator("[data-testid=stVegaLiteChart] canvas").count() >= 3
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    download.value.save_as(tmp_path / "playlist.csv")
+    assert [row.split(",")[1] for row in (tmp_path / "playlist.csv").read_text().splitlines()[6:]] == [
+        "listened",
+        "skipped",
+        "listened",
+    ]
+
+
+def test_double_click__counts_once(open_tab: Callable[..., Any]) -> None:
+    page = open_tab()
+    begin_with_the_known(page)
+    page.get_by_role("button", name="Listened").dblclick()
+    wait_for_track(page, 2)
+    settle()
+    assert page.get_by_text("next track, 2 of 20").is_visible()
+    page.locator(".st-key-instead-1 button").dblclick()
+    wait_for_track(page, 3)
+    settle()
+    assert page.get_by_text("next track, 3 of 20").is_visible()
+
+
+def test_quick_clicks__lose_nothing(open_tab: Callable[..., Any]) -> None:
+    page = open_tab()
+    begin_with_the_known(page)
+    for _ in range(3):
+        page.get_by_role("button", name="Listened").click()
+        page.get_by_role("button", name="Skip").click()
+    wait_for_track(page, 7)
+
+
+def test_reload__keeps_the_session_and_a_stranger_sees_nothing_of_it(open_tab: Callable[..., Any]) -> None:
+    page = open_tab()
+    begin_with_the_known(page)
+    page.get_by_role("button", name="Listened").click()
+    wait_for_track(page, 2)
+    title = page.locator(".sg-head").nth(1).inner_text()
+    stranger = open_tab()
+    page.reload()
+    wait_for_track(page, 2)
+    assert page.locator(".sg-head").nth(1).inner_text() == title
+    assert stranger.get_by_text("An agent is about to read your taste").is_visible()
+    assert page.url != stranger.url
+
+
+def test_titles__are_shown_as_they_are(open_tab: Callable[..., Any]) -> None:
+    page = open_tab()
+    for title in NASTY:
+        page.get_by_text(title, exact=True).first.wait_for()
+    begin_with_the_known(page)
+    assert page.title() == "Spotify Gym"
+
+
+def test_keyboard__is_enough(open_tab: Callable[..., Any]) -> None:
+    page = open_tab()
+    begin_with_the_known(page)
+    page.keyboard.press("l")
+    wait_for_track(page, 2)
+    page.keyboard.press("s")
+    wait_for_track(page, 3)
+    page.keyboard.press("u")
+    wait_for_track(page, 2)
+    settle()
+    page.get_by_role("button", name="Listened").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    wait_for_track(page, 3)
+    assert "1 skipped" in page.locator(".sg-facts").inner_text().replace("\n", " ")
+
+
+def test_phone__needs_no_scrolling_sideways(open_tab: Callable[..., Any]) -> None:
+    page = open_tab(390, 844, is_mobile=True, has_touch=True)
+    begin_with_the_known(page)
+    page.get_by_role("button", name="Listened").tap()
+    wait_for_track(page, 2)
+    settle()
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
+    for name in ("Listened", "Skip", "Undo"):
+        box = page.get_by_role("button", name=name).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours__follow_the_system_and_stay_legible(open_tab: Callable[..., Any], scheme: str) -> None:
+    page = open_tab(color_scheme=scheme)
+    read = "element => {const s = getComputedStyle(element); return [s.backgroundColor, s.color]}"
+    background, text = page.locator("[data-testid=stApp]").evaluate(read)
+    luminance = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in map(_channels, (background, text))]
+    assert (luminance[0] < luminance[1]) == (scheme == "dark")
+    assert (max(luminance) + 0.05) / (min(luminance) + 0.05) > 7  # WCAG AAA
+
+
+def _channels(colour: str) -> list[float]:
+    """Return the linear red, green and blue, in [0, 1], of `rgb(...)`."""
+    shares = [int(part) / 255 for part in colour.removeprefix("rgb(").removesuffix(")").split(",")]
+    return [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+
+
+def test_auto_play__goes_on_by_itself_until_it_is_stopped(open_tab: Callable[..., Any]) -> None:
+    page = open_tab()
+    begin_with_the_known(page)
+    page.get_by_text("Auto-play").click()
+    wait_for_track(page, 2)
+    wait_for_track(page, 3)
+    page.get_by_text("Auto-play").click()
+    settle()
+    said = page.get_by_text("next track,").inner_text()
+    time.sleep(2.5)  # a track takes 1.5 s
+    assert page.get_by_text("next track,").inner_text() == said
+
+
+def test_compare__shows_two_agents(open_tab: Callable[..., Any]) -> None:
+    page = open_tab()
+    begin_with_the_known(page)
+    page.get_by_text("Compare", exact=True).click()
+    page.get_by_text("why they differ").wait_for()
+    assert page.get_by_text("first choice").count() == 2
+
+
+def test_missing_table__is_told_in_a_sentence(browser: Any, run_folder: Path) -> None:
+    with served(str(run_folder), "--catalogue", "nowhere.csv") as address, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(address)
+        page.get_by_text("This cannot be opened").wait_for()
+        assert "there is no such file" in page.content()
+        assert "Traceback" not in page.content()
+
+
+def test_server__talks_to_nobody_else(open_tab: Callable[..., Any], connections: Path) -> None:
+    begin_with_the_known(open_tab())
+    addresses = connections.read_text().splitlines()
+    assert all("127.0.0.1" in line or "::1" in line or line.startswith("/") for line in addresses), addresses

@@ -1,0 +1,195 @@
+"""The page in Streamlit's own test harness: everything but the browser."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from spotify_gym.app import seat as seat_module
+from spotify_gym.app.serve import PAGE
+from tests.app.conftest import NASTY
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def open_page(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+    """Open the page in a new browser tab, with arguments of its own if need be; clicks may follow at any pace."""
+    monkeypatch.setattr(seat_module, "DOUBLE_CLICK", 0.0)
+
+    def open_page(run: str = str(run_folder), catalogue: str = "", seat: str | None = None) -> AppTest:
+        monkeypatch.setattr(sys, "argv", [str(PAGE), run, catalogue])
+        tab = AppTest.from_file(PAGE, default_timeout=30)
+        if seat is not None:
+            tab.query_params["seat"] = seat
+        return tab.run()
+
+    return open_page
+
+
+def text_of(tab: AppTest) -> str:
+    """All that the page says, as it was sent."""
+    assert not tab.exception
+    return "\n".join(
+        str(element.value) for kind in ("html", "text", "caption", "markdown") for element in tab.get(kind)
+    )
+
+
+def secret_of(tab: AppTest) -> str:
+    value = tab.query_params["seat"]
+    return value[0] if isinstance(value, list) else value
+
+
+def begin(tab: AppTest) -> AppTest:
+    tab.segmented_control(key="way").set_value("surprise").run()
+    return tab.button(key="begin-surprise").click().run()
+
+
+def plays_of(tab: AppTest) -> list[str]:
+    """The answers so far, the start left out."""
+    assert not tab.exception
+    answers: list[str] = tab.dataframe[-1].value["answer"].tolist()
+    return [answer for answer in answers if answer != "start"]
+
+
+def test_page__welcomes_somebody_who_knows_nothing(open_page: Open) -> None:
+    said = text_of(open_page())
+    assert "An agent is about to read your taste" in said
+    assert "Out of 300" in said
+    assert "**What do I do?**" in said
+
+
+def test_start__by_search(open_page: Open) -> None:
+    tab = open_page()
+    assert tab.button(key="begin").disabled
+    tab.text_input(key="search").input("band 7").run()
+    for place in range(5):
+        tab.button(key=f"add-{place}").click().run()
+    assert tab.button(key="add-5").disabled
+    tab.button(key="drop-4").click().run()
+    tab.button(key="add-6").click().run()
+    tab.button(key="begin").click().run()
+    assert "next track, 1 of 20" in text_of(tab)
+    playlist = tab.dataframe[-1].value
+    assert len(playlist) == 5
+    assert all("7" in title + artist for title, artist in zip(playlist["title"], playlist["artists"], strict=True))
+
+
+def test_start__by_search__says_when_nothing_is_found(open_page: Open) -> None:
+    tab = open_page()
+    tab.text_input(key="search").input("no such song").run()
+    assert "Nothing found" in text_of(tab)
+
+
+def test_start__by_genre(open_page: Open) -> None:
+    tab = open_page()
+    tab.segmented_control(key="way").set_value("genre").run()
+    tab.selectbox(key="genre").select("metal").run()
+    tab.button(key="begin-genre").click().run()
+    assert "the agent reads your vibe as" in text_of(tab)
+
+
+def test_listen_skip_choose_and_undo(open_page: Open) -> None:
+    tab = begin(open_page())
+    tab.button(key="listened").click().run()
+    tab.button(key="skip").click().run()
+    tab.button(key="instead-4").click().run()
+    assert plays_of(tab) == ["listened", "skipped", "listened"]
+    assert "next track, 4 of 20" in text_of(tab)
+    tab.button(key="undo").click().run()
+    assert plays_of(tab) == ["listened", "skipped"]
+
+
+def test_double_click__counts_once(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    tab = begin(open_page())
+    monkeypatch.setattr(seat_module, "DOUBLE_CLICK", 60.0)
+    tab.button(key="listened").click().run()
+    tab.button(key="listened").click().run()
+    assert plays_of(tab) == ["listened"]
+
+
+def test_reload__keeps_the_session(open_page: Open) -> None:
+    tab = begin(open_page())
+    tab.button(key="listened").click().run()
+    again = open_page(seat=secret_of(tab))
+    assert plays_of(again) == ["listened"]
+    assert again.dataframe[-1].value.equals(tab.dataframe[-1].value)
+
+
+def test_two_people__do_not_see_each_other(open_page: Open) -> None:
+    one, other = begin(open_page()), open_page()
+    one.button(key="listened").click().run()
+    assert secret_of(one) != secret_of(other)
+    assert "An agent is about to read your taste" in text_of(other.run())
+    begin(other)
+    assert plays_of(other) == []
+    assert plays_of(one.run()) == ["listened"]
+
+
+def test_agent__can_be_changed(open_page: Open) -> None:
+    tab = begin(open_page())
+    tab.selectbox(key="agent").select("Random").run()
+    assert "Random values this track at" in text_of(tab)
+    again = open_page(seat=secret_of(tab))
+    assert again.selectbox(key="agent").value == "Random"
+
+
+def test_titles__are_text(open_page: Open) -> None:
+    tab = open_page()  # the nasty titles lead the charts, and so are on offer at once
+    html = "\n".join(str(element.value) for element in tab.get("html"))
+    rendered = "\n".join(str(element.value) for kind in ("markdown", "caption") for element in tab.get(kind))
+    labels = "\n".join(button.label for button in tab.button)
+    for title in NASTY:
+        assert escape(title) in html
+        assert title not in rendered + labels  # which Streamlit reads as Markdown
+    assert "<script>" not in html
+
+
+def test_compare__shows_two_agents_side_by_side(open_page: Open) -> None:
+    tab = begin(open_page())
+    tab.segmented_control(key="view").set_value("Compare").run()
+    assert "why they differ" in text_of(tab)
+    tab.selectbox(key="left").select("Popular").run()
+    tab.selectbox(key="right").select("Popular").run()
+    assert "Both would play the same track now." in text_of(tab)
+    tab.segmented_control(key="view").set_value("Listen").run()
+    assert "next track, 1 of 20" in text_of(tab)
+
+
+def test_auto_play__is_offered_until_the_session_is_over(open_page: Open) -> None:
+    tab = begin(open_page())
+    tab.toggle(key="auto").set_value(True).run()
+    assert plays_of(tab) == []  # it waits for the clock
+    for _ in range(20):
+        tab.button(key="listened").click().run()
+    assert tab.toggle(key="auto").disabled
+    assert "next track, 21" in text_of(tab)
+
+
+def test_new_session__begins_anew(open_page: Open) -> None:
+    tab = begin(open_page())
+    tab.button(key="leave").click().run()
+    assert "An agent is about to read your taste" in text_of(tab)
+
+
+@pytest.mark.parametrize(
+    ("run", "catalogue", "said"),
+    [
+        ("no/such/run", "", "holds no run"),
+        ("", "no_such_table.csv", "no such file"),
+        ("", "builtin:500", "fingerprint"),
+    ],
+)
+def test_what_cannot_be_opened__is_told_in_a_sentence(
+    open_page: Open, run_folder: Path, run: str, catalogue: str, said: str
+) -> None:
+    tab = open_page(run or str(run_folder), catalogue)
+    shown = text_of(tab)
+    assert "This cannot be opened" in shown
+    assert said in shown
+    assert not tab.button

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spotify_gym.app.command import AppCommand
+from spotify_gym.app.serve import PAGE, serve
+from spotify_gym.training import RunError
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The arguments that Streamlit would have been started with."""
+    arguments: list[str] = []
+    monkeypatch.setattr("streamlit.web.cli.main", lambda args, prog_name: arguments.extend(args))
+    return arguments
+
+
+def test_serve__stays_on_this_machine_and_tells_nobody(served: list[str]) -> None:
+    serve(Path("runs/mine"), "songs.csv")
+    assert served[:2] == ["run", str(PAGE)]
+    assert "--server.address=127.0.0.1" in served
+    assert "--browser.gatherUsageStats=false" in served
+    assert served[-3:] == ["--", "runs/mine", "songs.csv"]
+
+
+def test_serve__with_nothing_leaves_both_open(served: list[str]) -> None:
+    serve()
+    assert served[-3:] == ["--", "", ""]
+
+
+def test_serve__takes_the_next_port_where_one_is_taken(served: list[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        serve(port=port)
+    chosen = next(int(flag.partition("=")[2]) for flag in served if flag.startswith("--server.port="))
+    assert chosen > port
+
+
+def test_command__passes_its_options_on(served: list[str], run_folder: Path) -> None:
+    AppCommand.parse([str(run_folder), "--catalogue", "builtin:500", "--port", "18765"], prog="spotify-gym app").run()
+    assert served[-2:] == [str(run_folder), "builtin:500"]
+
+
+def test_command__refuses_a_folder_without_a_run(served: list[str], tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="holds no run"):
+        AppCommand.parse([str(tmp_path)], prog="spotify-gym app").run()
+    assert not served
+
+
+def test_import__needs_no_streamlit() -> None:
+    code = "import sys, spotify_gym.app, spotify_gym.app.command; sys.exit('streamlit' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_names_beside_the_page__hide_no_module_of_python() -> None:
+    """Streamlit puts the folder of the page first on the path."""
+    names = {path.stem for path in PAGE.parent.iterdir()} - {"__init__", "__pycache__"}
+    assert not names & set(sys.stdlib_module_names)

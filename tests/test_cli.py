@@ -1,0 +1,123 @@
+"""The command `spotify-gym`, called as a shell would call it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spotify_gym import Catalogue, cli
+from tests.catalogues import real_table
+
+HEADER = "track_id,acousticness,danceability,energy,instrumentalness,liveness,loudness,speechiness,tempo,valence"
+ROWS = "\n".join(f"t{i},0.{i},0.5,0.{9 - i},0.1,0.2,-{i}.5,0.05,{100 + i},0.{i}" for i in range(8))
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("songs.csv").write_text(f"{HEADER}\n{ROWS}\n")
+    return Path("songs.csv")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help__lists_the_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments) == 0
+    out = capsys.readouterr().out
+    for name in ("prepare", "train", "evaluate", "recommend", "compare", "app"):
+        assert f"\n  {name} " in out
+
+
+@pytest.mark.parametrize("name", sorted(cli.COMMANDS))
+def test_help__of_each_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([name, "--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: spotify-gym {name}")
+
+
+def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["trian"]) == 2
+    assert capsys.readouterr().err == (
+        "spotify-gym: error: there is no command 'trian'; choose from "
+        "prepare, train, evaluate, recommend, compare, app\n"
+    )
+
+
+def test_prepare__writes_what_it_read_and_reports(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["prepare", str(table), "--out", "cat.npz", "--scaling", "minmax"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("8 rows read, 8 tracks kept")
+    catalogue = Catalogue.load("cat.npz")
+    assert out.endswith(f"cat.npz: 8 tracks, fingerprint {catalogue.fingerprint}\n")
+    assert catalogue.scaling.kind == "minmax"
+    assert err == "reading songs.csv ...\nwriting cat.npz ...\n"
+
+
+def test_prepare__maps_columns(table: Path) -> None:
+    table.write_text(table.read_text().replace("track_id", "uri").replace("tempo", "bpm"))
+    assert cli.main(["prepare", "songs.csv", "--columns", "track_id=uri", "tempo=bpm"]) == 0
+    assert Catalogue.load("catalogue.npz").track_ids[0] == "t0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no.csv"], "no.csv"),
+        (["songs.csv", "--out", "cat.zip"], "--out cat.zip must end in .npz"),
+        (["songs.csv", "--out", "no/such/cat.npz"], "cannot write no/such/cat.npz"),
+        (["songs.csv", "--columns", "uri"], "--columns 'uri' must be ROLE=COLUMN"),
+    ],
+)
+@pytest.mark.usefixtures("table")
+def test_prepare__says_what_is_wrong(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["prepare", *arguments]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("spotify-gym prepare: error: ")
+    assert message in last
+
+
+def test_prepare__wrong_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["prepare", "songs.csv", "--scaling", "log"])
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith("spotify-gym prepare: error: argument --scaling: invalid choice: 'log'")
+    assert err.count("\n") == 1
+
+
+def test_prepare__reads_the_users_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = real_table("SpotifyFeatures_spreadsheet_damaged.csv")
+    assert cli.main(["prepare", str(path), "--out", str(tmp_path / "cat.npz")]) == 0
+    assert "dropped" in capsys.readouterr().out
+
+
+WITHOUT_EXTRA = """
+import sys
+
+class NotInstalled:
+    def find_spec(name, path=None, target=None):
+        if name in {"torch", "stable_baselines3", "tyro", "rich", "safetensors", "matplotlib"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, NotInstalled)
+from spotify_gym.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.usefixtures("table")
+def test_without_the_train_extra__prepare_works_and_train_says_what_to_install() -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", WITHOUT_EXTRA, *arguments], capture_output=True, text=True, check=False
+        )
+
+    assert run("prepare", "songs.csv").returncode == 0
+    for name in ("train", "evaluate", "recommend", "compare"):
+        failed = run(name)
+        assert failed.returncode == 2
+        assert failed.stderr.count("\n") == 1
+        assert 'is not installed: pip install "spotify_gym[train]"' in failed.stderr

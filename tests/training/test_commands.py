@@ -1,0 +1,186 @@
+"""The commands, called as a shell would call them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from spotify_gym.training import RunError, TrainConfig, train
+from spotify_gym.training.command_line import Command, guarded, run_command
+from spotify_gym.training.commands import CompareCommand, EvaluateCommand, RecommendCommand, TrainCommand
+from spotify_gym.training.printing import printable, show_table
+
+QUICK = [
+    *("--catalogue", "builtin:300", "--policy", "mlp", "--hidden", "8", "--steps", "200"),
+    *("--learning-starts", "50", "--n-envs", "4", "--updates-per-step", "0.25"),
+]
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Run a command in an empty folder: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(kind: type[Command], *arguments: object) -> tuple[int, str, str]:
+        try:
+            code = run_command(kind, "prog", [str(argument) for argument in arguments])
+        except SystemExit as end:  # of a wrong option
+            code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "trained"
+    settings = {"catalogue": "builtin:300", "policy": "mlp", "hidden": (8,), "steps": 200, "learning_starts": 50}
+    train(TrainConfig(env="SpotifyPlaylist-v0", **settings), path)
+    return path
+
+
+def test_train__makes_a_folder_under_runs(call: Call, tmp_path: Path) -> None:
+    code, out, _ = call(TrainCommand, *QUICK)
+    assert code == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert out.startswith(f"runs/{folder.name}: 200 steps, mean return of the last 100 sessions ")
+    assert folder.name.startswith("SpotifySession-v0-dqn-mlp-seed0-")
+
+
+def test_train__takes_settings_from_a_file_and_options_before_them(call: Call, trained: Path, tmp_path: Path) -> None:
+    assert call(TrainCommand, "--settings", trained / "config.json", "--steps", 100, "--out", "new")[0] == 0
+    config = json.loads((tmp_path / "new" / "config.json").read_text())
+    assert config == {**json.loads((trained / "config.json").read_text()), "steps": 100}
+
+
+def test_train__resume_of_what_is_finished(call: Call, trained: Path) -> None:
+    assert call(TrainCommand, "--resume", trained) == (0, f"{trained} is finished already\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--resume", "nowhere"], "nowhere holds no run: there is no config.json in it"),
+        (["--gamma", "2"], "gamma=2.0 must be from 0 to 1"),
+        (["--env", "Pong-v5"], "env='Pong-v5' is no environment of this package; choose from SpotifyPlaylist-v0, "),
+        (["--algorithm", "ppo"], "invalid choice 'ppo' for argument '--algorithm'. Expected one of ('dqn', 'double'"),
+        (["--episodes", "many"], "Error parsing --episodes: invalid literal for int() with base 10: 'many'"),
+        (["--episode", "3"], "Unrecognized options: --episode, 3 Perhaps you meant: --episodes INT"),
+        (["--settings"], "Missing value for argument '--settings'"),
+        (["--catalogue", "no.csv"], "no.csv"),
+        (["--catalogue", "builtin:300", "--state", "mood"], "state='mood' is not known; choose one of 'mean'"),
+        (["--settings", "bad.json"], "bad.json: unknown setting 'gama'; choose from"),
+        (["--settings", "no.json"], "No such file or directory: 'no.json'"),
+    ],
+)
+def test_train__says_in_one_line_what_is_wrong(call: Call, tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "bad.json").write_text('{"gama": 0.9}')
+    code, out, err = call(TrainCommand, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("prog: error: ")
+    assert message in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_train__resume_takes_no_other_settings(call: Call, trained: Path) -> None:
+    shutil.copytree(trained, "unfinished")
+    Path("unfinished/weights.safetensors").unlink()
+    code, _, err = call(TrainCommand, "--resume", "unfinished", "--gamma", 0)
+    assert (code, err) == (
+        2,
+        "prog: error: --resume goes on with the settings of the run; leave all other options out\n",
+    )
+
+
+def test_evaluate__prints_a_table_and_a_session_and_keeps_all(call: Call, trained: Path) -> None:
+    code, out, _ = call(EvaluateCommand, trained, "--sessions", 20)
+    assert code == 0
+    assert "SpotifyPlaylist-v0 on builtin(n_tracks=300, seed=0): 20 held-out sessions" in out
+    for player in ("random", "popular", "fixed", "nearest", "trained"):
+        assert f"│ {player} " in out
+    assert "Recommended:" in out
+    assert "Return after 20 tracks:" in out
+    with (trained / "evaluation.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 5 * 20
+    assert set(rows[0]) == {"player", "seed", "return", "length", "repeat_rate", "diversity", "novelty"}
+    assert {row["seed"] for row in rows if row["player"] == "trained"} == {str(1_000_000_000 + i) for i in range(20)}
+
+
+def test_evaluate__refuses(call: Call, trained: Path) -> None:
+    code, _, err = call(EvaluateCommand, trained, "--catalogue", "builtin:301")
+    assert code == 2
+    assert "one output per track" in err
+    code, _, err = call(EvaluateCommand, trained, "--sessions", 0)
+    assert (code, err) == (2, "prog: error: n_sessions=0 must be at least 1\n")
+
+
+def test_compare__puts_runs_side_by_side(call: Call, trained: Path) -> None:
+    shutil.copytree(trained, "other")
+    code, out, _ = call(CompareCommand, trained, "other", "--sessions", 10, "--out", "rows.csv")
+    assert code == 0
+    assert "│ other " in out
+    assert Path("rows.csv").read_text().count("\n") == 1 + 6 * 10
+    settings = json.loads(Path("other/config.json").read_text())
+    Path("other/config.json").write_text(json.dumps({**settings, "reward_baseline": 0.5}))
+    code, _, err = call(CompareCommand, trained, "other", "--sessions", 10)
+    assert code == 2
+    assert "there is nothing to compare" in err
+
+
+def test_recommend__by_id_and_by_title(call: Call, trained: Path) -> None:
+    ids = [f"builtin-0-{i:07d}" for i in range(5)]
+    code, out, _ = call(RecommendCommand, trained, "--history", ",".join(ids), "--top", 3)
+    assert code == 0
+    assert out.count("builtin-0-") == 3
+    assert call(RecommendCommand, trained, "--history", *ids, "--top", 3)[1] == out
+    code, _, err = call(RecommendCommand, trained, "--history", *ids[:4])
+    assert (code, err) == (2, "prog: error: --history has 4 tracks; this model needs 5\n")
+    code, _, err = call(RecommendCommand, trained, "--history", *ids[:4], "No Such Song")
+    assert code == 2
+    assert err.startswith("prog: error: no track has the id or title 'No Such Song'")
+
+
+def test_guarded__knows_mistakes_from_bugs(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(error: BaseException) -> Callable[[], None]:
+        def work() -> None:
+            raise error
+
+        return work
+
+    assert guarded(fail(RunError("two\nlines")), "prog") == 2
+    assert guarded(fail(OSError(28, "No space left on device")), "prog") == 2
+    assert guarded(fail(MemoryError()), "prog") == 2
+    assert guarded(fail(KeyboardInterrupt()), "prog") == 130
+    assert guarded(fail(ModuleNotFoundError("no", name="torch.nn")), "prog") == 2
+    assert guarded(fail(ModuleNotFoundError("no", name="streamlit")), "prog") == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "prog: error: two lines",
+        "prog: error: [Errno 28] No space left on device",
+        "prog: error: there is not enough memory; take fewer tracks (--max-tracks) or --policy catalogue",
+        "prog: stopped",
+        'prog: error: this needs torch, which is not installed: pip install "spotify_gym[train]"',
+        'prog: error: this needs streamlit, which is not installed: pip install "spotify_gym[app]"',
+    ]
+    with pytest.raises(KeyError):
+        guarded(fail(KeyError("a bug")), "prog")
+    with pytest.raises(ModuleNotFoundError):
+        guarded(fail(ModuleNotFoundError("no", name="spotify_gym.nothing")), "prog")
+
+
+def test_show_table__obeys_nothing_that_a_title_says(capsys: pytest.CaptureFixture[str]) -> None:
+    show_table("a [bold]title", {"track": "left"}, [["[/red] \x1b[2J <script>"]])
+    out = capsys.readouterr().out
+    assert "a [bold]title" in out
+    assert "[/red] \N{REPLACEMENT CHARACTER}[2J <script>" in out
+    assert printable("one\ntwo\r\x07") == "one\ntwo" + 2 * "\N{REPLACEMENT CHARACTER}"
+    assert sys.stdout is not None

@@ -1,0 +1,114 @@
+"""Everybody plays the same held-out sessions, and what they earn is added up right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from sb3_contrib import MaskablePPO
+from stable_baselines3 import DQN as SB3DQN
+
+import spotify_gym.training.evaluation as evaluation
+from spotify_gym import ENVS, Catalogue
+from spotify_gym.algorithms import BindingError
+from spotify_gym.policies import NearestPolicy, PopularPolicy, RandomPolicy
+from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate, train
+
+
+class Sequence:
+    """Plays track 0, then 1, then 2, ... whatever it sees."""
+
+    def __init__(self, env: Any) -> None:
+        self._env = env
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
+    ) -> Any:
+        step = np.where(episode_start, 0, 0 if state is None else state + 1)
+        return step % len(self._env.catalogue), step
+
+
+@pytest.mark.parametrize("env_id", sorted(ENVS))
+def test_evaluate__plays_what_single_environments_would(env_id: str, small: Catalogue) -> None:
+    result = evaluate(Sequence, env_id, n_sessions=5, seed=40, catalogue=small)
+    env = gym.make(env_id, catalogue=small)
+    for row in range(5):
+        env.reset(seed=40 + row)
+        rewards, ended = [], False
+        while not ended:
+            _, reward, terminated, truncated, info = env.step(len(rewards))
+            assert result.repeats[row, len(rewards)] == info["repeat"]
+            rewards.append(reward)
+            ended = terminated or truncated
+        n = len(rewards)
+        assert result.lengths[row] == n
+        assert result.tracks[row].tolist() == [*range(n), *[-1] * (result.tracks.shape[1] - n)]
+        np.testing.assert_allclose(result.rewards[row, :n], rewards, rtol=1e-6)
+        assert result.returns[row] == pytest.approx(sum(rewards), rel=1e-5)
+
+
+def test_evaluate__does_not_depend_on_how_many_are_played_at_once(
+    small: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = evaluate(NearestPolicy, "SpotifySkip-v0", n_sessions=20, catalogue=small)
+    monkeypatch.setattr(evaluation, "_AT_ONCE", 7)
+    parts = evaluate(NearestPolicy, "SpotifySkip-v0", n_sessions=20, catalogue=small)
+    np.testing.assert_array_equal(whole.tracks, parts.tracks)
+    np.testing.assert_array_equal(whole.rewards, parts.rewards)
+    assert whole.seeds.tolist() == list(range(EVALUATION_SEED, EVALUATION_SEED + 20))
+
+
+def test_evaluate__orders_the_policies(small: Catalogue) -> None:
+    random, nearest = (evaluate(p, "SpotifySession-v0", 50, catalogue=small) for p in (RandomPolicy, NearestPolicy))
+    assert abs(random.returns.mean()) < 2
+    assert nearest.returns.mean() > 15
+
+
+def test_measures__of_a_hand_worked_evaluation(small: Catalogue) -> None:
+    result = evaluate(lambda env: Sequence(env), "SpotifySession-v0", 3, catalogue=small)
+    assert result.coverage == 20 / len(small)
+    measures = result.measures()
+    assert set(measures) == {"return", "length", "repeat_rate", "diversity", "novelty"}
+    assert all(values.shape == (3,) for values in measures.values())
+    assert (measures["length"] == 20).all()
+
+
+@pytest.fixture(scope="module")
+def playlist_model(small: Catalogue) -> Any:
+    settings = TrainConfig(env="SpotifyPlaylist-v0", policy="mlp", hidden=(8,), steps=100, learning_starts=50)
+    return train(settings, catalogue=small).model
+
+
+def test_evaluate__our_learners_never_repeat_where_that_is_forbidden(playlist_model: Any, small: Catalogue) -> None:
+    result = evaluate(playlist_model, "SpotifyPlaylist-v0", 30, catalogue=small)
+    assert not result.repeats.any()
+    again = evaluate(playlist_model, "SpotifyPlaylist-v0", 30, catalogue=small)
+    np.testing.assert_array_equal(result.tracks, again.tracks)
+
+
+def test_evaluate__refuses_a_per_track_model_another_catalogue(playlist_model: Any) -> None:
+    with pytest.raises(BindingError, match="one output per track"):
+        evaluate(playlist_model, "SpotifyPlaylist-v0", 5, catalogue="builtin:399")
+
+
+def test_evaluate__takes_stock_and_maskable_models(small: Catalogue) -> None:
+    env = gym.make("SpotifyPlaylist-v0", catalogue=small)
+    stock = evaluate(SB3DQN("MlpPolicy", env, seed=0), "SpotifyPlaylist-v0", 10, catalogue=small)
+    assert stock.repeats.any()  # it knows nothing of what was played
+    masked = evaluate(MaskablePPO("MlpPolicy", env, seed=0), "SpotifyPlaylist-v0", 10, catalogue=small)
+    assert not masked.repeats.any()
+    with pytest.raises(ValueError, match="trained on another catalogue or another state"):
+        evaluate(SB3DQN("MlpPolicy", env, seed=0), "SpotifySession-v0", 10, catalogue=small)
+
+
+def test_evaluate__refuses_a_policy_that_looks_elsewhere(small: Catalogue) -> None:
+    policy = PopularPolicy(gym.make("SpotifySession-v0", catalogue=small))
+    with pytest.raises(TypeError, match="this PopularPolicy was made for an environment of its own; pass the class"):
+        evaluate(policy, "SpotifySession-v0", catalogue=small)
+
+
+def test_evaluate__needs_sessions() -> None:
+    with pytest.raises(ValueError, match="n_sessions=0 must be at least 1"):
+        evaluate(RandomPolicy, "SpotifySession-v0", n_sessions=0)
