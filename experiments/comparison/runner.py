@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import joblib
 import pandas as pd
@@ -19,7 +19,8 @@ from experiments.comparison.cases import Case
 from experiments.comparison.execute import execute
 from spotify_gym.training.atomic import replacing
 
-Work = Callable[[Case], pd.DataFrame]
+CaseT = TypeVar("CaseT", bound=Case)
+Work = Callable[[CaseT], pd.DataFrame]
 
 
 class IncompleteError(ValueError):
@@ -36,7 +37,7 @@ class Failure:
 
 
 def run_cases(
-    cases: Sequence[Case], out: Path, *, jobs: int = 2, cluster: str | None = None, work: Work = execute
+    cases: Sequence[CaseT], out: Path, *, jobs: int = 2, cluster: str | None = None, work: Work[CaseT] = execute
 ) -> pd.DataFrame:
     """Do every case that has no result in `out` yet, and return the rows of all of them.
 
@@ -73,14 +74,14 @@ def run_cases(
     return pd.concat([pd.read_parquet(_file(folder, case)) for case in dict.fromkeys(cases)], ignore_index=True)
 
 
-def _results(cases: Sequence[Case], work: Work) -> Iterator[tuple[Case, pd.DataFrame | Failure]]:
+def _results(cases: Sequence[CaseT], work: Work[CaseT]) -> Iterator[tuple[Case, pd.DataFrame | Failure]]:
     if not cases:
         return
     parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
     yield from parallel(joblib.delayed(_attempt)(case, work) for case in cases)
 
 
-def _attempt(case: Case, work: Work) -> tuple[Case, pd.DataFrame | Failure]:
+def _attempt(case: CaseT, work: Work[CaseT]) -> tuple[Case, pd.DataFrame | Failure]:
     """Do a case; an error of one is no reason to lose the others."""
     try:
         return case, work(case)

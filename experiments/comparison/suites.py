@@ -20,10 +20,10 @@ def quick(catalogue: str) -> Iterator[Case]:
     task = TrainConfig(catalogue=catalogue, env="SpotifyPlaylist-v0", episodes=600)
     yield from _references(task, 100)
     yield from _learners(task, n_seeds=3, n_sessions=100)
-    yield from _seeds(Case("DQN, γ = 0", replace(task, gamma=0.0), n_sessions=100), 3)
+    yield from seeds(Case("DQN, γ = 0", replace(task, gamma=0.0), n_sessions=100), 3)
     small = replace(task, catalogue=SMALL, policy="mlp", episodes=1000)
     yield from _references(small, 100)
-    yield from _seeds(Case("DQN, per track", small, n_sessions=100), 3)
+    yield from seeds(Case("DQN, per track", small, n_sessions=100), 3)
 
 
 def main(catalogue: str) -> Iterator[Case]:
@@ -33,10 +33,10 @@ def main(catalogue: str) -> Iterator[Case]:
         task = TrainConfig(catalogue=catalogue, env=env, steps=steps)
         yield from _references(task, 100)
         yield from _learners(task, n_seeds=10, n_sessions=100)
-        yield from _seeds(Case("DQN, γ = 0", replace(task, gamma=0.0), n_sessions=100), 10)
+        yield from seeds(Case("DQN, γ = 0", replace(task, gamma=0.0), n_sessions=100), 10)
         small = replace(task, catalogue=SMALL, policy="mlp", steps=40_000)
         yield from _references(small, 100)
-        yield from _seeds(Case("DQN, per track", small, n_sessions=100), 10)
+        yield from seeds(Case("DQN, per track", small, n_sessions=100), 10)
 
 
 def full(catalogue: str) -> Iterator[Case]:
@@ -46,7 +46,7 @@ def full(catalogue: str) -> Iterator[Case]:
     for env in FAMILY:
         for state in ("decayed", "mean+decayed", "history"):
             config = TrainConfig(catalogue=catalogue, env=env, algorithm="double", state=state)
-            yield from _seeds(Case(f"Double DQN, {state}", config, n_sessions=1000), 10)
+            yield from seeds(Case(f"Double DQN, {state}", config, n_sessions=1000), 10)
 
 
 SUITES: dict[str, Callable[[str], Iterator[Case]]] = {"quick": quick, "main": main, "full": full}
@@ -60,9 +60,16 @@ def _references(task: TrainConfig, n_sessions: int) -> Iterator[Case]:
 def _learners(task: TrainConfig, n_seeds: int, n_sessions: int) -> Iterator[Case]:
     for method, algorithm in LEARNERS.items():
         config = TrainConfig.from_json({**task.to_json(), "algorithm": algorithm})
-        yield from _seeds(Case(method, config, n_sessions=n_sessions), n_seeds)
+        yield from seeds(Case(method, config, n_sessions=n_sessions), n_seeds)
 
 
-def _seeds(case: Case, n_seeds: int) -> Iterator[Case]:
+def seeds(case: Case, n_seeds: int) -> Iterator[Case]:
+    """Give a case that many training seeds, from its own on.
+
+    Raises:
+        ValueError: fewer than one.
+    """
+    if n_seeds < 1:
+        raise ValueError(f"n_seeds={n_seeds} must be at least 1")
     for seed in range(n_seeds):
-        yield replace(case, config=replace(case.config, seed=seed))
+        yield replace(case, config=replace(case.config, seed=case.config.seed + seed))
