@@ -17,7 +17,7 @@ from spotify_gym.catalogue.frozen import read_only
 from spotify_gym.catalogue.prepared import load_fields, save_fields
 from spotify_gym.catalogue.recordings import first_equal_rows
 from spotify_gym.catalogue.report import Report
-from spotify_gym.catalogue.scaling import Scaling
+from spotify_gym.catalogue.scaling import MAX_MAGNITUDE, Scaling
 from spotify_gym.catalogue.sharing import remember, revive
 from spotify_gym.catalogue.splitting import related_groups, split_groups
 from spotify_gym.catalogue.synthetic import builtin_scaling, invent_tracks
@@ -168,7 +168,7 @@ class Catalogue(Tracks):
             track_ids=TextColumn.of(map(str, range(n_tracks)) if track_ids is None else track_ids),
             feature_names=tuple(generic if feature_names is None else feature_names),
         )
-        if len(set(tracks.track_ids)) != len(tracks.track_ids):
+        if not tracks.track_ids.is_unique:
             raise CatalogueError("track_ids must be unique.")
         return cls.of(tracks, scaling, source="arrays in memory", report=Report(rows=n_tracks, tracks=n_tracks))
 
@@ -297,7 +297,7 @@ class Catalogue(Tracks):
         return {track_id: index for index, track_id in enumerate(self.track_ids)}
 
     def _check(self) -> None:
-        """Raise `CatalogueError` unless all columns fit together and all features are numbers."""
+        """Raise `CatalogueError` unless all columns fit together and hold what they may."""
         n_tracks, d = len(self.features), len(self.feature_names)
         expected = {
             "features": (n_tracks, d),
@@ -313,8 +313,10 @@ class Catalogue(Tracks):
             raise CatalogueError(f"the scaling is of {len(self.scaling.scale)} features, but the tracks have {d}.")
         if not n_tracks:
             raise CatalogueError("a catalogue needs at least one track.")
-        if not np.isfinite(self.features).all():
-            raise CatalogueError("a feature is not a finite number.")
+        if not (np.abs(self.features) <= MAX_MAGNITUDE).all():
+            raise CatalogueError(f"a feature is not a finite number, or larger than {MAX_MAGNITUDE:g} after scaling.")
+        if self.popularity is not None and ((self.popularity < 0) | (self.popularity > 100)).any():
+            raise CatalogueError("a popularity is not from 0 to 100.")
 
 
 def _digest(words: Iterable[str], arrays: Mapping[str, NDArray[Any] | None]) -> str:

@@ -12,6 +12,7 @@ from spotify_gym.catalogue.errors import CatalogueError
 
 MAX_BYTES = 2**31 - 2**20
 """The largest table that is read, unpacked, in bytes: some twenty million rows."""
+_PART = 2**22  # bytes
 
 
 def read_content(path: Path) -> bytes:
@@ -44,10 +45,12 @@ def _unpack(content: bytes, path: Path) -> bytes:
 
 
 def _read_within_limit(file: BinaryIO | gzip.GzipFile, path: Path) -> bytes:
-    content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise CatalogueError(f"{path} holds more than {MAX_BYTES / 1e9:.1f} GB; a table that large cannot be read.")
-    return content
+    content = io.BytesIO()
+    while part := file.read(_PART):  # not all at once, which would set aside as much memory as is allowed
+        content.write(part)
+        if content.tell() > MAX_BYTES:
+            raise CatalogueError(f"{path} holds more than {MAX_BYTES / 1e9:.1f} GB; a table that large cannot be read.")
+    return content.getvalue()
 
 
 def _check_kind(content: bytes, path: Path) -> None:

@@ -61,4 +61,6 @@ def _text(name: str, arrays: Mapping[str, NDArray[Any]]) -> TextColumn | None:
         return None
     column = TextColumn(arrays[f"{name}.data"], arrays[f"{name}.offsets"])
     column.check()
+    if name == "track_ids" and not column.is_unique:
+        raise CatalogueError("a track id stands twice")
     return column

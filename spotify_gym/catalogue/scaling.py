@@ -33,8 +33,8 @@ class Scaling:
         object.__setattr__(self, "scale", read_only(self.scale, np.float64))
         if self.centre.ndim != 1 or self.centre.shape != self.scale.shape:
             raise CatalogueError(f"scaling: centre {self.centre.shape} and scale {self.scale.shape} must both be (d,).")
-        if not (np.isfinite(self.centre).all() and np.isfinite(self.scale).all() and (self.scale > 0).all()):
-            raise CatalogueError("scaling: every centre must be finite and every scale finite and positive.")
+        if not ((np.abs(self.centre) <= MAX_MAGNITUDE) & (self.scale > 0) & (self.scale <= 2 * MAX_MAGNITUDE)).all():
+            raise CatalogueError(f"scaling: each must be below {MAX_MAGNITUDE:g}, and every scale above 0.")
 
     @classmethod
     def fit(cls, raw: NDArray[np.float64], kind: str) -> Scaling:
@@ -50,7 +50,8 @@ class Scaling:
 
         if kind == "standard":
             standard = StandardScaler().fit(raw)
-            return cls("standard", standard.mean_, standard.scale_)
+            centre = np.where(raw.min(axis=0) == raw.max(axis=0), raw[0], standard.mean_)  # the mean is rounded
+            return cls("standard", centre, standard.scale_)
         ranges = MinMaxScaler().fit(raw)
         return cls("minmax", ranges.data_min_, 1.0 / ranges.scale_)
 

@@ -107,6 +107,12 @@ class TextColumn(Sequence[str]):
         found = pc.match_substring(self.to_arrow(), text, ignore_case=True)
         return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.bool_)
 
+    @property
+    def is_unique(self) -> bool:
+        """Whether no text stands twice."""
+        data = self.data.tobytes()
+        return len({data[start:end] for start, end in pairwise(self.offsets.tolist())}) == len(self)
+
     def check(self) -> None:
         """Raise `CatalogueError` unless bytes and offsets describe texts: for files that others may have written."""
         if self.data.ndim != 1 or self.offsets.ndim != 1 or not len(self.offsets):

@@ -1,0 +1,170 @@
+"""Good files to be damaged, and what must be true of whatever is still read from them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+
+from experiments.trust.damage import Rng, damaged
+from spotify_gym import Catalogue, CatalogueError
+from spotify_gym.session import SessionRules
+
+_FORGED = 0.7  # of packed files are packed again after the damage, checksums right
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A kind of file that a catalogue is made from."""
+
+    suffix: str
+    make: Callable[[], bytes]
+    damage: Callable[[bytes, Rng], bytes]
+    read: Callable[[Path], Catalogue]
+
+    def try_damaged(self, rng: Rng, scratch: Path) -> str:
+        """Damage the file and read it: "valid" or "refused"; anything else that happens is raised."""
+        path = scratch / f"damaged{self.suffix}"
+        path.write_bytes(self.damage(_made(self), rng))
+        try:
+            catalogue = self.read(path)
+        except CatalogueError:
+            return "refused"
+        check(catalogue)
+        return "valid"
+
+
+def check(catalogue: Catalogue) -> None:
+    """Raise `AssertionError` unless the catalogue keeps all that it promises, and can be played from."""
+    n_tracks, report = len(catalogue), catalogue.report
+    assert catalogue.features.dtype == np.float32
+    assert np.isfinite(catalogue.features).all()
+    assert np.isfinite(catalogue.unit_features).all()
+    assert len(set(catalogue.track_ids)) == n_tracks > 0, "an id stands twice"
+    assert all(isinstance(catalogue.label(index), str) for index in range(n_tracks))
+    assert (catalogue.recordings <= np.arange(n_tracks)).all()
+    if catalogue.popularity is not None:
+        known = catalogue.popularity[~np.isnan(catalogue.popularity)]
+        assert ((known >= 0) & (known <= 100)).all(), "popularity outside 0 to 100"
+    assert isinstance(str(report), str)
+    assert catalogue.fingerprint
+    assert np.isfinite(catalogue.scaling.undo(catalogue.features)).all()
+    if n_tracks >= 2:
+        _check_session(catalogue)
+
+
+def check_table(catalogue: Catalogue) -> Catalogue:
+    """Return the catalogue of a table after making sure that its report accounts for every row."""
+    report = catalogue.report
+    assert report.tracks == len(catalogue)
+    assert report.rows == report.tracks + sum(finding.rows for finding in (*report.folded, *report.dropped))
+    return catalogue
+
+
+def _check_session(catalogue: Catalogue) -> None:
+    """Play every track once, from every track: all rewards and observations are numbers within their bounds."""
+    rules = SessionRules(catalogue, {"flow": 0.5, "fit": 0.5}, history_length=2, reward_baseline=0.0)
+    tracks = np.arange(len(catalogue))
+    sessions = rules.start(tracks.astype(np.uint64))
+    low, high = rules.observer.bounds
+    for step in range(3):
+        outcome = rules.step(sessions, np.roll(tracks, step))
+        assert (np.abs(outcome.reward) <= 1 + 1e-5).all(), f"reward {outcome.reward}"
+        observation = rules.observe(sessions)
+        assert ((observation >= low) & (observation <= high)).all(), "an observation out of its bounds"
+
+
+def _frame() -> pd.DataFrame:
+    """Return a table with all that tables have: titles in quotes and over two lines, gaps, doubles, versions."""
+    catalogue = Catalogue.builtin(12, seed=3)
+    assert catalogue.names is not None
+    assert catalogue.artists is not None
+    raw = catalogue.scaling.undo(catalogue.features).round(4)
+    frame = pd.DataFrame(raw, columns=list(catalogue.feature_names))
+    frame.insert(0, "track_id", list(catalogue.track_ids))
+    frame.insert(1, "track_name", list(catalogue.names))
+    frame.insert(2, "artists", list(catalogue.artists))
+    frame["track_genre"] = ["folk", "jazz", "", "children’s"] * 3
+    frame["popularity"] = [None, *range(0, 110, 10)]
+    frame.loc[3, "track_name"] = 'Say "hi",\nagain'
+    frame.loc[5, "track_id"] = frame["track_id"][4]
+    frame.loc[7, list(catalogue.feature_names)] = frame.loc[6, list(catalogue.feature_names)]
+    return frame
+
+
+def _csv() -> bytes:
+    return _frame().to_csv(index=False).encode()
+
+
+def _parquet() -> bytes:
+    buffer = io.BytesIO()
+    frame = _frame()
+    frame["artists"] = frame["artists"].str.split(";")
+    frame["track_genre"] = frame["track_genre"].astype("category")
+    frame.to_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _npz() -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "catalogue.npz"
+        Catalogue.builtin(12, seed=3).save(path)
+        return path.read_bytes()
+
+
+def _damage_packed(content: bytes, rng: Rng) -> bytes:
+    """Damage the text and pack it again, or the packed file."""
+    if rng.random() < _FORGED:
+        return gzip.compress(damaged(gzip.decompress(content), rng), compresslevel=1)
+    return damaged(content, rng)
+
+
+def _damage_archive(content: bytes, rng: Rng) -> bytes:
+    """Damage one member and pack it again with the right checksum, or the packed file."""
+    if rng.random() >= _FORGED:
+        return damaged(content, rng)
+    forged = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(forged, "w") as target:
+        victim = str(rng.choice(source.namelist()))
+        for name in source.namelist():
+            member = source.read(name)
+            target.writestr(name, _damage_member(member, rng) if name == victim else member)
+    return forged.getvalue()
+
+
+def _damage_member(member: bytes, rng: Rng) -> bytes:
+    """Damage the values of an array, its head left whole as often as not, and its length too."""
+    start = member.index(b"\n") + 1 if rng.random() < 0.8 else 0
+    body = damaged(member[start:], rng)
+    if rng.random() < 0.6:
+        body = body[: len(member) - start].ljust(len(member) - start, b" ")
+    return member[:start] + body
+
+
+@cache
+def _made(specimen: Specimen) -> bytes:
+    return specimen.make()
+
+
+SPECIMENS: Mapping[str, Specimen] = {
+    "csv": Specimen(".csv", _csv, damaged, lambda path: check_table(Catalogue.read(path))),
+    "gzip": Specimen(
+        ".csv.gz",
+        lambda: gzip.compress(_csv()),
+        _damage_packed,
+        lambda path: check_table(Catalogue.read(path, duplicates="merge")),
+    ),
+    "parquet": Specimen(
+        ".parquet", _parquet, damaged, lambda path: check_table(Catalogue.read(path, scaling="minmax"))
+    ),
+    "npz": Specimen(".npz", _npz, _damage_archive, Catalogue.load),
+}
+"""The kinds of file, by name."""
