@@ -13,7 +13,6 @@ What the later tracks earn from a listener, the listener is asked.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -116,8 +115,9 @@ class Replacements:
     def _taken(self, course: Course, position: int) -> Ints:
         """Recordings that may not be played at `position`, in any order."""
         planned = self.rules.catalogue.recordings[np.delete(course.plan, position)]
-        heard = reduce(np.intersect1d, course.before[position].played)
-        return np.concatenate([planned, heard])
+        played = course.before[position].played
+        by_all = [recording for recording in np.unique(played[0]) if (played == recording).any(axis=1).all()]
+        return np.concatenate([planned, by_all]).astype(np.int64)
 
     def _places(self, recordings: Ints) -> Ints:
         """Where the candidates with these recordings stand."""

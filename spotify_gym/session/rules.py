@@ -190,12 +190,13 @@ class SessionRules:
     def refused(self, sessions: Sessions, tracks: Ints | None = None) -> tuple[Ints, Ints]:
         """Return which pairs of session and track are repeats: sessions, and places in `tracks` or the catalogue."""
         order, ordered = self._by_recording if tracks is None else _grouped(self.catalogue.recordings[tracks])
-        first = np.searchsorted(ordered, sessions.played, side="left")
-        counts = np.searchsorted(ordered, sessions.played, side="right") - first
-        rows = np.repeat(np.arange(len(sessions)), counts.sum(axis=1))
-        ends = counts.cumsum()
-        place = np.arange(len(rows)) + np.repeat(first.ravel() - ends + counts.ravel(), counts.ravel())
-        return rows, order[place]
+        n_played = self.history_length + sessions.time
+        rows, places = np.nonzero(np.arange(sessions.played.shape[1]) < n_played[:, None])  # the rest repeats the first
+        played = sessions.played[rows, places]
+        first = np.searchsorted(ordered, played, side="left")
+        counts = np.searchsorted(ordered, played, side="right") - first
+        versions = np.arange(counts.sum()) + np.repeat(first - counts.cumsum() + counts, counts)
+        return np.repeat(rows, counts), order[versions]
 
     def observe(self, sessions: Sessions) -> Floats:
         """Return what the agents see, (B, k)."""
