@@ -81,6 +81,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
             arrays = {member.filename.removesuffix(".npy"): _map(content, member) for member in archive.infolist()}
         header = json.loads(arrays.pop(_HEADER).tobytes())
+        json.dumps(header, ensure_ascii=False).encode()  # fails where a text is half a character
     except OSError as error:
         raise CatalogueError(f"cannot read {path}: {error.strerror or error}.") from error
     except (zipfile.BadZipFile, ValueError, KeyError, struct.error, NotImplementedError, RecursionError) as error:

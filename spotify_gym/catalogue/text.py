@@ -117,10 +117,10 @@ class TextColumn(Sequence[str]):
         """Raise `CatalogueError` unless bytes and offsets describe texts: for files that others may have written."""
         if self.data.ndim != 1 or self.offsets.ndim != 1 or not len(self.offsets):
             raise CatalogueError("a text column is damaged: it is no row of bytes.")
-        steps = np.diff(self.offsets)
-        if self.offsets[0] != 0 or self.offsets[-1] != len(self.data) or (steps < 0).any():
+        starts, ends = self.offsets[:-1], self.offsets[1:]
+        if self.offsets[0] != 0 or self.offsets[-1] != len(self.data) or (ends < starts).any():
             raise CatalogueError("a text column is damaged: its offsets do not fit its bytes.")
-        inner = self.offsets[:-1][steps > 0]
+        inner = starts[ends > starts]
         if (self.data[inner] & 0xC0 == 0x80).any():
             raise CatalogueError("a text column is damaged: a text begins inside a character.")
         try:

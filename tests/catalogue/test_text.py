@@ -64,11 +64,12 @@ def test_repr__shows_the_first_texts() -> None:
         (b"abc", [0, 2]),
         (b"abc", [1, 3]),
         (b"abc", [0, 2, 1, 3]),
+        (b"abc", [0, 7 * 10**18, -7 * 10**18, 3]),
         (b"abc", []),
         ("é".encode(), [0, 1, 2]),
         (b"\xff", [0, 1]),
     ],
-    ids=["too short", "late start", "backwards", "empty", "inside a character", "not UTF-8"],
+    ids=["too short", "late start", "backwards", "beyond int64", "empty", "inside a character", "not UTF-8"],
 )
 def test_check__finds_damage(data: bytes, offsets: list[int]) -> None:
     column = TextColumn(np.frombuffer(data, dtype=np.uint8), np.array(offsets, dtype=np.int64))

@@ -57,6 +57,7 @@ def crafted(path: Path, **changes: object) -> Path:
     ("changes", "message"),
     [
         ({"track_ids": Catalogue.builtin(12).track_ids.take([0] * 12)}, "a track id stands twice"),
+        ({"genre_names": ("\ud800", *Catalogue.builtin(12).genre_names[1:])}, "surrogates not allowed"),
         ({"popularity": np.full(12, 101, np.float32)}, "a popularity is not from 0 to 100"),
         ({"features": np.full((12, 9), 1e20, np.float32)}, "a feature is not a finite number, or larger than 1e\\+12"),
         ({"features": np.full((12, 9), np.nan, np.float32)}, "a feature is not a finite number"),
