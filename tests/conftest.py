@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before Torch loads: threads of parallel tests stand in each other's way
+
 from pathlib import Path
 
 import pytest
