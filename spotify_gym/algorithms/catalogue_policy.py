@@ -14,7 +14,7 @@ from spotify_gym.algorithms import scan
 from spotify_gym.algorithms.binding import check_alike, features_of, n_features_of
 from spotify_gym.algorithms.heads import Choice, DenseQNetwork
 from spotify_gym.algorithms.policies import MlpPolicy
-from spotify_gym.algorithms.tower import StateTower
+from spotify_gym.algorithms.tower import StateEncoder, StateTower
 from spotify_gym.algorithms.tracks import FixedEmbedding, LearnedEmbedding, Recordings, Table
 
 EMBEDDINGS: dict[str, type[FixedEmbedding | LearnedEmbedding]] = {"fixed": FixedEmbedding, "learned": LearnedEmbedding}
@@ -65,15 +65,9 @@ class CatalogueQNetwork(BasePolicy):
         )
         n_features = n_features_of(action_space)
         self.embedding = EMBEDDINGS[track_embedding](n_features)
-        self.tower = StateTower(
-            features_dim,
-            n_features,
-            self.embedding.width,
-            [64] if net_arch is None else net_arch,
-            activation_fn,
-            unit_state,
-            layer_norm,
-        )
+        encoder = StateEncoder(features_dim, n_features, unit_state)
+        hidden = [64] if net_arch is None else net_arch
+        self.tower = StateTower(encoder, self.embedding.width, hidden, activation_fn, layer_norm)
         self.recordings: Recordings | None = None
         self._table: Table | None = None
         self._scans = 0
@@ -107,10 +101,12 @@ class CatalogueQNetwork(BasePolicy):
 
     def best_of(self, obs: PyTorchObs, allowed: th.Tensor) -> Choice:
         """Return the best action of each state, (batch, 1), of those `allowed`, a mask (batch or 1, n)."""
-        return Choice(*self(obs).masked_fill(~allowed, -th.inf).max(dim=1, keepdim=True))
+        masks = allowed.expand(len(obs), -1)  # a state at a time: values of all actions for all would not fit
+        best = [self(obs[i, None]).masked_fill(~mask, -th.inf).max(dim=1) for i, mask in enumerate(masks)]  # type: ignore[index]
+        return Choice(th.stack([row.values for row in best]), th.stack([row.indices for row in best]))
 
-    def know(self, recordings: Recordings) -> None:
-        """Know these tracks from now on."""
+    def know(self, recordings: Recordings | None) -> None:
+        """Know these tracks from now on, or none until they are asked for."""
         self.recordings, self._table = recordings, None
 
     def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
@@ -139,10 +135,13 @@ class CatalogueQNetwork(BasePolicy):
 
     def _current_table(self) -> Table:
         """Return φ of all tracks; a learned one is computed anew every so often."""
+        recordings = self._known()
+        if isinstance(self.embedding, FixedEmbedding):
+            return recordings.unit_table  # one for the online and the target network
         self._scans += 1
-        stale = isinstance(self.embedding, LearnedEmbedding) and self._scans > REFRESH
-        if self._table is None or stale:
-            self._table, self._scans = Table(self._known(), self.embedding), 0
+        if self._table is None or self._scans > REFRESH:
+            with th.no_grad():
+                self._table, self._scans = Table(recordings, self.embedding(recordings.units)), 0
         return self._table
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> th.Tensor:
@@ -197,24 +196,31 @@ class CataloguePolicy(MlpPolicy):
 
     def make_q_net(self) -> DenseQNetwork:
         """Return a new network; called for the online and for the target network."""
-        net_args = self._update_features_extractor({**self.net_args, **self._network_kwargs}, features_extractor=None)
+        net_args = self._update_features_extractor(
+            {**self.net_args, **self._network_arguments()}, features_extractor=None
+        )
         net: Any = self.network_class(**net_args).to(self.device)
-        if features_of(self.action_space) is not None:  # type: ignore[arg-type]
-            if self._recordings is None:
-                self._recordings = Recordings(self.action_space, self.device)  # type: ignore[arg-type]
-            net.know(self._recordings)
+        if self._recordings is None:
+            self._recordings = self._recordings_of(self.action_space)
+        net.know(self._recordings)
         return net  # type: ignore[no-any-return]
 
     def bind(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
-        """Play from the catalogue of this action space."""
+        """Play from the catalogue of this action space, or from none where it has left its features behind."""
         super().bind(observation_space, action_space)
-        self._recordings = Recordings(action_space, self.device)  # type: ignore[arg-type]
+        self._recordings = self._recordings_of(action_space)
         nets: list[Any] = [self.q_net, self.q_net_target]
         for net in nets:
             net.know(self._recordings)
 
+    def _recordings_of(self, space: Any) -> Recordings | None:
+        return None if features_of(space) is None else Recordings(space, self.device)
+
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        return {**super()._get_constructor_parameters(), **self._network_kwargs}
+        return {**super()._get_constructor_parameters(), **self._network_arguments()}
+
+    def _network_arguments(self) -> dict[str, Any]:
+        return self._network_kwargs
 
 
 class DuelingCataloguePolicy(CataloguePolicy):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import torch as th
 from gymnasium import spaces
@@ -43,6 +45,11 @@ class Recordings:
         self.of_action = th.tensor(places[first], device=device)
         self.actions = th.tensor(actions, device=device)
         self.units = unit(th.tensor(features[actions], device=device))
+
+    @cached_property
+    def unit_table(self) -> Table:
+        """The unit features, to search in."""
+        return Table(self, self.units)
 
     def played(self, actions: th.Tensor | None) -> th.Tensor | None:
         """Return the recordings of the given actions, (batch, width or fewer); padding stays -1."""
@@ -94,12 +101,10 @@ class Table:
 
     Args:
         recordings: of the space.
-        embedding: φ.
+        vectors: (n, width) φ of each.
     """
 
-    def __init__(self, recordings: Recordings, embedding: nn.Module) -> None:
-        with th.no_grad():
-            vectors = embedding(recordings.units)
+    def __init__(self, recordings: Recordings, vectors: th.Tensor) -> None:
         self.columns = scan.in_blocks(vectors)
         counts = th.bincount(recordings.of_action, minlength=recordings.n)
         self.mean = (counts.to(vectors.dtype) @ vectors) / counts.sum()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 import stable_baselines3
@@ -9,6 +11,7 @@ import torch as th
 
 from spotify_gym.algorithms import DQN, BindingError, DoubleDQN, DuelingDoubleDQN, DuelingDQN
 from spotify_gym.algorithms.catalogue_policy import CataloguePolicy
+from spotify_gym.algorithms.replay import Batch
 from tests.algorithms.probes import FeatureSpace, Playlist, tracks
 from tests.algorithms.test_dqn import QUICK
 
@@ -62,8 +65,6 @@ def test_target_rule__holds_over_the_catalogue():
     model = model_of(DoubleDQN)
     obs = th.as_tensor(tracks(6, seed=9))
     chosen = model.q_net(obs).argmax(1, keepdim=True)
-    from spotify_gym.algorithms.replay import Batch
-
     nothing = th.zeros(6, 1)
     batch = Batch(obs, chosen, obs, nothing, nothing, None, None)
     assert th.allclose(model.next_values(batch), model.q_net_target(obs).gather(1, chosen), atol=1e-5)
@@ -109,6 +110,18 @@ def test_file__without_a_catalogue_says_what_is_missing(tmp_path):
     loaded = DQN.load(tmp_path / "model", device="cpu")
     with pytest.raises(BindingError, match="no catalogue yet"):
         loaded.predict(tracks(1)[0])
+
+
+def test_bind__to_a_space_without_its_features_forgets_the_tracks():
+    model = model_of()
+    model.bind(pickle.loads(pickle.dumps(model.action_space)))
+    with pytest.raises(BindingError, match="no catalogue yet"):
+        model.predict(tracks(1)[0])
+
+
+def test_networks__share_what_they_know_of_the_tracks():
+    model = model_of(DuelingDoubleDQN)
+    assert model.q_net._current_table() is model.q_net_target._current_table()
 
 
 def test_model__refuses_tracks_that_are_measured_otherwise(tmp_path):

@@ -1,0 +1,157 @@
+"""What the exact maximum is worth: the same learners with a maximum over few candidates, as the literature has it.
+
+Each is a policy to pass in the place of "CataloguePolicy", as in
+`DoubleDQN(SampledPolicy, env, policy_kwargs={"n_candidates": 512})`. Candidates are chosen anew at every look, in the
+target and in playing alike.
+"""
+
+from __future__ import annotations
+
+from math import ceil, log2
+from typing import Any
+
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.torch_layers import create_mlp
+from stable_baselines3.common.type_aliases import PyTorchObs
+from torch import nn
+
+from spotify_gym.algorithms import scan
+from spotify_gym.algorithms.catalogue_policy import CataloguePolicy, CatalogueQNetwork
+from spotify_gym.algorithms.heads import Choice
+from spotify_gym.algorithms.tower import StateEncoder
+from spotify_gym.algorithms.tracks import unit
+
+
+class SampledQNetwork(CatalogueQNetwork):
+    """Q(s, a) = f(s) · φ(x_a) + v(s), and the best of a few tracks drawn at random.
+
+    Stochastic Q-learning (Fourati, Aggarwal and Alouini 2024, https://arxiv.org/abs/2405.10310) shows that 2⌈log₂ N⌉
+    candidates can be enough.
+
+    Deviation from the paper: no memory of good actions among the candidates.
+
+    Args:
+        *args: those of `CatalogueQNetwork`.
+        n_candidates: tracks to choose from; None: 2⌈log₂ N⌉.
+        **kwargs: those of `CatalogueQNetwork`.
+    """
+
+    def __init__(self, *args: Any, n_candidates: int | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        assert isinstance(self.action_space, spaces.Discrete)
+        self.n_candidates = n_candidates or 2 * ceil(log2(max(int(self.action_space.n), 2)))
+
+    def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> Choice:
+        """Return the `k` best recordings among the candidates for each state, (batch, k), none of them `played`.
+
+        Raises:
+            ValueError: all candidates for a state have been played.
+        """
+        recordings = self._known()
+        candidates = self.propose(obs)
+        values, heard = self.score(obs, candidates), recordings.played(played)
+        if heard is not None:
+            values = values.masked_fill((candidates[:, :, None] == heard[:, None, :]).any(dim=2), -th.inf)
+        values, places = values.topk(k, dim=1)
+        if bool(values[:, 0].isneginf().any()):
+            raise ValueError(f"all {candidates.shape[1]} candidates for a session have been played; take more")
+        return Choice(values, recordings.actions[candidates.gather(1, places)])
+
+    def propose(self, obs: Any) -> th.Tensor:
+        """Return the candidates for each state, (batch, n_candidates), as places among the recordings."""
+        return th.randint(self._known().n, (len(obs), self.n_candidates), device=self.device)
+
+    def score(self, obs: PyTorchObs, candidates: th.Tensor) -> th.Tensor:
+        """Return Q of the candidates, (batch, n_candidates)."""
+        directions, values = self._state(obs)
+        vectors = self.embedding(self._known().units[candidates])
+        scores: th.Tensor = th.einsum("bw,bnw->bn", directions, vectors) + values
+        return scores
+
+
+class ShortlistQNetwork(SampledQNetwork):
+    """Q(s, a) = f(s) · φ(x_a) + v(s), and the best of the tracks nearest to the vibe.
+
+    After the Wolpertinger policy (Dulac-Arnold et al. 2015, https://arxiv.org/abs/1512.07679), which looks up the
+    neighbours of an action that an actor proposes.
+
+    Deviations from the paper: what is proposed is the vibe, the first d numbers of the observation, and not the output
+    of an actor; neighbours are exact, by cosine, where the paper approximates.
+    """
+
+    def propose(self, obs: Any) -> th.Tensor:
+        """Return the nearest recordings by cosine, (batch, n_candidates or all)."""
+        recordings = self._known()
+        vibes = unit(obs.flatten(1)[:, : recordings.units.shape[1]])
+        k = min(self.n_candidates, recordings.n)
+        return scan.largest(recordings.unit_table.columns, recordings.n, vibes, k)[1]
+
+
+class ActionHeadQNetwork(SampledQNetwork):
+    """Q(s, a) = MLP(s, x_a), one pass of the network for each candidate.
+
+    The action head of AH-DQN, which Spotify makes playlists with (Tomasi et al. 2023,
+    https://arxiv.org/abs/2310.09123).
+
+    Deviation from the paper: candidates are drawn at random from the catalogue, where it has a pool for each user.
+    """
+
+    def __init__(self, *args: Any, net_arch: list[int] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, net_arch=net_arch, **kwargs)
+        encoder: StateEncoder = self.tower.encoder
+        del self.tower  # none of its weights stay behind
+        hidden = [64] if net_arch is None else net_arch
+        self.encoder = encoder
+        self.head = nn.Sequential(*create_mlp(encoder.width + self.embedding.width, 1, hidden))
+
+    def forward(self, obs: PyTorchObs) -> th.Tensor:
+        """Return Q of every action, (batch, n_actions), a state at a time."""
+        recordings = self._known()
+        everything = th.arange(recordings.n, device=self.device)[None]
+        scores = th.cat([self.score(state, everything) for state in obs.split(1)])  # type: ignore[union-attr]
+        return scores[:, recordings.of_action]
+
+    def taken(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
+        """Return Q(s, a) of the given actions, (batch, 1), which are int64 of the same shape."""
+        return self.score(obs, self._known().of_action[actions])
+
+    def score(self, obs: PyTorchObs, candidates: th.Tensor) -> th.Tensor:
+        """Return Q of the candidates, (batch, n_candidates)."""
+        assert self.features_extractor is not None
+        states = self.encoder(self.extract_features(obs, self.features_extractor))
+        tracks = self.embedding(self._known().units[candidates])
+        pairs = th.cat([states[:, None].expand(-1, candidates.shape[1], -1), tracks], dim=2)
+        scores: th.Tensor = self.head(pairs).squeeze(2)
+        return scores
+
+
+class SampledPolicy(CataloguePolicy):
+    """`CataloguePolicy` with a maximum over tracks drawn at random.
+
+    Args:
+        *args: those of `CataloguePolicy`.
+        n_candidates: as in the network.
+        **kwargs: those of `CataloguePolicy`.
+    """
+
+    network_class = SampledQNetwork
+
+    def __init__(self, *args: Any, n_candidates: int | None = None, **kwargs: Any) -> None:
+        self._n_candidates = n_candidates
+        super().__init__(*args, **kwargs)
+
+    def _network_arguments(self) -> dict[str, Any]:
+        return {**super()._network_arguments(), "n_candidates": self._n_candidates}
+
+
+class ShortlistPolicy(SampledPolicy):
+    """`CataloguePolicy` with a maximum over the tracks nearest to the vibe."""
+
+    network_class = ShortlistQNetwork
+
+
+class ActionHeadPolicy(SampledPolicy):
+    """AH-DQN's policy over tracks drawn at random."""
+
+    network_class = ActionHeadQNetwork
