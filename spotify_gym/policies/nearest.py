@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from spotify_gym.policies.appraisal import SCORES_AT_ONCE
 from spotify_gym.policies.policy import Ints, ReferencePolicy
 from spotify_gym.session import Sessions
-
-_SCORES = 2**22  # held at once: 16 MB
 
 
 class NearestPolicy(ReferencePolicy):
@@ -19,7 +18,7 @@ class NearestPolicy(ReferencePolicy):
 
     def choose(self, sessions: Sessions) -> Ints:
         """Appraise the whole catalogue, so many sessions at a time that memory is bounded."""
-        at_once = max(1, _SCORES // len(self.rules.catalogue))
+        at_once = max(1, SCORES_AT_ONCE // len(self.rules.catalogue))
         rows = np.arange(len(sessions))
         parts = np.split(rows, rows[at_once::at_once])
         best: Ints = np.concatenate([self.rules.appraise(sessions.take(part)).argmax(axis=1) for part in parts])
