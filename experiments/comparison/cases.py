@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from spotify_gym.training import TrainConfig
 
@@ -56,3 +56,6 @@ class Case:
             "gamma": config.gamma if learns else float("nan"),
             "seed": config.seed if learns else 0,
         }
+
+
+CaseT = TypeVar("CaseT", bound=Case)

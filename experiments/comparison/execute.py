@@ -28,10 +28,13 @@ def execute(case: Case) -> pd.DataFrame:
     seconds = time.perf_counter() - began
     played = evaluate(player, case.config.env, case.n_sessions, catalogue=catalogue, **case.config.env_options)
     costs = {"train_seconds": seconds, "steps": 0 if case.reference else case.config.total_steps}
-    return _rows(case, catalogue, played).assign(**costs, play_seconds=played.seconds, peak_memory_mb=_peak_memory_mb())
+    return rows_of(case, catalogue, played).assign(
+        **costs, play_seconds=played.seconds, peak_memory_mb=_peak_memory_mb()
+    )
 
 
-def _rows(case: Case, catalogue: Catalogue, played: Evaluation) -> pd.DataFrame:
+def rows_of(case: Case, catalogue: Catalogue, played: Evaluation) -> pd.DataFrame:
+    """Return what was measured of each session of an evaluation, (n_sessions, columns), with the labels of the case."""
     rows = pd.DataFrame(
         {
             "session": played.seeds,

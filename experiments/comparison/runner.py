@@ -8,18 +8,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import joblib
 import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from experiments.comparison.cases import Case
+from experiments.comparison.cases import Case, CaseT
 from experiments.comparison.execute import execute
 from spotify_gym.training.atomic import replacing
 
-CaseT = TypeVar("CaseT", bound=Case)
 Work = Callable[[CaseT], pd.DataFrame]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from experiments.comparison.cases import Case
+from experiments.comparison.cases import Case, CaseT
 from spotify_gym.training import TrainConfig
 
 REFERENCES = ("random", "popular", "fixed", "nearest", "planner")
@@ -63,7 +63,7 @@ def _learners(task: TrainConfig, n_seeds: int, n_sessions: int) -> Iterator[Case
         yield from seeds(Case(method, config, n_sessions=n_sessions), n_seeds)
 
 
-def seeds(case: Case, n_seeds: int) -> Iterator[Case]:
+def seeds(case: CaseT, n_seeds: int) -> Iterator[CaseT]:
     """Give a case that many training seeds, from its own on.
 
     Raises:
