@@ -30,6 +30,8 @@ def read_content(path: Path) -> bytes:
         raise CatalogueError(f"{path} is a folder; the name of a table in it is needed.") from None
     except OSError as error:
         raise CatalogueError(f"cannot read {path}: {error.strerror or error}.") from error
+    except ValueError as error:  # no system has a file of such a name
+        raise CatalogueError(f"{str(path)!r} is no name of a file: {error}.") from error
     if content.startswith(b"\x1f\x8b"):
         content = _unpack(content, path)
     _check_kind(content, path)

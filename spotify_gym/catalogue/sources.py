@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from spotify_gym.catalogue.catalogue import Catalogue
-from spotify_gym.catalogue.scaling import Scaling
+from spotify_gym.catalogue.scaling import Scaling, check_kind
 
 
 def as_catalogue(source: str | Path | Catalogue, scaling: str | Scaling | None = None) -> Catalogue:
@@ -18,6 +18,8 @@ def as_catalogue(source: str | Path | Catalogue, scaling: str | Scaling | None =
             or a catalogue.
         scaling: what the features must be scaled by. ``None`` leaves a catalogue as it is and standardises a table.
     """
+    if scaling is not None and not isinstance(scaling, Scaling):
+        check_kind(scaling)
     if isinstance(source, Catalogue):
         return _scaled(source, scaling)
     builtin = re.fullmatch(r"builtin(?::(\d+))?", str(source))
@@ -31,7 +33,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     """Return what tells one state of a file from another; ``None`` if there is no file, which reading will explain."""
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return None
     return status.st_mtime_ns, status.st_size
 

@@ -57,7 +57,7 @@ def observer(
     """
     blocks = _state_blocks(catalogue, state, history_length)
     if shows_seed:
-        blocks.append(_vibe_block(catalogue, "seed_vibe"))
+        blocks.append(_vibe_block(catalogue, "seed_vibe", history_length))
     if listener is not None and (bounds := listener.visible_bounds(catalogue.features.shape[1])) is not None:
         blocks.append(Block(_Visible(listener), *bounds))
     return Observer(tuple(blocks))
@@ -66,28 +66,29 @@ def observer(
 def _state_blocks(catalogue: Catalogue, state: str, history_length: int) -> list[Block]:
     match state:
         case "mean":
-            return [_vibe_block(catalogue, "vibe")]
+            return [_vibe_block(catalogue, "vibe", history_length)]
         case "decayed":
-            return [_vibe_block(catalogue, "memory")]
+            return [_vibe_block(catalogue, "memory", history_length)]
         case "mean+decayed":
-            return [_vibe_block(catalogue, "vibe"), _vibe_block(catalogue, "memory")]
+            return [_vibe_block(catalogue, name, history_length) for name in ("vibe", "memory")]
         case "mean+genres":
-            return [_vibe_block(catalogue, "vibe"), _genre_block(catalogue)]
+            return [_vibe_block(catalogue, "vibe", history_length), _genre_block(catalogue)]
         case "history":
-            low, high = _vibe_bounds(catalogue)
+            low, high = _vibe_bounds(catalogue, history_length)
             return [Block(_flat_window, np.tile(low, history_length), np.tile(high, history_length))]
         case _:
             raise ValueError(f"state={state!r} is not known; choose one of {', '.join(map(repr, STATES))}")
 
 
-def _vibe_block(catalogue: Catalogue, name: str) -> Block:
-    return Block(attrgetter(name), *_vibe_bounds(catalogue))
+def _vibe_block(catalogue: Catalogue, name: str, history_length: int) -> Block:
+    return Block(attrgetter(name), *_vibe_bounds(catalogue, history_length))
 
 
-def _vibe_bounds(catalogue: Catalogue) -> tuple[Floats, Floats]:
+def _vibe_bounds(catalogue: Catalogue, history_length: int) -> tuple[Floats, Floats]:
     """Smallest and largest value of each feature, a little wider: a mean of equal numbers may round past them."""
     low, high = catalogue.features.min(axis=0), catalogue.features.max(axis=0)
-    return low - 1e-6 * (np.abs(low) + 1), high + 1e-6 * (np.abs(high) + 1)
+    rounding = np.float32(max(1e-6, history_length * float(np.finfo(np.float32).eps)))
+    return low - rounding * (np.abs(low) + 1), high + rounding * (np.abs(high) + 1)
 
 
 def _flat_window(sessions: Sessions) -> Floats:

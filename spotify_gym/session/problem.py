@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -19,6 +20,10 @@ Source = Catalogue | str | Path
 
 LISTENERS: dict[str, type[Listener[Any]]] = {"satiated": SatiatedListener, "skipping": SkippingListener}
 """The listeners that can be asked for by name."""
+
+
+MAX_WEIGHT = 1e6
+"""Largest weight of a reward term, and largest baseline: with larger ones a float32 holds no cosine beside them."""
 
 
 class Problem(TypedDict, total=False):
@@ -60,12 +65,14 @@ def rules_of(
         CatalogueError: the catalogue cannot be read.
         ValueError: an option is not one of those allowed.
     """
-    if isinstance(listener, str):
-        if listener not in LISTENERS:
-            raise ValueError(f"listener={listener!r} is not known; choose one of {', '.join(map(repr, LISTENERS))}")
-        listener = LISTENERS[listener]()
+    person = _listener_of(listener)
     if reward is None:
-        reward = dict.fromkeys(("flow", *(listener.term_bounds if listener is not None else ())), 1.0)
+        reward = dict.fromkeys(("flow", *(person.term_bounds if person is not None else ())), 1.0)
+    _check_types(history_length, repeats, reward)
+    for name, weight in reward.items():
+        _check_number(f"reward[{name!r}]", weight)
+    if reward_baseline is not None:
+        _check_number("reward_baseline", reward_baseline)
     return SessionRules(
         as_catalogue(catalogue, scaling=scaling),
         reward=dict(reward),
@@ -73,8 +80,31 @@ def rules_of(
         state=state,
         repeats=repeats,
         reward_baseline=reward_baseline,
-        listener=listener,
+        listener=person,
     )
+
+
+def _listener_of(listener: object) -> Listener[Any] | None:
+    if isinstance(listener, str) and listener in LISTENERS:
+        return LISTENERS[listener]()
+    if listener is None or isinstance(listener, Listener):
+        return listener
+    known = ", ".join(map(repr, LISTENERS))
+    raise ValueError(f"listener={listener!r} is not known; choose one of {known}, or bring a Listener")
+
+
+def _check_types(history_length: object, repeats: object, reward: object) -> None:
+    if isinstance(history_length, bool) or not isinstance(history_length, (int, np.integer)):
+        raise ValueError(f"history_length={history_length!r} is not a whole number")
+    if not isinstance(repeats, bool):
+        raise ValueError(f"repeats={repeats!r} is neither True nor False")
+    if not isinstance(reward, Mapping) or not reward:
+        raise ValueError(f"reward={reward!r} must name at least one term and its weight, such as {{'flow': 1.0}}")
+
+
+def _check_number(name: str, value: object) -> None:
+    if not isinstance(value, Real) or not abs(float(value)) <= MAX_WEIGHT:  # NaN is not either
+        raise ValueError(f"{name}={value!r} is not a number from -{MAX_WEIGHT:g} to {MAX_WEIGHT:g}")
 
 
 def history_of(options: Mapping[str, Any] | None, rules: SessionRules, n_sessions: int) -> Ints | None:
@@ -89,7 +119,10 @@ def history_of(options: Mapping[str, Any] | None, rules: SessionRules, n_session
     if options.get("history") is None:
         return None
     given = options["history"]
-    rows = given if np.ndim(given) == 2 else [given]
+    try:
+        rows = given if np.ndim(given) == 2 else [given]
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"options['history'] must be H tracks, or H for each session; got {given!r}") from error
     if len(rows) not in (1, n_sessions):
         raise ValueError(
             f"options['history'] has {len(rows)} rows for {n_sessions} sessions; give one, or one for each"
@@ -98,7 +131,7 @@ def history_of(options: Mapping[str, Any] | None, rules: SessionRules, n_session
 
 
 def _track_indices(tracks: Sequence[int | str], rules: SessionRules) -> list[int]:
-    if isinstance(tracks, str) or len(tracks) != rules.history_length:
+    if isinstance(tracks, str) or not isinstance(tracks, Sized) or len(tracks) != rules.history_length:
         raise ValueError(f"options['history'] must hold {rules.history_length} tracks; got {tracks!r}")
     return [_track_index(track, rules.catalogue) for track in tracks]
 

@@ -21,7 +21,8 @@ from spotify_gym.session.streams import Keys, fast_uniforms
 
 _DECAY = np.float32(0.9)  # of a track's weight in `Sessions.memory` with each further track heard
 _ROOM = 51  # tracks that a fresh session has room for, one to spare; it grows
-_BASELINE_SAMPLE = 100_000
+_BASELINE_SAMPLE = 100_000  # vibes, or fewer:
+_BASELINE_NUMBERS = 20_000_000  # looked up for them; where histories or tracks are long, more would take gigabytes
 _BASELINES: WeakKeyDictionary[Catalogue, dict[int, float]] = WeakKeyDictionary()
 
 
@@ -286,7 +287,8 @@ def expected_cosine(catalogue: Catalogue, history_length: int) -> float:
     """
     by_length = _BASELINES.setdefault(catalogue, {})
     if history_length not in by_length:
-        drawn = np.random.default_rng(0).random((_BASELINE_SAMPLE, history_length))
+        n_vibes = min(_BASELINE_SAMPLE, 1 + _BASELINE_NUMBERS // (history_length * catalogue.features.shape[1]))
+        drawn = np.random.default_rng(0).random((n_vibes, history_length))
         vibes = catalogue.features[kernels.fast_distinct(drawn, len(catalogue))].mean(axis=1)
         by_length[history_length] = float(catalogue.unit_features.mean(axis=0) @ _unit(vibes).mean(axis=0))
     return by_length[history_length]

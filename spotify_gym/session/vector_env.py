@@ -95,7 +95,7 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
         mask = options.pop("reset_mask", None)
         if seed is not None or self._keys is None:
             self._keys = KeyStream.seeded(seed, self.num_envs)
-        rows = np.arange(self.num_envs) if mask is None else np.flatnonzero(mask)
+        rows = np.arange(self.num_envs) if mask is None else self._rows(mask)
         history = history_of(options, self.rules, len(rows))
         fresh = self.rules.start(self._keys.next(rows), history)
         if mask is None or self._sessions is None:
@@ -146,8 +146,16 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
         """Return which tracks each session may play now, (B, N); all of them where repeats are legal."""
         return self.rules.allowed(self.sessions)
 
+    def _rows(self, mask: Any) -> NDArray[np.intp]:
+        chosen = _array(mask)
+        if chosen.shape != (self.num_envs,) or chosen.dtype != np.bool_:
+            raise ValueError(
+                f"options['reset_mask'] must be {self.num_envs} times True or False; got {chosen.dtype} {chosen.shape}"
+            )
+        return np.flatnonzero(chosen)
+
     def _tracks(self, actions: Ints) -> Ints:
-        tracks = np.asarray(actions)
+        tracks = _array(actions)
         if tracks.shape != (self.num_envs,) or tracks.dtype.kind not in "iu":
             raise InvalidAction(
                 f"actions must be {self.num_envs} integers, one track per session; got {tracks.dtype} {tracks.shape}"
@@ -157,7 +165,7 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
             raise InvalidAction(
                 f"action {wrong} is no track of this catalogue; choose from 0 to {len(self.catalogue) - 1}"
             )
-        return tracks
+        return tracks.astype(np.int64, copy=False)
 
     def _truncated(self, sessions: Sessions) -> Bools:
         if self.max_episode_steps is None:
@@ -179,3 +187,11 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
 
     def _played(self) -> dict[str, Any]:
         return {} if self.rules.repeats else {"played": self.sessions.played.copy()}
+
+
+def _array(values: Any) -> NDArray[Any]:
+    """Return values as an array, of no shape where they are none: rows of different lengths, say."""
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError):
+        return np.array(None)
