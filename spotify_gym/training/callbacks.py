@@ -106,7 +106,7 @@ class ProgressCallback(BaseCallback):
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("steps, time left"),
-            TimeRemainingColumn(elapsed_when_finished=True),
+            TimeRemainingColumn(),
             console=Console(stderr=True),
         )
         self._task = self._bar.add_task("begins", total=total_steps)

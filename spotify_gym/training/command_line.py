@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 from abc import ABC, abstractmethod
@@ -12,6 +13,7 @@ from typing import Self, cast
 
 MISTAKE = 2
 INTERRUPTED = 130
+PIPE_CLOSED = 141
 """Exit codes, as shells have them."""
 
 _EXTRAS = {"streamlit": "app", "optuna": "tune", "dask": "cluster", "distributed": "cluster", "minari": "offline"}
@@ -61,6 +63,9 @@ def guarded(work: Callable[[], None], prog: str) -> int:
     """
     try:
         work()
+    except BrokenPipeError:  # whoever reads our output, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     except KeyboardInterrupt:
         print(f"{prog}: stopped", file=sys.stderr)
         return INTERRUPTED

@@ -6,14 +6,16 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
 import tyro
+from rich.console import Console
 
+from spotify_gym.policies import POLICIES
 from spotify_gym.training.callbacks import Stopped
 from spotify_gym.training.command_line import Command
 from spotify_gym.training.config import EVALUATION_SEED, TrainConfig
@@ -22,7 +24,7 @@ from spotify_gym.training.loading import load_run
 from spotify_gym.training.printing import printable, show_table
 from spotify_gym.training.recommendation import find_tracks, recommend
 from spotify_gym.training.run_folder import RunFolder
-from spotify_gym.training.standings import Standings, example_session, play_standings, skills_of, write_sessions
+from spotify_gym.training.standings import QUICK, Standings, example_session, play_standings, skills_of, write_sessions
 from spotify_gym.training.trainer import Run, resume, train
 
 
@@ -82,6 +84,8 @@ class EvaluateCommand(Command):
     """How many held-out sessions."""
     seed: int = EVALUATION_SEED
     """Of the first session."""
+    planner: bool = False
+    """Let the planner play too: it sets skill 1, and takes seconds for each session. Done once, its result is kept."""
     out: Path | None = None
     """CSV file with a row per player and session; None: evaluation.csv in the folder of the run."""
     trust: bool = False
@@ -90,12 +94,13 @@ class EvaluateCommand(Command):
     def run(self) -> None:
         """Print the table and one example session, and keep every session in a file."""
         run = load_run(self.path, self.catalogue, trust=self.trust)
-        standings = play_standings({self.path.name: run}, self.sessions, self.seed)
-        _show(standings, run)
-        print(f"\nOne of these sessions, played by {self.path.name}:\n")
-        print(printable(example_session(run, self.seed)))
+        (name,) = _names([self.path])
+        standings = _play({name: run}, self.sessions, self.seed, self.planner)
         out = self.out or self.path / "evaluation.csv"
         write_sessions(out, standings)
+        _show(standings, run)
+        print(f"\nOne of these sessions, played by {name}:\n")
+        print(printable(example_session(run, self.seed)))
         print(f"\nevery session: {out}")
 
 
@@ -112,16 +117,18 @@ class CompareCommand(Command):
     """How many held-out sessions."""
     seed: int = EVALUATION_SEED
     """Of the first session."""
+    planner: bool = False
+    """Let the planner play too: it sets skill 1, and takes seconds for each session. Done once, its result is kept."""
     out: Path | None = None
     """CSV file with a row per player and session; None: none."""
 
     def run(self) -> None:
         """Print one table for all."""
-        runs = {str(path): load_run(path) for path in self.paths}
-        standings = play_standings(runs, self.sessions, self.seed)
-        _show(standings, next(iter(runs.values())))
+        runs = dict(zip(_names(self.paths), map(load_run, self.paths), strict=True))
+        standings = _play(runs, self.sessions, self.seed, self.planner)
         if self.out is not None:
             write_sessions(self.out, standings)
+        _show(standings, next(iter(runs.values())))
 
 
 @dataclass(frozen=True)
@@ -165,6 +172,20 @@ def _read_settings(path: Path) -> TrainConfig:
 def _new_folder(config: TrainConfig) -> Path:
     now = time.strftime("%Y%m%d-%H%M%S")
     return Path("runs") / f"{config.env}-{config.algorithm}-{config.policy}-seed{config.seed}-{now}"
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Call each run by the name of its folder, or by the whole path where that could be mistaken for another."""
+    names = [path.resolve().name for path in paths]
+    clear = len({*names, *POLICIES}) == len(names) + len(POLICIES)
+    return names if clear else [str(path) for path in paths]
+
+
+def _play(runs: Mapping[str, Run], n_sessions: int, seed: int, planner: bool) -> Standings:
+    """Let all play, telling on stderr who does."""
+    references = (*QUICK, "planner") if planner else QUICK
+    with Console(stderr=True).status("") as status:
+        return play_standings(runs, n_sessions, seed, references, lambda name: status.update(f"{name} plays ..."))
 
 
 def _show(standings: Standings, run: Run) -> None:

@@ -38,6 +38,10 @@ class Player(Protocol):
         """The `predict` of Stable-Baselines3: from observations (B, k) to tracks (B,) and a state."""
 
 
+Maker = Callable[[Any], Player]
+"""Makes a player for the environment it is given."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """How one player fared in n sessions of at most T tracks."""
@@ -69,6 +73,11 @@ class Evaluation:
         """Share of the catalogue that was played in any of the sessions, in [0, 1]."""
         return catalogue_coverage(self.tracks, len(self.catalogue))
 
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What was played, by name: `seeds`, `tracks`, `rewards` and `repeats`."""
+        return {"seeds": self.seeds, "tracks": self.tracks, "rewards": self.rewards, "repeats": self.repeats}
+
     def measures(self) -> dict[str, NDArray[Any]]:
         """Return a number per session, (n,) each, by name; novelty only where popularity is known."""
         measures = {
@@ -83,7 +92,7 @@ class Evaluation:
 
 
 def evaluate(
-    player: Player | Callable[[Any], Player],
+    player: Player | Maker,
     env_id: str,
     n_sessions: int = 1000,
     seed: int = EVALUATION_SEED,
@@ -121,7 +130,7 @@ def evaluate(
 
 
 @contextmanager
-def _seated(player: Player | Callable[[Any], Player], env: SpotifyVectorEnv) -> Iterator[Choose]:
+def _seated(player: Player | Maker, env: SpotifyVectorEnv) -> Iterator[Choose]:
     """Give a function that chooses a track for each session of `env`."""
     if isinstance(player, ReferencePolicy):
         raise TypeError(

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.policies import POLICIES
 from spotify_gym.training.atomic import replacing
 from spotify_gym.training.evaluation import Evaluation, evaluate
 from spotify_gym.training.metrics import skill
+from spotify_gym.training.scale import HeldOut
 from spotify_gym.training.trainer import Run, one_thread
 
 QUICK = ("random", "popular", "fixed", "nearest")
-"""The reference policies that take seconds; the planner takes minutes."""
+"""The reference policies that take a minute at most; the planner takes seconds for each session."""
 
 Standings = dict[str, Evaluation]
 """Players by name, and how they fared."""
 
 
-def play_standings(runs: Mapping[str, Run], n_sessions: int, seed: int, references: Iterable[str] = QUICK) -> Standings:
+def play_standings(
+    runs: Mapping[str, Run],
+    n_sessions: int,
+    seed: int,
+    references: Sequence[str] = QUICK,
+    tell: Callable[[str], None] = lambda name: None,
+) -> Standings:
     """Let trained models and reference policies play the same held-out sessions.
 
     Args:
@@ -32,21 +38,24 @@ def play_standings(runs: Mapping[str, Run], n_sessions: int, seed: int, referenc
         n_sessions: how many sessions.
         seed: of the first.
         references: names of reference policies; the popular one is left out where no popularity is known.
+        tell: called with the name of each player before it plays.
 
     Raises:
         ValueError: no runs, or runs that have nothing to compare.
     """
     first = _only_task(runs)
-    options = {"catalogue": first.catalogue, **first.config.env_options}
-    players = {name: POLICIES[name] for name in references if name != "popular" or _knows_popularity(first.catalogue)}
+    shelf = None if first.path is None else first.path / "references"
+    sessions = HeldOut(first.config.env, first.config.env_options, first.catalogue, n_sessions, seed)
+    standings = {}
     with one_thread():
-        models = {
-            name: evaluate(run.model, first.config.env, n_sessions, seed, **options) for name, run in runs.items()
-        }
-        others = {
-            name: evaluate(player, first.config.env, n_sessions, seed, **options) for name, player in players.items()
-        }
-    return {**others, **models}
+        for name, run in runs.items():
+            tell(name)
+            standings[name] = sessions.played_by(run.model)
+        for name in references:
+            if name != "popular" or _knows_popularity(first.catalogue):
+                tell(name)
+                standings[name] = sessions.played_by_reference(name, shelf)
+    return standings
 
 
 def skills_of(standings: Standings) -> dict[str, float]:

@@ -110,19 +110,26 @@ def _learn(
         if progress:
             every.append(stack.enter_context(ProgressCallback(config.total_steps)))
         if folder is not None:
-            save = partial(keep_checkpoint, folder, model, env, curve.points)
-            every.append(CheckpointCallback(save, config.checkpoint_seconds, stack.enter_context(interruptible())))
+            every.append(stack.enter_context(_kept(folder, config, model, env, curve.points)))
         steps_left = config.total_steps - model.num_timesteps
-        try:
-            model.learn(steps_left, every, log_interval=100, reset_num_timesteps=snapshot is None)
-        except Stopped:
-            assert folder is not None  # nobody else raises it
-            keep_results(folder, model, curve.points)
-            raise
-    if folder is not None:
-        keep_results(folder, model, curve.points)
-        folder.checkpoint_file.unlink(missing_ok=True)
+        model.learn(steps_left, every, log_interval=100, reset_num_timesteps=snapshot is None)
     return Run(model, config, env.env.catalogue, tuple(curve.points), None if folder is None else folder.path)
+
+
+@contextmanager
+def _kept(
+    folder: RunFolder, config: TrainConfig, model: DQN, env: SessionVecEnv, curve: Sequence[CurvePoint]
+) -> Iterator[BaseCallback]:
+    """Give the callback that saves on the way, and keep the results in the end, also where Ctrl-C is the end."""
+    save = partial(keep_checkpoint, folder, model, env, curve)
+    with interruptible() as stop:
+        try:
+            yield CheckpointCallback(save, config.checkpoint_seconds, stop)
+        except Stopped:
+            keep_results(folder, model, curve)
+            raise
+        keep_results(folder, model, curve)
+        folder.checkpoint_file.unlink(missing_ok=True)
 
 
 def _located(config: TrainConfig) -> TrainConfig:

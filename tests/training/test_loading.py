@@ -14,12 +14,14 @@ from safetensors.numpy import save_file
 
 from spotify_gym import Catalogue
 from spotify_gym.algorithms import BindingError
+from spotify_gym.training import evaluate
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import RunError
 from spotify_gym.training.loading import load_run
 from spotify_gym.training.snapshot import weights_of
 from spotify_gym.training.tensors import Tensors, read_tensors, write_tensors
 from spotify_gym.training.trainer import Run, train
+from tests.catalogues import hand_made
 
 QUICK: dict[str, Any] = {"catalogue": "builtin:300", "hidden": (8,), "steps": 100, "learning_starts": 40, "n_envs": 4}
 
@@ -118,6 +120,19 @@ def test_load_run__follows_no_link_out_of_the_folder(folder: Path, tmp_path: Pat
 def test_load_run__nothing_there(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="holds no run"):
         load_run(tmp_path / "nowhere")
+
+
+def test_load_run__plays_from_other_catalogues_that_are_measured_alike(small: Catalogue, tmp_path: Path) -> None:
+    """A model that hears features plays from any catalogue, scaled as its own was; its size on disk is its own."""
+    run = train(TrainConfig(**QUICK, env="SpotifyPlaylist-v0"), tmp_path / "run")
+    assert (tmp_path / "run" / "weights.safetensors").stat().st_size < 1_000_000
+    for other in ("builtin:1000", Catalogue.builtin(50, seed=3, scaling="minmax")):
+        loaded = load_run(tmp_path / "run", other)
+        assert loaded.catalogue.coordinates == run.catalogue.coordinates
+        played = evaluate(loaded.model, "SpotifyPlaylist-v0", 5, catalogue=loaded.catalogue)
+        assert not played.repeats.any()
+    with pytest.raises(BindingError, match=r"acousticness.*feature 0"):
+        load_run(tmp_path / "run", hand_made(np.eye(9, dtype=np.float32)))
 
 
 def test_checkpoint_pth__is_plain_weights(folder: Path) -> None:

@@ -40,6 +40,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"algorithm": "double", "n_steps": 3, "tau": 0.1, "target_update_interval": 4},
     {"algorithm": "dueling_double", "env": "SpotifyPlaylist-v0", "buffer_size": 200},
     {"env": "SpotifySkip-v0", "state": "mean+decayed", "updates_per_step": 0.1},
+    {"env": "SpotifyPlaylist-v0", "policy": "catalogue", "algorithm": "dueling_double"},
 ]
 
 

@@ -1,0 +1,66 @@
+"""The sessions that everybody plays, and what the policies that do not learn earn in them, worked out once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spotify_gym.catalogue import Catalogue
+from spotify_gym.policies import POLICIES
+from spotify_gym.training.errors import RunError
+from spotify_gym.training.evaluation import Evaluation, Maker, Player, evaluate
+from spotify_gym.training.tensors import Tensors, read_tensors, write_tensors
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out sessions: the same game for all who play it."""
+
+    env_id: str
+    """The environment."""
+    env_options: dict[str, Any]
+    """Its options, as plain values."""
+    catalogue: Catalogue
+    """What can be played."""
+    n_sessions: int
+    """How many sessions."""
+    seed: int
+    """Of the first session."""
+
+    def played_by(self, player: Player | Maker) -> Evaluation:
+        """Let somebody play."""
+        options = {"catalogue": self.catalogue, **self.env_options}
+        return evaluate(player, self.env_id, self.n_sessions, self.seed, **options)
+
+    def played_by_reference(self, name: str, shelf: Path | None = None) -> Evaluation:
+        """Let a policy that does not learn play, which may take minutes, or look up how it fared the last time.
+
+        Args:
+            name: one of `POLICIES`.
+            shelf: folder that such results are kept in; None: none are.
+        """
+        if shelf is None:
+            return self.played_by(POLICIES[name])
+        file = shelf / f"{name}-{self._key}.safetensors"
+        try:
+            arrays, facts = read_tensors(file)
+            kept: dict[str, Any] = {**arrays, **facts}
+            return Evaluation(self.catalogue, **kept)
+        except (RunError, TypeError):  # not there yet, or damaged
+            evaluation = self.played_by(POLICIES[name])
+        with suppress(OSError):  # a folder that cannot be written to costs time, not the answer
+            shelf.mkdir(exist_ok=True)
+            write_tensors(file, Tensors(evaluation.arrays, {"seconds": evaluation.seconds}))
+        return evaluation
+
+    @property
+    def _key(self) -> str:
+        """Another one for other sessions, and for another version of this program."""
+        version = importlib.metadata.version("spotify_gym")
+        sessions = [self.env_id, self.env_options, self.catalogue.fingerprint, self.n_sessions, self.seed, version]
+        return hashlib.blake2b(json.dumps(sessions, sort_keys=True).encode(), digest_size=8).hexdigest()
