@@ -22,7 +22,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from experiments.comparison.cases import Case
 from experiments.comparison.results import with_skill
 from experiments.comparison.runner import run_cases
-from experiments.comparison.suites import LEARNERS, seeds
+from experiments.comparison.suites import learner_name, seeds
 from experiments.looks import figure
 from experiments.plots import learning_curves
 from experiments.scale import scale_of
@@ -41,7 +41,6 @@ _COLUMNS: dict[str, Literal["left", "right"]] = {
     "slowest, processor [s]": "right",
     "slowest, steps": "right",
 }
-_NAMES = {algorithm: name for name, algorithm in LEARNERS.items()}
 
 
 @dataclass(frozen=True)
@@ -73,13 +72,10 @@ class Learn(Command):
     def run(self) -> None:
         """Train, play, print a table, draw."""
         learners = [replace(self.config, algorithm=name) for name in self.algorithms or (self.config.algorithm,)]
-        cases = [
-            case
-            for config in learners
-            for case in seeds(CurveCase(_name(config), config, None, self.n_sessions, self.n_points), self.n_seeds)
-        ]
+        cases = [CurveCase(learner_name(one), one, None, self.n_sessions, self.n_points) for one in learners]
         scale = run_cases(scale_of(self.config, self.n_sessions), self.out, jobs=self.jobs)
-        points = run_cases(cases, self.out, jobs=self.jobs, work=learning_curve)
+        runs = [run for case in cases for run in seeds(case, self.n_seeds)]
+        points = run_cases(runs, self.out, jobs=self.jobs, work=learning_curve)
         results = with_skill(pd.concat([scale, points], ignore_index=True))
         learned = results[results["seconds"].notna()]
         nearest = float(results.loc[results["method"] == "nearest", "skill"].mean())
@@ -181,11 +177,6 @@ def draw(points: pd.DataFrame, nearest: float, path: Path) -> None:
         for axes in (over_time, over_steps):
             axes.set_ylim(min(0.5, best - 0.5), max(1.0, nearest, best) + 0.02)
         over_time.set_title(f"{points['env'].iat[0]}, {points['n_tracks'].iat[0]:,} tracks")
-
-
-def _name(config: TrainConfig) -> str:
-    head = ", per track" if config.policy == "mlp" else ""
-    return f"{_NAMES[config.algorithm]}{head}, γ = {config.gamma:g}"
 
 
 def _rows(points: pd.DataFrame, thresholds: tuple[float, ...]) -> Iterator[list[str]]:

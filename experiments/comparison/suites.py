@@ -63,6 +63,17 @@ def _learners(task: TrainConfig, n_seeds: int, n_sessions: int) -> Iterator[Case
         yield from seeds(Case(method, config, n_sessions=n_sessions), n_seeds)
 
 
+def learner_name(config: TrainConfig) -> str:
+    """Name a learner by what tells it from others.
+
+    >>> learner_name(TrainConfig(algorithm="double", gamma=0.5))
+    'Double DQN, γ = 0.5'
+    """
+    name = next(name for name, algorithm in LEARNERS.items() if algorithm == config.algorithm)
+    head = ", per track" if config.policy == "mlp" else ""
+    return f"{name}{head}, γ = {config.gamma:g}"
+
+
 def seeds(case: CaseT, n_seeds: int) -> Iterator[CaseT]:
     """Give a case that many training seeds, from its own on.
 

@@ -1,0 +1,101 @@
+"""People's playlists: read from a table, started from, ranked, and the command from end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.human_playlists import HumanPlaylist, read_playlists
+from experiments.playlists import MEASURES, REFERENCES, Playlists, judge
+from spotify_gym import Catalogue
+from spotify_gym.training.command_line import run_command
+from tests.catalogues import hand_made, real_table
+
+ROWS = "playlist_id,track_id\nb,id3\na,id0\nb,id1\nb,unheard of\nb,id3\na,id2\nb,id0\n"
+
+
+@pytest.fixture
+def compass() -> Catalogue:
+    """Tracks around a circle, a degree from each other."""
+    angles = np.radians(np.arange(90))
+    return hand_made(np.column_stack([np.cos(angles), np.sin(angles)]).astype(np.float32))
+
+
+def test_read__keeps_the_order_and_the_first_of_what_stands_twice(compass: Catalogue, tmp_path: Path) -> None:
+    (tmp_path / "lists.csv").write_text("\ufeff" + ROWS)
+    lists = read_playlists(tmp_path / "lists.csv", compass, shortest=2)
+    assert [(one.name, one.tracks.tolist()) for one in lists] == [("b", [3, 1, 0]), ("a", [0, 2])]
+    assert [one.name for one in read_playlists(tmp_path / "lists.csv", compass, shortest=3)] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("playlist_id,song\na,b\n", "no column 'track_id'"),
+        ("playlist_id,track_id\na,nothing here\n", r"0 of its 1 entries are in that catalogue"),
+        ("", "No columns"),
+    ],
+)
+def test_read__says_what_is_wrong_with_the_file(compass: Catalogue, tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "lists.csv").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        read_playlists(tmp_path / "lists.csv", compass, shortest=2)
+
+
+def test_judge__nearest_finds_all_of_a_playlist_that_keeps_its_direction(compass: Catalogue) -> None:
+    env = gym.make_vec("SpotifySession-v0", num_envs=1, catalogue=compass, history_length=3, repeats=False).unwrapped
+    playlist = HumanPlaylist("north", np.array([40, 42, 44, 43, 41]))  # starts at 42 on average
+    assert judge(REFERENCES["nearest"], env, playlist) == dict.fromkeys(MEASURES, 1.0)
+
+
+def test_judge__random_has_its_expected_value(compass: Catalogue) -> None:
+    env = gym.make_vec("SpotifySession-v0", num_envs=1, catalogue=compass, history_length=3).unwrapped
+    found = judge(REFERENCES["random"], env, HumanPlaylist("any", np.array([7, 80, 3, 50])))
+    assert found["AUC"] == pytest.approx(0.5)
+    assert found["R-precision"] == pytest.approx(1 / 87)  # one track to find among those that do not start
+
+
+def test_command__compares_a_learner_with_the_references(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    ids = Catalogue.builtin(300).track_ids
+    rows = [(f"list {i}", ids[track]) for i in range(6) for track in rng.choice(300, 12, replace=False)]
+    table = tmp_path / "lists.csv"
+    pd.DataFrame(rows, columns=["playlist_id", "track_id"]).to_csv(table, index=False)
+    arguments = ["--catalogue", "builtin:300", "--playlists", str(table), "--steps", "64", "--learning-starts", "32"]
+    arguments += ["--n-seeds", "2", "--jobs", "1", "--out", str(tmp_path / "out")]
+    assert run_command(Playlists, "playlists", arguments) == 0
+    shown = capsys.readouterr().out
+    assert "6 playlists" in shown
+    assert "Double DQN, γ = 0.9 does not differ significantly from nearest in NDCG@500" in shown
+    results = pd.read_parquet(tmp_path / "out" / "playlists.parquet")
+    assert results.groupby(["method", "seed"]).size().eq(6).all()
+    assert results[list(MEASURES)].stack().between(0, 1).all()
+    assert (tmp_path / "out" / "playlists.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--playlists", "nowhere.csv"], "nowhere.csv"),
+        (["--shortest", "5"], "shortest=5 must be more than the 5 that start"),
+        ([], "builtin"),
+    ],
+)
+def test_command__answers_a_mistake_in_one_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(Playlists, "playlists", ["--catalogue", "builtin:300", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_read__real_table_has_its_playlists() -> None:
+    path = real_table("spotify_songs.csv")
+    lists = read_playlists(path, Catalogue.read(path), shortest=10)
+    assert len(lists) == 460
+    assert all(len(np.unique(one.tracks)) == len(one.tracks) for one in lists)
