@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import cycle, islice
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 from experiments.speed.machine import Machine
@@ -17,6 +16,8 @@ from experiments.speed.naive import naive_spec
 from experiments.speed.setting import Setting
 from spotify_gym import ENVS
 from spotify_gym.catalogue import Catalogue
+
+VectorEnv: TypeAlias = gym.vector.VectorEnv[Any, Any, Any]
 
 SINGLE = Group("steps of one session, through gym.make", "/s")
 VECTOR = Group("steps of single sessions, B at once, through gym.make_vec", "/s", "B")
@@ -43,9 +44,9 @@ def races(setting: Setting) -> Iterator[list[Task]]:
         yield [_by_tracks(setting, setting.sized(n_tracks))]
 
 
-def playing(env: gym.Env[Any, Any], n_actions: int, seed: int) -> Work:
+def playing(env: gym.Env[Any, Any], seed: int) -> Work:
     """Return what takes n random steps in one environment, and begins again where a session ends."""
-    drawn = np.random.default_rng(seed).integers(n_actions, size=_DISTINCT_ACTIONS)
+    drawn = _random_actions(env.action_space, (_DISTINCT_ACTIONS,), seed)
     actions = cycle(drawn.tolist())
     env.reset(seed=seed)
 
@@ -59,10 +60,10 @@ def playing(env: gym.Env[Any, Any], n_actions: int, seed: int) -> Work:
     return play
 
 
-def playing_all(env: gym.vector.VectorEnv[Any, Any, Any], n_actions: int, seed: int) -> Work:
+def playing_all(env: VectorEnv, seed: int) -> Work:
     """Return what takes n random steps in all sessions of a vector environment, which restarts them itself."""
     n_rows = max(64, _DISTINCT_ACTIONS // env.num_envs)
-    actions = cycle(np.random.default_rng(seed).integers(n_actions, size=(n_rows, env.num_envs)))
+    actions = cycle(_random_actions(env.single_action_space, (n_rows, env.num_envs), seed))
     env.reset(seed=seed)
 
     def play(n: int) -> None:
@@ -73,63 +74,63 @@ def playing_all(env: gym.vector.VectorEnv[Any, Any, Any], n_actions: int, seed: 
     return play
 
 
+def _random_actions(space: gym.Space[Any], shape: tuple[int, ...], seed: int) -> NDArray[np.int64]:
+    assert isinstance(space, gym.spaces.Discrete)
+    return np.random.default_rng(seed).integers(space.n, size=shape)
+
+
 def _single(setting: Setting) -> list[Task]:
-    catalogue, seed = setting.catalogue, setting.seed
+    catalogue = setting.catalogue
+    limit = _limit(setting.machine, _sessions(_FIRST, catalogue, 1), catalogue)
 
-    def task(env: gym.Env[Any, Any], what: str, n_actions: int, **more: Any) -> Task:
-        return Task(SINGLE, what, 1, setting.repeating(playing(env, n_actions, seed)), **more)
+    def sample(env: gym.Env[Any, Any]) -> Callable[[], float]:
+        return setting.repeating(playing(env, setting.seed))
 
-    limit = _limit(setting.machine, _vector_env(_FIRST, catalogue, 1), catalogue)
-    ours = [
-        task(
-            gym.make(env_id, catalogue=catalogue),
-            env_id,
-            len(catalogue),
-            limit=limit,
-            goal=SINGLE_GOAL if env_id == _FIRST else None,
-        )
-        for env_id in ENVS
+    def ours(env_id: str) -> Task:
+        goal = SINGLE_GOAL if env_id == _FIRST else None
+        return Task(SINGLE, env_id, 1, sample(gym.make(env_id, catalogue=catalogue)), limit=limit, goal=goal)
+
+    return [
+        *map(ours, ENVS),
+        Task(SINGLE, FLOOR, 1, sample(gym.make("CartPole-v1")), "floor"),
+        Task(SINGLE, NAIVE, 1, sample(gym.make(naive_spec(catalogue))), "usual"),
     ]
-    naive = task(gym.make(naive_spec(catalogue)), NAIVE, len(catalogue), role="usual")
-    return [*ours, task(gym.make("CartPole-v1"), FLOOR, 2, role="floor"), naive]
 
 
-def _vector(setting: Setting, n_sessions: int) -> list[Task]:
+def _vector(setting: Setting, n: int) -> list[Task]:
     catalogue = setting.catalogue
 
-    def task(env: gym.vector.VectorEnv[Any, Any, Any], what: str, n_actions: int, **more: Any) -> Task:
-        play = playing_all(env, n_actions, setting.seed)
-        return Task(VECTOR, what, n_sessions, setting.repeating(play, n_sessions), **more)
+    def sample(env: VectorEnv) -> Callable[[], float]:
+        return setting.repeating(playing_all(env, setting.seed), n)
 
-    def ours(env_id: str, what: str, **options: Any) -> Task:
-        env = _vector_env(env_id, catalogue, n_sessions, **options)
-        factor = 1 if env_id == _FIRST else 3
-        goal = factor * VECTOR_GOAL if n_sessions == GOAL_BATCH else None
-        return task(env, what, len(catalogue), limit=_limit(setting.machine, env, catalogue), goal=goal)
+    def ours(env_id: str, env: VectorEnv, what: str) -> Task:
+        goal = VECTOR_GOAL * (1 if env_id == _FIRST else 3) if n == GOAL_BATCH else None
+        return Task(VECTOR, what, n, sample(env), limit=_limit(setting.machine, env, catalogue), goal=goal)
 
-    own = [*(ours(env_id, env_id) for env_id in ENVS), ours(_FIRST, SAME_STEP, autoreset_mode="SameStep")]
-    cart_poles = gym.make_vec("CartPole-v1", n_sessions, vectorization_mode="vector_entry_point")
-    floor = task(cart_poles, FLOOR, 2, role="floor")
-    if n_sessions > GOAL_BATCH:  # the naive form takes a second a step, and no session of it gets faster
-        return [*own, floor]
-    naive = gym.make_vec(naive_spec(catalogue), n_sessions, vectorization_mode="sync")
-    return [*own, floor, task(naive, f"{NAIVE}, SyncVectorEnv", len(catalogue), role="usual")]
+    cart_poles = gym.make_vec("CartPole-v1", n, vectorization_mode="vector_entry_point")
+    tasks = [
+        *(ours(env_id, _sessions(env_id, catalogue, n), env_id) for env_id in ENVS),
+        ours(_FIRST, _sessions(_FIRST, catalogue, n, autoreset_mode="SameStep"), SAME_STEP),
+        Task(VECTOR, FLOOR, n, sample(cart_poles), "floor"),
+    ]
+    if n > GOAL_BATCH:  # the naive form would take seconds a step, and no session of it gets faster
+        return tasks
+    naive = gym.make_vec(naive_spec(catalogue), n, vectorization_mode="sync")
+    return [*tasks, Task(VECTOR, f"{NAIVE}, SyncVectorEnv", n, sample(naive), "usual")]
 
 
 def _by_tracks(setting: Setting, catalogue: Catalogue) -> Task:
-    env = _vector_env(_FIRST, catalogue, GOAL_BATCH)
+    env = _sessions(_FIRST, catalogue, GOAL_BATCH)
     limit = _limit(setting.machine, env, catalogue)
-    play = playing_all(env, len(catalogue), setting.seed)
-    return Task(VECTOR_BY_TRACKS, _FIRST, len(catalogue), setting.repeating(play, GOAL_BATCH), limit=limit)
+    sample = setting.repeating(playing_all(env, setting.seed), GOAL_BATCH)
+    return Task(VECTOR_BY_TRACKS, _FIRST, len(catalogue), sample, limit=limit)
 
 
-def _vector_env(
-    env_id: str | EnvSpec, catalogue: Catalogue, n_sessions: int, **options: Any
-) -> gym.vector.VectorEnv[Any, Any, Any]:
-    return gym.make_vec(env_id, n_sessions, catalogue=catalogue, **options)
+def _sessions(env_id: str, catalogue: Catalogue, n: int, autoreset_mode: str = "NextStep") -> VectorEnv:
+    return gym.make_vec(env_id, n, catalogue=catalogue, autoreset_mode=autoreset_mode)
 
 
-def _limit(machine: Machine, env: gym.vector.VectorEnv[Any, Any, Any], catalogue: Catalogue) -> float:
+def _limit(machine: Machine, env: VectorEnv, catalogue: Catalogue) -> float:
     """Return the least time of a step of one session [s]: what goes in, what is kept, what comes out.
 
     In goes the track's number, and from somewhere in the catalogue its features; kept are the vibe (read and written)

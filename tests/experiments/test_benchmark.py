@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import count
 from pathlib import Path
 
@@ -135,6 +136,15 @@ def test_repeating__counts_units_and_fills_the_time_it_is_given() -> None:
 def test_repeating__does_slow_work_once() -> None:
     times = iter([0.0, 100.0, 100.0, 200.0])
     assert repeating(lambda n: None, seconds=1.0, clock=lambda: next(times))() == 100.0
+
+
+def test_setting__waits_for_a_gpu_and_goes_by_the_clock_on_the_wall(small, monkeypatch, tmp_path: Path) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("torch.cuda.synchronize", lambda: waits.append(time.perf_counter()))
+    monkeypatch.setattr("time.process_time", None)
+    setting = Setting(small, SMALLEST, MACHINE, tmp_path, device="cuda")
+    assert setting.repeating_on_device(lambda n: None)() > 0
+    assert len(waits) == 2
 
 
 def test_measure__lets_tasks_take_turns() -> None:
