@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
+from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -25,7 +26,7 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-_PATIENCE = 60.0  # for the server to answer [s]
+_PATIENCE = 120.0  # with a busy machine [s]
 
 
 def find_chromium() -> str | None:
@@ -70,10 +71,18 @@ def served(*arguments: str, python: Sequence[str] = ("-m", "spotify_gym.cli")) -
             server.terminate()
 
 
+@contextmanager
+def tab(browser: Browser, width: int = 1280, height: int = 860, **device: Any) -> Iterator[Page]:
+    """Open an empty tab as somebody whom the page has never met; `device` as Playwright's `new_context` has it."""
+    with browser.new_context(viewport={"width": width, "height": height}, **device) as context:
+        context.set_default_timeout(1000 * _PATIENCE)
+        yield context.new_page()
+
+
 def begin_with_the_known(page: Page) -> None:
     """Start a session from the five tracks that are on offer first: the same ones every time."""
     for place in range(5):
-        page.locator(f".st-key-add-{place} button").click()
+        page.locator(f".st-key-add-{place} button").first.click()
         page.get_by_text(f"Your start: {place + 1} of 5").wait_for()
     page.get_by_role("button", name="Start listening").click()
     page.get_by_role("button", name="Listened").wait_for()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 import tyro
-from stable_baselines3.common.callbacks import BaseCallback
 
 from experiments.comparison.cases import Case
 from experiments.comparison.results import with_skill
@@ -27,6 +25,7 @@ from experiments.looks import figure
 from experiments.plots import learning_curves
 from experiments.scale import scale_of
 from experiments.summaries import curves
+from experiments.waymarks import Waymarks
 from spotify_gym.training import TrainConfig, evaluate, train
 from spotify_gym.training.command_line import Command, run_command
 from spotify_gym.training.learners import catalogue_of
@@ -73,8 +72,8 @@ class Learn(Command):
         """Train, play, print a table, draw."""
         learners = [replace(self.config, algorithm=name) for name in self.algorithms or (self.config.algorithm,)]
         cases = [CurveCase(learner_name(one), one, None, self.n_sessions, self.n_points) for one in learners]
-        scale = run_cases(scale_of(self.config, self.n_sessions), self.out, jobs=self.jobs)
         runs = [run for case in cases for run in seeds(case, self.n_seeds)]
+        scale = run_cases(scale_of(self.config, self.n_sessions), self.out, jobs=self.jobs)
         points = run_cases(runs, self.out, jobs=self.jobs, work=learning_curve)
         results = with_skill(pd.concat([scale, points], ignore_index=True))
         learned = results[results["seconds"].notna()]
@@ -107,8 +106,8 @@ def learning_curve(case: CurveCase) -> pd.DataFrame:
     the held-out sessions, and what tells the run from others.
     """
     config, catalogue = case.config, catalogue_of(case.config)
-    watch = _Watch(config.total_steps, case.n_points)
-    model = train(config, catalogue=catalogue, callbacks=[watch]).model
+    watch = _Watch()
+    model = train(config, catalogue=catalogue, callbacks=[Waymarks(config.total_steps, case.n_points, watch)]).model
     returns = []
     for point in watch.points:
         model.policy.q_net.load_state_dict(point.weights)
@@ -129,32 +128,18 @@ class _Point(NamedTuple):
     weights: dict[str, Any]
 
 
-class _Watch(BaseCallback):
-    """Sets the weights of the online network aside as training goes on."""
+class _Watch:
+    """Sets the weights of the online network aside, with the time."""
 
-    def __init__(self, total_steps: int, n_points: int) -> None:
-        super().__init__()
+    def __init__(self) -> None:
         self.points: list[_Point] = []
-        self._marks = deque(np.linspace(0, total_steps, n_points + 1)[1:-1])
         self._began = time.perf_counter(), time.process_time()
 
-    def _on_rollout_start(self) -> None:
-        if self._marks and self.num_timesteps >= self._marks[0]:
-            self._marks.popleft()
-            self._keep()
-
-    def _on_step(self) -> bool:
-        return True
-
-    def _on_training_end(self) -> None:
-        self._keep()
-
-    def _keep(self) -> None:
+    def __call__(self, model: Any) -> None:
         wall, cpu = self._began
         times = time.perf_counter() - wall, time.process_time() - cpu
-        model: Any = self.model
         weights = {name: tensor.clone() for name, tensor in model.q_net.state_dict().items()}
-        self.points.append(_Point(self.num_timesteps, model._n_updates, *times, weights))
+        self.points.append(_Point(model.num_timesteps, model._n_updates, *times, weights))
 
 
 def first_for_good(points: pd.DataFrame, level: float) -> pd.Series | None:

@@ -55,7 +55,7 @@ def run_cases(
     folder.mkdir(parents=True, exist_ok=True)
     missing = [case for case in dict.fromkeys(cases) if not _file(folder, case).exists()]
     failures = []
-    with _progress(len(set(cases)), len(missing)) as advance, _backend(jobs, cluster):
+    with progress(len(set(cases)), len(missing)) as advance, backend(jobs, cluster):
         for case, result in _results(missing, work):
             if isinstance(result, Failure):
                 failures.append(result)
@@ -100,7 +100,7 @@ def _file(folder: Path, case: Case) -> Path:
 
 
 @contextmanager
-def _backend(jobs: int, cluster: str | None) -> Iterator[None]:
+def backend(jobs: int, cluster: str | None) -> Iterator[None]:
     """Let joblib work in processes here, or on a Dask cluster, which does again what a lost worker had."""
     if cluster is None:
         with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
@@ -116,7 +116,7 @@ def _backend(jobs: int, cluster: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def _progress(n_cases: int, n_missing: int) -> Iterator[Callable[[str], Any]]:
+def progress(n_cases: int, n_missing: int) -> Iterator[Callable[[str], Any]]:
     """Show how many cases are done and how long the rest will take."""
     columns = (
         TextColumn("{task.description}"),
@@ -126,6 +126,6 @@ def _progress(n_cases: int, n_missing: int) -> Iterator[Callable[[str], Any]]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task("cases", total=n_cases, completed=n_cases - n_missing)
-        yield lambda name: progress.update(bar, advance=1, description=name[:60])
+    with Progress(*columns, console=Console(stderr=True)) as shown:
+        bar = shown.add_task("cases", total=n_cases, completed=n_cases - n_missing)
+        yield lambda name: shown.update(bar, advance=1, description=name[:60])

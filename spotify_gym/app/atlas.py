@@ -35,6 +35,7 @@ class Atlas:
     axes: NDArray[np.float64]  # (2, d), orthonormal
     sample: NDArray[np.int64]  # (n,) tracks drawn
     points: NDArray[np.float32]  # (n, 2) where they lie
+    labels: tuple[str, ...]  # (n,)
     low: NDArray[np.float64]  # (2,) the edges of the map, a few tracks lying beyond
     high: NDArray[np.float64]  # (2,)
     places: tuple[Place, ...]
@@ -55,7 +56,9 @@ class Atlas:
         low, high = low - margin, high + margin
         directions = (_ends(catalogue.feature_names, axes[0]), _ends(catalogue.feature_names, axes[1]))
         inside = np.clip(points, low, high).astype(np.float32)
-        return cls(mean, axes, sample, inside, low, high, _places(catalogue, mean, axes, high - low), directions)
+        labels = tuple(map(catalogue.label, sample.tolist()))
+        places = _places(catalogue, mean, axes, high - low)
+        return cls(mean, axes, sample, inside, labels, low, high, places, directions)
 
     def locate(self, points: ArrayLike) -> NDArray[np.float32]:
         """Return where scaled points (..., d) lie on the map, (..., 2); those beyond its edge lie on it."""

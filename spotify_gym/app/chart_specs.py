@@ -26,7 +26,9 @@ def map_spec(atlas: Atlas) -> Spec:
 
 
 def _place(x: Spec, y: Spec, data: str, mark: Spec, **encoding: Any) -> Spec:
-    return {"data": {"name": data}, "mark": mark, "encoding": {"x": x, "y": y, **encoding}}
+    """Return a layer of marks at (x, y); it tells under the mouse what `encoding` says, and else nothing."""
+    quiet = {} if "tooltip" in encoding else {"tooltip": None}
+    return {"data": {"name": data}, "mark": {**mark, **quiet}, "encoding": {"x": x, "y": y, **encoding}}
 
 
 def _axis(field: str, title: str | None, domain: list[float]) -> Spec:
@@ -48,7 +50,11 @@ def _axis(field: str, title: str | None, domain: list[float]) -> Spec:
 
 _TRACK_TOOLTIP = [{"field": "track", "title": "track"}]
 _MAP_LAYERS: list[dict[str, Any]] = [
-    {"data": "tracks", "mark": {"type": "circle", "size": 12, "opacity": 0.3, "color": QUIET}},
+    {
+        "data": "tracks",
+        "mark": {"type": "circle", "size": 12, "opacity": 0.3, "color": QUIET},
+        "tooltip": _TRACK_TOOLTIP,
+    },
     {
         "data": "places",
         "mark": {"type": "text", "fontSize": 12, "fontStyle": "italic", "color": QUIET},
@@ -125,42 +131,39 @@ RADAR: Spec = {
     "config": {"view": {"stroke": None}},
 }
 
+_SIMILARITY = {"field": "similarity", "type": "quantitative"}
 TIME: Spec = {
     "height": 260,
     "data": {"name": "plays"},
     "encoding": {
-        "x": {
-            "field": "number",
-            "type": "quantitative",
-            "axis": {"title": "track", "tickMinStep": 1, "format": "d", "grid": False},
-        },
-        "y": {"field": "value", "type": "quantitative", "axis": {"title": None, "tickCount": 5}},
-        "color": {
-            "field": "series",
-            "type": "nominal",
-            "scale": {"domain": ["similarity", "reward"], "range": [VIBE, NEXT]},
-            "legend": None,
-        },
+        "x": {"field": "number", "type": "ordinal", "axis": {"title": "track", "labelAngle": 0, "grid": False}},
+        "y": {"type": "quantitative", "axis": {"title": None, "tickCount": 5}},
+        "tooltip": [
+            {"field": "track"},
+            {"field": "answer"},
+            {"field": "similarity", "format": ".2f"},
+            {"field": "reward", "format": ".2f"},
+        ],
     },
     "layer": [
-        {"mark": {"type": "line", "strokeWidth": 2}},
         {
-            "mark": {"type": "point", "filled": True, "size": 50, "opacity": 1},
+            "mark": {"type": "bar", "color": NEXT, "opacity": 0.55, "width": {"band": 0.5}},
+            "encoding": {"y": {"field": "reward", "type": "quantitative"}},
+        },
+        {"mark": {"type": "line", "color": VIBE, "strokeWidth": 2.5}, "encoding": {"y": _SIMILARITY}},
+        {
+            "mark": {"type": "point", "color": VIBE, "filled": True, "size": 70, "opacity": 1},
             "encoding": {
+                "y": _SIMILARITY,
                 "shape": {
                     "field": "answer",
                     "type": "nominal",
                     "scale": {"domain": ["listened", "skipped"], "range": ["circle", "cross"]},
                     "legend": None,
                 },
-                "tooltip": [
-                    {"field": "track"},
-                    {"field": "answer"},
-                    {"field": "series"},
-                    {"field": "value", "format": ".2f"},
-                ],
             },
         },
     ],
     "config": {"view": {"stroke": None}},
 }
+"""Reward and similarity of each track."""

@@ -23,7 +23,7 @@ def map_chart(atlas: Atlas, session: ListeningSession) -> Spec:
     return {
         **map_spec(atlas),
         "datasets": {
-            "tracks": _points(atlas.points),
+            "tracks": pd.DataFrame(atlas.points, columns=["x", "y"]).assign(track=atlas.labels),
             "places": pd.DataFrame([(p.x, p.y, p.name) for p in atlas.places], columns=["x", "y", "name"]),
             "offers": _named(catalogue, atlas, offers),
             "path": path,
@@ -58,11 +58,10 @@ def time_chart(session: ListeningSession) -> Spec:
     """Draw how alike each track was to the vibe before it, and what it earned."""
     catalogue = session.rules.catalogue
     rows = [
-        (number, catalogue.label(play.track), "listened" if play.heard else "skipped", value, series)
+        (number, catalogue.label(play.track), "listened" if play.heard else "skipped", play.similarity, play.reward)
         for number, play in enumerate(session.plays, start=1)
-        for series, value in (("similarity", play.similarity), ("reward", play.reward))
     ]
-    plays = pd.DataFrame(rows, columns=["number", "track", "answer", "value", "series"])
+    plays = pd.DataFrame(rows, columns=["number", "track", "answer", "similarity", "reward"])
     return {**TIME, "datasets": {"plays": plays}}
 
 

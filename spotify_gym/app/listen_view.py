@@ -51,7 +51,7 @@ def _show_next(seat: Seat, session: ListeningSession, offers: Sequence[Offer]) -
     reason = explain(seat.studio.profile, session.vibe, catalogue.features[track])
     with st.container(border=True):
         st.html(track_card(catalogue, track, _number(seat, session), offers[0].similarity, str(reason)))
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, gap="xsmall"):
             seat_button(
                 seat, "Listened", "listened", session.listened, icon=":material/check:", shortcut="L", primary=True
             )
@@ -128,7 +128,11 @@ def _show_radar(seat: Seat, session: ListeningSession, offers: Sequence[Offer]) 
 
 def _show_course(session: ListeningSession) -> None:
     if session.plays:
-        st.html(colour_key(((VIBE, "similarity to your vibe, track by track"), (NEXT, "reward; a cross is a skip"))))
+        st.html(
+            colour_key(
+                ((VIBE, "similarity to your vibe, track by track"), (NEXT, "reward; a cross, and no bar, is a skip"))
+            )
+        )
         st.vega_lite_chart(spec=time_chart(session), key="time", alt=_TIME_ALT)
 
 

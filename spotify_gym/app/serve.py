@@ -20,7 +20,7 @@ _SETTINGS = (
     ("client.toolbarMode", "minimal"),
     ("client.showErrorDetails", "none"),
     ("theme.light.primaryColor", "#6741d9"),
-    ("theme.dark.primaryColor", "#9775fa"),
+    ("theme.dark.primaryColor", "#7f5af0"),
 )
 
 

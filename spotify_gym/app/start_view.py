@@ -44,10 +44,10 @@ def _show_search(seat: Seat) -> None:
     named = "title or artist" if catalogue.names is not None else "track id (this catalogue has no titles)"
     text = st.text_input(f"Search by {named}", key="search", placeholder="Type and press Enter")
     found = search(catalogue, text) if text.strip() else well_known(catalogue)
-    if not text.strip() and len(found):
-        st.caption("Or take some that many people know:")
-    elif text.strip() and not len(found):
-        st.caption("Nothing found. Try fewer or other words.")
+    if text.strip():
+        st.caption("The best matches:" if len(found) else "Nothing found. Try fewer or other words.")
+    else:
+        st.caption("Or take some that many people know:" if len(found) else "")
     for place, track in enumerate(found.tolist()):
         key, add = f"add-{place}", partial(seat.choose, track)
         track_line(seat, track, place + 1, "Add", key, add, icon=":material/add:", disabled=seat.is_full)

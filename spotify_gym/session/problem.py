@@ -139,7 +139,7 @@ def _track_indices(tracks: Sequence[int | str], rules: SessionRules) -> list[int
 def _track_index(track: int | str, catalogue: Catalogue) -> int:
     if isinstance(track, str):
         return catalogue.index_of(track)
-    if not isinstance(track, (int, np.integer)) or not 0 <= track < len(catalogue):
+    if np.asarray(track).dtype.kind not in "iu" or np.ndim(track) or not 0 <= track < len(catalogue):
         raise ValueError(
             f"{track!r} is no track of this catalogue; give ids, or indices from 0 to {len(catalogue) - 1}"
         )

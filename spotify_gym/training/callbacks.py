@@ -48,7 +48,8 @@ class CurveCallback(BaseCallback):
         self._began = time.perf_counter()
 
     def _on_rollout_start(self) -> None:
-        if not self.points or self.num_timesteps >= self.points[-1].step + self._interval:
+        step, sessions = self.points[-1][:2] if self.points else (-self._interval, 0)
+        if self.num_timesteps >= step + self._interval and self.model._episode_num > sessions:
             self._record()
 
     def _on_step(self) -> bool:

@@ -69,7 +69,7 @@ def write_png(path: Path, points: Sequence[CurvePoint], title: str) -> None:
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
     axes = figure.subplots()
     steps = [p.step for p in points]
-    axes.plot(steps, [p.mean_return for p in points], color="#1a7f4b", linewidth=2)
+    axes.plot(steps, [p.mean_return for p in points], color="#1a7f4b", linewidth=2, marker=".")
     axes.set(title=title, xlabel="environment steps", ylabel=f"mean return of the last {WINDOW} sessions")
     axes.grid(alpha=0.3)
     chance = axes.twinx()

@@ -22,6 +22,7 @@ NASTY = (
     "=1+1",
     ":red[x] `y` &amp; <b>",
 )
+NASTY_GENRE = "**jazz** <b> :smile:"
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +39,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             track_id = "".join(rng.choice(list(string.ascii_letters), 22))
             title = NASTY[i] if i < len(NASTY) else f"Song {i}"
             popularity = 100 - i if i < len(NASTY) else i % 90
-            rows.writerow([track_id, title, f"Band {i % 20}", ("jazz", "metal")[i % 2], popularity, *raw[i].tolist()])
+            rows.writerow(
+                [track_id, title, f"Band {i % 20}", (NASTY_GENRE, "metal")[i % 2], popularity, *raw[i].tolist()]
+            )
     return path
 
 

@@ -36,8 +36,9 @@ def test_time__tells_skips_from_listens(session: ListeningSession) -> None:
     session.listened()
     session.skip()
     plays = time_chart(session)["datasets"]["plays"]
-    assert plays["answer"].tolist() == ["listened", "listened", "skipped", "skipped"]
-    assert plays["value"].iloc[3] == 0
+    assert plays["answer"].tolist() == ["listened", "skipped"]
+    assert plays["reward"].iloc[1] == 0
+    assert plays["similarity"].tolist() == [play.similarity for play in session.plays]
 
 
 def test_charts__stay_the_same_but_for_their_data(session: ListeningSession) -> None:

@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
+from spotify_gym import ENVS, Catalogue
 from spotify_gym.app.agents import Ranking, references
 from spotify_gym.app.listening import OFFERS, ListeningSession, rules_for_a_person
 from spotify_gym.session import SessionRules, rules_of
@@ -142,3 +144,14 @@ def test_rules_for_a_person__forbid_repeats_and_keep_the_observation(rules: Sess
         ours = rules_for_a_person(original)
         assert not ours.repeats
         assert ours.observer.bounds[0].shape == original.observer.bounds[0].shape
+
+
+@pytest.mark.parametrize("env_id", ENVS)
+def test_session__of_every_environment__listens_to_a_person(env_id: str, small: Catalogue) -> None:
+    rules = rules_for_a_person(gym.make(env_id, catalogue=small).unwrapped.rules)  # type: ignore[attr-defined]
+    session = ListeningSession(rules, references(rules)[0], [1, 2, 3, 4, 5])
+    for answer in (session.listened, session.skip, session.skip, session.listened):
+        answer()
+    assert [play.heard for play in session.plays] == [True, False, False, True]
+    assert all(np.isfinite(play.reward) for play in session.plays)
+    assert session.plays[1].reward == session.plays[2].reward == 0

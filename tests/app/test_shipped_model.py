@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments.shipped_model import CONFIG, ShippedModel
+from spotify_gym.app.listening import ListeningSession
+from spotify_gym.app.starts import surprise_start
+from spotify_gym.app.studio import SHIPPED_RUN, Studio
+from spotify_gym.training import TrainConfig
+
+
+@pytest.fixture(scope="module")
+def small_studio() -> Studio:
+    """The shipped model over a catalogue that it did not learn from."""
+    return Studio.open(catalogue="builtin:5000")
+
+
+def test_shipped_model__is_small_and_what_its_command_makes() -> None:
+    assert sum(file.stat().st_size for file in SHIPPED_RUN.iterdir()) < 1_000_000
+    config = TrainConfig.from_json(json.loads((SHIPPED_RUN / "config.json").read_text()))
+    assert config == CONFIG, "the settings have changed: run python -m experiments.shipped_model"
+
+
+def test_shipped_model__plays_nearly_as_well_as_one_who_knows_the_rules(small_studio: Studio) -> None:
+    def earned(agent: str) -> float:
+        total = 0.0
+        for seed in range(10):
+            start = surprise_start(small_studio.catalogue, 5, seed)
+            session = ListeningSession(small_studio.rules, small_studio.agents[agent], start)
+            for _ in range(20):
+                session.listened()
+            total += sum(play.reward for play in session.plays)
+        return total / 10
+
+    assert earned("Random") < 0.2 * earned("Nearest") < 0.95 * earned("Nearest") < earned("Trained")
+
+
+def test_shipped_model__says_nothing_of_the_machine_it_came_from() -> None:
+    told = (SHIPPED_RUN / "meta.json").read_text() + (SHIPPED_RUN / "config.json").read_text()
+    assert "/" not in told
+
+
+@pytest.mark.slow
+def test_shipped_model__can_be_made_again_to_the_last_bit(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        ShippedModel(out=tmp_path / name).run()
+    one, other = ((tmp_path / name / "weights.safetensors").read_bytes() for name in ("one", "other"))
+    assert one == other
