@@ -23,9 +23,8 @@ COLUMNS = ("size", "median", "best", "× floor", "× usual", "of limit", "goal",
 LEGEND = (
     "× floor: times as fast as Gymnasium's own CartPole-v1, or its import. × usual: times as fast as what is usually "
     "written instead, named in each part, or so many times less memory. Both are medians over rounds in which the two "
-    "took turns. "
-    "of limit: share of the speed at which the bytes that must move, or the products that must be formed, would take "
-    "all of one core's measured bandwidth or arithmetic. Times are processor time of all threads."
+    "took turns. of limit: share of the speed at which the bytes that must move, or the products that must be formed, "
+    "would take all of one core's measured bandwidth or arithmetic. Times are processor time of all threads."
 )
 
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
@@ -106,10 +105,15 @@ def three_digits(value: float) -> str:
 def verdict(results: Iterable[Measured]) -> str:
     """Say how many goals are met, and which are not."""
     judged = [one for one in results if one.task.goal is not None and one.costs]
-    missed = [
-        f"{one.task.what} ({one.task.size:,}): {shown(one.median, one.task.group)}" for one in judged if not one.met
-    ]
+    missed = [_named(one) for one in judged if not one.met]
     return f"{len(judged) - len(missed)} of {len(judged)} goals met. Missed: {'; '.join(missed) or 'none'}."
+
+
+def _named(one: Measured) -> str:
+    """Return what was measured, with its size where it has one, and its cost."""
+    group = one.task.group
+    size = f" ({one.task.size:,} {group.size})" if group.size else ""
+    return f"{one.task.what}{size}: {shown(one.median, group)}"
 
 
 def plain_rows(results: Iterable[Measured]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import torch as th
 BLOCK = 128  # tracks whose maximum is kept: small blocks make the second pass cheap, large ones the first
 CHUNK = 2**20  # scores held at once: 4 MiB
 ROWS = 64  # queries scanned together
+LANES = 32  # where the batch is a multiple of these, the product is fastest with the tracks as its rows
 
 
 def in_blocks(vectors: th.Tensor) -> th.Tensor:
@@ -55,27 +56,32 @@ def _largest(table: th.Tensor, n: int, queries: th.Tensor, k: int, excluded: th.
     maxima = _block_maxima(table, n, queries, excluded)
     blocks = maxima.topk(min(k, maxima.shape[1]), dim=1).indices
     vectors = table.view(len(table), -1, BLOCK)[:, blocks]  # (width, batch, k, BLOCK)
-    scores = th.einsum("bw,wbks->bks", queries, vectors).flatten(1)
-    indices = (blocks[:, :, None] * BLOCK + th.arange(BLOCK, device=blocks.device)).flatten(1)
-    forbidden = (indices >= n) | (indices[:, :, None] == excluded[:, None, :]).any(dim=2)
-    values, places = scores.masked_fill_(forbidden, -th.inf).topk(k, dim=1)
-    return values, indices.gather(1, places)
+    scores = th.einsum("bw,wbks->bks", queries, vectors)
+    rows, places, which = (blocks[:, :, None] == (excluded // BLOCK)[:, None, :]).nonzero(as_tuple=True)
+    scores[rows, places, excluded[rows, which] % BLOCK] = -th.inf
+    indices = blocks[:, :, None] * BLOCK + th.arange(BLOCK, device=blocks.device)
+    values, best = scores.masked_fill_(indices >= n, -th.inf).flatten(1).topk(k, dim=1)
+    return values, indices.flatten(1).gather(1, best)
 
 
 def _block_maxima(table: th.Tensor, n: int, queries: th.Tensor, excluded: th.Tensor) -> th.Tensor:
     """Return the largest allowed dot product of each query in each block, (batch, blocks)."""
     batch, n_columns = len(queries), table.shape[1]
-    maxima = queries.new_empty(batch, n_columns // BLOCK)
+    maxima = queries.new_empty(n_columns // BLOCK, batch)
     width = min(max(CHUNK // batch // BLOCK, 1) * BLOCK, n_columns)
     memory = queries.new_empty(batch * width)
     for start, (rows, columns) in zip(range(0, n_columns, width), _by_chunk(excluded, n_columns, width), strict=True):
         chunk = table[:, start : start + width]
-        scores = th.mm(queries, chunk, out=memory[: batch * chunk.shape[1]].view(batch, -1))
-        scores[rows, columns] = -th.inf
-        scores[:, max(n - start, 0) :] = -th.inf
+        part = memory[: batch * chunk.shape[1]]
+        if batch % LANES:
+            scores = th.mm(queries, chunk, out=part.view(batch, -1)).T
+        else:
+            scores = th.mm(chunk.T, queries.T, out=part.view(-1, batch))
+        scores[columns, rows] = -th.inf
+        scores[max(n - start, 0) :] = -th.inf
         blocks = slice(start // BLOCK, (start + width) // BLOCK)
-        th.amax(scores.view(batch, -1, BLOCK), dim=2, out=maxima[:, blocks])
-    return maxima
+        th.amax(scores.view(-1, BLOCK, batch), dim=1, out=maxima[blocks])
+    return maxima.T.contiguous()
 
 
 def _by_chunk(excluded: th.Tensor, n_columns: int, width: int) -> Iterator[tuple[th.Tensor, th.Tensor]]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import stable_baselines3
 import torch as th
+from stable_baselines3.common.env_util import make_vec_env
 
 from spotify_gym.algorithms import DQN, BindingError, DoubleDQN, DuelingDoubleDQN, DuelingDQN
 from spotify_gym.algorithms.catalogue_policy import CataloguePolicy
@@ -72,9 +73,9 @@ def test_target_rule__holds_over_the_catalogue():
 
 @pytest.mark.parametrize("algorithm", [DQN, DoubleDQN, DuelingDQN, DuelingDoubleDQN])
 def test_learner__beats_chance_by_far_over_tracks_it_never_saw(algorithm):
-    env = Playlist(tracks(300), repeats=False)
-    options = {**QUICK, "learning_rate": 1e-2, "gamma": 0.0, "train_freq": 1, "batch_size": 64}
-    model = algorithm("CataloguePolicy", env, seed=0, **options).learn(600)
+    env = make_vec_env(lambda: Playlist(tracks(300), repeats=False), 8, seed=0)
+    options = {**QUICK, "learning_rate": 2e-2, "gamma": 0.0, "train_freq": 1, "gradient_steps": 2, "batch_size": 64}
+    model = algorithm("CataloguePolicy", env, seed=0, **options).learn(800)
     unseen = tracks(500, seed=77)
     model.bind(FeatureSpace(unseen))
     states = tracks(50, seed=78)

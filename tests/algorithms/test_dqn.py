@@ -102,10 +102,11 @@ def test_targets__of_gamma_zero_are_the_rewards(algorithm):
 @pytest.mark.parametrize("algorithm", LEARNERS)
 @pytest.mark.parametrize("policy", ["MlpPolicy", "CataloguePolicy"])
 def test_learner__solves_probe(policy, algorithm, probe):
-    env = probe()
-    options = {**QUICK, "exploration_final_eps": 0.5, "learning_rate": 1e-2, "policy_kwargs": {"net_arch": [16]}}
-    model = algorithm(policy, env, gamma=env.gamma, seed=0, **options).learn(500)
-    states, actions, expected = map(th.tensor, zip(*env.values, strict=True))
+    env = make_vec_env(probe, 8, seed=0)
+    options = {"learning_rate": 2e-2, "train_freq": 1, "gradient_steps": 2, "exploration_final_eps": 0.5}
+    options = {**QUICK, **options, "policy_kwargs": {"net_arch": [16]}}
+    model = algorithm(policy, env, gamma=probe.gamma, seed=0, **options).learn(600)
+    states, actions, expected = map(th.tensor, zip(*probe.values, strict=True))
     with th.no_grad():
         values = model.q_net.taken(states[:, None], actions[:, None])[:, 0]
     np.testing.assert_allclose(values, expected, atol=0.1)

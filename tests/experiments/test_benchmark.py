@@ -170,7 +170,7 @@ def test_ratio__is_to_the_same_size_and_not_to_itself() -> None:
 
 def test_verdict__names_what_is_missed() -> None:
     judged = [measured("fast", 0.5, goal=1.0), measured("slow", 2.0, size=64, goal=1.0), measured("free", 9.0)]
-    assert verdict(judged) == "1 of 2 goals met. Missed: slow (64): 0.500/s."
+    assert verdict(judged) == "1 of 2 goals met. Missed: slow (64 sessions): 0.500/s."
 
 
 def test_table__shows_no_number_where_there_is_none() -> None:

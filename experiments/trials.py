@@ -1,0 +1,149 @@
+"""A search over settings: what is tried, and how one trial is made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import BaseTrial
+
+from experiments.waymarks import Waymarks
+from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate, train
+from spotify_gym.training.learners import catalogue_of
+
+VALIDATION_SEED = EVALUATION_SEED + 500_000_000
+"""Settings are chosen by sessions from here on, which nobody trains on and nobody is compared on."""
+
+Suggest = Callable[[BaseTrial], Any]
+
+SPACE: dict[str, Suggest] = {
+    "learning_rate": lambda trial: trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True),
+    "learning_rate_end": lambda trial: trial.suggest_float("learning_rate_end", 1e-5, 1e-2, log=True),
+    "hidden": lambda trial: widths(trial.suggest_categorical("hidden", ["32", "64", "128", "256", "64 64", "128 128"])),
+    "exploration_fraction": lambda trial: trial.suggest_float("exploration_fraction", 0.05, 0.8),
+    "exploration_final_eps": lambda trial: trial.suggest_float("exploration_final_eps", 0.01, 0.5, log=True),
+    "gamma": lambda trial: trial.suggest_float("gamma", 0.0, 0.99),
+    "batch_size": lambda trial: trial.suggest_categorical("batch_size", [32, 64, 128, 256]),
+    "tau": lambda trial: trial.suggest_float("tau", 0.001, 1.0, log=True),
+    "n_steps": lambda trial: trial.suggest_int("n_steps", 1, 5),
+}
+"""The settings that are searched over, each with what may be tried."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a trial is; all trials of a study are made alike.
+
+    Raises:
+        ValueError: a setting that is not searched over, or none of something that must be.
+    """
+
+    config: TrainConfig
+    """The settings to start from, those that are not searched over among them."""
+    keep: tuple[str, ...] = ()
+    """Settings of :data:`SPACE` to leave as they are."""
+    n_seeds: int = 2
+    """Training runs of a trial, one after the other; it may be given up after any point of any of them."""
+    n_points: int = 4
+    """Times that each is looked at."""
+    n_sessions: int = 100
+    """Validation sessions to play each time."""
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.keep) - SPACE.keys()):
+            raise ValueError(f"keep={unknown[0]!r} is not searched over; choose from {', '.join(SPACE)}")
+        if len(set(self.keep)) == len(SPACE):
+            raise ValueError("keep: every setting is kept, so that nothing is left to search over")
+        for name in ("n_seeds", "n_points", "n_sessions"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+
+    @property
+    def names(self) -> list[str]:
+        """The settings that are searched over."""
+        return [name for name in SPACE if name not in self.keep]
+
+    def suggested(self, trial: BaseTrial) -> TrainConfig:
+        """Return the settings that a trial is to try."""
+        return replace(self.config, **{name: SPACE[name](trial) for name in self.names})
+
+    def started(self) -> dict[str, Any]:
+        """Return the settings to start from as the values of a trial."""
+        values = {name: getattr(self.config, name) for name in self.names}
+        return {name: " ".join(map(str, value)) if name == "hidden" else value for name, value in values.items()}
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        """Return the mean return of the trained models in the validation sessions.
+
+        Raises:
+            optuna.TrialPruned: other trials were better at this point.
+        """
+        config = self.suggested(trial)
+        catalogue = catalogue_of(config)
+        returns: list[float] = []
+        ends = []
+
+        def look(model: Any) -> None:
+            options = {"catalogue": catalogue, **config.env_options}
+            returns.append(evaluate(model, config.env, self.n_sessions, VALIDATION_SEED, **options).returns.mean())
+            trial.report(returns[-1], step=len(returns))
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+        for run in range(self.n_seeds):
+            waymarks = Waymarks(config.total_steps, self.n_points, look)
+            train(replace(config, seed=config.seed + run), catalogue=catalogue, callbacks=[waymarks])
+            ends.append(returns[-1])
+        return float(np.mean(ends))
+
+
+def widths(text: str) -> tuple[int, ...]:
+    """Read the widths of the hidden layers.
+
+    >>> widths("128 64")
+    (128, 64)
+    """
+    return tuple(map(int, text.split()))
+
+
+def open_study(folder: Path, search: Search, seed: int = 0) -> optuna.Study:
+    """Open the study in a folder, or begin one there with the settings that the search starts from.
+
+    Args:
+        folder: where the study is kept, in one file to which any number of processes may add.
+        search: what a trial is.
+        seed: of the sampler.
+
+    Raises:
+        OSError: the folder cannot be written to.
+        ValueError: the study there is of other trials.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        study_name="tune",
+        storage=JournalStorage(JournalFileBackend(str(folder / "study.log"))),
+        direction="maximize",
+        load_if_exists=True,
+        sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=True),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
+    )
+    plain = json.loads(json.dumps(asdict(search)))
+    if "search" not in study.user_attrs:
+        study.set_user_attr("search", plain)
+        study.enqueue_trial(search.started())
+    if study.user_attrs["search"] != plain:
+        raise ValueError(f"{folder} holds a study of other trials; continue it with its own options, or choose another")
+    return study
+
+
+def make_trial(folder: Path, search: Search, number: int) -> None:
+    """Make one trial more; may run in many processes at once."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    open_study(folder, search, seed=number).optimize(search, n_trials=1)

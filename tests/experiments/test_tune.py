@@ -1,0 +1,100 @@
+"""The search for settings: what is tried, what is written, and the command from end to end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import FixedTrial, TrialState
+
+from experiments.trials import SPACE, VALIDATION_SEED, Search, make_trial, open_study
+from experiments.tune import Tune, importances
+from spotify_gym.training import EVALUATION_SEED, TrainConfig
+from spotify_gym.training.command_line import run_command
+from spotify_gym.training.commands import TrainCommand
+
+CONFIG = TrainConfig(catalogue="builtin:300", env="SpotifyPlaylist-v0", steps=256, learning_starts=32)
+SEARCH = Search(CONFIG, n_seeds=1, n_points=2, n_sessions=3)
+
+
+def test_search__begins_with_the_settings_it_was_given() -> None:
+    assert SEARCH.suggested(FixedTrial(SEARCH.started())) == CONFIG
+
+
+def test_search__keeps_what_it_is_told_to() -> None:
+    kept = replace(SEARCH, keep=("gamma", "hidden"))
+    assert set(kept.names) == SPACE.keys() - {"gamma", "hidden"}
+    assert kept.suggested(FixedTrial({**SEARCH.started(), "gamma": 0.5})).gamma == CONFIG.gamma
+
+
+def test_validation__is_far_from_the_sessions_that_methods_are_compared_on() -> None:
+    assert VALIDATION_SEED - EVALUATION_SEED > 10**8
+
+
+def test_study__goes_on_where_it_stopped_and_refuses_other_trials(tmp_path: Path) -> None:
+    for number in range(2):
+        make_trial(tmp_path, SEARCH, number)
+    study = open_study(tmp_path, SEARCH)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
+    assert study.trials[0].params == SEARCH.started()
+    assert all(len(trial.intermediate_values) == 2 for trial in study.trials)
+    with pytest.raises(ValueError, match="a study of other trials"):
+        open_study(tmp_path, replace(SEARCH, n_points=3))
+
+
+def test_trial__that_is_worse_than_others_is_given_up() -> None:
+    class Hopeless(optuna.pruners.BasePruner):
+        def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+            return trial.last_step == 1
+
+    study = optuna.create_study(direction="maximize", pruner=Hopeless())
+    study.optimize(replace(SEARCH, n_seeds=2), n_trials=1)
+    assert study.trials[0].state == TrialState.PRUNED
+    assert len(study.trials[0].intermediate_values) == 1
+
+
+def test_importances__of_a_setting_that_alone_decides() -> None:
+    study = optuna.create_study(direction="maximize")
+    assert importances(study) is None
+    for gamma in (0.1, 0.3, 0.5, 0.7, 0.9):
+        for tau in (0.1, 0.9):
+            params = {"gamma": gamma, "tau": tau}
+            spaces = {name: optuna.distributions.FloatDistribution(0, 1) for name in params}
+            study.add_trial(optuna.trial.create_trial(params=params, distributions=spaces, value=gamma))
+    shares = importances(study)
+    assert shares is not None
+    assert shares["gamma"] > 0.95
+
+
+def test_command__writes_settings_that_training_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--catalogue", "builtin:300", "--steps", "64", "--learning-starts", "32", "--n-sessions", "3"]
+    arguments += ["--n-seeds", "1", "--n-points", "1", "--n-trials", "5", "--n-runs", "2", "--jobs", "1"]
+    assert run_command(Tune, "tune", [*arguments, "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "5 trials, best return" in shown
+    assert "best settings: skill" in shown or "no trial was better" in shown
+    best = TrainConfig.from_json(json.loads((tmp_path / "best.json").read_text()))
+    assert best.catalogue == "builtin:300"
+    assert (tmp_path / "study.png").stat().st_size > 10_000
+    taken = ["--settings", str(tmp_path / "best.json"), "--out", str(tmp_path / "run")]
+    assert run_command(TrainCommand, "train", taken) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--keep", "seed"], "keep='seed' is not searched over; choose from learning_rate"),
+        (["--keep", *SPACE], "nothing is left to search over"),
+        (["--n-points", "0"], "n_points=0 must be at least 1"),
+    ],
+)
+def test_command__answers_a_mistake_in_one_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(Tune, "tune", arguments) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
