@@ -114,10 +114,12 @@ def evaluate(
 
     Raises:
         TypeError: a reference policy that belongs to another environment.
-        ValueError: no sessions, or an option that the environment does not know.
+        ValueError: no sessions, a negative seed, or an option that the environment does not know.
     """
     if n_sessions < 1:
         raise ValueError(f"n_sessions={n_sessions} must be at least 1")
+    if seed < 0:
+        raise ValueError(f"seed={seed} must not be negative")
     began = time.perf_counter()
     n_batches = math.ceil(n_sessions / _AT_ONCE)
     env = gym.make_vec(env_id, num_envs=math.ceil(n_sessions / n_batches), autoreset_mode="SameStep", **env_options)

@@ -109,6 +109,8 @@ def test_evaluate__refuses_a_policy_that_looks_elsewhere(small: Catalogue) -> No
         evaluate(policy, "SpotifySession-v0", catalogue=small)
 
 
-def test_evaluate__needs_sessions() -> None:
+def test_evaluate__needs_sessions_and_a_seed_for_them() -> None:
     with pytest.raises(ValueError, match="n_sessions=0 must be at least 1"):
         evaluate(RandomPolicy, "SpotifySession-v0", n_sessions=0)
+    with pytest.raises(ValueError, match="seed=-1 must not be negative"):
+        evaluate(RandomPolicy, "SpotifySession-v0", seed=-1)
