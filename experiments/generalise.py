@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from experiments.comparison.execute import rows_of
 from experiments.comparison.results import with_skill
 from experiments.comparison.runner import run_cases
 from experiments.comparison.suites import seeds
+from experiments.comparison.tables import interval_text
 from experiments.looks import figure
 from experiments.plots import SKILL_MARKS, interval_plot
 from experiments.scale import scale_of
@@ -166,7 +166,7 @@ def draw(found: pd.DataFrame, title: str, path: Path) -> None:
 
 def _lines(found: pd.DataFrame) -> Iterator[list[str]]:
     for row in found.to_dict("records"):
-        interval = "" if math.isnan(row["low"]) else f"{row['low']:.3f} to {row['high']:.3f}"
+        interval = interval_text(row["low"], row["high"])
         numbers = (
             f"{row['estimate']:.3f}",
             interval,

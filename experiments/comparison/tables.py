@@ -42,7 +42,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         {
             "return": returns.map("{:.2f}".format),
             "skill": skill["estimate"].map("{:z.3f}".format),
-            "interval": pd.Series(_intervals(skill), skill.index),
+            "interval": pd.Series(map(interval_text, skill["low"], skill["high"]), skill.index),
             "repeat_rate": others["repeat_rate"].map("{:.0%}".format),
             "coverage": others["coverage"].map("{:.2%}".format),
             "diversity": others["diversity"].map("{:.2f}".format),
@@ -82,6 +82,10 @@ def markdown_table(rows: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _intervals(found: pd.DataFrame) -> list[str]:
-    ends = found[["low", "high"]].to_numpy(float)
-    return ["" if math.isnan(low) else f"{low:.3f} to {high:.3f}" for low, high in ends]
+def interval_text(low: float, high: float) -> str:
+    """Write an interval; nothing where there is none.
+
+    >>> interval_text(0.25, 1), interval_text(math.nan, math.nan)
+    ('0.250 to 1.000', '')
+    """
+    return "" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
