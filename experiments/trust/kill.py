@@ -62,7 +62,7 @@ class Kill(Command):
         folder = Path(mkdtemp(prefix="kill-"))
         whole = folder / "whole"
         duration = play_out(self.config, whole)
-        print(f"undisturbed, {self.steps} steps take {duration:.2f} s of processor time")
+        print(f"undisturbed, {self.steps} steps take {duration:.2f} s of processor time", flush=True)
         for number in range(self.kills):
             path = folder / f"killed-{number}"
             found = killed(self.config, path, duration, np.random.default_rng([self.seed, number]))
