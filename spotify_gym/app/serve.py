@@ -17,6 +17,7 @@ _SETTINGS = (
     ("server.fileWatcherType", "none"),
     ("server.showEmailPrompt", "false"),
     ("browser.gatherUsageStats", "false"),
+    ("client.disableDataExport", "true"),  # the page has an export of its own, without formulas
     ("client.toolbarMode", "minimal"),
     ("client.showErrorDetails", "none"),
     ("theme.light.primaryColor", "#6741d9"),

@@ -101,7 +101,7 @@ def test_session__from_search_to_playlist(open_tab: Callable[..., Any], tmp_path
     for chart in range(3):
         page.locator("[data-testid=stVegaLiteChart]").nth(chart).wait_for()
     with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").click()
+        page.get_by_role("button", name="CSV", exact=True).click()
     download.value.save_as(tmp_path / "playlist.csv")
     assert [row.split(",")[1] for row in (tmp_path / "playlist.csv").read_text().splitlines()[6:]] == [
         "listened",
