@@ -34,6 +34,7 @@ def serve(run: Path | None = None, catalogue: str | None = None, port: int = POR
         port: where; the next free one if it is taken.
 
     Raises:
+        ValueError: there is no such port, or none of the next hundred is free.
         ModuleNotFoundError: Streamlit is not installed; it comes with the extra `app`.
     """
     from streamlit.web import cli
@@ -44,9 +45,11 @@ def serve(run: Path | None = None, catalogue: str | None = None, port: int = POR
 
 
 def _free_port(port: int) -> int:
-    """Return the first port from `port` on that nobody listens on, or `port` itself if all are taken."""
+    """Return the first port from `port` on that nobody listens on."""
+    if not 1 <= port < 2**16:
+        raise ValueError(f"port={port} must be from 1 to {2**16 - 1}")
     for candidate in range(port, min(port + 100, 2**16)):
         with socket.socket() as probe:
             if probe.connect_ex((ADDRESS, candidate)):
                 return candidate
-    return port
+    raise ValueError(f"port {port} is taken, and so are those after it; choose another")

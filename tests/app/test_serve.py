@@ -43,6 +43,12 @@ def test_serve__takes_the_next_port_where_one_is_taken(served: list[str]) -> Non
     assert chosen > port
 
 
+@pytest.mark.parametrize("port", [0, -1, 65536])
+def test_serve__refuses_what_is_no_port(served: list[str], port: int) -> None:
+    with pytest.raises(ValueError, match="from 1 to 65535"):
+        serve(port=port)
+
+
 def test_command__passes_its_options_on(served: list[str], run_folder: Path) -> None:
     AppCommand.parse([str(run_folder), "--catalogue", "builtin:500", "--port", "18765"], prog="spotify-gym app").run()
     assert served[-2:] == [str(run_folder), "builtin:500"]
