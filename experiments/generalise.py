@@ -80,9 +80,10 @@ class Generalise(Command):
                 "take policy='catalogue'"
             )
         places = self._prepared()
+        runs = list(self._runs(places))
         scales = [case for path in places.values() for case in scale_of(self._trained_on(path), self.n_sessions)]
         scale = run_cases(scales, self.out, jobs=self.jobs)
-        played = run_cases(list(self._runs(places)), self.out, jobs=self.jobs, work=train_and_travel)
+        played = run_cases(runs, self.out, jobs=self.jobs, work=train_and_travel)
         results = with_skill(pd.concat([scale, played], ignore_index=True))
         results["place"] = results["catalogue"].map({path: name for name, path in places.items()})
         results.to_parquet(self.out / "generalise.parquet", index=False)

@@ -29,5 +29,10 @@ def scale_of(config: TrainConfig, n_sessions: int, references: Sequence[str] = S
     How somebody learns, and what they see, makes no difference to those who do not: their cases are the same for all
     such settings, and are played once.
     """
-    task = replace(TrainConfig(), **{name: getattr(config, name) for name in _OF_THE_TASK})
+    task = task_of(config)
     return [Case(name, task, name, n_sessions) for name in references]
+
+
+def task_of(config: TrainConfig) -> TrainConfig:
+    """Return the settings that decide what can be earned, all others at their defaults."""
+    return replace(TrainConfig(), **{name: getattr(config, name) for name in _OF_THE_TASK})

@@ -1,0 +1,1 @@
+"""Learning from sessions that somebody else has played: logging them, keeping them, learning from them alone."""

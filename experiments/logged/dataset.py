@@ -1,0 +1,143 @@
+"""Logged sessions in the format of the ecosystem: a Minari dataset (https://minari.farama.org).
+
+It is written through Minari's buffers, as Arrow files, which needs neither its collector nor JAX. Where repeats are
+forbidden, `infos["played"]` says what was played before each observation, the starting tracks included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import minari
+import numpy as np
+from minari.data_collector import EpisodeBuffer
+
+from experiments.logged.behaviour import MixedPolicy
+from spotify_gym.policies import ReferencePolicy
+from spotify_gym.session import SpotifyVectorEnv
+from spotify_gym.training import TrainConfig
+
+_AT_ONCE = 64  # sessions
+
+
+@dataclass(frozen=True)
+class Log:
+    """Sessions that are to be logged.
+
+    Raises:
+        ValueError: there are none, or the probability is none.
+    """
+
+    task: TrainConfig
+    """Where they are played: env, catalogue, state."""
+    behaviour: str
+    """The reference policy that plays."""
+    epsilon: float
+    """Probability that it plays any track instead, in [0, 1]."""
+    n_sessions: int
+    """How many."""
+
+    def __post_init__(self) -> None:
+        if self.n_sessions < 1:
+            raise ValueError(f"n_logged={self.n_sessions} must be at least 1")
+        if not 0 <= self.epsilon <= 1:
+            raise ValueError(f"epsilon={self.epsilon} must be from 0 to 1")
+        if self.task.max_tracks is not None:
+            raise ValueError("max_tracks: a dataset names its catalogue; take a smaller one, such as builtin:26000")
+
+    @property
+    def dataset_id(self) -> str:
+        """What Minari calls it; another log has another name."""
+        key = hashlib.blake2b(json.dumps(asdict(self), sort_keys=True).encode(), digest_size=6).hexdigest()
+        return f"spotify/{self.behaviour}-{key}-v0"
+
+    def written(self, folder: Path) -> Path:
+        """Return where the dataset lies under `folder`, after writing it unless all of it is there."""
+        data = folder / self.dataset_id / "data"
+        if data.exists() and minari.MinariDataset(data).total_episodes == self.n_sessions:
+            return data
+        shutil.rmtree(data.parent, ignore_errors=True)  # of a call that was stopped
+        options = {"catalogue": self.task.catalogue, "scaling": self.task.scaling, **self.task.env_options}
+        env: Any = gym.make_vec(self.task.env, num_envs=_AT_ONCE, **options).unwrapped
+        player = MixedPolicy(env, self.behaviour, self.epsilon)
+        episodes = list(record(env, player, self.n_sessions, self.task.first_seed))
+        with _minari_in(folder), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that no author is named
+            minari.create_dataset_from_buffers(
+                self.dataset_id,
+                episodes,
+                env=gym.make(self.task.env, **options),
+                eval_env=self.task.env,
+                algorithm_name=f"{self.behaviour}, any other track with probability {self.epsilon:g}",
+                description="Listening sessions; infos['played'] names the recordings that may not play again.",
+                data_format="arrow",
+            )
+        return data
+
+
+def record(env: SpotifyVectorEnv, player: ReferencePolicy, n_sessions: int, seed: int) -> Iterator[EpisodeBuffer]:
+    """Let a policy play sessions to their end, and give each as an episode.
+
+    Args:
+        env: many sessions, `AutoresetMode.NEXT_STEP`, so that the last observation of a session is its own.
+        player: made for `env`.
+        n_sessions: how many; session i is the first one of seed `seed` + i.
+        seed: of the first.
+    """
+    for first in range(0, n_sessions, env.num_envs):
+        for slot, episode in enumerate(_play(env, player, seed + first)[: n_sessions - first]):
+            yield replace(episode, id=first + slot, seed=seed + first + slot)
+
+
+def _play(env: SpotifyVectorEnv, player: ReferencePolicy, seed: int) -> list[EpisodeBuffer]:
+    """Play one session in each of B slots."""
+    assert env.max_episode_steps is not None  # all ids of this package have one
+    observation, info = env.reset(seed=seed)
+    observations, infos, steps = [observation], [info], []
+    for _ in range(env.max_episode_steps):
+        actions = player.predict(observation)[0]
+        observation, *outcome, info = env.step(actions)
+        observations.append(observation)
+        infos.append(info)
+        steps.append((actions, *outcome))
+    seen = np.stack(observations, axis=1)  # (B, T + 1, k)
+    columns = [np.stack(column, axis=1) for column in zip(*steps, strict=True)]  # (B, T): actions, rewards, ends
+    lengths = 1 + np.argmax(columns[2] | columns[3], axis=1)
+    room = env.rules.history_length + env.max_episode_steps
+    heard = None if env.rules.repeats else np.stack([info["played"][:, :room] for info in infos], axis=1)
+    return [
+        EpisodeBuffer(
+            None,
+            None,
+            None,
+            seen[slot, : n + 1],
+            *(column[slot, :n] for column in columns),
+            infos={} if heard is None else {"played": heard[slot, : n + 1]},
+        )
+        for slot, n in enumerate(lengths)
+    ]
+
+
+@contextmanager
+def _minari_in(folder: Path) -> Iterator[None]:
+    """Let Minari keep its datasets in a folder."""
+    name = "MINARI_DATASETS_PATH"
+    before = os.environ.get(name)
+    os.environ[name] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

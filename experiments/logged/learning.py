@@ -1,0 +1,95 @@
+"""Learning from logged sessions alone, without a step in the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import minari
+import torch as th
+from stable_baselines3.common.logger import Logger
+from torch.nn import functional as F
+
+from spotify_gym.algorithms import DQN
+from spotify_gym.algorithms.replay import Batch
+from spotify_gym.catalogue import Catalogue
+from spotify_gym.training import TrainConfig
+from spotify_gym.training.learners import learner_of, sessions_of
+from spotify_gym.training.trainer import one_thread
+
+_RIVALS = 127  # tracks, drawn at random, that a cloned choice is told from
+
+
+def learn_offline(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN:
+    """Train a learner as `train` would, but on logged transitions: as many updates, of both networks, as online."""
+    with one_thread():
+        model = filled_learner(config, data, catalogue)
+        for _ in _rounds(model, config):
+            model.train(config.update_cycle[1], config.batch_size)
+            model._on_step()  # moves the target network
+    return model
+
+
+def clone(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN:
+    """Train the network of a learner to say which track was played: behaviour cloning (Pomerleau 1991).
+
+    Its outputs are taken for log-odds. The softmax is over the track played and some drawn at random, not over the
+    catalogue: what it converges to is the same, up to what does not depend on the track (Gutmann and Hyvärinen 2010).
+    """
+    with one_thread():
+        model = filled_learner(config, data, catalogue)
+        optimizer = model.policy.optimizer
+        for _ in _rounds(model, config):
+            model._update_learning_rate(optimizer)
+            for _ in range(config.update_cycle[1]):
+                loss = cloning_loss(model, config.batch_size)
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+    return model
+
+
+def cloning_loss(model: DQN, batch_size: int) -> th.Tensor:
+    """Return the mean of −log p(the track played), among it and its rivals."""
+    assert model.replay_buffer is not None
+    batch: Batch = model.replay_buffer.sample(batch_size)  # type: ignore[assignment]
+    n_tracks = int(model.action_space.n)  # type: ignore[attr-defined]
+    rivals = th.randint(n_tracks, (batch_size, _RIVALS))
+    candidates = th.cat([batch.actions, rivals], dim=1)
+    states = batch.observations.repeat_interleave(candidates.shape[1], dim=0)
+    scores = model.q_net.taken(states, candidates.reshape(-1, 1)).view(candidates.shape)
+    return F.cross_entropy(scores, th.zeros(batch_size, dtype=th.int64))
+
+
+def filled_learner(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN:
+    """Return a learner that has learned nothing, its replay buffer filled with the sessions of a Minari dataset.
+
+    Args:
+        config: of the learner.
+        data: folder of the dataset.
+        catalogue: that the sessions were played from.
+    """
+    dataset = minari.MinariDataset(data)
+    changes = {"buffer_size": dataset.total_steps, "target_update_interval": 1}
+    model = learner_of(config, sessions_of(config, catalogue, n_envs=1), **changes)
+    model.set_logger(Logger(folder=None, output_formats=[]))
+    buffer = model.replay_buffer
+    assert buffer is not None
+    for episode in dataset.iterate_episodes():
+        truncated = episode.truncations & ~episode.terminations
+        dones = episode.terminations | episode.truncations
+        for t in range(len(episode)):
+            info = {"TimeLimit.truncated": truncated[t]}
+            if "played" in episode.infos:
+                info["played"] = episode.infos["played"][t + 1]
+            now, later = episode.observations[t : t + 2, None]
+            buffer.add(now, later, episode.actions[t : t + 1], episode.rewards[t : t + 1], dones[t : t + 1], [info])
+    return model
+
+
+def _rounds(model: DQN, config: TrainConfig) -> Iterator[int]:
+    """Count the rounds of learning of an online run, and tell the model how far it is."""
+    n_rounds = max(0, config.total_steps - config.learning_starts) // (config.update_cycle[0] * config.n_envs)
+    for number in range(n_rounds):
+        model._update_current_progress_remaining(number, n_rounds)
+        yield number
