@@ -9,9 +9,13 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before Torch loads: threads of parallel t
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from spotify_gym import Catalogue
 from tests.catalogues import real_table
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's affair, not a result
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
