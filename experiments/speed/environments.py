@@ -29,8 +29,8 @@ VECTOR_GOAL = 1 / 5_000_000
 """The same for GOAL_BATCH sessions at once; the others of the family may take three times as long."""
 GOAL_BATCH = 1024
 
-FLOOR, NAIVE = "CartPole-v1 (Gymnasium)", "the naive form of SpotifySession-v0"
-SAME_STEP = "SpotifySession-v0, restarting in the same step"
+FLOOR, NAIVE = "CartPole-v1 (Gymnasium)", "naive SpotifySession-v0"
+SAME_STEP = "SpotifySession-v0, same-step restart"
 _FIRST = "SpotifySession-v0"
 _DISTINCT_ACTIONS = 2**16
 
@@ -116,7 +116,7 @@ def _vector(setting: Setting, n: int) -> list[Task]:
     if n > GOAL_BATCH:  # the naive form would take seconds a step, and no session of it gets faster
         return tasks
     naive = gym.make_vec(naive_spec(catalogue), n, vectorization_mode="sync")
-    return [*tasks, Task(VECTOR, f"{NAIVE}, SyncVectorEnv", n, sample(naive), "usual")]
+    return [*tasks, Task(VECTOR, f"{NAIVE} in SyncVectorEnv", n, sample(naive), "usual")]
 
 
 def _by_tracks(setting: Setting, catalogue: Catalogue) -> Task:

@@ -25,7 +25,7 @@ GRADIENT_GOAL, ONE_STATE_GOAL, BATCH_GOAL = 1 / 100, 1e-3, 0.3e-3
 """Seconds, at the real catalogue's size."""
 
 BATCH = 64
-OURS, DENSE = "Double DQN, CataloguePolicy", "DQN, MlpPolicy (Stable-Baselines3)"
+OURS, DENSE = "Double DQN, CataloguePolicy", "DQN, MlpPolicy (SB3)"
 _FIRST, _STRICT = "SpotifySession-v0", "SpotifyPlaylist-v0"
 _N_COLLECTED = 512  # transitions to replay
 _TOP = 10
@@ -47,11 +47,11 @@ def _gradient_steps(setting: Setting, catalogue: Catalogue, model: DoubleDQN) ->
     strict = _model(DoubleDQN, "CataloguePolicy", _STRICT, catalogue, setting, gamma=0.9)
     limit, goal = _scanning(setting, catalogue, BATCH), goal_at(n, GRADIENT_GOAL)
 
-    def task(env_id: str, learner: DoubleDQN) -> Task:
+    def task(what: str, learner: DoubleDQN) -> Task:
         sample = setting.repeating_on_device(_learning(learner))
-        return Task(GRADIENT, f"{OURS}, {env_id}", n, sample, limit=limit, goal=goal)
+        return Task(GRADIENT, what, n, sample, limit=limit, goal=goal)
 
-    return [task(_FIRST, model), task(_STRICT, strict)]
+    return [task(OURS, model), task(f"{OURS}, no repeats", strict)]
 
 
 def _stock(setting: Setting, catalogue: Catalogue) -> Task:
@@ -110,8 +110,8 @@ def _decisions(setting: Setting, catalogue: Catalogue, model: DoubleDQN) -> list
     return [
         task("one state", 1, _choosing(model, states[:1]), ONE_STATE_GOAL),
         task(f"{BATCH} states at once", BATCH, _choosing(model, states), BATCH_GOAL),
-        task("one state, the best track, through predict", 1, done_often(predict), ONE_STATE_GOAL),
-        Task(DECISION, "one state, cosine_similarity and argsort", n, setting.repeating(usual), "usual"),
+        task("one state, predict (the best one)", 1, done_often(predict), ONE_STATE_GOAL),
+        Task(DECISION, "cosine_similarity and argsort", n, setting.repeating(usual), "usual"),
     ]
 
 

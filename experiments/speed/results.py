@@ -150,7 +150,9 @@ def _costs(found: Iterable[Measured]) -> pd.DataFrame:
 
 
 def _draw_limit(axes: Axes, found: Sequence[Measured]) -> None:
-    """Draw the limit of the first series: those of the others are much the same."""
-    limits = {one.task.size: one.task.limit for one in found if one.task.limit and one.task.what == found[0].task.what}
+    """Draw the limit of the first series."""
+    first = found[0].task.what
+    limits = {one.task.size: one.task.limit for one in found if one.task.limit and one.task.what == first}
     if limits:
-        axes.plot(*zip(*limits.items(), strict=True), color=FAINT, linewidth=1, label="limit of this machine")
+        label = f"limit of this machine, {first}"
+        axes.plot(*zip(*limits.items(), strict=True), color=FAINT, linewidth=1, label=label)
