@@ -81,6 +81,7 @@ class Generalise(Command):
             )
         places = self._prepared()
         runs = list(self._runs(places))
+        runs[0].check()
         scales = [case for path in places.values() for case in scale_of(self._trained_on(path), self.n_sessions)]
         scale = run_cases(scales, self.out, jobs=self.jobs)
         played = run_cases(runs, self.out, jobs=self.jobs, work=train_and_travel)

@@ -40,6 +40,7 @@ _COLUMNS: dict[str, Literal["left", "right"]] = {
     "slowest, processor [s]": "right",
     "slowest, steps": "right",
 }
+_TOO_NEAR = 0.02  # lines with names that would lie on each other
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Learn(Command):
         learners = [replace(self.config, algorithm=name) for name in self.algorithms or (self.config.algorithm,)]
         cases = [CurveCase(learner_name(one), one, None, self.n_sessions, self.n_points) for one in learners]
         runs = [run for case in cases for run in seeds(case, self.n_seeds)]
+        runs[0].check()
         scale = run_cases(scale_of(self.config, self.n_sessions), self.out, jobs=self.jobs)
         points = run_cases(runs, self.out, jobs=self.jobs, work=learning_curve)
         results = with_skill(pd.concat([scale, points], ignore_index=True))
@@ -154,7 +156,7 @@ def draw(points: pd.DataFrame, nearest: float, path: Path) -> None:
     frame = curves(points)
     medians = points.groupby(["method", "step"])["seconds"].median()
     frame["seconds"] = medians.loc[list(zip(frame["method"], frame["step"], strict=True))].to_numpy()
-    levels = {"nearest": nearest, "planner": 1.0}
+    levels = {"planner": 1.0} if abs(1 - nearest) < _TOO_NEAR else {"nearest": nearest, "planner": 1.0}
     best = frame["estimate"].max()
     with figure(path, 2) as (over_time, over_steps):
         learning_curves(over_time, frame, x="seconds", x_label="seconds of training, median of runs", levels=levels)

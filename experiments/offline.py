@@ -71,6 +71,7 @@ class Offline(Command):
 
     def run(self) -> None:
         """Log, learn, play, print a table and what differs, draw."""
+        Case(BEHAVIOUR, self.config, n_sessions=self.n_sessions).check()
         data = self.log.written(self.out / "minari")
         cases = list(self._cases(data))
         scale = run_cases(scale_of(self.config, self.n_sessions), self.out, jobs=self.jobs)

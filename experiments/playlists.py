@@ -74,9 +74,10 @@ class Playlists(Command):
             raise ValueError(f"shortest={self.shortest} must be more than the {self.config.history_length} that start")
         lists = read_playlists(Path(file), catalogue, self.shortest)
         references = [name for name in REFERENCES if name != "popular" or _knows_popularity(catalogue)]
-        learner = PlaylistCase(learner_name(self.config), self.config, None, 0, file, self.shortest)
+        learner = PlaylistCase(learner_name(self.config), self.config, None, 1, file, self.shortest)
+        learner.check()
         cases = [
-            *(replace(learner, **vars(case)) for case in scale_of(self.config, 0, references)),
+            *(replace(learner, **vars(case)) for case in scale_of(self.config, 1, references)),
             *seeds(learner, self.n_seeds),
         ]
         results = run_cases(cases, self.out, jobs=self.jobs, work=rank_playlists)

@@ -61,6 +61,9 @@ class Tune(Command):
 
     def run(self) -> None:
         """Search, confirm, print, draw."""
+        if self.n_trials < 1:
+            raise ValueError(f"n_trials={self.n_trials} must be at least 1")
+        Case(START, self.search.config).check()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = open_study(self.out, self.search)
         self._make_trials(study)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from spotify_gym.training import TrainConfig
+from spotify_gym.training.learners import catalogue_of, sessions_of
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,17 @@ class Case:
         """Name of its file: a hash of all that it is, so that a changed case is run again."""
         plain = json.dumps(asdict(self), sort_keys=True)
         return hashlib.blake2b(plain.encode(), digest_size=8).hexdigest()
+
+    def check(self) -> None:
+        """Make the environment of the case once, so that a mistake is told before the work begins.
+
+        Raises:
+            CatalogueError: the catalogue cannot be read.
+            ValueError: the environment does not know one of the settings, or there is no session to play.
+        """
+        if self.n_sessions < 1:
+            raise ValueError(f"n_sessions={self.n_sessions} must be at least 1")
+        sessions_of(self.config, catalogue_of(self.config), n_envs=1)
 
     @property
     def labels(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from experiments.comparison.cases import Case, CaseT
 from experiments.comparison.execute import execute
 from spotify_gym.training.atomic import replacing
 
+_NAMED = 3  # failed cases in a message
 Work = Callable[[CaseT], pd.DataFrame]
 
 
@@ -48,12 +49,17 @@ def run_cases(
         work: what to do with a case.
 
     Raises:
+        ValueError: a case cannot be done as it stands; said before anything is done, but for a cluster, where other
+            tables may be at hand than here.
         IncompleteError: cases failed; those that did not are kept, and running again does only the failed ones.
         OSError: `out` cannot be written to, or no scheduler answers.
     """
     folder = out / "cases"
     folder.mkdir(parents=True, exist_ok=True)
     missing = [case for case in dict.fromkeys(cases) if not _file(folder, case).exists()]
+    if cluster is None:
+        for one in {(case.task, case.config.state): case for case in missing}.values():
+            one.check()
     failures = []
     with progress(len(set(cases)), len(missing)) as advance, backend(jobs, cluster):
         for case, result in _results(missing, work):
@@ -65,7 +71,8 @@ def run_cases(
     if failures:
         accounts = out / "failures.txt"
         accounts.write_text("\n\n".join(f"{failure.case.name}\n{failure.account}" for failure in failures))
-        names = "; ".join(failure.case.name for failure in failures)
+        names = "; ".join(failure.case.name for failure in failures[:_NAMED])
+        names += f" and {len(failures) - _NAMED} more" if len(failures) > _NAMED else ""
         raise IncompleteError(
             f"{len(failures)} of {len(missing)} cases failed: {names}. Why stands in {accounts}; the others are kept, "
             "and the same command does only what is missing"

@@ -54,7 +54,7 @@ class Kill(Command):
     """The learner."""
     policy: Literal["mlp", "catalogue"] = "catalogue"
     """Its head."""
-    steps: int = 480
+    steps: int = 2400
     """Environment steps of a training."""
 
     def run(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import stat
 import zlib
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +23,7 @@ def read_content(path: Path) -> bytes:
         CatalogueError: if the file is missing, empty, unreadable, too large or no table at all.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = _read_within_limit(file, path)
     except FileNotFoundError:
         raise CatalogueError(f"{path}: there is no such file (looked from {Path.cwd()}).") from None
@@ -36,6 +37,19 @@ def read_content(path: Path) -> bytes:
         content = _unpack(content, path)
     _check_kind(content, path)
     return content
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading; not a pipe or a device, which may have no end.
+
+    Raises:
+        CatalogueError: it is one.
+        OSError: it cannot be opened.
+    """
+    status = path.stat()
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise CatalogueError(f"{path} is no regular file.")
+    return path.open("rb")
 
 
 def _unpack(content: bytes, path: Path) -> bytes:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue.errors import CatalogueError
+from spotify_gym.catalogue.files import open_regular
 
 FORMAT = "spotify_gym catalogue"
 VERSION = 1
@@ -77,7 +78,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         CatalogueError: if the file is missing, damaged, of another kind or of a later version.
     """
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
             arrays = {member.filename.removesuffix(".npy"): _map(content, member) for member in archive.infolist()}
         header = json.loads(arrays.pop(_HEADER).tobytes())

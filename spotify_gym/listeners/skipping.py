@@ -113,7 +113,7 @@ class SkippingListener(Listener[Mind]):
         try:
             values = json.loads(text)
             return cls(**{**values, "position": tuple(values["position"])})
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(f"{path} holds no listener as to_json writes one: {error}") from error
 
     def to_json(self, path: str | Path) -> None:

@@ -20,6 +20,8 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 _LEAST_GAIN = 1e-6  # of the return: below that it is rounding
+_SHAKEN = 4  # tracks replaced at random
+_PROMISING = 256  # tracks for each place of a plan
 _STRIDE = 64  # one score in so many makes the sieve
 
 
@@ -79,14 +81,35 @@ def improve(course: Course, replacements: Replacements) -> Course:
     return course
 
 
+def shake(course: Course, replacements: Replacements, rounds: int) -> Course:
+    """Replace a few adjacent tracks by random ones and improve again, which may end better; keep the best.
+
+    Iterated local search (Lourenço, Martin and Stützle 2003, "Iterated local search").
+    """
+    rng = np.random.default_rng(0)
+    tracks = np.arange(len(replacements.rules.catalogue)) if replacements.tracks is None else replacements.tracks
+    n_shaken = min(_SHAKEN, len(course.plan), len(tracks))
+    for _ in range(rounds):
+        first = rng.integers(len(course.plan) - n_shaken + 1)
+        plan = course.plan.copy()
+        plan[first : first + n_shaken] = rng.choice(tracks, n_shaken, replace=False)
+        other = improve(Course.played(replacements.rules, course.before[0], plan), replacements)
+        course = max(course, other, key=attrgetter("value"))
+    return course
+
+
 @dataclass(frozen=True)
 class Search:
     """Beam searches, then improvement of the best list found, one track at a time.
 
     The last beam search sees a sample of the catalogue only. It may be wide, and its list is improved within the
-    sample, which costs little; the better of that list and those from the whole catalogue is improved over the whole
-    catalogue, until no other track in any place earns more. Where chance decides what listeners do, replacements
-    cannot be foreseen, and the best list of the beam searches over the whole catalogue stands.
+    sample, which costs little. The better of that list and those from the whole catalogue is improved over the whole
+    catalogue, until no other track in any place earns more.
+
+    Where there is a listener, many lists are such that no single track can be bettered, and some earn far more than
+    others: before the last improvement the list is shaken, among the sample and the tracks that promise most for it.
+    Where chance decides what listeners do, replacements cannot be foreseen, and the best list of the beam searches over
+    the whole catalogue stands.
 
     Attributes:
         rules: of the sessions.
@@ -94,6 +117,7 @@ class Search:
         sample_width: of the beam search over the sample.
         sample_size: tracks in the sample.
         n_centres: tracks of the sample whose neighbourhoods are tried too.
+        rounds: how often a list is shaken.
     """
 
     rules: SessionRules
@@ -101,6 +125,7 @@ class Search:
     sample_width: int = 64
     sample_size: int = 4096
     n_centres: int = 0
+    rounds: int = 10
 
     def best(self, sessions: Sessions, n_tracks: int) -> Course:
         """Find the list of n_tracks tracks that earns the most, the mean over the sessions, which stay as they are."""
@@ -113,7 +138,11 @@ class Search:
             improve(Course.played(self._rules, sessions, tracks), self._sample)
             for tracks in self._sampled(sessions, n_tracks)
         ]
-        return improve(max(courses, key=attrgetter("value")), self._whole)
+        course = max(courses, key=attrgetter("value"))
+        if self.rules.listener is not None:
+            pool = self._promising(course)
+            course = shake(improve(course, pool), pool, self.rounds)
+        return improve(course, self._whole)
 
     def _sampled(self, sessions: Sessions, n_tracks: int) -> Iterator[Ints]:
         """Lists of tracks from the sample."""
@@ -122,6 +151,16 @@ class Search:
         yield beam(self._rules, sessions, n_tracks, self.sample_width, tracks)[0]
         if self.n_centres:
             yield best_neighbourhood(self._rules, sessions, n_tracks, tracks, self.n_centres)
+
+    def _promising(self, course: Course) -> Replacements:
+        """The sample, and for each place the tracks of the whole catalogue with which the plan would earn the most."""
+        sample = self._sample.tracks
+        assert sample is not None
+        if len(sample) < self.sample_size:
+            return self._sample
+        values = (self._whole.values(course, position) for position in range(len(course.plan)))
+        best = self.rules.catalogue.recordings[np.concatenate([largest(value, _PROMISING) for value in values])]
+        return Replacements(self._rules, np.union1d(sample, best))
 
     @cached_property
     def _rules(self) -> SessionRules:

@@ -7,6 +7,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import mul
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 import gymnasium as gym
@@ -39,6 +40,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_grad_norm": (1e-12, 1e12),
     "checkpoint_seconds": (0, 1e9),
 }
+
+_MOST_LAYERS = 16
+_MOST_WEIGHTS = 2**24
 
 _NAMES: dict[Any, str] = {
     bool: "true or false",
@@ -134,7 +138,12 @@ class TrainConfig:
         if self.env not in env_ids():
             raise ConfigError(f"env={self.env!r} is no environment of this package; choose from {', '.join(env_ids())}")
         if not all(1 <= width <= 65_536 for width in self.hidden):
-            raise ConfigError(f"hidden={self.hidden} must be widths from 1 to 65536")
+            raise ConfigError(f"hidden={str(self.hidden)[:80]} must be widths from 1 to 65536")
+        if len(self.hidden) > _MOST_LAYERS or sum(map(mul, self.hidden, self.hidden[1:])) > _MOST_WEIGHTS:
+            raise ConfigError(
+                f"hidden={str(self.hidden)[:80]} must be at most {_MOST_LAYERS} layers, "
+                f"with at most {_MOST_WEIGHTS:,} weights between them"
+            )
         if not 0 <= self.first_seed <= EVALUATION_SEED - self.n_envs:
             most = EVALUATION_SEED // self.n_envs - 1
             raise ConfigError(f"seed={self.seed} must be from 0 to {most}: larger ones are kept for evaluation")

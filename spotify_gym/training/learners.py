@@ -41,10 +41,17 @@ def catalogue_of(config: TrainConfig) -> Catalogue:
 
 
 def sessions_of(config: TrainConfig, catalogue: Catalogue, n_envs: int) -> SessionVecEnv:
-    """Return an environment of `n_envs` sessions in which SB3 can learn."""
-    env = gym.make_vec(
-        config.env, num_envs=n_envs, autoreset_mode="SameStep", catalogue=catalogue, **config.env_options
-    )
+    """Return an environment of `n_envs` sessions in which SB3 can learn.
+
+    Raises:
+        ConfigError: it does not know one of the settings, or the catalogue does not allow it.
+    """
+    try:
+        env = gym.make_vec(
+            config.env, num_envs=n_envs, autoreset_mode="SameStep", catalogue=catalogue, **config.env_options
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     assert isinstance(env, SpotifyVectorEnv)  # all ids of this package make one
     return SessionVecEnv(env)
 
@@ -59,6 +66,7 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> DQN:
 
     Raises:
         ConfigError: the device is not there.
+        MemoryError: the networks are too large.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device='cuda' is not to be had here; use 'cpu'")
@@ -83,7 +91,12 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> DQN:
         "seed": config.seed,
         "device": config.device,
     }
-    return ALGORITHMS[config.algorithm](POLICIES[config.policy], env, **(arguments | changes))
+    try:
+        return ALGORITHMS[config.algorithm](POLICIES[config.policy], env, **(arguments | changes))
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error):  # PyTorch has no name for it
+            raise MemoryError(str(error)) from error
+        raise
 
 
 def _falling(first: float, last: float, remaining: float) -> float:

@@ -46,6 +46,8 @@ class RunFolder:
             raise RunError(f"{path} holds no run: there is no config.json in it")
         if links := [entry.name for entry in path.iterdir() if entry.is_symlink()]:
             raise RunError(f"{path / links[0]} is a link; a run folder must hold its files itself")
+        if pipes := [entry.name for entry in path.iterdir() if not (entry.is_file() or entry.is_dir())]:
+            raise RunError(f"{path / pipes[0]} is a pipe or a device; a run folder holds files")
         return folder
 
     @property

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
+import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from spotify_gym.algorithms.base import TrackDQN
+from spotify_gym.algorithms.played import NOTHING
 from spotify_gym.algorithms.replay import PlayedReplayBuffer
 from spotify_gym.listeners import BatchState
 from spotify_gym.training.errors import RunError
@@ -32,6 +34,7 @@ _COUNTERS = (
     "_current_progress_remaining",
     "exploration_rate",
 )
+_ADAM = {"step", "exp_avg", "exp_avg_sq"}
 _REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts", "played")
 
 
@@ -53,25 +56,38 @@ def take_snapshot(model: TrackDQN, env: SessionVecEnv) -> Tensors:
     return Tensors(arrays, _facts(model, env))
 
 
-def restore_snapshot(model: TrackDQN, env: SessionVecEnv, snapshot: Tensors) -> None:
-    """Bring `model` and `env`, made from the same settings, to the moment of `snapshot`.
+def restore_snapshot(model: TrackDQN, env: SessionVecEnv, snapshot: Tensors, total_steps: int) -> None:
+    """Bring `model` and `env`, made from the same settings, to the moment of `snapshot`, which may be a stranger's.
 
     Raises:
-        RunError: the snapshot belongs to other settings.
+        RunError: the snapshot belongs to other settings, or holds what no training could have led to.
     """
     try:
+        if not 0 <= snapshot.facts["num_timesteps"] <= total_steps:
+            raise ValueError(f"step {snapshot.facts['num_timesteps']} of {total_steps}")
         load_weights(model, snapshot.part("weights"))
         _restore_optimizer(model.policy.optimizer, snapshot.part("optimizer"))
         _restore_replay(model, snapshot)
         _restore_sessions(env, snapshot)
-        model._last_obs = snapshot.arrays["observations"]
+        model._last_obs = _like(env.env.rules.observe(env.env.sessions), snapshot.arrays["observations"])
         model._played = snapshot.arrays.get("played")
-        model.ep_info_buffer = deque(snapshot.facts["episodes"], maxlen=model._stats_window_size)
+        if model._played is not None:
+            _check_played(model._played, (env.num_envs,), env.action_space)
+        episodes = [{name: float(one[name]) for name in ("r", "l", "t")} for one in snapshot.facts["episodes"]]
+        model.ep_info_buffer = deque(episodes, maxlen=model._stats_window_size)
         model.ep_success_buffer = deque(maxlen=model._stats_window_size)  # of environments with a goal; ours have none
         for name in _COUNTERS:
-            setattr(model, name, snapshot.facts[name])
+            setattr(model, name, type(getattr(model, name))(snapshot.facts[name]))
         _restore_generators(model, snapshot)
-    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except (
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RuntimeError,
+        gym.error.Error,
+    ) as error:
         raise RunError(f"the checkpoint does not belong to the settings beside it: {error}") from error
 
 
@@ -122,10 +138,15 @@ def _optimizer(optimizer: torch.optim.Optimizer) -> Arrays:
 
 
 def _restore_optimizer(optimizer: torch.optim.Optimizer, arrays: Arrays) -> None:
+    parameters = [parameter.detach().cpu().numpy() for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, array in arrays.items():
         number, name = key.split(".", 1)
-        state.setdefault(int(number), {})[name] = torch.from_numpy(array.copy())
+        like = np.float32(0) if name == "step" else parameters[int(number)]
+        state.setdefault(int(number), {})[name] = torch.from_numpy(_like(np.asarray(like), array).copy())
+    for memory in state.values():
+        if memory.keys() != _ADAM or min(memory["step"].min(), memory["exp_avg_sq"].min()) < 0:
+            raise ValueError("a memory of the optimiser that cannot be")
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
@@ -139,9 +160,16 @@ def _restore_replay(model: TrackDQN, snapshot: Tensors) -> None:
     buffer = _buffer(model)
     for name, rows in snapshot.part("replay").items():
         if name == "played":  # as wide as the sessions were long
+            _check_played(rows, (len(rows), buffer.n_envs), model.action_space)
             buffer.played = np.empty((buffer.buffer_size, *rows.shape[1:]), rows.dtype)
-        getattr(buffer, name)[: len(rows)] = rows
-    buffer.pos, buffer.full = snapshot.facts["replay"]["pos"], snapshot.facts["replay"]["full"]
+            buffer.played[: len(rows)] = rows
+        else:
+            held = getattr(buffer, name)[: len(rows)]
+            held[:] = _like(held, rows)
+    buffer.pos, buffer.full = int(snapshot.facts["replay"]["pos"]), bool(snapshot.facts["replay"]["full"])
+    if not 0 <= buffer.pos < buffer.buffer_size:
+        raise ValueError(f"place {buffer.pos} of {buffer.buffer_size} in the replay buffer")
+    _check_tracks(buffer.actions[: buffer.size()], model.action_space)
 
 
 def _buffer(model: TrackDQN) -> PlayedReplayBuffer:
@@ -157,7 +185,13 @@ def _restore_sessions(env: SessionVecEnv, snapshot: Tensors) -> None:
     env.reset_to(snapshot.facts["seeds"], begun)
     env.returns[:], env.lengths[:] = snapshot.arrays["returns"], snapshot.arrays["lengths"]
     sessions = env.env.sessions
-    sessions.put(np.arange(env.num_envs), _filled(sessions, snapshot.part("sessions")))
+    restored = _filled(sessions, snapshot.part("sessions"))
+    room = restored.played.shape[1] - restored.history.shape[1]
+    if (restored.time >= room).any():  # compiled loops write there, and look at no bounds
+        raise ValueError(f"more tracks than the {room} that there is room for")
+    for tracks in restored.played, restored.history:
+        _check_tracks(tracks, env.action_space)
+    sessions.put(np.arange(env.num_envs), restored)
 
 
 def _flat(state: BatchState, prefix: str = "") -> Arrays:
@@ -179,5 +213,28 @@ def _filled(like: S, flat: Arrays, prefix: str = "") -> S:
         if isinstance(value, BatchState):
             parts[name] = _filled(value, flat, f"{prefix}{name}.")
         elif value is not None:
-            parts[name] = flat[prefix + name].copy()
+            # The room for played tracks grows with the longest session.
+            parts[name] = _like(value, flat[prefix + name], may_grow=name == "played").copy()
     return type(like)(**parts)
+
+
+def _like(value: NDArray[Any], array: NDArray[Any], may_grow: bool = False) -> NDArray[Any]:
+    """Return `array` if it has the shape and type of `value`, and no infinite or negative whole number in it."""
+    axes = 1 if may_grow else value.ndim
+    if array.dtype != value.dtype or array.ndim != value.ndim or array.shape[:axes] != value.shape[:axes]:
+        raise ValueError(f"{array.dtype} {array.shape} where {value.dtype} {value.shape} should be")
+    if not np.isfinite(array).all() or (array.dtype.kind == "i" and (array < 0).any()):
+        raise ValueError("numbers that cannot be")
+    return array
+
+
+def _check_tracks(tracks: NDArray[Any], space: gym.Space[Any], least: int = 0) -> None:
+    if tracks.size and not least <= tracks.min() <= tracks.max() < space.n:  # type: ignore[attr-defined]
+        raise ValueError("tracks that are not in the catalogue")
+
+
+def _check_played(played: NDArray[Any], shape: tuple[int, ...], space: gym.Space[Any]) -> None:
+    """See that there is a padded row of tracks for each place of `shape`."""
+    if played.dtype != np.int32 or played.shape[:-1] != shape:
+        raise ValueError(f"{played.dtype} {played.shape} where rows of tracks for {shape} should be")
+    _check_tracks(played, space, NOTHING)

@@ -58,7 +58,7 @@ def train(
         KeyboardInterrupt: Ctrl-C, after what there is has been saved in `out`.
         CatalogueError: the catalogue cannot be read.
         RunError: there is a run in `out` already, or the folder cannot be written to.
-        ValueError: the environment does not know one of the settings.
+        ConfigError: the environment does not know one of the settings.
     """
     catalogue = catalogue_of(config) if catalogue is None else catalogue
     config = _located(config)
@@ -105,7 +105,7 @@ def _learn(
         env.seed(config.first_seed)
         curve = CurveCallback(config.total_steps, () if snapshot is None else earlier_curve(snapshot))
         if snapshot is not None:
-            restore_snapshot(model, env, snapshot)
+            restore_snapshot(model, env, snapshot, config.total_steps)
         every = [curve, *callbacks]
         if progress:
             every.append(stack.enter_context(ProgressCallback(config.total_steps)))

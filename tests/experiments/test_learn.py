@@ -62,6 +62,8 @@ def test_command__measures_draws_and_goes_on_where_it_stopped(
         (["--n-seeds", "0"], "n_seeds=0 must be at least 1"),
         (["--n-points", "0"], "n_points=0 must be at least 1"),
         (["--algorithms", "sarsa"], "sarsa"),
+        (["--catalogue", "nowhere.csv"], "nowhere.csv"),
+        (["--state", "everything", "--catalogue", "builtin:300"], "state='everything' is not known"),
     ],
 )
 def test_command__answers_a_mistake_in_one_line(

@@ -10,7 +10,7 @@ from spotify_gym.policies.appraisal import mean_appraisal
 from spotify_gym.policies.course import Course
 from spotify_gym.policies.neighbourhoods import best_neighbourhood
 from spotify_gym.policies.replacement import Replacements
-from spotify_gym.policies.search import Search, beam, improve, largest
+from spotify_gym.policies.search import Search, beam, improve, largest, shake
 from spotify_gym.session import rules_of
 from tests.policies.toys import PROBLEMS, all_lists, returns, rules, starts, tracks
 
@@ -142,6 +142,16 @@ def test_improve__ends_where_no_single_track_is_better(name, small):
         assert returns(problem, session, lists).max() <= best.value + 1e-5
 
 
+def test_shake__leaves_a_list_better_or_as_it_was_and_is_the_same_again(small):
+    problem = rules("satiation", small, 5)
+    session, replacements = starts(problem, 1), Replacements(problem)
+    stuck = improve(Course.played(problem, session, np.arange(10)), replacements)
+    shaken = shake(stuck, replacements, 5)
+    assert shaken.value > stuck.value
+    assert (shake(stuck, replacements, 5).plan == shaken.plan).all()
+    assert shake(shaken, replacements, 1).value >= shaken.value
+
+
 @every_problem
 @pytest.mark.parametrize("seed", range(5))
 def test_search__on_a_toy__finds_the_best_list_there_is(name, seed):
@@ -159,8 +169,9 @@ def test_search__of_one_list_for_many__finds_the_best_there_is(name):
     assert Search(problem, widths=(1,), n_centres=9).best(sessions, 3).value == pytest.approx(best, abs=1e-5)
 
 
-def test_search__in_a_sample__reaches_the_whole_catalogue(small):
-    problem = rules("playlist", small, 5)
+@pytest.mark.parametrize("name", ["playlist", "satiation"])
+def test_search__in_a_sample__reaches_the_whole_catalogue(name, small):
+    problem = rules(name, small, 5)
     session = starts(problem, 1)
     sampled = Search(problem, sample_size=40)._sample.tracks
     assert sampled is not None

@@ -49,6 +49,13 @@ def test_run__does_again_only_what_is_missing(tmp_path: Path) -> None:
     assert kept.items() <= after.items()
 
 
+def test_run__says_what_cannot_be_done_before_anything_is(tmp_path: Path) -> None:
+    nowhere = replace(CASES[1], config=replace(CASES[1].config, catalogue="nowhere.csv"))
+    with pytest.raises(ValueError, match=r"nowhere\.csv"):
+        run_cases([CASES[0], nowhere], tmp_path, work=count)
+    assert not list((tmp_path / "cases").iterdir())
+
+
 def test_case__another_setting_is_another_file() -> None:
     changed = replace(CASES[0], config=replace(CASES[0].config, gamma=0.5))
     assert len({case.key for case in [*CASES, changed]}) == 5
