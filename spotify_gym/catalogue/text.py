@@ -31,12 +31,13 @@ class TextColumn(Sequence[str]):
         offsets: (n_texts + 1,) int64; text ``i`` is ``data[offsets[i]:offsets[i + 1]]``.
     """
 
-    __slots__ = ("_bytes", "_offsets", "data", "offsets")
+    __slots__ = ("_bytes", "_length", "_offsets", "data", "offsets")
 
     def __init__(self, data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
         self.data = read_only(data, np.uint8)
         self.offsets = read_only(offsets, np.int64)
         self._bytes, self._offsets = self.data.data, self.offsets.data  # memoryviews: one item costs less than NumPy's
+        self._length = len(self.offsets) - 1
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> TextColumn:
@@ -65,7 +66,7 @@ class TextColumn(Sequence[str]):
         return pa.LargeStringArray.from_buffers(len(self), pa.py_buffer(self.offsets), pa.py_buffer(self.data))
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return self._length
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -74,9 +75,9 @@ class TextColumn(Sequence[str]):
     def __getitem__(self, index: int | slice) -> str | TextColumn:
         if isinstance(index, slice):
             return self.take(np.arange(len(self))[index])
-        position = index if index >= 0 else index + len(self)
-        if not 0 <= position < len(self):
-            raise IndexError(f"index {index} is out of range for {len(self)} texts")
+        position = index if index >= 0 else index + self._length
+        if not 0 <= position < self._length:
+            raise IndexError(f"index {index} is out of range for {self._length} texts")
         return str(self._bytes[self._offsets[position] : self._offsets[position + 1]], "utf-8")
 
     def __iter__(self) -> Iterator[str]:

@@ -202,4 +202,35 @@ def _distinct_loop(uniform: NDArray[np.float64], n_tracks: int) -> Ints:
 
 fast_look = compiled(_look_loop, look)
 fast_move = compiled(_move_loop, move)
+
+
+def _play(
+    features: Floats,
+    recordings: Ints,
+    tracks: Ints,
+    repeats: bool,
+    time: Ints,
+    played: Ints,
+    history: Ints,
+    window: Floats,
+    vibe: Floats,
+    seed_vibe: Floats,
+) -> tuple[Floats, Floats, Bools, Bools, bool, bool]:
+    """Look, then move: in one call, where no listener responds in between, because calls cost more than loops.
+
+    The arguments are those of :func:`look` and :func:`move`, and whether a track heard before is heard again.
+
+    Returns:
+        Cosines to the vibe and to the seed vibe, repeat and heard, (B,) each; whether any track repeats; whether
+        `played` is now full in some session.
+    """
+    looked, recording, cosine, fit, repeat, any_repeat = fast_look(
+        features, recordings, tracks, vibe, seed_vibe, played, time, history.shape[1]
+    )
+    heard = np.logical_or(~repeat, repeats)
+    full = fast_move(looked, recording, tracks, heard, time, played, history, window, vibe)
+    return cosine, fit, repeat, heard, any_repeat, full
+
+
+fast_play = compiled(_play, _play)
 fast_distinct = compiled(_distinct_loop, distinct)

@@ -133,6 +133,8 @@ class SessionRules:
 
     def step(self, sessions: Sessions, tracks: Ints) -> Outcome:
         """Play one track in each session, (B,), and move `sessions`, in place."""
+        if self.listener is None and sessions.memory is None:
+            return self._play(sessions, tracks)
         catalogue = self.catalogue
         looked, recording, cosine, fit, repeat, any_repeat = kernels.fast_look(
             catalogue.features,
@@ -144,9 +146,7 @@ class SessionRules:
             sessions.time,
             self.history_length,
         )
-        raw = {"flow": cosine - self._baseline}
-        if "fit" in self.reward:
-            raw["fit"] = fit - self._baseline
+        raw = self._compare(cosine, fit)
         refused = repeat if any_repeat and not self.repeats else None
         heard, left = self._respond(sessions, looked, cosine, refused, raw)
         terms = self._weigh(raw, refused)
@@ -214,12 +214,14 @@ class SessionRules:
     def _sessions(self, keys: Keys, history: Ints, listener: Any) -> Sessions:
         window = self.catalogue.features[history]
         vibe = np.add.reduce(window, axis=1) / np.float32(self.history_length)
-        played = self.catalogue.recordings[history]
-        room = np.repeat(played[:, :1], _ROOM, axis=1)
+        recordings = self.catalogue.recordings[history]
+        played = np.empty((len(keys), self.history_length + _ROOM), np.int64)
+        played[:] = recordings[:, :1]
+        played[:, : self.history_length] = recordings
         return Sessions(
             key=keys,
             time=np.zeros(len(keys), np.int64),
-            played=np.concatenate([played, room], axis=1),
+            played=played,
             history=history.copy(),
             window=window,
             vibe=vibe,
@@ -227,6 +229,31 @@ class SessionRules:
             memory=_remember(window) if "decayed" in self.state else None,
             listener=listener,
         )
+
+    def _play(self, sessions: Sessions, tracks: Ints) -> Outcome:
+        """Do what `step` does, in one loop, where nobody has to be asked and only the window is remembered."""
+        cosine, fit, repeat, heard, any_repeat, full = kernels.fast_play(
+            self.catalogue.features,
+            self.catalogue.recordings,
+            tracks,
+            self.repeats,
+            sessions.time,
+            sessions.played,
+            sessions.history,
+            sessions.window,
+            sessions.vibe,
+            sessions.seed_vibe,
+        )
+        if full:
+            sessions.grow()
+        terms = self._weigh(self._compare(cosine, fit), repeat if any_repeat and not self.repeats else None)
+        return Outcome(_total(terms), terms, cosine, repeat, heard, np.zeros(len(tracks), np.bool_))
+
+    def _compare(self, cosine: Floats, fit: Floats) -> dict[str, Floats]:
+        """Return the terms that need no listener, before their weights."""
+        if "fit" in self.reward:
+            return {"flow": cosine - self._baseline, "fit": fit - self._baseline}
+        return {"flow": cosine - self._baseline}
 
     def _respond(
         self, sessions: Sessions, looked: Floats, cosine: Floats, refused: Bools | None, raw: dict[str, Floats]

@@ -53,6 +53,20 @@ def _uniforms_loop(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.fl
 fast_uniforms = compiled(_uniforms_loop, uniforms)
 
 
+def _session_keys(roots: Keys, sessions: NDArray[np.uint64]) -> Keys:
+    return mix(roots + _GOLDEN * sessions)
+
+
+def _session_keys_loop(roots: Keys, sessions: NDArray[np.uint64]) -> Keys:
+    keys = np.empty_like(roots)
+    for slot in range(len(roots)):
+        keys[slot] = _mix_word(roots[slot] + _GOLDEN * sessions[slot])
+    return keys
+
+
+_fast_session_keys = compiled(_session_keys_loop, _session_keys)
+
+
 class KeyStream:
     """The keys of the successive sessions in each of B slots; slot i of seed s equals a lone slot of seed s + i."""
 
@@ -75,4 +89,4 @@ class KeyStream:
     def next(self, slots: NDArray[np.intp]) -> Keys:
         """Return the key of the next session in each of the given slots."""
         self._sessions[slots] += np.uint64(1)
-        return mix(self._roots[slots] + _GOLDEN * self._sessions[slots])
+        return _fast_session_keys(self._roots[slots], self._sessions[slots])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,32 @@ def test_move__compiled_equals_numpy(small: Catalogue) -> None:
     assert states[0][5].tolist() == [False, False, True]
     for slow, fast in zip(*states, strict=True):
         assert np.allclose(slow, fast, atol=1e-6)
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+def test_play__is_a_look_and_a_move(small: Catalogue, repeats: bool) -> None:
+    def begun() -> tuple[Any, ...]:
+        rng = np.random.default_rng(2)
+        history = rng.integers(400, size=(B, H))
+        window, played = small.features[history], rng.integers(400, size=(B, H + 3))
+        return np.ones(B, np.int64), played, history, window, window.mean(axis=1), window[:, 0].copy()
+
+    tracks = np.random.default_rng(3).integers(400, size=B)
+    time, played, history, window, vibe, seed_vibe = one = begun()
+    played[:8, 0] = small.recordings[tracks[:8]]
+    _, recording, cosine, fit, repeat, any_repeat = kernels.look(
+        small.features, small.recordings, tracks, vibe, seed_vibe, played, time, H
+    )
+    heard = repeats | ~repeat
+    full = kernels.move(small.features[tracks], recording, tracks, heard, time, played, history, window, vibe)
+    other = begun()
+    other[1][:8, 0] = small.recordings[tracks[:8]]
+    at_once = kernels.fast_play(small.features, small.recordings, tracks, repeats, *other)
+    assert heard.sum() == B if repeats else heard.sum() <= B - 8
+    one = (cosine, fit, repeat, heard, np.array([any_repeat, full]), *one)
+    other = (*at_once[:4], np.array(at_once[4:]), *other)
+    for expected, got in zip(one, other, strict=True):
+        assert np.allclose(expected, got, atol=1e-6)
 
 
 @pytest.mark.parametrize("draw", [kernels.distinct, kernels.fast_distinct])
