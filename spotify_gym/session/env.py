@@ -65,6 +65,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
     | `"mean+decayed"` | both | (2d,) |
     | `"mean+genres"` | the vibe and the mix of genres of the last H tracks | (d + G,) |
     | `"history"` | the last H tracks, the oldest first | (H·d,) |
+    | `"mean+history"` | the vibe, then the last H tracks | (d + H·d,) |
 
     ## Rewards
 

@@ -16,7 +16,7 @@ from spotify_gym.session.state import Sessions
 
 Floats = NDArray[np.float32]
 
-STATES = ("mean", "decayed", "mean+decayed", "mean+genres", "history")
+STATES = ("mean", "decayed", "mean+decayed", "mean+genres", "history", "mean+history")
 """The state options, by name."""
 
 
@@ -64,20 +64,20 @@ def observer(
 
 
 def _state_blocks(catalogue: Catalogue, state: str, history_length: int) -> list[Block]:
-    match state:
-        case "mean":
-            return [_vibe_block(catalogue, "vibe", history_length)]
-        case "decayed":
-            return [_vibe_block(catalogue, "memory", history_length)]
-        case "mean+decayed":
-            return [_vibe_block(catalogue, name, history_length) for name in ("vibe", "memory")]
-        case "mean+genres":
-            return [_vibe_block(catalogue, "vibe", history_length), _genre_block(catalogue)]
+    if state not in STATES:
+        raise ValueError(f"state={state!r} is not known; choose one of {', '.join(map(repr, STATES))}")
+    return [_part_block(catalogue, part, history_length) for part in state.split("+")]
+
+
+def _part_block(catalogue: Catalogue, part: str, history_length: int) -> Block:
+    match part:
+        case "genres":
+            return _genre_block(catalogue)
         case "history":
             low, high = _vibe_bounds(catalogue, history_length)
-            return [Block(_flat_window, np.tile(low, history_length), np.tile(high, history_length))]
+            return Block(_flat_window, np.tile(low, history_length), np.tile(high, history_length))
         case _:
-            raise ValueError(f"state={state!r} is not known; choose one of {', '.join(map(repr, STATES))}")
+            return _vibe_block(catalogue, {"mean": "vibe", "decayed": "memory"}[part], history_length)
 
 
 def _vibe_block(catalogue: Catalogue, name: str, history_length: int) -> Block:

@@ -71,7 +71,7 @@ class TrainConfig:
     scaling: Literal["standard", "minmax"] = "standard"
     """How a table's features are scaled."""
     state: str = "mean"
-    """What the agent sees: mean, decayed, mean+decayed, mean+genres or history."""
+    """What the agent sees: mean, decayed, mean+decayed, mean+genres, history or mean+history."""
     history_length: int = 5
     """Tracks whose mean is the vibe."""
     repeats: bool | None = None

@@ -169,6 +169,8 @@ def _restore_replay(model: TrackDQN, snapshot: Tensors) -> None:
     buffer.pos, buffer.full = int(snapshot.facts["replay"]["pos"]), bool(snapshot.facts["replay"]["full"])
     if not 0 <= buffer.pos < buffer.buffer_size:
         raise ValueError(f"place {buffer.pos} of {buffer.buffer_size} in the replay buffer")
+    if {len(rows) for rows in snapshot.part("replay").values()} != {buffer.size()}:
+        raise ValueError(f"a replay buffer that does not hold {buffer.size()} steps")  # but what was in memory before
     _check_tracks(buffer.actions[: buffer.size()], model.action_space)
 
 

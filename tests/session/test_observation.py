@@ -48,7 +48,7 @@ def test_genres__are_asked_of_a_catalogue_that_has_them() -> None:
         start(hand_made(np.eye(6, dtype=np.float32)), "mean+genres")
 
 
-@pytest.mark.parametrize("state", ["mean", "decayed", "mean+decayed", "mean+genres", "history"])
+@pytest.mark.parametrize("state", ["mean", "decayed", "mean+decayed", "mean+genres", "history", "mean+history"])
 def test_state__stays_within_its_bounds(state: str, small: Catalogue) -> None:
     env = gym.make_vec("SpotifyPlaylist-v0", num_envs=100, catalogue=small, state=state)
     env.reset(seed=0)

@@ -21,7 +21,7 @@ WEIGHTS = st.sampled_from([0.0, 1.0, -1.0, 0.5, 1e-6, 1e3])
 OPTIONS = st.fixed_dictionaries(
     {},
     optional={
-        "state": st.sampled_from(["mean", "decayed", "mean+decayed", "history"]),
+        "state": st.sampled_from(["mean", "decayed", "mean+decayed", "history", "mean+history"]),
         "history_length": st.integers(1, 6),
         "repeats": st.booleans(),
         "reward_baseline": st.none() | st.sampled_from([0.0, 0.5, -1.0, 1e6]),
