@@ -12,10 +12,11 @@ import pandas as pd
 from rich.console import Console
 
 from experiments.comparison.results import with_skill
-from experiments.comparison.runner import run_cases
+from experiments.comparison.runner import keep_rows, run_cases
 from experiments.comparison.suites import FAMILY, SUITES
 from experiments.comparison.tables import console_table
 from experiments.report import write_report
+from spotify_gym.training.atomic import replacing
 from spotify_gym.training.command_line import Command, run_command
 
 
@@ -43,7 +44,7 @@ class Compare(Command):
         if not cases:
             raise ValueError(f"--envs {' '.join(self.envs)}: the suite {self.suite!r} has none of these")
         rows = with_skill(run_cases(cases, self.out, jobs=self.jobs, cluster=self.cluster))
-        rows.to_parquet(self.out / "results.parquet", index=False)
+        keep_rows(self.out / "results.parquet", rows)
         self._note_command()
         show(rows)
         page = write_report(self.out)
@@ -52,8 +53,8 @@ class Compare(Command):
     def _note_command(self) -> None:
         envs = "" if self.envs == FAMILY else f" --envs {' '.join(self.envs)}"
         options = f"--suite {self.suite} --catalogue {Path(self.catalogue).name}{envs}"
-        plain = json.dumps({"command": f"python -m experiments.compare {options}"})
-        (self.out / "command.json").write_text(plain)
+        with replacing(self.out / "command.json") as file:
+            file.write(json.dumps({"command": f"python -m experiments.compare {options}"}).encode())
 
 
 def show(rows: pd.DataFrame) -> None:

@@ -22,6 +22,7 @@ from experiments.comparison.tables import markdown_table, summary_of
 from experiments.looks import figure
 from experiments.plots import SKILL_MARKS, improvement_plot, interval_plot, profile_plot
 from experiments.summaries import aggregates, comparisons, improvements, profiles
+from spotify_gym.training.atomic import replacing
 from spotify_gym.training.command_line import Command, run_command
 
 _FLOOR = -0.5  # worse than this is drawn at the edge: how much worse than a fixed list is of no interest
@@ -61,10 +62,10 @@ def write_report(folder: Path) -> Path:
         raise ValueError(f"{folder} holds no results.parquet; run `python -m experiments.compare --out {folder}` first")
     rows = pd.read_parquet(source)
     draw(rows, folder)
-    (folder / "report.md").write_text("\n".join(_markdown(rows, folder)))
-    page = folder / "report.html"
-    page.write_text("\n".join(_page(rows, folder)))
-    return page
+    for name, lines in (("report.md", _markdown(rows, folder)), ("report.html", _page(rows, folder))):
+        with replacing(folder / name) as file:
+            file.write("\n".join(lines).encode())
+    return folder / "report.html"
 
 
 def draw(rows: pd.DataFrame, folder: Path) -> None:

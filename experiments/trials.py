@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,13 @@ import numpy as np
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import BaseTrial
+from optuna.storages.journal._file import BaseJournalFileLock, get_lock_file
+from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
 from experiments.waymarks import Waymarks
 from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate, train
 from spotify_gym.training.learners import catalogue_of
+from spotify_gym.training.lock import locked
 
 VALIDATION_SEED = EVALUATION_SEED + 500_000_000
 """Settings are chosen by sessions from here on, which nobody trains on and nobody is compared on."""
@@ -128,7 +132,7 @@ def open_study(folder: Path, search: Search, seed: int = 0) -> optuna.Study:
     folder.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
         study_name="tune",
-        storage=JournalStorage(JournalFileBackend(str(folder / "study.log"))),
+        storage=JournalStorage(_journal(folder / "study.log")),
         direction="maximize",
         load_if_exists=True,
         sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=True),
@@ -136,14 +140,59 @@ def open_study(folder: Path, search: Search, seed: int = 0) -> optuna.Study:
     )
     plain = json.loads(json.dumps(asdict(search)))
     if "search" not in study.user_attrs:
-        study.set_user_attr("search", plain)
-        study.enqueue_trial(search.started())
+        study.enqueue_trial(search.started(), skip_if_exists=True)
+        study.set_user_attr("search", plain)  # last: it is what makes the study whole
     if study.user_attrs["search"] != plain:
         raise ValueError(f"{folder} holds a study of other trials; continue it with its own options, or choose another")
     return study
 
 
+def made_in(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials that were brought to their end or given up for worse than others."""
+    return study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+
+
+def give_up_lost(study: optuna.Study) -> None:
+    """Give up the trials that a killed process had begun; those that were asked for are asked for again."""
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        if (asked := trial.system_attrs.get("fixed_params")) is not None:
+            study.enqueue_trial(asked)
+        study.tell(trial.number, state=TrialState.FAIL)
+
+
 def make_trial(folder: Path, search: Search, number: int) -> None:
-    """Make one trial more; may run in many processes at once."""
+    """Make one trial more, whose settings are drawn with this seed; may run in many processes at once."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     open_study(folder, search, seed=number).optimize(search, n_trials=1)
+
+
+class _Lock(BaseJournalFileLock):
+    """Keeps other processes from writing; the system lets go of it however the process ends, unlike of Optuna's own."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._held = ExitStack()
+
+    def acquire(self) -> bool:
+        while True:
+            try:
+                self._held.enter_context(locked(self._file))
+            except BlockingIOError:
+                time.sleep(0.01)
+            else:
+                return True
+
+    def release(self) -> None:
+        self._held.close()
+
+
+def _journal(file: Path) -> JournalFileBackend:
+    """Open the file of a study, after cutting off a last line that a killed process or a full disk left half written.
+
+    Optuna would write on in that line, and never be able to read it again.
+    """
+    lock = _Lock(file.with_name(".journal.lock"))
+    with get_lock_file(lock), file.open("a+b") as log:
+        log.seek(0)
+        log.truncate(log.read().rfind(b"\n") + 1)
+    return JournalFileBackend(str(file), lock)

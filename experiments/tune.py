@@ -23,13 +23,13 @@ from optuna.trial import TrialState
 
 from experiments.comparison.cases import Case
 from experiments.comparison.results import with_skill
-from experiments.comparison.runner import backend, progress, run_cases
+from experiments.comparison.runner import alone_in, backend, progress, run_cases
 from experiments.comparison.suites import seeds
 from experiments.looks import caption, figure
 from experiments.plots import bar_plot
 from experiments.scale import scale_of
 from experiments.summaries import aggregates, comparisons
-from experiments.trials import Search, make_trial, open_study
+from experiments.trials import Search, give_up_lost, made_in, make_trial, open_study
 from spotify_gym.training import TrainConfig
 from spotify_gym.training.atomic import replacing
 from spotify_gym.training.command_line import Command, run_command
@@ -65,7 +65,13 @@ class Tune(Command):
             raise ValueError(f"n_trials={self.n_trials} must be at least 1")
         Case(START, self.search.config).check()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.out.mkdir(parents=True, exist_ok=True)
+        with alone_in(self.out, "study"):
+            self._search_and_confirm()
+
+    def _search_and_confirm(self) -> None:
         study = open_study(self.out, self.search)
+        give_up_lost(study)
         self._make_trials(study)
         best = self.search.suggested(optuna.trial.FixedTrial(study.best_trial.params))
         with replacing(self.out / "best.json") as file:
@@ -77,8 +83,7 @@ class Tune(Command):
 
     def _make_trials(self, study: optuna.Study) -> None:
         """Make the trials that are missing, and show how far that is."""
-        n_made = len(study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED)))
-        numbers = range(len(study.trials), len(study.trials) + self.n_trials - n_made)
+        numbers = range(len(made_in(study)), self.n_trials)
         with progress(self.n_trials, len(numbers)) as advance, backend(self.jobs, cluster=None):
             work = joblib.Parallel(return_as="generator_unordered")
             for _ in work(joblib.delayed(make_trial)(self.out, self.search, number) for number in numbers):
@@ -147,7 +152,7 @@ def _title(study: optuna.Study) -> str:
     ended = study.get_trials(states=(TrialState.COMPLETE,))
     if not ended:
         return "no trial has ended yet"
-    return f"{len(study.trials)} trials, best return {study.best_value:.3f}"
+    return f"{len(made_in(study))} trials, best return {study.best_value:.3f}"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from experiments.comparison.cases import Case, CaseT
 from experiments.comparison.execute import execute
 from spotify_gym.training.atomic import replacing
+from spotify_gym.training.lock import locked
 
 _NAMED = 3  # failed cases in a message
 Work = Callable[[CaseT], pd.DataFrame]
@@ -51,11 +53,36 @@ def run_cases(
     Raises:
         ValueError: a case cannot be done as it stands; said before anything is done, but for a cluster, where other
             tables may be at hand than here.
-        IncompleteError: cases failed; those that did not are kept, and running again does only the failed ones.
+        IncompleteError: cases failed; those that did not are kept, and running again does only the failed ones; or
+            another process is at work in `out`.
         OSError: `out` cannot be written to, or no scheduler answers.
     """
     folder = out / "cases"
     folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(out, "cases"):
+        return _run_cases(cases, folder, jobs, cluster, work)
+
+
+@contextmanager
+def alone_in(folder: Path, work: str) -> Iterator[None]:
+    """Keep other processes from the same work in a folder, and clear away what a killed one left half written there.
+
+    Raises:
+        IncompleteError: another process is at work in it.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(folder / f".{work}.lock"))
+        except BlockingIOError:
+            raise IncompleteError(
+                f"another process is at work in {folder}; wait for it, or choose another --out"
+            ) from None
+        for unfinished in folder.rglob(".*.tmp"):
+            unfinished.unlink(missing_ok=True)
+        yield
+
+
+def _run_cases(cases: Sequence[CaseT], folder: Path, jobs: int, cluster: str | None, work: Work[CaseT]) -> pd.DataFrame:
     missing = [case for case in dict.fromkeys(cases) if not _file(folder, case).exists()]
     if cluster is None:
         for one in {(case.task, case.config.state): case for case in missing}.values():
@@ -66,25 +93,35 @@ def run_cases(
             if isinstance(result, Failure):
                 failures.append(result)
             else:
-                _keep(_file(folder, case), result)
+                keep_rows(_file(folder, case), result)
             advance(case.name)
     if failures:
-        accounts = out / "failures.txt"
-        accounts.write_text("\n\n".join(f"{failure.case.name}\n{failure.account}" for failure in failures))
-        names = "; ".join(failure.case.name for failure in failures[:_NAMED])
-        names += f" and {len(failures) - _NAMED} more" if len(failures) > _NAMED else ""
-        raise IncompleteError(
-            f"{len(failures)} of {len(missing)} cases failed: {names}. Why stands in {accounts}; the others are kept, "
-            "and the same command does only what is missing"
-        )
+        raise _incomplete(failures, len(missing), folder.parent / "failures.txt")
     return pd.concat([pd.read_parquet(_file(folder, case)) for case in dict.fromkeys(cases)], ignore_index=True)
+
+
+def _incomplete(failures: Sequence[Failure], n_tried: int, accounts: Path) -> IncompleteError:
+    """Write down why cases failed, and return the error that names them."""
+    accounts.write_text("\n\n".join(f"{failure.case.name}\n{failure.account}" for failure in failures))
+    names = "; ".join(failure.case.name for failure in failures[:_NAMED])
+    names += f" and {len(failures) - _NAMED} more" if len(failures) > _NAMED else ""
+    return IncompleteError(
+        f"{len(failures)} of {n_tried} cases failed: {names}. Why stands in {accounts}; the others are kept, "
+        "and the same command does only what is missing"
+    )
 
 
 def _results(cases: Sequence[CaseT], work: Work[CaseT]) -> Iterator[tuple[Case, pd.DataFrame | Failure]]:
     if not cases:
         return
     parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
-    yield from parallel(joblib.delayed(_attempt)(case, work) for case in cases)
+    try:
+        yield from parallel(joblib.delayed(_attempt)(case, work) for case in cases)
+    except BrokenExecutor as error:
+        raise IncompleteError(
+            "a process that did the work was killed, for want of memory perhaps (--jobs 1 needs less); "
+            "what was finished is kept, and the same command does only what is missing"
+        ) from error
 
 
 def _attempt(case: CaseT, work: Work[CaseT]) -> tuple[Case, pd.DataFrame | Failure]:
@@ -95,7 +132,8 @@ def _attempt(case: CaseT, work: Work[CaseT]) -> tuple[Case, pd.DataFrame | Failu
         return case, Failure(case, traceback.format_exc())
 
 
-def _keep(path: Path, rows: pd.DataFrame) -> None:
+def keep_rows(path: Path, rows: pd.DataFrame) -> None:
+    """Write a table as Parquet, whole or not at all."""
     buffer = io.BytesIO()
     rows.to_parquet(buffer, index=False)
     with replacing(path) as file:

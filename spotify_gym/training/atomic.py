@@ -14,6 +14,9 @@ from uuid import uuid4
 def replacing(path: Path) -> Iterator[BufferedWriter]:
     """Open a file that takes the place of `path` when the block ends well; else, and till then, `path` stays as it is.
 
+    Raises:
+        OSError: `path` cannot be written; the error names it.
+
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     with replacing(Path(folder) / "greeting.txt") as file:
@@ -28,5 +31,7 @@ def replacing(path: Path) -> Iterator[BufferedWriter]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
+    except OSError as error:  # a full disk does not say of which file, and nobody has heard of the unfinished one
+        raise type(error)(error.errno, error.strerror, str(path)) from error
     finally:
         unfinished.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 
 from spotify_gym.algorithms import DQN
 from spotify_gym.catalogue import Catalogue
@@ -102,6 +103,8 @@ def _learn(
 ) -> Run:
     with one_thread(), ExitStack() as stack:
         model = learner_of(config, env, **_logs(config, folder))
+        if model.tensorboard_log is None:
+            model.set_logger(Logger(folder=None, output_formats=[]))  # SB3's own leaves an empty folder behind
         env.seed(config.first_seed)
         curve = CurveCallback(config.total_steps, () if snapshot is None else earlier_curve(snapshot))
         if snapshot is not None:

@@ -10,7 +10,8 @@ import optuna
 import pytest
 from optuna.trial import FixedTrial, TrialState
 
-from experiments.trials import SPACE, VALIDATION_SEED, Search, make_trial, open_study
+from experiments.comparison.runner import alone_in
+from experiments.trials import SPACE, VALIDATION_SEED, Search, give_up_lost, made_in, make_trial, open_study
 from experiments.tune import Tune, importances
 from spotify_gym.training import EVALUATION_SEED, TrainConfig
 from spotify_gym.training.command_line import run_command
@@ -43,6 +44,34 @@ def test_study__goes_on_where_it_stopped_and_refuses_other_trials(tmp_path: Path
     assert all(len(trial.intermediate_values) == 2 for trial in study.trials)
     with pytest.raises(ValueError, match="a study of other trials"):
         open_study(tmp_path, replace(SEARCH, n_points=3))
+
+
+def test_study__makes_anew_what_a_killed_process_had_begun(tmp_path: Path) -> None:
+    study = open_study(tmp_path, SEARCH)
+    begun = study.ask()
+    SEARCH.suggested(begun)
+    give_up_lost(study)
+    assert study.trials[0].state == TrialState.FAIL
+    assert not made_in(study)
+    assert SEARCH.suggested(study.ask()) == SEARCH.config
+    give_up_lost(study)
+    assert len(study.get_trials(states=(TrialState.WAITING,))) == 1
+
+
+def test_study__survives_a_line_half_written(tmp_path: Path) -> None:
+    open_study(tmp_path, SEARCH)
+    log = tmp_path / "study.log"
+    whole = log.read_bytes()
+    log.write_bytes(whole + b'{"op_code": 4, "wor')
+    for number in range(2):
+        assert SEARCH.suggested(open_study(tmp_path, SEARCH, seed=number).ask())
+    assert log.read_bytes().startswith(whole)
+
+
+def test_study__is_for_one_process_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with alone_in(tmp_path, "study"):
+        assert run_command(Tune, "tune", ["--catalogue", "builtin:300", "--out", str(tmp_path)]) == 2
+    assert "another process is at work in" in capsys.readouterr().err
 
 
 def test_trial__that_is_worse_than_others_is_given_up() -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from experiments.comparison.cases import Case
-from experiments.comparison.runner import IncompleteError, run_cases
+from experiments.comparison.runner import IncompleteError, _results, alone_in, backend, run_cases
 from spotify_gym.training import TrainConfig
 
 CASES = [Case("DQN", TrainConfig(catalogue="builtin:300", policy="mlp", seed=seed), n_sessions=3) for seed in range(4)]
@@ -47,6 +47,28 @@ def test_run__does_again_only_what_is_missing(tmp_path: Path) -> None:
     assert len(run_cases(CASES, tmp_path, work=count)) == 4
     after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cases").iterdir()}
     assert kept.items() <= after.items()
+
+
+@pytest.mark.filterwarnings("ignore:A worker stopped:UserWarning")  # it was killed on purpose
+def test_run__a_killed_worker_is_noticed_and_loses_nothing_finished(tmp_path: Path) -> None:
+    cases = [replace(case, config=replace(case.config, catalogue=str(tmp_path / "died"))) for case in CASES]
+    with pytest.raises(IncompleteError, match="was killed, for want of memory perhaps"), backend(2, cluster=None):
+        list(_results(cases, die_once))
+    with backend(2, cluster=None):
+        assert len(list(_results(cases, die_once))) == 4
+
+
+def test_run__is_for_one_process_at_a_time(tmp_path: Path) -> None:
+    with alone_in(tmp_path, "cases"), pytest.raises(IncompleteError, match="another process is at work in"):
+        run_cases(CASES, tmp_path, work=count)
+
+
+def test_run__clears_away_what_a_killed_one_left_half_written(tmp_path: Path) -> None:
+    half = tmp_path / "cases" / ".0.parquet.0.tmp"
+    half.parent.mkdir()
+    half.write_bytes(b"PAR1")
+    run_cases(CASES, tmp_path, work=count)
+    assert not half.exists()
 
 
 def test_run__says_what_cannot_be_done_before_anything_is(tmp_path: Path) -> None:
