@@ -1,9 +1,9 @@
-"""Damage good files a hundred thousand times: each ends in a valid catalogue or in a named error, within its limits.
+"""Damage good files a hundred thousand times: each ends in something valid or in a named error, within its limits.
 
     python -m experiments.trust.fuzz
     python -m experiments.trust.fuzz --only 4711       # one case again, with its traceback
 
-Case n of a seed is the same on every machine, whoever runs it.
+Tables, prepared catalogues, run folders and command lines take turns. Case n of a seed is the same on every machine.
 """
 
 from __future__ import annotations
@@ -12,21 +12,37 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from queue import Queue
-from tempfile import mkdtemp
+from typing import Protocol
 
 import numpy as np
 
+from experiments.trust.damage import Rng
+from experiments.trust.lines import LineSpecimen
+from experiments.trust.runs import RunSpecimen
+from experiments.trust.scratch import scratch
 from experiments.trust.specimens import SPECIMENS
 from experiments.trust.watch import Limits, Verdict, Work, watched
 from spotify_gym.training.command_line import Command, run_command
 
 _PROG = "python -m experiments.trust.fuzz"
+
+
+class Subject(Protocol):
+    """Something good that can be damaged and tried."""
+
+    def try_damaged(self, rng: Rng, scratch: Path) -> str:
+        """Return "valid" or "refused"; anything else that happens is raised."""
+
+
+KINDS: Mapping[str, Subject] = {**SPECIMENS, "run": RunSpecimen(), "line": LineSpecimen()}
+"""What is damaged, by name."""
+TURNS = ("csv", "npz") * 16 + ("gzip", "parquet") * 3 + ("run", "line")
+"""The kinds of so many cases, which then begin anew; runs and lines take a hundred times as long as files."""
 
 
 class FoundError(ValueError):
@@ -35,69 +51,59 @@ class FoundError(ValueError):
 
 @dataclass(frozen=True)
 class Fuzz(Command):
-    """Read damaged CSV, gzip, Parquet and .npz files until one of them does what none may do."""
+    """Use damaged CSV and .npz files, others, run folders and command lines until one does what none may do."""
 
-    files: int = 100_000
-    """How many files, the kinds taking turns."""
+    cases: int = 125_000
+    """How many; four fifths of them are CSV and .npz files."""
     seed: int = 0
     """Decides every damage."""
-    processes: int = 2
-    """Files read at the same time."""
     seconds: float = 20.0
-    """Most that one file may take [s]."""
+    """Most that one case may take [s]."""
     mebibytes: int = 256
-    """Most memory that one file may take beyond what reading the others took [MiB]."""
+    """Most memory that one case may take beyond what is in use [MiB]."""
     only: int | None = None
     """Try this case alone, here, and let its error through."""
 
     def run(self) -> None:
         """Print how many of each kind were valid and refused, and every fault; none is the only good number."""
         if self.only is not None:
-            print(SPECIMENS[kind_of(self.only)].suffix, worker(self.seed)(self.only))
+            with worker(self.seed) as work:
+                print(kind_of(self.only), work(self.only))
             return
-        began, tally, faults = time.monotonic(), Counter[tuple[str, str]](), 0
+        began, tally, worst = time.monotonic(), Counter[tuple[str, str]](), dict.fromkeys(KINDS, (0.0, 0.0))
         for verdict in self._verdicts():
-            tally[kind_of(verdict.case), verdict.outcome] += 1
+            kind = kind_of(verdict.case)
+            tally[kind, verdict.outcome] += 1
+            worst[kind] = max(worst[kind][0], verdict.seconds), max(worst[kind][1], verdict.mebibytes)
             if verdict.fault is not None:
-                faults += 1
-                print(f"case {verdict.case} ({kind_of(verdict.case)}): {verdict.fault}", file=sys.stderr)
-        for kind in SPECIMENS:
-            counts = ", ".join(f"{tally[kind, outcome]:,} {outcome}" for outcome in ("valid", "refused", "fault"))
-            print(f"{kind:>8}: {counts}")
-        print(f"{self.files:,} files in {time.monotonic() - began:.0f} s")
-        if faults:
+                print(f"case {verdict.case} ({kind}): {verdict.fault}", file=sys.stderr, flush=True)
+        for kind, (seconds, mebibytes) in worst.items():
+            counts = ", ".join(f"{tally[kind, outcome]:>6,} {outcome}" for outcome in ("valid", "refused", "fault"))
+            print(f"{kind:>8}: {counts}; at most {seconds:.2f} s and {mebibytes:.0f} MiB")
+        print(f"{self.cases:,} cases in {time.monotonic() - began:.0f} s")
+        if faults := sum(tally[kind, "fault"] for kind in KINDS):
             raise FoundError(f"{faults} cases ended badly; look at one with --seed {self.seed} --only CASE")
 
     def _verdicts(self) -> Iterator[Verdict]:
-        """Yield the verdicts of all processes as they come."""
-        queue: Queue[Verdict] = Queue()
-
-        def feed(share: int) -> None:
-            cases = range(share, self.files, self.processes)
-            for verdict in watched(partial(worker, self.seed), cases, Limits(self.seconds, self.mebibytes)):
-                queue.put(verdict)
-
-        with ThreadPoolExecutor(self.processes) as pool:
-            feeds = [pool.submit(feed, share) for share in range(self.processes)]
-            for _ in range(self.files):
-                yield queue.get()
-            for one in feeds:
-                one.result()
+        yield from watched(partial(worker, self.seed), range(self.cases), Limits(self.seconds, self.mebibytes))
 
 
 def kind_of(case: int) -> str:
-    """Return the kind of file of a case."""
-    return list(SPECIMENS)[case % len(SPECIMENS)]
+    """Return the kind of a case."""
+    return TURNS[case % len(TURNS)]
 
 
-def worker(seed: int) -> Work:
-    """Return what tries a case, in a scratch folder of this process."""
-    scratch = Path(mkdtemp(prefix="fuzz-"))
+@contextmanager
+def worker(seed: int) -> Iterator[Work]:
+    """Give what tries a case, in a folder of its own."""
+    with scratch() as folder:
 
-    def work(case: int) -> str:
-        return SPECIMENS[kind_of(case)].try_damaged(np.random.default_rng([seed, case]), scratch)
+        def work(case: int) -> str:
+            return KINDS[kind_of(case)].try_damaged(np.random.default_rng([seed, case]), folder)
 
-    return work
+        for kind in KINDS.values():  # so that what is loaded once is not counted as a case's
+            kind.try_damaged(np.random.default_rng(seed), folder)
+        yield work
 
 
 if __name__ == "__main__":

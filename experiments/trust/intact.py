@@ -1,12 +1,14 @@
-"""Whether every file of a run folder is whole."""
+"""Whether every file of a folder of work is whole."""
 
 from __future__ import annotations
 
 import csv
+import json
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from spotify_gym.training import RunFolder
@@ -22,20 +24,31 @@ def found_in(path: Path) -> str:
     Raises:
         ValueError: one of its files is not whole.
     """
-    names = {file.name for file in path.iterdir()} if path.is_dir() else set()
-    for name in sorted(names & CHECKS.keys()):
-        try:
-            CHECKS[name](path / name)
-        except Exception as error:
-            raise ValueError(f"{path / name} is not whole: {error}") from error
-    if "config.json" not in names:
+    check_files(path)
+    folder = RunFolder(path)
+    if not folder.config_file.exists():
         return "no run yet"
-    folder = RunFolder.open(path)
     if folder.is_finished:
         return "finished"
-    if "checkpoint.safetensors" not in names:
+    if not folder.checkpoint_file.exists():
         return "no checkpoint yet"
     return f"checkpoint at step {read_tensors(folder.checkpoint_file).facts['num_timesteps']}"
+
+
+def check_files(path: Path) -> None:
+    """Look at every file of a folder, where there is one.
+
+    Raises:
+        ValueError: one is not whole.
+    """
+    for file in sorted(path.iterdir()) if path.is_dir() else ():
+        check = CHECKS.get(file.name) or CHECKS.get(file.suffix)
+        if check is None or file.name.startswith("."):  # unfinished ones bear such a name, and are cleared away
+            continue
+        try:
+            check(file)
+        except Exception as error:
+            raise ValueError(f"{file} is not whole: {error}") from error
 
 
 def _check_zip(file: Path) -> None:
@@ -44,9 +57,9 @@ def _check_zip(file: Path) -> None:
             raise ValueError(f"{damaged} does not match its checksum")
 
 
-def _check_png(file: Path) -> None:
-    if not file.read_bytes().endswith(_PNG_END):
-        raise ValueError("the picture is cut off")
+def _check_end(file: Path, end: bytes) -> None:
+    if not file.read_bytes().endswith(end):
+        raise ValueError("it is cut off")
 
 
 def _check_rows(file: Path) -> None:
@@ -59,12 +72,14 @@ def _check_rows(file: Path) -> None:
 CHECKS: Mapping[str, Callable[[Path], object]] = {
     "config.json": lambda file: RunFolder(file.parent).config,
     "meta.json": lambda file: RunFolder(file.parent).meta,
-    "checkpoint.safetensors": read_tensors,
-    "weights.safetensors": read_tensors,
-    "q_network_checkpoint.pth": lambda file: torch.load(file, weights_only=True),
-    "model.zip": _check_zip,
     "learning_curve.csv": read_csv,
-    "learning_curve.png": _check_png,
-    "evaluation.csv": _check_rows,
+    ".safetensors": read_tensors,
+    ".pth": lambda file: torch.load(file, weights_only=True),
+    ".zip": _check_zip,
+    ".png": lambda file: _check_end(file, _PNG_END),
+    ".html": lambda file: _check_end(file, b"</html>"),
+    ".csv": _check_rows,
+    ".json": lambda file: json.loads(file.read_bytes()),
+    ".parquet": pd.read_parquet,
 }
-"""What reads each file, and raises where it is not whole."""
+"""What reads each file, by its name or else its ending, and raises where it is not whole."""

@@ -7,10 +7,12 @@ import resource
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import NamedTuple
+
+from experiments.trust.memory import address_space, forget_peak, peak, resident
 
 _MEBI = 2**20
 _START_SECONDS = 120.0  # for the imports of a fresh process on a busy machine
@@ -23,6 +25,10 @@ class Verdict(NamedTuple):
     outcome: str
     fault: str | None = None
     """What went wrong, with the traceback where there is one."""
+    seconds: float = 0.0
+    """Time it took [s]."""
+    mebibytes: float = 0.0
+    """Memory it took for a while, beyond what was in use before [MiB]."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,9 @@ Work = Callable[[int], str]
 """From the number of a case to its outcome; anything it raises is a fault."""
 
 
-def watched(make: Callable[[], Work], cases: Sequence[int], limits: Limits) -> Iterator[Verdict]:
+def watched(
+    make: Callable[[], AbstractContextManager[Work]], cases: Sequence[int], limits: Limits
+) -> Iterator[Verdict]:
     """Work through the cases in another process, which is replaced whenever it hangs or dies.
 
     Args:
@@ -53,11 +61,15 @@ def watched(make: Callable[[], Work], cases: Sequence[int], limits: Limits) -> I
         process = context.Process(target=_serve, args=(make, cases[done:], limits, theirs), daemon=True)
         process.start()
         theirs.close()
-        for verdict in _received(ours, cases[done:], limits):
-            done += 1
-            yield verdict
-        process.kill()
-        process.join()
+        try:
+            for verdict in _received(ours, cases[done:], limits):
+                done += 1
+                yield verdict
+            process.join(limits.seconds if done == len(cases) else 0)  # time to clear up
+        finally:
+            process.kill()
+            process.join()
+            ours.close()
 
 
 def _received(ours: Connection, cases: Sequence[int], limits: Limits) -> Iterator[Verdict]:
@@ -66,43 +78,37 @@ def _received(ours: Connection, cases: Sequence[int], limits: Limits) -> Iterato
     for case in cases:
         try:
             if not ours.poll(patience):
-                yield Verdict(case, "fault", f"not done after {patience:g} s")
+                yield Verdict(case, "fault", f"not done after {patience:g} s", patience)
                 return
             yield ours.recv()
-        except EOFError:
+        except (EOFError, OSError):  # it ended between two verdicts, or in the middle of one
             yield Verdict(case, "fault", "the process died")
             return
         patience = limits.seconds
 
 
-def _serve(make: Callable[[], Work], cases: Sequence[int], limits: Limits, theirs: Connection) -> None:
-    work = make()
-    room = _address_space() + 4 * limits.mebibytes * _MEBI  # where asking for memory fails, long after `mebibytes`
-    resource.setrlimit(resource.RLIMIT_AS, (room, room))
-    for case in cases:
-        theirs.send(_judged(work, case, limits))
+def _serve(
+    make: Callable[[], AbstractContextManager[Work]], cases: Sequence[int], limits: Limits, theirs: Connection
+) -> None:
+    # The pipe breaks where whoever watches is gone, killed perhaps: then nobody wants to know the rest.
+    with suppress(BrokenPipeError), make() as work:
+        room = int(address_space() + 4 * limits.mebibytes) * _MEBI  # asking for more fails, long after `mebibytes`
+        resource.setrlimit(resource.RLIMIT_AS, (room, room))
+        for case in cases:
+            theirs.send(_judged(work, case, limits))
 
 
 def _judged(work: Work, case: int, limits: Limits) -> Verdict:
-    began, before = time.monotonic(), _peak()
+    forget_peak()
+    began, before = time.monotonic(), resident()
+    outcome, fault = "fault", None
     try:
         outcome = work(case)
     except Exception:
-        return Verdict(case, "fault", traceback.format_exc())
-    if (grown := _peak() - before) > limits.mebibytes:
-        return Verdict(case, "fault", f"took {grown:.0f} MiB of memory")
-    if (seconds := time.monotonic() - began) > limits.seconds:
-        return Verdict(case, "fault", f"took {seconds:.1f} s")
-    return Verdict(case, outcome)
-
-
-def _peak() -> float:
-    """Return the most memory that this process ever had [MiB]."""
-    # Not `ru_maxrss`, which a process inherits from the one that started it.
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
-
-
-def _address_space() -> int:
-    """Return the size of this process's address space [bytes]."""
-    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        fault = traceback.format_exc()
+    seconds, grown = time.monotonic() - began, peak() - before
+    if fault is None and grown > limits.mebibytes:
+        fault = f"took {grown:.0f} MiB of memory"
+    if fault is None and seconds > limits.seconds:
+        fault = f"took {seconds:.1f} s"
+    return Verdict(case, outcome if fault is None else "fault", fault, seconds, grown)
