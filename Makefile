@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow test-browser format clean
+.PHONY: demo test test-slow test-browser fuzz kill soak versions format clean
 
 demo: $(VENV)/.ready
 	$(BIN)/python -m experiments.compare --suite quick --out results/demo
@@ -19,6 +19,21 @@ test-slow: $(VENV)/.ready
 
 test-browser: $(VENV)/.ready
 	$(BIN)/pytest -m browser
+
+# Trust: minutes to an hour each.
+fuzz: $(VENV)/.ready
+	$(BIN)/python -m experiments.trust.fuzz
+
+kill: $(VENV)/.ready
+	$(BIN)/python -m experiments.trust.kill
+	$(BIN)/python -m experiments.trust.kill --victim comparison --kills 10
+	$(BIN)/python -m experiments.trust.kill --victim search --kills 10
+
+soak: $(VENV)/.ready
+	$(BIN)/python -m experiments.trust.soak
+
+versions: $(VENV)/.ready
+	$(BIN)/python -m experiments.trust.versions
 
 format: $(VENV)/.ready
 	$(BIN)/ruff check --fix .
