@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page
+from PIL import Image
+from playwright.sync_api import Browser, FloatRect, Page
 
 from experiments.browser import begin_with_the_known, chromium, served, tab
 from spotify_gym.training.command_line import Command, run_command
 
 _ANSWERS = ("Listened", "Listened", "Skip", "Listened", "Listened", "Listened", "Skip", "Listened")
 _STILL = 1_500  # until nothing on the page moves any more [ms]
+_COLOURS = 256  # in a picture, which are as many as anybody can tell apart on this page
+_MARGIN = 40  # below the last thing on the page [px]
 _TALL = 1_340  # of a window that shows the session without scrolling [px]
 
 
@@ -60,8 +64,18 @@ class Screenshots(Command):
         page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
         page.wait_for_timeout(_STILL)
         file = self.out / f"{name}.png"
-        page.screenshot(path=file)
-        print(file)
+        picture = Image.open(BytesIO(page.screenshot(clip=_contents(page))))
+        picture.quantize(_COLOURS).save(file, optimize=True)
+        print(f"{file}: {file.stat().st_size / 1000:.0f} kB")
+
+
+def _contents(page: Page) -> FloatRect:
+    """Return the part of the window that the page fills [px]."""
+    assert page.viewport_size is not None  # every tab is opened with one
+    width, height = page.viewport_size["width"], page.viewport_size["height"]
+    box = page.locator("[data-testid=stMainBlockContainer] > div").first.bounding_box()
+    assert box is not None  # it is there before anything else is
+    return {"x": 0, "y": 0, "width": width, "height": min(height, box["y"] + box["height"] + _MARGIN)}
 
 
 if __name__ == "__main__":

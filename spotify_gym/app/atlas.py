@@ -13,7 +13,7 @@ from spotify_gym.catalogue import Catalogue
 
 _SHOWN = 1_500  # tracks drawn, so that the map stays light
 _PLACES = 10  # genres named on it
-_APART = 0.08  # of the width of the map, between two names
+_NAME = (0.16, 0.05)  # of the width and height of the map, what a name takes up
 _BEYOND = 0.4  # percent of the tracks that lie beyond each edge
 _MARGIN = 0.05  # of the width of the map, around it
 
@@ -86,17 +86,18 @@ def _ends(feature_names: Sequence[str], axis: NDArray[np.float64]) -> tuple[str,
 
 
 def _places(
-    catalogue: Catalogue, mean: NDArray[np.float64], axes: NDArray[np.float64], width: NDArray[np.float64]
+    catalogue: Catalogue, mean: NDArray[np.float64], axes: NDArray[np.float64], size: NDArray[np.float64]
 ) -> tuple[Place, ...]:
     """Name the largest genres where their tracks lie on average, leaving out names that would cover others."""
     if catalogue.genres is None:
         return ()
     sizes = catalogue.genres.sum(axis=0)
+    room_x, room_y = np.multiply(_NAME, size)
     kept: list[Place] = []
     for g in np.argsort(-sizes, kind="stable"):
         if len(kept) == _PLACES or not sizes[g]:
             break
         x, y = (catalogue.features[catalogue.genres[:, g]].mean(axis=0) - mean) @ axes.T
-        if all(np.hypot((x - other.x) / width[0], (y - other.y) / width[1]) > _APART for other in kept):
+        if not any(abs(x - other.x) < room_x and abs(y - other.y) < room_y for other in kept):
             kept.append(Place(catalogue.genre_names[g], float(x), float(y)))
     return tuple(kept)

@@ -8,7 +8,7 @@ from spotify_gym.app.atlas import Atlas
 
 Spec = dict[str, Any]
 
-VIBE, NEXT, QUIET = "#7c5cff", "#f08c00", "#8b93a1"  # legible on white and on black, told apart without red and green
+VIBE, NEXT, QUIET = "#7c5cff", "#f08c00", "#767d8a"  # legible on white and on black, told apart without red and green
 _SERIES = {"domain": ["your vibe", "next track"], "range": [VIBE, NEXT]}
 
 
@@ -57,7 +57,7 @@ _MAP_LAYERS: list[dict[str, Any]] = [
     },
     {
         "data": "places",
-        "mark": {"type": "text", "fontSize": 12, "fontStyle": "italic", "color": QUIET},
+        "mark": {"type": "text", "fontSize": 12, "fontWeight": "bold", "color": QUIET},
         "text": {"field": "name"},
     },
     {
@@ -83,8 +83,7 @@ _MAP_LAYERS: list[dict[str, Any]] = [
     },
     {
         "data": "start",
-        "mark": {"type": "text", "fontSize": 12, "fontWeight": "bold", "color": VIBE, "dy": 18},
-        "text": {"field": "name"},
+        "mark": {"type": "point", "shape": "diamond", "size": 170, "color": VIBE, "strokeWidth": 2.5, "opacity": 1},
     },
 ]
 
@@ -92,6 +91,7 @@ _HUE = {"field": "series", "type": "nominal", "scale": _SERIES, "legend": None}
 _ORDER = {"field": "order", "type": "quantitative"}
 _X, _Y = _axis("x", None, [-1.62, 1.62]), _axis("y", None, [-1.25, 1.25])
 _CLOSED = {"type": "line", "interpolate": "linear-closed"}
+_OUTWARDS = {"align": {"expr": "datum.x > 0.1 ? 'left' : datum.x < -0.1 ? 'right' : 'center'"}}
 RADAR: Spec = {
     "width": 324,
     "height": 250,
@@ -105,7 +105,7 @@ RADAR: Spec = {
             detail={"field": "ring"},
             order=_ORDER,
         ),
-        _place(_X, _Y, "names", {"type": "text", "fontSize": 11, "color": QUIET}, text={"field": "name"}),
+        _place(_X, _Y, "names", {"type": "text", "fontSize": 12, "color": QUIET, **_OUTWARDS}, text={"field": "name"}),
         _place(
             _X,
             _Y,

@@ -27,23 +27,23 @@ def map_chart(atlas: Atlas, session: ListeningSession) -> Spec:
             "places": pd.DataFrame([(p.x, p.y, p.name) for p in atlas.places], columns=["x", "y", "name"]),
             "offers": _named(catalogue, atlas, offers),
             "path": path,
-            "start": path.iloc[: int(len(path) > 1)].assign(name="start"),
+            "start": path.iloc[: int(len(path) > 1)],
             "heard": _named(catalogue, atlas, session.heard),
         },
     }
 
 
-def radar_chart(feature_names: Sequence[str], vibe: NDArray[Any], following: NDArray[Any] | None) -> Spec:
-    """Draw vibe and next track, (d,) shares in [0, 1] each, as polygons over the features."""
+def radar_chart(spokes: Sequence[str], vibe: NDArray[Any], following: NDArray[Any] | None) -> Spec:
+    """Draw vibe and next track, (d,) shares in [0, 1] each, as polygons with a named spoke for each feature."""
     shapes = {"your vibe": vibe} | ({} if following is None else {"next track": following})
-    angles = np.linspace(0, 2 * np.pi, len(feature_names), endpoint=False)
+    angles = np.linspace(0, 2 * np.pi, len(spokes), endpoint=False)
     corners = [
         (series, name, share, i, *_spoke(angle, 0.08 + 0.92 * share))
         for series, shares in shapes.items()
-        for i, (name, share, angle) in enumerate(zip(feature_names, shares, angles, strict=True))
+        for i, (name, share, angle) in enumerate(zip(spokes, shares, angles, strict=True))
     ]
     rings = [(f"{r}", i, *_spoke(angle, r)) for r in (0.25, 0.5, 0.75, 1.0) for i, angle in enumerate(angles)]
-    names = [(name, *_spoke(angle, 1.17)) for name, angle in zip(feature_names, angles, strict=True)]
+    names = [(name, *_spoke(angle, 1.12)) for name, angle in zip(spokes, angles, strict=True)]
     return {
         **RADAR,
         "datasets": {

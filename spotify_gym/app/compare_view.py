@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from spotify_gym.app.agents import Agent
 from spotify_gym.app.comparison import compare
 from spotify_gym.app.listening import ListeningSession, Offer
-from spotify_gym.app.markup import headline, track_card, track_row
+from spotify_gym.app.markup import headline, small_line, track_card, track_row
 from spotify_gym.app.reasons import explain
 from spotify_gym.app.seat import Seat
 from spotify_gym.app.words import signed
@@ -27,17 +28,22 @@ def show_comparison(seat: Seat, session: ListeningSession) -> None:
             st.caption(agents[-1].about)
     comparison = compare(session, seat.studio.profile, *agents)
     st.html(headline("why they differ", comparison.findings[0], " ".join(comparison.findings[1:])))
-    for column, offers in zip(st.columns(2, gap="large"), (comparison.left, comparison.right), strict=True):
-        with column:
-            _show_offers(seat, session, offers)
+    choices = list(zip(agents, (comparison.left, comparison.right), strict=True))
+    for show in _show_first, _show_others:  # in rows of their own, so that like stands beside like
+        for column, (agent, offers) in zip(st.columns(2, gap="large"), choices, strict=True):
+            with column:
+                show(seat, session, agent, offers)
 
 
-def _show_offers(seat: Seat, session: ListeningSession, offers: Sequence[Offer]) -> None:
+def _show_first(seat: Seat, session: ListeningSession, agent: Agent, offers: Sequence[Offer]) -> None:
     catalogue = session.rules.catalogue
-    for place, offer in enumerate(offers[:_ROWS]):
-        if place:
-            st.html(track_row(catalogue, offer.track, place + 1, signed(offer.similarity)))
-            continue
+    for offer in offers[:1]:
         reason = explain(seat.studio.profile, session.vibe, catalogue.features[offer.track])
-        with st.container(border=True):
-            st.html(track_card(catalogue, offer.track, "first choice", offer.similarity, str(reason)))
+        with st.container(border=True, height="stretch"):
+            st.html(track_card(catalogue, offer.track, f"first choice of {agent.name}", offer.similarity, str(reason)))
+
+
+def _show_others(seat: Seat, session: ListeningSession, agent: Agent, offers: Sequence[Offer]) -> None:
+    st.html(small_line(f"after it, {agent.name} would play"))
+    for place, offer in enumerate(offers[1:_ROWS], start=2):
+        st.html(track_row(session.rules.catalogue, offer.track, place, signed(offer.similarity)))

@@ -17,7 +17,7 @@ from spotify_gym.app.playlist_view import show_playlist
 from spotify_gym.app.reasons import Reason, explain
 from spotify_gym.app.seat import Seat
 from spotify_gym.app.widgets import seat_button, track_line
-from spotify_gym.app.words import listed, signed
+from spotify_gym.app.words import listed, signed, words_for
 
 _WIDTHS = [5, 6]
 
@@ -62,7 +62,10 @@ def _show_next(seat: Seat, session: ListeningSession, offers: Sequence[Offer]) -
             if link := link_of(catalogue, track):
                 st.link_button("Open in Spotify", link, icon=":material/open_in_new:")
         with st.expander("Why, in numbers"):
-            st.caption(f"{seat.agent.name} values this track at {signed(offers[0].score)}, on a scale of its own.")
+            st.caption(
+                "What each feature adds to the similarity, which is the sum of the last column. "
+                f"{seat.agent.name} values this track at {signed(offers[0].score)}, on a scale of its own."
+            )
             st.dataframe(_in_numbers(session, track, reason), hide_index=True)
 
 
@@ -74,8 +77,12 @@ def _number(seat: Seat, session: ListeningSession) -> str:
 def _in_numbers(session: ListeningSession, track: int, reason: Reason) -> pd.DataFrame:
     catalogue = session.rules.catalogue
     vibe, features = catalogue.scaling.undo(session.vibe), catalogue.scaling.undo(catalogue.features[track])
-    columns = {"feature": catalogue.feature_names, "your vibe": vibe.round(2), "this track": features.round(2)}
-    return pd.DataFrame({**columns, "adds to similarity": reason.shares.round(2)})
+    columns = {
+        "how": [words_for(name).high for name in catalogue.feature_names],
+        "your vibe": vibe.round(2),
+        "this track": features.round(2),
+    }
+    return pd.DataFrame({**columns, "adds": reason.shares.round(2)})
 
 
 def _show_controls(seat: Seat, session: ListeningSession) -> None:
@@ -120,7 +127,7 @@ def _show_runners_up(seat: Seat, session: ListeningSession, offers: Sequence[Off
 def _show_radar(seat: Seat, session: ListeningSession, offers: Sequence[Offer]) -> None:
     profile, features = seat.studio.profile, session.rules.catalogue.features
     following = profile.share_below(features[offers[0].track]) if offers else None
-    chart = radar_chart(profile.feature_names, profile.share_below(session.vibe), following)
+    chart = radar_chart([word.high for word in profile.words], profile.share_below(session.vibe), following)
     st.html(colour_key(((VIBE, "your vibe"), (NEXT, "the next track; further out is more than most tracks have"))))
     with st.container(horizontal_alignment="center"):
         st.vega_lite_chart(spec=chart, key="radar", width="content", alt=_RADAR_ALT)
@@ -137,7 +144,7 @@ def _show_course(session: ListeningSession) -> None:
 
 
 _MAP_KEY = (
-    (VIBE, "your vibe and its way here; rings are the tracks you heard"),
+    (VIBE, "your vibe and its way here from the diamond; rings are the tracks you heard"),
     (NEXT, "what the agent would play, its first choice large"),
     (QUIET, "other tracks"),
 )

@@ -18,7 +18,12 @@ _MOST_GENRES = 4
 def headline(kicker: str, text: str, below: str = "") -> str:
     """Return a large line between two small ones."""
     under = f'<p class="sg-sub">{escape(below)}</p>' if below else ""
-    return f'<p class="sg-kicker">{escape(kicker)}</p><p class="sg-head">{escape(text)}</p>{under}'
+    return f'{small_line(kicker)}<p class="sg-head">{escape(text)}</p>{under}'
+
+
+def small_line(text: str) -> str:
+    """Return what stands over a large line, or over a list."""
+    return f'<p class="sg-kicker">{escape(text)}</p>'
 
 
 def track_card(catalogue: Catalogue, track: int, kicker: str, similarity: float, why: str) -> str:
@@ -27,10 +32,11 @@ def track_card(catalogue: Catalogue, track: int, kicker: str, similarity: float,
         f'<span class="sg-chip">{escape(genre)}</span>' for genre in genres_of(catalogue, track)[:_MOST_GENRES]
     )
     return (
-        headline(kicker, title_of(catalogue, track), artists_of(catalogue, track))
+        '<div class="sg-card">'
+        + headline(kicker, title_of(catalogue, track), artists_of(catalogue, track))
         + (f'<div class="sg-chips">{chips}</div>' if chips else "")
         + meter("similarity to your vibe", similarity)
-        + f'<p class="sg-why">{escape(why)}</p>'
+        + f'<p class="sg-why">{escape(why)}</p></div>'
     )
 
 

@@ -16,6 +16,7 @@ _SETTINGS = (
     ("server.enableAgentApi", "false"),
     ("server.fileWatcherType", "none"),
     ("server.showEmailPrompt", "false"),
+    ("runner.fastReruns", "false"),  # with it, a click right before another is thrown away before anybody looks at it
     ("browser.gatherUsageStats", "false"),
     ("client.disableDataExport", "true"),  # the page has an export of its own, without formulas
     ("client.toolbarMode", "minimal"),

@@ -14,11 +14,12 @@ from spotify_gym.app.widgets import seat_button, track_line
 
 _WAYS = {"search": "Search", "genre": "Pick a genre", "surprise": "Surprise me"}
 _PLAY = ":material/play_arrow:"
+_PAUSE = "100ms"  # in typing, until the search begins
 
 
 def show_start(seat: Seat) -> None:
     """Show the ways into a session."""
-    ways = {way: name for way, name in _WAYS.items() if way != "genre" or seat.studio.catalogue.genres is not None}
+    ways = {way: name for way, name in _WAYS.items() if way != "genre" or seat.studio.genres}
     way = st.segmented_control(
         "How do you want to start?",
         list(ways),
@@ -42,7 +43,7 @@ def show_start(seat: Seat) -> None:
 def _show_search(seat: Seat) -> None:
     catalogue = seat.studio.catalogue
     named = "title or artist" if catalogue.names is not None else "track id (this catalogue has no titles)"
-    text = st.text_input(f"Search by {named}", key="search", placeholder="Type and press Enter")
+    text = st.text_input(f"Search by {named}", key="search", placeholder="Type to search", live=_PAUSE)
     found = search(catalogue, text) if text.strip() else well_known(catalogue)
     if text.strip():
         st.caption("The best matches:" if len(found) else "Nothing found. Try fewer or other words.")
@@ -66,7 +67,7 @@ def _show_chosen(seat: Seat) -> None:
 
 def _show_genres(seat: Seat) -> None:
     catalogue, wanted = seat.studio.catalogue, seat.studio.rules.history_length
-    genre = st.selectbox("Genre", sorted(catalogue.genre_names), key="genre")
+    genre = st.selectbox("Genre", seat.studio.genres, key="genre")
     st.caption(f"{wanted} of its better known tracks make the start, drawn anew each time.")
     seat_button(
         seat,

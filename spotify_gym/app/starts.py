@@ -42,6 +42,15 @@ def well_known(catalogue: Catalogue, most: int = 8) -> Ints:
     return _one_each(catalogue, ordered[popularity[ordered] >= 0])[:most]
 
 
+def genres_to_start_from(catalogue: Catalogue, n_tracks: int) -> tuple[str, ...]:
+    """Return the genres, by name, that have at least `n_tracks` recordings; none where genres are unknown."""
+    if catalogue.genres is None:
+        return ()
+    first_versions = catalogue.recordings == np.arange(len(catalogue))
+    enough = catalogue.genres[first_versions].sum(axis=0) >= n_tracks
+    return tuple(sorted(name for name, is_enough in zip(catalogue.genre_names, enough, strict=True) if is_enough))
+
+
 def genre_start(catalogue: Catalogue, genre: str, n_tracks: int, seed: int) -> Ints:
     """Draw `n_tracks` recordings of a genre, out of its best known tenth if popularity is known.
 

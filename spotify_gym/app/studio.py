@@ -13,6 +13,7 @@ from spotify_gym.app.agents import Agent, Learned, references
 from spotify_gym.app.atlas import Atlas
 from spotify_gym.app.distribution import Profile
 from spotify_gym.app.listening import rules_for_a_person
+from spotify_gym.app.starts import genres_to_start_from
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.session import SessionRules
 from spotify_gym.training.learners import sessions_of
@@ -34,6 +35,8 @@ class Studio:
     """By name, the trained agent first."""
     profile: Profile
     atlas: Atlas
+    genres: tuple[str, ...]
+    """Those with tracks enough to start from."""
     length: int
     """Tracks in a session of the environment."""
 
@@ -65,7 +68,8 @@ class Studio:
         for agent in agents:
             agent.rank(trial, 1)  # what is computed only once shall not wait for the first click
         by_name = {agent.name: agent for agent in agents}
-        return cls(rules, by_name, Profile.of(rules.catalogue), Atlas.of(rules.catalogue), length)
+        genres = genres_to_start_from(rules.catalogue, rules.history_length)
+        return cls(rules, by_name, Profile.of(rules.catalogue), Atlas.of(rules.catalogue), genres, length)
 
     @property
     def catalogue(self) -> Catalogue:

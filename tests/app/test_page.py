@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from html import escape
@@ -103,6 +104,40 @@ def test_listen_skip_choose_and_undo(open_page: Open) -> None:
     assert "next track, 4 of 20" in text_of(tab)
     tab.button(key="undo").click().run()
     assert plays_of(tab) == ["listened", "skipped"]
+
+
+def test_why__is_told_in_words_and_numbers(open_page: Open) -> None:
+    tab = begin(open_page())
+    said = text_of(tab)
+    assert "your vibe" in said
+    numbers = tab.dataframe[0].value
+    assert numbers.columns.tolist() == ["how", "your vibe", "this track", "adds"]
+    similarity = re.search(r"similarity to your vibe</span>.*?<b>(.*?)</b>", said)
+    assert similarity is not None
+    assert numbers["adds"].sum() == pytest.approx(float(similarity[1].replace("−", "-")), abs=0.05)
+
+
+def test_pictures__are_all_there_once_a_track_is_played(open_page: Open) -> None:
+    tab = begin(open_page())
+    assert len(tab.get("vega_lite_chart")) == 2
+    tab.button(key="listened").click().run()
+    assert len(tab.get("vega_lite_chart")) == 3
+
+
+def test_runners_up__are_the_next_nine(open_page: Open) -> None:
+    tab = begin(open_page())
+    assert [button.key for button in tab.button if "instead" in str(button.key)] == [
+        f"instead-{i}" for i in range(1, 10)
+    ]
+
+
+def test_playlist__can_be_taken_along(open_page: Open) -> None:
+    tab = begin(open_page())
+    tab.button(key="listened").click().run()
+    assert [download.proto.label for download in tab.get("download_button")] == ["CSV", "M3U"]
+    links = tab.get("code")[0].value.splitlines()  # the ids of this table look real
+    assert len(links) == 6
+    assert all(link.startswith("https://open.spotify.com/track/") for link in links)
 
 
 def test_double_click__counts_once(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

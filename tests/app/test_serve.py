@@ -25,6 +25,7 @@ def test_serve__stays_on_this_machine_and_tells_nobody(served: list[str]) -> Non
     assert served[:2] == ["run", str(PAGE)]
     assert "--server.address=127.0.0.1" in served
     assert "--browser.gatherUsageStats=false" in served
+    assert "--runner.fastReruns=false" in served
     assert served[-3:] == ["--", "runs/mine", "songs.csv"]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spotify_gym import Catalogue
-from spotify_gym.app.starts import genre_start, search, surprise_start, well_known
+from spotify_gym.app.starts import genre_start, genres_to_start_from, search, surprise_start, well_known
 from spotify_gym.catalogue import TextColumn
 from tests.catalogues import hand_made, real_table
 
@@ -68,6 +68,14 @@ def test_genre_start__keeps_to_the_genre(small: Catalogue) -> None:
     assert small.genres[start, small.genre_names.index(genre)].all()
     assert len(set(small.recordings[start])) == 5
     assert start.tolist() == genre_start(small, genre, 5, seed=4).tolist()
+
+
+def test_genres_to_start_from__have_recordings_enough(titled: Catalogue) -> None:
+    members = np.array([[1, 1, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0], [1, 0, 1], [1, 0, 1]], np.bool_)
+    catalogue = replace(titled, genres=members, genre_names=("soul", "jazz", "rare"))
+    assert genres_to_start_from(catalogue, 3) == ("jazz", "soul")
+    assert genres_to_start_from(catalogue, 4) == ()  # two of the four of soul are one recording
+    assert genres_to_start_from(titled, 1) == ()
 
 
 @pytest.mark.parametrize("genre", ["polka of tomorrow", ""])
