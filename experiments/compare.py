@@ -24,7 +24,7 @@ from spotify_gym.training.command_line import Command, run_command
 class Compare(Command):
     """Run a suite of methods on the same held-out sessions and report; a second call goes on where it stopped."""
 
-    suite: Literal["quick", "main", "full"] = "quick"
+    suite: Literal["quick", "main", "heads", "full"] = "quick"
     """quick: minutes, the four learners on one task. main: the whole family, ten seeds. full: main at ten times the
     sessions, and the state options."""
     envs: tuple[str, ...] = FAMILY

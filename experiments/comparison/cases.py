@@ -7,7 +7,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from spotify_gym.training import TrainConfig
+from spotify_gym.catalogue import Catalogue
+from spotify_gym.policies import POLICIES
+from spotify_gym.training import TrainConfig, train
 from spotify_gym.training.learners import catalogue_of, sessions_of
 
 
@@ -52,6 +54,12 @@ class Case:
         if self.n_sessions < 1:
             raise ValueError(f"n_sessions={self.n_sessions} must be at least 1")
         sessions_of(self.config, catalogue_of(self.config), n_envs=1)
+
+    def player(self, catalogue: Catalogue) -> Any:
+        """Train the learner, or name the reference: whoever is to play from the `catalogue` of the case."""
+        if self.reference is not None:
+            return POLICIES[self.reference]
+        return train(self.config, catalogue=catalogue).model
 
     @property
     def labels(self) -> dict[str, Any]:

@@ -11,8 +11,7 @@ import pandas as pd
 
 from experiments.comparison.cases import Case
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.policies import POLICIES
-from spotify_gym.training import Evaluation, evaluate, train
+from spotify_gym.training import Evaluation, evaluate
 from spotify_gym.training.learners import catalogue_of
 from spotify_gym.training.metrics import catalogue_coverage, intra_list_diversity, novelty, repeat_rate
 
@@ -21,10 +20,7 @@ def execute(case: Case) -> pd.DataFrame:
     """Return one row per held-out session, (n_sessions, columns); what the run cost stands in each."""
     catalogue = catalogue_of(case.config)
     began = time.perf_counter()
-    if case.reference is None:
-        player: Any = train(case.config, catalogue=catalogue).model
-    else:
-        player = POLICIES[case.reference]
+    player = case.player(catalogue)
     seconds = time.perf_counter() - began
     played = evaluate(player, case.config.env, case.n_sessions, catalogue=catalogue, **case.config.env_options)
     costs = {"train_seconds": seconds, "steps": 0 if case.reference else case.config.total_steps}

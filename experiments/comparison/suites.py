@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Literal
 
 from experiments.comparison.cases import Case, CaseT
+from experiments.comparison.stock import QuantileCase
 from spotify_gym.training import TrainConfig
 
 REFERENCES = ("random", "popular", "fixed", "nearest", "planner")
 LEARNERS = {"DQN": "dqn", "Double DQN": "double", "Dueling DQN": "dueling", "Dueling Double DQN": "dueling_double"}
+HEADS: dict[str, tuple[Literal["catalogue", "sampled", "shortlist", "action_head"], int | None]] = {
+    "all tracks": ("catalogue", None),
+    "2⌈log₂ N⌉ random tracks": ("sampled", None),
+    "512 random tracks": ("sampled", 512),
+    "4,096 random tracks": ("sampled", 4096),
+    "512 nearest tracks": ("shortlist", 512),
+    "action head, 512 random": ("action_head", 512),
+}
+"""Heads by what they choose from."""
 FAMILY = ("SpotifySession-v0", "SpotifyPlaylist-v0", "SpotifySatiation-v0", "SpotifySkip-v0")
 SMALL = "builtin:1000"
 """Where one output per track is honest."""
@@ -37,6 +48,15 @@ def main(catalogue: str) -> Iterator[Case]:
         small = replace(task, catalogue=SMALL, policy="mlp", steps=40_000)
         yield from _references(small, 100)
         yield from seeds(Case("DQN, per track", small, n_sessions=100), 10)
+        yield from seeds(QuantileCase("QRDQN, per track", small, n_sessions=100), 10)
+
+
+def heads(catalogue: str) -> Iterator[Case]:
+    """Give Double DQN the exact maximum, then few candidates in its place: what the whole catalogue is worth."""
+    task = TrainConfig(catalogue=catalogue, env="SpotifyPlaylist-v0", algorithm="double", steps=20_000)
+    yield from _references(task, 100)
+    for method, (policy, candidates) in HEADS.items():
+        yield from seeds(Case(method, replace(task, policy=policy, candidates=candidates), n_sessions=100), 10)
 
 
 def full(catalogue: str) -> Iterator[Case]:
@@ -49,7 +69,7 @@ def full(catalogue: str) -> Iterator[Case]:
             yield from seeds(Case(f"Double DQN, {state}", config, n_sessions=1000), 10)
 
 
-SUITES: dict[str, Callable[[str], Iterator[Case]]] = {"quick": quick, "main": main, "full": full}
+SUITES: dict[str, Callable[[str], Iterator[Case]]] = {"quick": quick, "main": main, "heads": heads, "full": full}
 
 
 def _references(task: TrainConfig, n_sessions: int) -> Iterator[Case]:

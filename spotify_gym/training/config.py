@@ -39,7 +39,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "exploration_final_eps": (0, 1),
     "max_grad_norm": (1e-12, 1e12),
     "checkpoint_seconds": (0, 1e9),
+    "candidates": (1, 10**7),
 }
+
+FEW_CANDIDATES = ("sampled", "shortlist", "action_head")
+"""Heads that look at few tracks at a time."""
 
 _MOST_LAYERS = 16
 _MOST_WEIGHTS = 2**24
@@ -80,8 +84,11 @@ class TrainConfig:
     """Constant taken from each cosine; None: what random play earns."""
     algorithm: Literal["dqn", "double", "dueling", "dueling_double"] = "dqn"
     """The learner."""
-    policy: Literal["mlp", "catalogue"] = "catalogue"
-    """The head: "mlp" has one output per track, for small catalogues; "catalogue" hears the features of every track."""
+    policy: Literal["mlp", "catalogue", "sampled", "shortlist", "action_head"] = "catalogue"
+    """The head: "mlp" has one output per track, for small catalogues; "catalogue" hears the features of every track.
+    The others do so for few candidates at a time, and show what the exact maximum is worth."""
+    candidates: int | None = None
+    """Tracks that sampled, shortlist and action_head choose from; None: 2⌈log₂ N⌉ of N."""
     hidden: tuple[int, ...] = (64,)
     """Width of each hidden layer."""
     episodes: int = 2000
@@ -144,6 +151,10 @@ class TrainConfig:
                 f"hidden={str(self.hidden)[:80]} must be at most {_MOST_LAYERS} layers, "
                 f"with at most {_MOST_WEIGHTS:,} weights between them"
             )
+        if self.policy in FEW_CANDIDATES and self.algorithm.startswith("dueling"):
+            raise ConfigError(f"policy={self.policy!r} has no dueling form; choose algorithm='dqn' or 'double'")
+        if self.candidates is not None and self.policy not in FEW_CANDIDATES:
+            raise ConfigError(f"candidates={self.candidates} is for policy {' or '.join(map(repr, FEW_CANDIDATES))}")
         if not 0 <= self.first_seed <= EVALUATION_SEED - self.n_envs:
             most = EVALUATION_SEED // self.n_envs - 1
             raise ConfigError(f"seed={self.seed} must be from 0 to {most}: larger ones are kept for evaluation")

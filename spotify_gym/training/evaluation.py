@@ -124,7 +124,7 @@ def evaluate(
     n_batches = math.ceil(n_sessions / _AT_ONCE)
     env = gym.make_vec(env_id, num_envs=math.ceil(n_sessions / n_batches), autoreset_mode="SameStep", **env_options)
     assert isinstance(env, SpotifyVectorEnv)  # all ids of this package make one
-    with _seated(player, env) as choose:
+    with _seated(player, env, seed) as choose:
         batches = [_play(choose, env, seed + batch * env.num_envs) for batch in range(n_batches)]
     tracks, rewards, repeats = (np.concatenate(parts)[:n_sessions] for parts in zip(*batches, strict=True))
     seeds = seed + np.arange(n_sessions)
@@ -132,7 +132,7 @@ def evaluate(
 
 
 @contextmanager
-def _seated(player: Player | Maker, env: SpotifyVectorEnv) -> Iterator[Choose]:
+def _seated(player: Player | Maker, env: SpotifyVectorEnv, seed: int) -> Iterator[Choose]:
     """Give a function that chooses a track for each session of `env`."""
     if isinstance(player, ReferencePolicy):
         raise TypeError(
@@ -142,13 +142,13 @@ def _seated(player: Player | Maker, env: SpotifyVectorEnv) -> Iterator[Choose]:
     if isinstance(player, type) or not hasattr(player, "predict"):
         yield _choose_by(player(env), env)
         return
-    with _bound(player, env) as policy:
+    with _bound(player, env, seed) as policy:
         yield _choose_by(policy, env)
 
 
 @contextmanager
-def _bound(model: Any, env: SpotifyVectorEnv) -> Iterator[Player]:
-    """Let a model play from the catalogue of `env`, if it can, and leave it as it was."""
+def _bound(model: Any, env: SpotifyVectorEnv, seed: int) -> Iterator[Player]:
+    """Let a model play from the catalogue of `env`, if it can, with what chance it needs; leave it as it was."""
     offered = (env.single_observation_space, env.single_action_space)
     policy: Any = getattr(model, "policy", None)
     if not hasattr(policy, "bind"):
@@ -156,13 +156,17 @@ def _bound(model: Any, env: SpotifyVectorEnv) -> Iterator[Player]:
             raise ValueError(f"this {type(model).__name__} was trained on another catalogue or another state")
         yield model
         return
-    from spotify_gym.algorithms.binding import Spaces  # not above: reference policies need no torch
+    import torch  # not above: reference policies need none
+
+    from spotify_gym.algorithms.binding import Spaces
 
     own = (policy.observation_space, policy.action_space)
     policy.check_spaces(Spaces(*own), Spaces(*offered))
     policy.bind(*offered)
     try:
-        yield policy
+        with torch.random.fork_rng(devices=()):  # those that choose among random candidates see the same every time
+            torch.manual_seed(seed)
+            yield policy
     finally:
         policy.bind(*own)
 

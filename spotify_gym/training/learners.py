@@ -10,9 +10,11 @@ import numpy as np
 import torch
 
 from spotify_gym.algorithms import DQN, DoubleDQN, DuelingDoubleDQN, DuelingDQN
+from spotify_gym.algorithms.ablations import ActionHeadPolicy, SampledPolicy, ShortlistPolicy
+from spotify_gym.algorithms.catalogue_policy import CataloguePolicy
 from spotify_gym.catalogue import Catalogue, as_catalogue
 from spotify_gym.session import SpotifyVectorEnv
-from spotify_gym.training.config import TrainConfig
+from spotify_gym.training.config import FEW_CANDIDATES, TrainConfig
 from spotify_gym.training.errors import ConfigError
 from spotify_gym.training.vec_adapter import SessionVecEnv
 
@@ -22,7 +24,13 @@ ALGORITHMS: dict[str, type[DQN]] = {
     "dueling": DuelingDQN,
     "dueling_double": DuelingDoubleDQN,
 }
-POLICIES = {"mlp": "MlpPolicy", "catalogue": "CataloguePolicy"}
+POLICIES: dict[str, str | type[CataloguePolicy]] = {
+    "mlp": "MlpPolicy",
+    "catalogue": "CataloguePolicy",
+    "sampled": SampledPolicy,
+    "shortlist": ShortlistPolicy,
+    "action_head": ActionHeadPolicy,
+}
 
 _SAMPLE_SEED = 0  # one sample for all runs, so that they can be compared
 
@@ -70,8 +78,19 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> DQN:
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device='cuda' is not to be had here; use 'cpu'")
+    arguments = arguments_of(config) | {"policy_kwargs": _policy_arguments(config)}
+    try:
+        return ALGORITHMS[config.algorithm](POLICIES[config.policy], env, **(arguments | changes))
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error):  # PyTorch has no name for it
+            raise MemoryError(str(error)) from error
+        raise
+
+
+def arguments_of(config: TrainConfig) -> dict[str, Any]:
+    """Return the arguments of SB3's DQN, and of those that descend from it, but for the policy's."""
     train_freq, gradient_steps = config.update_cycle
-    arguments: dict[str, Any] = {
+    return {
         "learning_rate": partial(_falling, config.learning_rate, config.learning_rate_end),
         "buffer_size": config.buffer_size,
         "learning_starts": config.learning_starts,
@@ -87,16 +106,16 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> DQN:
         "exploration_initial_eps": config.exploration_initial_eps,
         "exploration_final_eps": config.exploration_final_eps,
         "max_grad_norm": config.max_grad_norm,
-        "policy_kwargs": {"net_arch": list(config.hidden)},
         "seed": config.seed,
         "device": config.device,
     }
-    try:
-        return ALGORITHMS[config.algorithm](POLICIES[config.policy], env, **(arguments | changes))
-    except RuntimeError as error:
-        if "can't allocate memory" in str(error):  # PyTorch has no name for it
-            raise MemoryError(str(error)) from error
-        raise
+
+
+def _policy_arguments(config: TrainConfig) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"net_arch": list(config.hidden)}
+    if config.policy in FEW_CANDIDATES:
+        arguments["n_candidates"] = config.candidates
+    return arguments
 
 
 def _falling(first: float, last: float, remaining: float) -> float:

@@ -45,6 +45,9 @@ def test_config__survives_json() -> None:
         ({"hidden": 64}, "hidden=64 is not a list of whole numbers"),
         ({"seed": -1}, "seed=-1 must be from 0 to"),
         ({"seed": EVALUATION_SEED}, "larger ones are kept for evaluation"),
+        ({"policy": "sampled", "algorithm": "dueling"}, "policy='sampled' has no dueling form; choose algorithm='dqn'"),
+        ({"candidates": 9}, "candidates=9 is for policy 'sampled' or 'shortlist' or 'action_head'"),
+        ({"policy": "sampled", "candidates": 0}, "candidates=0 must be from 1"),
         ({"device": "tpu"}, "device='tpu' is not one of 'cpu', 'cuda'"),
     ],
 )

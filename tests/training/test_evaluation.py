@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -14,7 +15,7 @@ import spotify_gym.training.evaluation as evaluation
 from spotify_gym import ENVS, Catalogue
 from spotify_gym.algorithms import BindingError
 from spotify_gym.policies import NearestPolicy, PopularPolicy, RandomPolicy
-from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate, train
+from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate, load_run, train
 
 
 class Sequence:
@@ -114,3 +115,14 @@ def test_evaluate__needs_sessions_and_a_seed_for_them() -> None:
         evaluate(RandomPolicy, "SpotifySession-v0", n_sessions=0)
     with pytest.raises(ValueError, match="seed=-1 must not be negative"):
         evaluate(RandomPolicy, "SpotifySession-v0", seed=-1)
+
+
+@pytest.mark.parametrize("policy", ["sampled", "shortlist", "action_head"])
+def test_head__of_few_candidates_plays_the_same_again(policy: Any, tmp_path: Path) -> None:
+    config = TrainConfig(
+        catalogue="builtin:300", env="SpotifyPlaylist-v0", policy=policy, candidates=60, hidden=(8,), steps=1_500
+    )
+    trained = train(config, tmp_path / "run").model
+    loaded = load_run(tmp_path / "run").model
+    one, other = (evaluate(model, config.env, 5, catalogue="builtin:300") for model in (trained, loaded))
+    assert np.array_equal(one.tracks, other.tracks)

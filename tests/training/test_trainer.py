@@ -41,6 +41,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"algorithm": "dueling_double", "env": "SpotifyPlaylist-v0", "buffer_size": 200},
     {"env": "SpotifySkip-v0", "state": "mean+decayed", "updates_per_step": 0.1},
     {"env": "SpotifyPlaylist-v0", "policy": "catalogue", "algorithm": "dueling_double"},
+    {"env": "SpotifyPlaylist-v0", "policy": "action_head", "algorithm": "double", "candidates": 40},
 ]
 
 

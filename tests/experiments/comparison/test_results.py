@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from experiments.comparison.cases import Case
 from experiments.comparison.execute import execute
 from experiments.comparison.results import with_skill
+from experiments.comparison.stock import QuantileCase
 from experiments.comparison.suites import SUITES
 from experiments.comparison.tables import markdown_table, summary
 from experiments.report import write_report
@@ -34,6 +36,13 @@ def test_execute__gives_a_row_per_session_with_all_measures(rows: pd.DataFrame) 
     assert dqn["steps"].eq(400).all()
     assert (dqn["repeat_rate"] == 0).all()
     assert dqn[["return", "diversity", "coverage", "novelty", "peak_memory_mb"]].notna().all(axis=None)
+
+
+def test_execute__trains_qrdqn_as_it_comes() -> None:
+    case = QuantileCase("QRDQN", replace(TASK, env="SpotifySession-v0"), n_sessions=4, n_quantiles=2)
+    rows = execute(case)
+    assert rows["method"].tolist() == ["QRDQN"] * 4
+    assert np.array_equal(rows["return"], execute(case)["return"])
 
 
 def test_skill__is_0_for_the_fixed_list_and_1_for_the_planner(rows: pd.DataFrame) -> None:
