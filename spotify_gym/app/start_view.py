@@ -14,7 +14,7 @@ from spotify_gym.app.widgets import seat_button, track_line
 
 _WAYS = {"search": "Search", "genre": "Pick a genre", "surprise": "Surprise me"}
 _PLAY = ":material/play_arrow:"
-_PAUSE = "100ms"  # in typing, until the search begins
+_PAUSE = "50ms"  # in typing, until the search begins
 
 
 def show_start(seat: Seat) -> None:
