@@ -67,11 +67,15 @@ class Learned:
 
     def rank(self, sessions: Sessions, k: int) -> Ranking:
         """Ask the Q-network for the tracks with the highest value."""
+        recordings = self.rules.catalogue.recordings
+        left = self.rules.allowed(sessions)[0] & (recordings == np.arange(len(recordings)))  # one version of each
+        if not left.any():
+            return Ranking(np.zeros(0, np.int64), np.zeros(0, np.float32))
         policy = self.run.model.policy
         with torch.no_grad():
             states, _ = policy.obs_to_tensor(self.rules.observe(sessions))
             played = torch.as_tensor(sessions.played, device=policy.device)
-            choice = policy.q_net.top_k(states, min(k, len(self.rules.catalogue)), played)
+            choice = policy.q_net.top_k(states, min(k, int(left.sum())), played)
         return _in_order(choice.actions[0].cpu().numpy(), choice.values[0].cpu().numpy())
 
 

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from spotify_gym import CatalogueError
+from spotify_gym import Catalogue, CatalogueError
+from spotify_gym.app.listening import ListeningSession
 from spotify_gym.app.studio import Studio
 from spotify_gym.training import RunError
 
@@ -15,6 +17,15 @@ def test_open__seats_a_person_in_the_environment_of_the_run(studio: Studio) -> N
     assert not studio.rules.repeats
     assert studio.rules.reward == {"flow": 0.5, "fit": 0.5}
     assert "4 sessions" in studio.agents["Trained"].about
+
+
+def test_open__plays_a_tiny_catalogue_to_its_end(small: Catalogue) -> None:
+    studio = Studio.open(catalogue=small.take(np.arange(8)))
+    session = ListeningSession(studio.rules, studio.agents["Trained"], [0, 1, 2, 3, 4])
+    for left in (3, 2, 1, 0):
+        assert len(session.offers()) == left
+        session.listened()
+    assert sorted(session.heard) == list(range(8))
 
 
 def test_open__names_what_is_missing_or_does_not_fit(run_folder: Path, tmp_path: Path) -> None:
