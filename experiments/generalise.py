@@ -18,11 +18,11 @@ from experiments.comparison.cases import Case
 from experiments.comparison.execute import rows_of
 from experiments.comparison.results import with_skill
 from experiments.comparison.runner import run_cases
+from experiments.comparison.scale import scale_of
 from experiments.comparison.suites import seeds
 from experiments.comparison.tables import interval_text
 from experiments.looks import figure
 from experiments.plots import SKILL_MARKS, interval_plot
-from experiments.scale import scale_of
 from experiments.summaries import aggregates
 from spotify_gym.catalogue import Catalogue, as_catalogue
 from spotify_gym.training import TrainConfig, evaluate, train

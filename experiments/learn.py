@@ -20,10 +20,10 @@ import tyro
 from experiments.comparison.cases import Case
 from experiments.comparison.results import with_skill
 from experiments.comparison.runner import run_cases
+from experiments.comparison.scale import scale_of
 from experiments.comparison.suites import learner_name, seeds
 from experiments.looks import figure
 from experiments.plots import learning_curves
-from experiments.scale import scale_of
 from experiments.summaries import curves
 from experiments.waymarks import Waymarks
 from spotify_gym.training import TrainConfig, evaluate, train

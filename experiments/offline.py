@@ -21,6 +21,7 @@ from experiments.comparison.cases import Case
 from experiments.comparison.execute import execute, rows_of
 from experiments.comparison.results import with_skill
 from experiments.comparison.runner import run_cases
+from experiments.comparison.scale import SCALE, scale_of, task_of
 from experiments.comparison.suites import learner_name, seeds
 from experiments.comparison.tables import interval_text
 from experiments.logged.behaviour import MixedPolicy
@@ -28,7 +29,6 @@ from experiments.logged.dataset import Log
 from experiments.logged.learning import clone, learn_offline
 from experiments.looks import figure
 from experiments.plots import SKILL_MARKS, interval_plot
-from experiments.scale import SCALE, scale_of, task_of
 from experiments.summaries import aggregates, comparisons
 from spotify_gym.training import TrainConfig, evaluate
 from spotify_gym.training.command_line import Command, run_command

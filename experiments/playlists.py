@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from experiments.comparison.cases import Case
 from experiments.comparison.runner import run_cases
+from experiments.comparison.scale import scale_of
 from experiments.comparison.suites import learner_name, seeds
 from experiments.human_playlists import HumanPlaylist, read_playlists
 from experiments.looks import caption, figure
 from experiments.plots import interval_plot
 from experiments.ranking import Ranking
-from experiments.scale import scale_of
 from experiments.statistics import bootstrap_interval
 from experiments.summaries import comparisons
 from spotify_gym.catalogue import Catalogue

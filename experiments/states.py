@@ -20,11 +20,11 @@ from experiments.comparison.cases import Case
 from experiments.comparison.execute import execute, rows_of
 from experiments.comparison.results import with_skill
 from experiments.comparison.runner import run_cases
+from experiments.comparison.scale import SCALE, scale_of
 from experiments.comparison.suites import FAMILY, learner_name, seeds
 from experiments.comparison.tables import interval_text
 from experiments.looks import figure
 from experiments.plots import SKILL_MARKS, interval_plot
-from experiments.scale import SCALE, scale_of
 from experiments.summaries import aggregates, comparisons
 from spotify_gym.listeners import Listener, SatiatedListener, SkippingListener
 from spotify_gym.session.observation import STATES

@@ -24,10 +24,10 @@ from optuna.trial import TrialState
 from experiments.comparison.cases import Case
 from experiments.comparison.results import with_skill
 from experiments.comparison.runner import alone_in, backend, progress, run_cases
+from experiments.comparison.scale import scale_of
 from experiments.comparison.suites import seeds
 from experiments.looks import caption, figure
 from experiments.plots import bar_plot
-from experiments.scale import scale_of
 from experiments.summaries import aggregates, comparisons
 from experiments.trials import Search, give_up_lost, made_in, make_trial, open_study
 from spotify_gym.training import TrainConfig

@@ -12,6 +12,9 @@ from spotify_gym.policies import POLICIES
 from spotify_gym.training import TrainConfig, train
 from spotify_gym.training.learners import catalogue_of, sessions_of
 
+TASK_SETTINGS = ("catalogue", "max_tracks", "env", "scaling", "history_length", "repeats", "reward_baseline")
+"""The settings that decide what can be earned; the others are about learning."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -40,8 +43,11 @@ class Case:
 
     @property
     def key(self) -> str:
-        """Name of its file: a hash of all that it is, so that a changed case is run again."""
-        plain = json.dumps(asdict(self), sort_keys=True)
+        """Name of its file: a hash of all that makes a difference to it, so that a changed case is run again."""
+        parts = asdict(self)
+        if self.reference is not None:
+            parts["config"] = {name: parts["config"][name] for name in TASK_SETTINGS}
+        plain = json.dumps(parts, sort_keys=True)
         return hashlib.blake2b(plain.encode(), digest_size=8).hexdigest()
 
     def check(self) -> None:

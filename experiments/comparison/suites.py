@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from experiments.comparison.cases import Case, CaseT
+from experiments.comparison.scale import scale_of
 from experiments.comparison.stock import QuantileCase
 from spotify_gym.training import TrainConfig
 
@@ -72,9 +73,8 @@ def full(catalogue: str) -> Iterator[Case]:
 SUITES: dict[str, Callable[[str], Iterator[Case]]] = {"quick": quick, "main": main, "heads": heads, "full": full}
 
 
-def _references(task: TrainConfig, n_sessions: int) -> Iterator[Case]:
-    for reference in REFERENCES:
-        yield Case(reference, task, reference, n_sessions)
+def _references(task: TrainConfig, n_sessions: int) -> list[Case]:
+    return scale_of(task, n_sessions, REFERENCES)
 
 
 def _learners(task: TrainConfig, n_seeds: int, n_sessions: int) -> Iterator[Case]:

@@ -78,6 +78,13 @@ def test_run__says_what_cannot_be_done_before_anything_is(tmp_path: Path) -> Non
     assert not list((tmp_path / "cases").iterdir())
 
 
+def test_case__of_a_reference_has_the_same_file_however_others_learn() -> None:
+    reference = replace(CASES[0], reference="nearest")
+    faster = replace(reference, config=replace(reference.config, learning_rate=0.5))
+    shorter = replace(reference, config=replace(reference.config, history_length=3))
+    assert faster.key == reference.key != shorter.key
+
+
 def test_case__another_setting_is_another_file() -> None:
     changed = replace(CASES[0], config=replace(CASES[0].config, gamma=0.5))
     assert len({case.key for case in [*CASES, changed]}) == 5

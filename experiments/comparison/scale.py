@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from experiments.comparison.cases import Case
+from experiments.comparison.cases import TASK_SETTINGS, Case
 from experiments.comparison.results import FIXED, PLANNER
 from spotify_gym.training import TrainConfig
 
 SCALE = (FIXED, "nearest", PLANNER)
 """The ends of the scale, and between them who needs no learning."""
-
-_OF_THE_TASK = (
-    "catalogue",
-    "max_tracks",
-    "env",
-    "scaling",
-    "history_length",
-    "repeats",
-    "reward_baseline",
-)
 
 
 def scale_of(config: TrainConfig, n_sessions: int, references: Sequence[str] = SCALE) -> list[Case]:
@@ -35,4 +25,4 @@ def scale_of(config: TrainConfig, n_sessions: int, references: Sequence[str] = S
 
 def task_of(config: TrainConfig) -> TrainConfig:
     """Return the settings that decide what can be earned, all others at their defaults."""
-    return replace(TrainConfig(), **{name: getattr(config, name) for name in _OF_THE_TASK})
+    return replace(TrainConfig(), **{name: getattr(config, name) for name in TASK_SETTINGS})
