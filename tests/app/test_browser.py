@@ -100,6 +100,7 @@ def test_session__from_search_to_playlist(open_tab: Callable[..., Any], tmp_path
     wait_for_track(page, 4)
     for chart in range(3):
         page.locator("[data-testid=stVegaLiteChart]").nth(chart).wait_for()
+    page.locator(".sg-facts", has_text="2listened").and_(page.locator(".sg-facts", has_text="1skipped")).wait_for()
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV", exact=True).click()
     download.value.save_as(tmp_path / "playlist.csv")
@@ -129,6 +130,7 @@ def test_quick_clicks__lose_nothing(open_tab: Callable[..., Any]) -> None:
     keys = ["listened", "skip", *(f"instead-{place}" for place in range(1, 5))]
     burst = "keys => keys.forEach(key => document.querySelector(`.st-key-${key} button`).click())"
     for number in (7, 13, 19):
+        page.locator(".st-key-instead-9 button").wait_for()  # the last of them to be drawn
         page.evaluate(burst, keys)  # quicker than any hand: a click is there before the server looks at the one before
         wait_for_track(page, number)
         settle()
