@@ -40,7 +40,7 @@ def largest(
 
     Returns:
         Dot products, largest first, and which vectors they belong to, both (batch, k). Where fewer than k vectors are
-        allowed the dot products end in -inf.
+        allowed the dot products end in -inf, beside any vectors.
     """
     if excluded is None:
         excluded = th.empty(len(queries), 0, dtype=th.int64, device=queries.device)
@@ -61,7 +61,7 @@ def _largest(table: th.Tensor, n: int, queries: th.Tensor, k: int, excluded: th.
     scores[rows, places, excluded[rows, which] % BLOCK] = -th.inf
     indices = blocks[:, :, None] * BLOCK + th.arange(BLOCK, device=blocks.device)
     values, best = scores.masked_fill_(indices >= n, -th.inf).flatten(1).topk(k, dim=1)
-    return values, indices.flatten(1).gather(1, best)
+    return values, indices.flatten(1).gather(1, best).clamp_max_(n - 1)
 
 
 def _block_maxima(table: th.Tensor, n: int, queries: th.Tensor, excluded: th.Tensor) -> th.Tensor:

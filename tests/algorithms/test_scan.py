@@ -47,6 +47,13 @@ def test_largest__says_where_nothing_is_left():
     assert values[0, 1] == -th.inf
 
 
+def test_largest__of_more_than_are_left_names_vectors_that_there_are():
+    table, queries = scan.in_blocks(th.randn(7, 3)), th.randn(2, 3)
+    values, indices = scan.largest(table, 7, queries, k=7, excluded=th.tensor([[0, 1, 2], [3, -1, -1]]))
+    assert (values.isfinite().sum(dim=1) == th.tensor([4, 6])).all()
+    assert (indices < 7).all()
+
+
 def test_largest__pays_no_heed_to_padding_where_all_scores_are_negative():
     values, places = scan.largest(scan.in_blocks(th.ones(3, 2)), 3, -th.ones(1, 2), 1)
     assert values.item() == -2
