@@ -41,15 +41,17 @@ def quick(catalogue: str) -> Iterator[Case]:
 def main(catalogue: str) -> Iterator[Case]:
     """Give everything ten seeds on the whole family."""
     for env in FAMILY:
-        steps = 40_000 if env == "SpotifySatiation-v0" else 20_000  # planning takes longer to learn
-        task = TrainConfig(catalogue=catalogue, env=env, steps=steps)
+        task = TrainConfig(catalogue=catalogue, env=env, steps=20_000)
+        if env == "SpotifySatiation-v0":  # planning takes longer to learn, and what leaves the window matters to it
+            task = replace(task, steps=40_000, state="mean+history")
         yield from _references(task, 100)
         yield from _learners(task, n_seeds=10, n_sessions=100)
         yield from seeds(Case("DQN, γ = 0", replace(task, gamma=0.0), n_sessions=100), 10)
         small = replace(task, catalogue=SMALL, policy="mlp", steps=40_000)
         yield from _references(small, 100)
         yield from seeds(Case("DQN, per track", small, n_sessions=100), 10)
-        yield from seeds(QuantileCase("QRDQN, per track", small, n_sessions=100), 10)
+        if env == "SpotifySession-v0":  # the only one where nothing is forbidden, which it could not be told
+            yield from seeds(QuantileCase("QRDQN, per track", small, n_sessions=100), 10)
 
 
 def heads(catalogue: str) -> Iterator[Case]:
