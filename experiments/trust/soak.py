@@ -24,7 +24,7 @@ from spotify_gym.training import TrainConfig, train
 from spotify_gym.training.command_line import Command, run_command
 
 _PROG = "python -m experiments.trust.soak"
-_BLOCK = 1000  # steps between two looks at memory and vibe
+_BLOCK = 200  # steps between two looks at memory and vibe
 _ROUNDING = 2e-5  # of float32, over a few operations, relative to the largest term
 _DRIFT = 1e-5  # most that a running mean may be off
 
@@ -48,9 +48,11 @@ class Gauge:
         """Say how much memory there was.
 
         Raises:
-            DriftError: the last tenth of the readings is that much above the second tenth [MiB].
+            DriftError: the last tenth of the readings is that much above the second tenth [MiB], or there are too few.
         """
-        tenth = max(len(self.readings) // 10, 1)
+        tenth = len(self.readings) // 10
+        if tenth < 1:
+            raise DriftError(f"{what}: too short to tell")
         early, late = max(self.readings[tenth : 2 * tenth]), max(self.readings[-tenth:])
         told = f"{early:.1f} MiB after warming up, {late:.1f} MiB at the end"
         if late - early > allowed:
@@ -75,8 +77,8 @@ class Soak(Command):
 
     def run(self) -> None:
         """Print what memory was taken; stop where something drifts."""
-        if self.steps < 2 * _BLOCK or self.sessions < 1 or self.minutes <= 0:
-            raise ValueError(f"--steps must be at least {2 * _BLOCK}, --sessions and --minutes more than nothing")
+        if self.steps < 10 * _BLOCK or self.sessions < 1 or self.minutes <= 0:
+            raise ValueError(f"--steps must be at least {10 * _BLOCK}, --sessions and --minutes more than nothing")
         for env_id in ENVS:
             print(f"{env_id}: {self._play(env_id)}", flush=True)
         print(f"training: {self._train()}", flush=True)
@@ -150,8 +152,7 @@ class _Timer(BaseCallback):
         self._gauge = gauge
 
     def _on_step(self) -> bool:
-        if self.n_calls % 100 == 0:
-            self._gauge.read()
+        self._gauge.read()
         return time.monotonic() < self._ends
 
 

@@ -17,8 +17,8 @@ import pandas as pd
 
 from experiments.compare import Compare
 from experiments.comparison.cases import Case
+from experiments.comparison.scale import scale_of
 from experiments.comparison.suites import SUITES, seeds
-from experiments.scale import scale_of
 from experiments.trials import Search, made_in, open_study
 from experiments.trust.intact import check_files, found_in
 from experiments.tune import Tune

@@ -1,0 +1,80 @@
+"""What comes out of each part for one seed, as short texts that two processes can compare."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from experiments.comparison.cases import Case
+from experiments.comparison.runner import run_cases
+from experiments.comparison.scale import scale_of
+from spotify_gym import ENVS, Catalogue
+from spotify_gym.policies import POLICIES
+from spotify_gym.training import TrainConfig, evaluate, train
+
+CONFIG = TrainConfig(
+    catalogue="builtin:300", env="SpotifyPlaylist-v0", algorithm="double", steps=640, n_envs=8, learning_starts=64
+)
+COSTS = ["train_seconds", "play_seconds", "peak_memory_mb"]
+
+
+def digest(*arrays: Any) -> str:
+    content = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        content.update(np.ascontiguousarray(array).tobytes())
+    return content.hexdigest()
+
+
+def catalogue() -> str:
+    made = Catalogue.builtin(500, seed=3)
+    train_part, _ = made.split(test_fraction=0.3, seed=1)
+    return f"{made.fingerprint} {made.rescaled('minmax').fingerprint} {train_part.fingerprint}"
+
+
+def env() -> str:
+    seen = []
+    for env_id in ENVS:
+        one: Any = gym.make(env_id, catalogue="builtin:300")
+        seen.append(one.reset(seed=5)[0])
+        for track in range(10, 28):
+            seen += one.step(track)[:2]
+    return digest(*seen)
+
+
+def vector_env() -> str:
+    seen = []
+    for env_id in ENVS:
+        many: Any = gym.make_vec(env_id, num_envs=7, catalogue="builtin:300")
+        seen.append(many.reset(seed=5)[0])
+        for tracks in np.random.default_rng(0).integers(300, size=(60, 7)):
+            seen += many.step(tracks)[:4]
+    return digest(*seen)
+
+
+def training() -> str:
+    return digest(*(weights.numpy() for weights in train(CONFIG).model.policy.state_dict().values()))
+
+
+def evaluation() -> str:
+    played = [evaluate(POLICIES[name], CONFIG.env, 20, catalogue="builtin:300") for name in ("random", "planner")]
+    return digest(*(one.returns for one in played), *(one.tracks for one in played))
+
+
+def comparison(jobs: int = 1) -> str:
+    cases = [*scale_of(CONFIG, 5), Case("learner", CONFIG, n_sessions=5)]
+    with tempfile.TemporaryDirectory() as folder:
+        rows = run_cases(cases, Path(folder), jobs=jobs)
+    return hashlib.blake2b(rows.drop(columns=COSTS).to_csv().encode(), digest_size=8).hexdigest()
+
+
+PARTS: tuple[Callable[[], str], ...] = (catalogue, env, vector_env, training, evaluation, comparison)
+
+if __name__ == "__main__":
+    print(json.dumps({part.__name__: part() for part in PARTS}))
