@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from spotify_gym import Catalogue, cli
+from spotify_gym.app.trained import SHIPPED_RUN
 from tests.catalogues import real_table
 
 HEADER = "track_id,acousticness,danceability,energy,instrumentalness,liveness,loudness,speechiness,tempo,valence"
@@ -36,6 +37,17 @@ def test_help__of_each_command(name: str, capsys: pytest.CaptureFixture[str]) ->
         cli.main([name, "--help"])
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: spotify-gym {name}")
+
+
+def test_app__takes_several_runs_and_names_the_one_that_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["app", "--help"])
+    assert "Folders of runs, each an agent" in capsys.readouterr().out
+    assert cli.main(["app", str(SHIPPED_RUN), str(tmp_path / "none")]) == 2
+    told = capsys.readouterr().err
+    assert told == f"spotify-gym app: error: {tmp_path / 'none'} holds no run: there is no config.json in it\n"
 
 
 def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spotify_gym.catalogue import Scaling
 from spotify_gym.session import SessionRules, Sessions
 from spotify_gym.training import Run
 
@@ -63,7 +64,10 @@ class Learned:
     name: str
     about: str
     rules: SessionRules
+    """Of the environment that it learned in, for a person."""
     run: Run
+    scaling: Scaling
+    """Of the sessions that it is asked about; it may measure tracks otherwise itself."""
 
     def rank(self, sessions: Sessions, k: int) -> Ranking:
         """Ask the Q-network for the tracks with the highest value."""
@@ -73,10 +77,27 @@ class Learned:
             return Ranking(np.zeros(0, np.int64), np.zeros(0, np.float32))
         policy = self.run.model.policy
         with torch.no_grad():
-            states, _ = policy.obs_to_tensor(self.rules.observe(sessions))
+            states, _ = policy.obs_to_tensor(self.rules.observe(self._measured(sessions)))
             played = torch.as_tensor(sessions.played, device=policy.device)
             choice = policy.q_net.top_k(states, min(k, int(left.sum())), played)
         return _in_order(choice.actions[0].cpu().numpy(), choice.values[0].cpu().numpy())
+
+    def _measured(self, sessions: Sessions) -> Sessions:
+        """Return the session in the agent's own scaling, which takes means of features to means of features."""
+        own = self.rules.catalogue.scaling
+        if own.equals(self.scaling):
+            return sessions
+
+        def anew(features: Floats) -> Floats:
+            return own.apply(self.scaling.undo(features))
+
+        return replace(
+            sessions,
+            window=anew(sessions.window),
+            vibe=anew(sessions.vibe),
+            seed_vibe=anew(sessions.seed_vibe),
+            memory=None if sessions.memory is None else anew(sessions.memory),
+        )
 
 
 def references(rules: SessionRules) -> list[Reference]:

@@ -14,17 +14,18 @@ from spotify_gym.training.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class AppCommand(Command):
-    """Open a page to sit in a listening session with an agent, on this machine alone. Ctrl-C closes it."""
+    """Open a page to sit in a listening session with agents, on this machine alone. Ctrl-C closes it."""
 
-    path: tyro.conf.Positional[Path | None] = None
-    """Folder of a run; None: the small trained model that comes with the package."""
+    paths: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Folders of runs, each an agent to listen to and to compare with the others; none: the small trained model that
+    comes with the package."""
     catalogue: str | None = None
-    """A table, a prepared .npz, "builtin" or "builtin:26000"; None: what the model was trained on."""
+    """A table, a prepared .npz, "builtin" or "builtin:26000"; None: what the first run was trained on."""
     port: int = PORT
     """Where the page is served; the next free one if it is taken."""
 
     def run(self) -> None:
         """Serve until interrupted."""
-        if self.path is not None:
-            RunFolder.open(self.path)  # a slip of the pen is better told here than in the browser
-        serve(self.path, self.catalogue, self.port)
+        for path in self.paths:
+            RunFolder.open(path)  # a slip of the pen is better told here than in the browser
+        serve(self.paths, self.catalogue, self.port)

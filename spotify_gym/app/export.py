@@ -51,7 +51,7 @@ def _answers(session: ListeningSession) -> Iterator[tuple[int, str, str, str, st
         yield track, "start", "", "", ""
     for play in session.plays:
         answer = "listened" if play.heard else "skipped"
-        yield play.track, answer, play.agent, f"{play.similarity:.4f}", f"{play.reward:.4f}"
+        yield play.track, answer, _harmless(play.agent), f"{play.similarity:.4f}", f"{play.reward:.4f}"
 
 
 def _harmless(text: str) -> str:

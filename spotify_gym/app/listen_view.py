@@ -12,7 +12,8 @@ from spotify_gym.app.chart_specs import NEXT, QUIET, VIBE
 from spotify_gym.app.charts import map_chart, radar_chart, time_chart
 from spotify_gym.app.labels import link_of
 from spotify_gym.app.listening import ListeningSession, Offer
-from spotify_gym.app.markup import colour_key, headline, track_card
+from spotify_gym.app.markup import colour_key, headline, line_below, track_card
+from spotify_gym.app.metronome import Metronome
 from spotify_gym.app.playlist_view import show_playlist
 from spotify_gym.app.reasons import Reason, explain
 from spotify_gym.app.seat import Seat
@@ -20,6 +21,7 @@ from spotify_gym.app.widgets import seat_button, track_line
 from spotify_gym.app.words import listed, signed, words_for
 
 _WIDTHS = [5, 6]
+_EARLY = 0.01  # that the clock of a browser may be, and a little more [s]
 
 
 def show_session(seat: Seat, session: ListeningSession) -> None:
@@ -62,11 +64,10 @@ def _show_next(seat: Seat, session: ListeningSession, offers: Sequence[Offer]) -
             if link := link_of(catalogue, track):
                 st.link_button("Open in Spotify", link, icon=":material/open_in_new:")
         with st.expander("Why, in numbers"):
-            st.caption(
-                "What each feature adds to the similarity, which is the sum of the last column. "
-                f"{seat.agent.name} values this track at {signed(offers[0].score)}, on a scale of its own."
-            )
+            st.caption("What each feature adds to the similarity, which is the sum of the last column.")
             st.dataframe(_in_numbers(session, track, reason), hide_index=True)
+            value = signed(offers[0].score)
+            st.html(line_below(f"{seat.agent.name} values this track at {value}, on a scale of its own."))
 
 
 def _number(seat: Seat, session: ListeningSession) -> str:
@@ -100,19 +101,19 @@ def _show_controls(seat: Seat, session: ListeningSession) -> None:
         playing = st.toggle("Auto-play", key="auto", help="Listens to everything that comes.", disabled=remaining <= 0)
         pace = st.slider("Seconds a track", 0.5, 5.0, 1.5, 0.5, key="pace", width=180)
     if playing and remaining > 0:
-        _play_on(session, pace)
+        _play_on(session, st.session_state.setdefault("metronome", Metronome()), pace)
+    else:
+        st.session_state.pop("metronome", None)
 
 
-def _play_on(session: ListeningSession, pace: float) -> None:
+def _play_on(session: ListeningSession, metronome: Metronome, pace: float) -> None:
     """Listen to the next track after `pace` seconds without a click."""
-    st.session_state["due"] = False
 
-    @st.fragment(run_every=pace)
-    def tick() -> None:
-        if st.session_state["due"]:
+    @st.fragment(run_every=metronome.wind(pace) + _EARLY)
+    def tick() -> None:  # once now, in vain, and then with the clock
+        if metronome.beats():
             session.listened()
             st.rerun()
-        st.session_state["due"] = True  # this was the run that drew the page; the next one comes with the clock
 
     tick()
 

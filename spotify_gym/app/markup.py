@@ -17,13 +17,17 @@ _MOST_GENRES = 4
 
 def headline(kicker: str, text: str, below: str = "") -> str:
     """Return a large line between two small ones."""
-    under = f'<p class="sg-sub">{escape(below)}</p>' if below else ""
-    return f'{small_line(kicker)}<p class="sg-head">{escape(text)}</p>{under}'
+    return f'{small_line(kicker)}<p class="sg-head">{escape(text)}</p>{line_below(below) if below else ""}'
 
 
 def small_line(text: str) -> str:
     """Return what stands over a large line, or over a list."""
     return f'<p class="sg-kicker">{escape(text)}</p>'
+
+
+def line_below(text: str) -> str:
+    """Return what stands below a large line, or below a button."""
+    return f'<p class="sg-sub">{escape(text)}</p>'
 
 
 def track_card(catalogue: Catalogue, track: int, kicker: str, similarity: float, why: str) -> str:

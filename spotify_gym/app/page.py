@@ -32,17 +32,17 @@ nothing in common, −1 the opposite. *Reward* is what the agent is paid for a t
 """
 
 
-def page(run: str | None, catalogue: str | None) -> None:
+def page(catalogue: str, *runs: str) -> None:
     """Show the page.
 
     Args:
-        run: a run folder; None for the model that comes with the package.
-        catalogue: what can be played; None for what the run learned from.
+        catalogue: what can be played; nothing for what the first run learned from.
+        *runs: run folders; none for the model that comes with the package.
     """
     st.set_page_config(page_title="Spotify Gym", page_icon=str(_ICON), layout="wide")
     st.html(_STYLE)
     try:
-        seats = _seats(run, catalogue)
+        seats = _seats(runs, catalogue or None)
     except (ValueError, OSError) as error:
         _complain(str(error))
         return
@@ -55,9 +55,9 @@ def page(run: str | None, catalogue: str | None) -> None:
         _show_desk(seat, seat.session)
 
 
-@st.cache_resource(show_spinner="Fetching the catalogue and the agent ...")
-def _seats(run: str | None, catalogue: str | None) -> Seats:
-    return Seats(Studio.open(run, catalogue))
+@st.cache_resource(show_spinner="Fetching the catalogue and the agents ...")
+def _seats(runs: tuple[str, ...], catalogue: str | None) -> Seats:
+    return Seats(Studio.open(runs, catalogue))
 
 
 def _complain(message: str) -> None:
@@ -94,4 +94,4 @@ def _show_desk(seat: Seat, session: ListeningSession) -> None:
 
 
 if __name__ == "__main__":
-    page(*(argument or None for argument in sys.argv[1:3]))
+    page(*sys.argv[1:])

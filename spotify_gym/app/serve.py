@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 ADDRESS = "127.0.0.1"
@@ -26,12 +27,12 @@ _SETTINGS = (
 )
 
 
-def serve(run: Path | None = None, catalogue: str | None = None, port: int = PORT) -> None:
+def serve(runs: Sequence[Path] = (), catalogue: str | None = None, port: int = PORT) -> None:
     """Serve the page on 127.0.0.1 until it is interrupted.
 
     Args:
-        run: a run folder; None for the model that comes with the package.
-        catalogue: a table, a prepared .npz, "builtin" or "builtin:26000"; None for the one the run learned from.
+        runs: run folders; none for the model that comes with the package.
+        catalogue: a table, a prepared .npz, "builtin" or "builtin:26000"; None for what the first run learned from.
         port: where; the next free one if it is taken.
 
     Raises:
@@ -42,7 +43,7 @@ def serve(run: Path | None = None, catalogue: str | None = None, port: int = POR
 
     settings = [*_SETTINGS, ("server.port", str(_free_port(port)))]
     flags = [f"--{name}={value}" for name, value in settings]
-    cli.main(["run", str(PAGE), *flags, "--", str(run or ""), catalogue or ""], prog_name="streamlit")
+    cli.main(["run", str(PAGE), *flags, "--", catalogue or "", *map(str, runs)], prog_name="streamlit")
 
 
 def _free_port(port: int) -> int:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import gymnasium as gym
 import numpy as np
 
 from spotify_gym.app.agents import Agent, Learned, references
 from spotify_gym.app.atlas import Atlas
 from spotify_gym.app.distribution import Profile
-from spotify_gym.app.listening import rules_for_a_person
 from spotify_gym.app.starts import genres_to_start_from
+from spotify_gym.app.trained import length_of, load_trained
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.session import SessionRules
-from spotify_gym.training.learners import sessions_of
-from spotify_gym.training.loading import load_run
-
-SHIPPED_RUN = Path(__file__).with_name("model")
-"""The small trained model that comes with the package; `python -m experiments.shipped_model` makes it."""
-
-_TRAINED = "Knew nothing at first, and learned what to play by trial and error in {:,} sessions."
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +22,9 @@ class Studio:
     """One catalogue, and who recommends from it."""
 
     rules: SessionRules
-    """Of the environment that the trained agent learned in, for a person."""
+    """Of the environment that the first trained agent learned in, for a person."""
     agents: Mapping[str, Agent]
-    """By name, the trained agent first."""
+    """By name, the trained ones first."""
     profile: Profile
     atlas: Atlas
     genres: tuple[str, ...]
@@ -41,27 +33,23 @@ class Studio:
     """Tracks in a session of the environment."""
 
     @classmethod
-    def open(cls, run: str | Path | None = None, catalogue: str | Path | Catalogue | None = None) -> Studio:
-        """Load a trained agent and the catalogue it plays from.
+    def open(cls, runs: Sequence[str | Path] = (), catalogue: str | Path | Catalogue | None = None) -> Studio:
+        """Load trained agents and the catalogue they play from.
 
         Args:
-            run: a run folder; None for the model that comes with the package.
-            catalogue: a table, a prepared .npz, "builtin" or "builtin:26000"; None for the one the run learned from.
+            runs: run folders; none for the model that comes with the package.
+            catalogue: a table, a prepared .npz, "builtin" or "builtin:26000"; None for what the first learned from.
 
         Raises:
-            ValueError: a run or a table that is missing, damaged, or does not fit the other; as `RunError`,
+            ValueError: a run or a table that is missing, damaged, or does not fit the others; as `RunError`,
                 `CatalogueError` or `BindingError`.
         """
-        loaded = load_run(SHIPPED_RUN if run is None else run, catalogue)
-        rules = rules_for_a_person(sessions_of(loaded.config, loaded.catalogue, n_envs=1).env.rules)
-        length = gym.spec(loaded.config.env).max_episode_steps
-        assert length is not None  # every environment of this package is truncated by its registration
-        return cls.around(
-            rules, [Learned("Trained", _TRAINED.format(loaded.config.total_steps // length), rules, loaded)], length
-        )
+        trained = load_trained(runs, catalogue)
+        rules = replace(trained[0].rules, state="mean+decayed")  # a session remembers what any of them may look at
+        return cls.around(rules, trained, length_of(trained[0].run))
 
     @classmethod
-    def around(cls, rules: SessionRules, learned: list[Learned], length: int) -> Studio:
+    def around(cls, rules: SessionRules, learned: Sequence[Learned], length: int) -> Studio:
         """Set up everything that follows from the rules, the agents that do not learn among it."""
         agents: list[Agent] = [*learned, *references(rules)]
         trial = rules.start(np.zeros(1, np.uint64), np.arange(rules.history_length)[None])

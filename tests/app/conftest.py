@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import string
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,23 +49,19 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def run_folder(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that barely began."""
-    config = TrainConfig(
-        catalogue=str(table),
-        env="SpotifyPlaylist-v0",
-        policy="mlp",
-        hidden=(8,),
-        episodes=4,
-        n_envs=4,
-        learning_starts=40,
-    )
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    train(config, folder)
+    return barely_trained(tmp_path_factory.mktemp("runs") / "run", table, policy="mlp")
+
+
+def barely_trained(folder: Path, catalogue: str | Path, **settings: Any) -> Path:
+    """Let a run barely begin, in the folder that is returned."""
+    settings = {"env": "SpotifyPlaylist-v0", "hidden": (8,), **settings}
+    train(TrainConfig(str(catalogue), episodes=4, n_envs=4, learning_starts=40, **settings), folder)
     return folder
 
 
 @pytest.fixture(scope="session")
 def studio(run_folder: Path) -> Studio:
-    return Studio.open(run_folder)
+    return Studio.open([run_folder])
 
 
 @pytest.fixture(scope="session")

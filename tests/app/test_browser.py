@@ -282,7 +282,7 @@ def test_compare__shows_two_agents(open_tab: Callable[..., Any]) -> None:
     page = open_tab()
     begin_with_the_known(page)
     page.get_by_text("Compare", exact=True).click()
-    for agent in ("Trained", "Nearest"):
+    for agent in ("run", "Nearest"):
         page.get_by_text(f"first choice of {agent}").wait_for()
 
 

@@ -43,6 +43,13 @@ def test_csv__holds_every_answer_and_no_formula(session: ListeningSession) -> No
     assert float(rows[2]["similarity"]) == pytest.approx(session.plays[0].similarity, abs=1e-4)
 
 
+def test_csv__takes_the_name_of_an_agent_for_no_formula_either(session: ListeningSession) -> None:
+    session.agent = replace(references(session.rules)[0], name="=1+1")
+    session.undo()
+    session.play_instead(0)
+    assert list(csv.DictReader(io.StringIO(to_csv(session))))[-1]["agent"] == "'=1+1"
+
+
 def test_m3u__has_two_lines_a_track_and_no_foreign_address(session: ListeningSession) -> None:
     first, *lines = to_m3u(session).splitlines()
     assert first == "#EXTM3U"

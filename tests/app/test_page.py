@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from spotify_gym.app import seat as seat_module
 from spotify_gym.app.serve import PAGE
+from spotify_gym.app.trained import SHIPPED_RUN
 from tests.app.conftest import NASTY
 
 Open = Callable[..., AppTest]
@@ -23,8 +25,8 @@ def open_page(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     """Open the page in a new browser tab, with arguments of its own if need be; clicks may follow at any pace."""
     monkeypatch.setattr(seat_module, "DOUBLE_CLICK", 0.0)
 
-    def open_page(run: str = str(run_folder), catalogue: str = "", seat: str | None = None) -> AppTest:
-        monkeypatch.setattr(sys, "argv", [str(PAGE), run, catalogue])
+    def open_page(*runs: str | Path, catalogue: str = "", seat: str | None = None) -> AppTest:
+        monkeypatch.setattr(sys, "argv", [str(PAGE), catalogue, *map(str, runs or [run_folder])])
         tab = AppTest.from_file(PAGE, default_timeout=30)
         if seat is not None:
             tab.query_params["seat"] = seat
@@ -196,6 +198,23 @@ def test_compare__shows_two_agents_side_by_side(open_page: Open) -> None:
     assert "next track, 1 of 20" in text_of(tab)
 
 
+def test_compare__sets_trained_agents_beside_each_other(open_page: Open, run_folder: Path, tmp_path: Path) -> None:
+    other = copytree(run_folder, tmp_path / "**bold** <b>")
+    tab = begin(open_page(run_folder, other))
+    assert tab.selectbox(key="agent").options == ["run", "**bold** <b>", "Nearest", "Popular", "Random"]
+    tab.selectbox(key="agent").select("**bold** <b>").run()
+    tab.button(key="listened").click().run()
+    html = "\n".join(str(element.value) for element in tab.get("html"))
+    assert "**bold** &lt;b&gt; values this track at" in html
+    tab.segmented_control(key="view").set_value("Compare").run()
+    assert [tab.selectbox(key=key).value for key in ("left", "right")] == ["run", "**bold** <b>"]
+    said = text_of(tab)
+    assert "first choice of **bold** &lt;b&gt;" in said
+    assert "They agree on 10 of their 10 best tracks." in said  # it is the same model twice
+    assert said.count("in 4 sessions of SpotifyPlaylist-v0") == 2
+    assert "**bold** <b>" not in said  # which Streamlit would read as Markdown, and a browser as HTML
+
+
 def test_auto_play__is_offered_until_the_session_is_over(open_page: Open) -> None:
     tab = begin(open_page())
     tab.toggle(key="auto").set_value(True).run()
@@ -213,17 +232,18 @@ def test_new_session__begins_anew(open_page: Open) -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "catalogue", "said"),
+    ("runs", "catalogue", "said"),
     [
-        ("no/such/run", "", "holds no run"),
-        ("", "no_such_table.csv", "no such file"),
-        ("", "builtin:500", "fingerprint"),
+        (["no/such/run"], "", "holds no run"),
+        ([], "no_such_table.csv", "no such file"),
+        ([], "builtin:500", "fingerprint"),
+        ([SHIPPED_RUN, "no/such/run"], "builtin:500", "no/such/run cannot play beside"),
     ],
 )
 def test_what_cannot_be_opened__is_told_in_a_sentence(
-    open_page: Open, run_folder: Path, run: str, catalogue: str, said: str
+    open_page: Open, runs: list[str | Path], catalogue: str, said: str
 ) -> None:
-    tab = open_page(run or str(run_folder), catalogue)
+    tab = open_page(*runs, catalogue=catalogue)
     shown = text_of(tab)
     assert "This cannot be opened" in shown
     assert said in shown

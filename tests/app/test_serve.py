@@ -21,17 +21,17 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_serve__stays_on_this_machine_and_tells_nobody(served: list[str]) -> None:
-    serve(Path("runs/mine"), "songs.csv")
+    serve([Path("runs/mine"), Path("runs/-other")], "songs.csv")
     assert served[:2] == ["run", str(PAGE)]
     assert "--server.address=127.0.0.1" in served
     assert "--browser.gatherUsageStats=false" in served
     assert "--runner.fastReruns=false" in served
-    assert served[-3:] == ["--", "runs/mine", "songs.csv"]
+    assert served[-4:] == ["--", "songs.csv", "runs/mine", "runs/-other"]
 
 
 def test_serve__with_nothing_leaves_both_open(served: list[str]) -> None:
     serve()
-    assert served[-3:] == ["--", "", ""]
+    assert served[-2:] == ["--", ""]
 
 
 def test_serve__takes_the_next_port_where_one_is_taken(served: list[str]) -> None:
@@ -51,13 +51,14 @@ def test_serve__refuses_what_is_no_port(served: list[str], port: int) -> None:
 
 
 def test_command__passes_its_options_on(served: list[str], run_folder: Path) -> None:
-    AppCommand.parse([str(run_folder), "--catalogue", "builtin:500", "--port", "18765"], prog="spotify-gym app").run()
-    assert served[-2:] == [str(run_folder), "builtin:500"]
+    twice = [str(run_folder), f"{run_folder}/."]
+    AppCommand.parse([*twice, "--catalogue", "builtin:500", "--port", "18765"], prog="spotify-gym app").run()
+    assert served[-3:] == ["builtin:500", str(run_folder), str(run_folder)]
 
 
-def test_command__refuses_a_folder_without_a_run(served: list[str], tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="holds no run"):
-        AppCommand.parse([str(tmp_path)], prog="spotify-gym app").run()
+def test_command__refuses_a_folder_without_a_run(served: list[str], run_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=f"{tmp_path.name} holds no run"):
+        AppCommand.parse([str(run_folder), str(tmp_path)], prog="spotify-gym app").run()
     assert not served
 
 

@@ -9,7 +9,8 @@ import pytest
 from experiments.shipped_model import CONFIG, ShippedModel
 from spotify_gym.app.listening import ListeningSession
 from spotify_gym.app.starts import surprise_start
-from spotify_gym.app.studio import SHIPPED_RUN, Studio
+from spotify_gym.app.studio import Studio
+from spotify_gym.app.trained import SHIPPED_RUN
 from spotify_gym.training import TrainConfig
 from spotify_gym.training.tensors import read_tensors
 

@@ -12,11 +12,11 @@ from spotify_gym.training import RunError
 
 
 def test_open__seats_a_person_in_the_environment_of_the_run(studio: Studio) -> None:
-    assert list(studio.agents) == ["Trained", "Nearest", "Popular", "Random"]
+    assert list(studio.agents) == ["run", "Nearest", "Popular", "Random"]
     assert studio.length == 20
     assert not studio.rules.repeats
     assert studio.rules.reward == {"flow": 0.5, "fit": 0.5}
-    assert "4 sessions" in studio.agents["Trained"].about
+    assert "4 sessions" in studio.agents["run"].about
 
 
 def test_open__plays_a_tiny_catalogue_to_its_end(small: Catalogue) -> None:
@@ -30,8 +30,8 @@ def test_open__plays_a_tiny_catalogue_to_its_end(small: Catalogue) -> None:
 
 def test_open__names_what_is_missing_or_does_not_fit(run_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="holds no run"):
-        Studio.open(tmp_path)
+        Studio.open([tmp_path])
     with pytest.raises(CatalogueError, match="no such file"):
-        Studio.open(run_folder, tmp_path / "none.csv")
+        Studio.open([run_folder], tmp_path / "none.csv")
     with pytest.raises(ValueError, match="fingerprint"):  # one output per track: no other catalogue
-        Studio.open(run_folder, "builtin:500")
+        Studio.open([run_folder], "builtin:500")

@@ -1,0 +1,116 @@
+"""Trained agents out of their run folders, to sit side by side in one session."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePath
+
+import gymnasium as gym
+
+from spotify_gym.app.agents import Learned, references
+from spotify_gym.app.listening import rules_for_a_person
+from spotify_gym.app.words import listed
+from spotify_gym.catalogue import Catalogue
+from spotify_gym.session import SessionRules
+from spotify_gym.training import Run, RunError, RunFolder, load_run
+from spotify_gym.training.learners import sessions_of
+
+SHIPPED_RUN = Path(__file__).with_name("model")
+"""The small trained model that comes with the package; `python -m experiments.shipped_model` makes it."""
+
+_ABOUT = (
+    "Knew nothing at first, and learned what to play by trial and error in {sessions:,} sessions of {env} "
+    "(algorithm {algorithm}, policy {policy}, state {state}, seed {seed})."
+)
+
+
+def load_trained(
+    folders: Sequence[str | Path] = (), catalogue: str | Path | Catalogue | None = None
+) -> tuple[Learned, ...]:
+    """Load trained agents; the first decides what a session is, and without `catalogue` what can be played.
+
+    Args:
+        folders: of the runs, one named twice counting once; none for the model that comes with the package.
+        catalogue: what all of them play from; None for what the first was trained on.
+
+    Raises:
+        ValueError: a run or a table that is missing, damaged, or does not fit the others; it names which.
+    """
+    paths = list({Path(folder).resolve(): Path(folder) for folder in folders}.values())
+    first = load_run(paths[0] if paths else SHIPPED_RUN, catalogue)
+    first_rules = _rules(first)
+    runs = [(first, first_rules), *(_beside(first, first_rules, path) for path in paths[1:])]
+    names = _names(paths, {agent.name for agent in references(first_rules)}) if paths else ["Trained"]
+    return tuple(
+        Learned(name, _about(run), rules, run, first.catalogue.scaling)
+        for name, (run, rules) in zip(names, runs, strict=True)
+    )
+
+
+def length_of(run: Run) -> int:
+    """Return how many tracks a session of the run's environment has."""
+    length = gym.spec(run.config.env).max_episode_steps
+    assert length is not None  # every environment of this package is truncated by its registration
+    return length
+
+
+def _rules(run: Run) -> SessionRules:
+    return rules_for_a_person(sessions_of(run.config, run.catalogue, n_envs=1).env.rules)
+
+
+def _beside(first: Run, rules: SessionRules, path: Path) -> tuple[Run, SessionRules]:
+    """Load a further run, with its rules, for the sessions of the first."""
+    try:
+        _check_features(path, first.catalogue.feature_names)
+        run = load_run(path, first.catalogue)
+        own = _rules(run)
+        _check_readable(own, rules, run.config.env)
+    except ValueError as error:
+        raise RunError(f"{path} cannot play beside {first.path}: {error}") from error
+    return run, own
+
+
+def _check_features(path: Path, feature_names: Sequence[str]) -> None:
+    if RunFolder.open(path).meta["catalogue"].get("feature_names") != list(feature_names):
+        raise RunError(f"it learned from tracks that are measured otherwise than by {listed(feature_names)}")
+
+
+def _check_readable(own: SessionRules, rules: SessionRules, env: str) -> None:
+    """Refuse an agent that looks at what sessions by other rules do not have."""
+    if own.history_length != rules.history_length:
+        raise RunError(
+            f"its vibe is the mean of {own.history_length} tracks, and in these sessions it is one of "
+            f"{rules.history_length}"
+        )
+    assert own.listener is not None  # a person
+    if own.listener != rules.listener and own.listener.visible_bounds(own.catalogue.features.shape[1]) is not None:
+        raise RunError(f"it watches the listener of {env}, who is not in these sessions")
+
+
+def _about(run: Run) -> str:
+    config = run.config
+    return _ABOUT.format(
+        sessions=config.total_steps // length_of(run),
+        env=config.env,
+        algorithm=config.algorithm,
+        policy=config.policy,
+        state=config.state,
+        seed=config.seed,
+    )
+
+
+def _names(paths: Sequence[Path], taken: Collection[str]) -> list[str]:
+    """Name each run after its folder, with as many folders around it as it takes to tell it from the others."""
+    all_parts = [_readable(path.resolve()).parts for path in paths]
+    return [_name(parts, [other for other in all_parts if other != parts], taken) for parts in all_parts]
+
+
+def _name(parts: tuple[str, ...], others: Sequence[tuple[str, ...]], taken: Collection[str]) -> str:
+    tails = (parts[-depth:] for depth in range(1, len(parts) + 1))
+    alone = (str(PurePath(*tail)) for tail in tails if all(other[-len(tail) :] != tail for other in others))
+    return next(name for name in alone if name not in taken)
+
+
+def _readable(path: Path) -> Path:
+    """Write out what is no text in a path: names of files are bytes, and need not be UTF-8."""
+    return Path(str(path).encode(errors="backslashreplace").decode())

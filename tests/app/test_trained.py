@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spotify_gym.app.listening import ListeningSession
+from spotify_gym.app.studio import Studio
+from spotify_gym.app.trained import load_trained
+from spotify_gym.training import RunError
+from tests.app.conftest import barely_trained
+from tests.catalogues import hand_made
+
+
+@pytest.fixture(scope="module")
+def decayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that learned from other tracks, measured otherwise, and looks at what the first does not."""
+    folder = tmp_path_factory.mktemp("runs") / "decayed"
+    return barely_trained(folder, "builtin:200", scaling="minmax", state="mean+decayed", algorithm="dueling")
+
+
+def test_load_trained__calls_each_by_its_folder_and_says_what_it_is(run_folder: Path, decayed: Path) -> None:
+    first, second = load_trained([run_folder, decayed])
+    assert (first.name, second.name) == ("run", "decayed")
+    assert "4 sessions of SpotifyPlaylist-v0 (algorithm dqn, policy mlp, state mean, seed 0)" in first.about
+    assert "(algorithm dueling, policy catalogue, state mean+decayed, seed 0)" in second.about
+
+
+def test_load_trained__tells_folders_of_one_name_apart(run_folder: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / "a" / "seed0", tmp_path / "b" / "seed0", tmp_path / "seed1", tmp_path / "Nearest"]
+    for folder in folders:
+        folder.parent.mkdir(exist_ok=True)
+        folder.mkdir()
+        for file in run_folder.iterdir():
+            if file.is_file():
+                (folder / file.name).write_bytes(file.read_bytes())
+    names = [agent.name for agent in load_trained(folders)]
+    assert names == ["a/seed0", "b/seed0", "seed1", f"{tmp_path.name}/Nearest"]  # Nearest learns nothing
+    assert [agent.name for agent in load_trained([folders[0], tmp_path / "a" / "." / "seed0"])] == ["seed0"]
+    assert list(Studio.open([folders[-1]]).agents)[1] == "Nearest"
+
+
+def test_load_trained__lets_a_run_play_in_sessions_that_are_measured_otherwise(run_folder: Path, decayed: Path) -> None:
+    """Beside another run it plays what it plays alone on the same tracks."""
+    beside = Studio.open([run_folder, decayed])
+    alone = Studio.open([decayed], beside.catalogue)
+    assert not alone.catalogue.scaling.equals(beside.catalogue.scaling)
+    sessions = [ListeningSession(s.rules, s.agents["decayed"], [10, 20, 30, 40, 50]) for s in (beside, alone)]
+    for answer in ("listened", "skip", "listened", "listened"):
+        ours, theirs = (session.offers() for session in sessions)
+        assert [offer.track for offer in ours] == [offer.track for offer in theirs]
+        assert [offer.score for offer in ours] == pytest.approx([offer.score for offer in theirs], abs=1e-4)
+        for session in sessions:
+            getattr(session, answer)()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"history_length": 3}, "mean of 3 tracks, and in these sessions it is one of 5"),
+        ({"env": "SpotifySkip-v0"}, "watches the listener of SpotifySkip-v0"),
+        ({"policy": "mlp"}, "one output per track"),
+        ({"catalogue": "two.npz"}, "measured otherwise than by acousticness, danceability"),
+    ],
+)
+def test_load_trained__refuses_what_does_not_fit_the_first_and_names_it(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    hand_made(np.random.default_rng(0).random((50, 2)).astype(np.float32)).save("two.npz")
+    other = barely_trained(Path("other"), **{"catalogue": "builtin:200", **settings})
+    with pytest.raises(RunError) as refusal:
+        load_trained([run_folder, other])
+    message = str(refusal.value)
+    assert message.startswith(f"{other} cannot play beside {run_folder}: ")
+    assert said in message
