@@ -17,8 +17,7 @@ class AppCommand(Command):
     """Open a page to sit in a listening session with agents, on this machine alone. Ctrl-C closes it."""
 
     paths: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """Folders of runs, each an agent to listen to and to compare with the others; none: the small trained model that
-    comes with the package."""
+    """Folders of runs, each an agent of its own; none: the small trained model that comes with the package."""
     catalogue: str | None = None
     """A table, a prepared .npz, "builtin" or "builtin:26000"; None: what the first run was trained on."""
     port: int = PORT
