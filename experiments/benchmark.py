@@ -21,7 +21,7 @@ from experiments.speed.measuring import Measured, measure
 from experiments.speed.results import LEGEND, draw_growth, plain_rows, result_table, verdict
 from experiments.speed.setting import FULL, QUICK, Setting
 from spotify_gym.catalogue import as_catalogue
-from spotify_gym.training.atomic import replacing
+from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.training.command_line import Command, run_command
 from spotify_gym.training.trainer import one_thread
 

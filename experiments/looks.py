@@ -15,7 +15,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spotify_gym.training.atomic import replacing
+from spotify_gym.catalogue.atomic import replacing
 
 INK, FAINT = "#333333", "#777777"
 

@@ -30,8 +30,8 @@ from experiments.looks import caption, figure
 from experiments.plots import bar_plot
 from experiments.summaries import aggregates, comparisons
 from experiments.trials import Search, give_up_lost, made_in, make_trial, open_study
+from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.training import TrainConfig
-from spotify_gym.training.atomic import replacing
 from spotify_gym.training.command_line import Command, run_command
 from spotify_gym.training.printing import show_table
 

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from experiments.comparison.cases import Case, CaseT
 from experiments.comparison.execute import execute
-from spotify_gym.training.atomic import replacing
+from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.training.lock import locked
 
 _NAMED = 3  # failed cases in a message

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import mmap
-import os
 import re
 import struct
 import zipfile
@@ -18,11 +17,11 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.files import open_regular
 
@@ -46,19 +45,12 @@ def write(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[An
     """
     text = json.dumps({"format": FORMAT, "version": VERSION, "arrays": sorted(arrays), **header}).encode()
     members = {_HEADER: np.frombuffer(text, dtype=np.uint8), **arrays}
-    unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with unfinished.open("xb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                for name, array in members.items():
-                    _write_member(archive, file, name, array)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for name, array in members.items():
+                _write_member(archive, file, name, array)
     except OSError as error:
         raise CatalogueError(f"cannot write {path}: {error.strerror or error}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _write_member(archive: zipfile.ZipFile, file: BinaryIO, name: str, array: NDArray[Any]) -> None:

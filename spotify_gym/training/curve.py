@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from spotify_gym.training.atomic import replacing
+from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.training.errors import RunError
 
 WINDOW = 100

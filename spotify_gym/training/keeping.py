@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from spotify_gym.algorithms import DQN
-from spotify_gym.training.atomic import replacing
+from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.training.curve import CurvePoint, write_csv, write_png
 from spotify_gym.training.errors import RunError
 from spotify_gym.training.run_folder import RunFolder

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.training.atomic import replacing
+from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import ConfigError, RunError
 from spotify_gym.training.lock import locked

@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.training.atomic import replacing
+from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.training.evaluation import Evaluation, evaluate
 from spotify_gym.training.metrics import skill
 from spotify_gym.training.scale import HeldOut

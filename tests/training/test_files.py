@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spotify_gym.training.atomic import replacing
+from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.training.curve import CurvePoint, read_csv, write_csv, write_png
 from spotify_gym.training.errors import RunError
 from spotify_gym.training.lock import locked

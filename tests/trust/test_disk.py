@@ -17,8 +17,8 @@ from experiments.trust.intact import check_files
 from experiments.trust.specimens import SPECIMENS
 from experiments.tune import Tune
 from spotify_gym import Catalogue, CatalogueError, cli
+from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.training import RunError, resume, train
-from spotify_gym.training.atomic import replacing
 from spotify_gym.training.command_line import run_command
 from spotify_gym.training.tensors import read_tensors
 from tests.experiments.comparison.test_runner import CASES, count
