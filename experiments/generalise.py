@@ -17,7 +17,7 @@ import tyro
 from experiments.comparison.cases import Case
 from experiments.comparison.execute import rows_of
 from experiments.comparison.results import with_skill
-from experiments.comparison.runner import run_cases
+from experiments.comparison.runner import keep_rows, run_cases
 from experiments.comparison.scale import scale_of
 from experiments.comparison.suites import seeds
 from experiments.comparison.tables import interval_text
@@ -87,7 +87,7 @@ class Generalise(Command):
         played = run_cases(runs, self.out, jobs=self.jobs, work=train_and_travel)
         results = with_skill(pd.concat([scale, played], ignore_index=True))
         results["place"] = results["catalogue"].map({path: name for name, path in places.items()})
-        results.to_parquet(self.out / "generalise.parquet", index=False)
+        keep_rows(self.out / "generalise.parquet", results)
         title = f"{self.config.env}: {self.config.algorithm}, γ = {self.config.gamma:g}, {self.n_sessions} sessions"
         found = skills(results)
         show_table(title, _COLUMNS, _lines(found))

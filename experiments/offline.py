@@ -20,7 +20,7 @@ import tyro
 from experiments.comparison.cases import Case
 from experiments.comparison.execute import execute, rows_of
 from experiments.comparison.results import with_skill
-from experiments.comparison.runner import run_cases
+from experiments.comparison.runner import keep_rows, run_cases
 from experiments.comparison.scale import SCALE, scale_of, task_of
 from experiments.comparison.suites import learner_name, seeds
 from experiments.comparison.tables import interval_text
@@ -77,7 +77,7 @@ class Offline(Command):
         scale = run_cases(scale_of(self.config, self.n_sessions), self.out, jobs=self.jobs)
         played = run_cases(cases, self.out, jobs=self.jobs, work=learn_and_play)
         results = with_skill(pd.concat([scale, played], ignore_index=True))
-        results.to_parquet(self.out / "offline.parquet", index=False)
+        keep_rows(self.out / "offline.parquet", results)
         title = f"{self.config.env}, {self.n_logged:,} sessions by {self.behaviour}, ε = {self.epsilon:g}"
         show_table(title, _COLUMNS, _lines(results))
         offline, online = self._learners

@@ -18,7 +18,7 @@ import tyro
 from numpy.typing import NDArray
 
 from experiments.comparison.cases import Case
-from experiments.comparison.runner import run_cases
+from experiments.comparison.runner import keep_rows, run_cases
 from experiments.comparison.scale import scale_of
 from experiments.comparison.suites import learner_name, seeds
 from experiments.human_playlists import HumanPlaylist, read_playlists
@@ -81,7 +81,7 @@ class Playlists(Command):
             *seeds(learner, self.n_seeds),
         ]
         results = run_cases(cases, self.out, jobs=self.jobs, work=rank_playlists)
-        results.to_parquet(self.out / "playlists.parquet", index=False)
+        keep_rows(self.out / "playlists.parquet", results)
         title = f"{len(lists)} playlists, {len(catalogue):,} tracks, seeded with {self.config.history_length}"
         show_table(title, dict.fromkeys(("method", *MEASURES), "right"), _lines(results))
         pairs = [(learner.method, reference) for reference in references]

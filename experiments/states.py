@@ -19,7 +19,7 @@ import tyro
 from experiments.comparison.cases import Case
 from experiments.comparison.execute import execute, rows_of
 from experiments.comparison.results import with_skill
-from experiments.comparison.runner import run_cases
+from experiments.comparison.runner import keep_rows, run_cases
 from experiments.comparison.scale import SCALE, scale_of
 from experiments.comparison.suites import FAMILY, learner_name, seeds
 from experiments.comparison.tables import interval_text
@@ -99,7 +99,7 @@ class States(Command):
             ignore_index=True,
         )
         results = with_skill(rows)
-        results.to_parquet(self.out / "states.parquet", index=False)
+        keep_rows(self.out / "states.parquet", results)
         learner = learner_name(self.config)
         show_table(f"{learner}, by what it sees", _COLUMNS, _lines(results))
         print(*findings(results), sep="\n")

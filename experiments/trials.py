@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -46,7 +47,7 @@ class Search:
     """What a trial is; all trials of a study are made alike.
 
     Raises:
-        ValueError: a setting that is not searched over, or none of something that must be.
+        ValueError: a setting that is not searched over, none of what must be, or a start outside of the space.
     """
 
     config: TrainConfig
@@ -68,6 +69,17 @@ class Search:
         for name in ("n_seeds", "n_points", "n_sessions"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        self._check_start()
+
+    def _check_start(self) -> None:
+        trial = optuna.trial.FixedTrial(self.started())
+        for name in self.names:
+            try:
+                with warnings.catch_warnings(action="error", category=UserWarning):  # Optuna's, of numbers out of range
+                    SPACE[name](trial)
+            except (ValueError, UserWarning):
+                value = self.started()[name]
+                raise ValueError(f"{name}={value!r} is outside of what is tried; pass --keep {name}") from None
 
     @property
     def names(self) -> list[str]:

@@ -117,6 +117,8 @@ def test_command__writes_settings_that_training_takes(tmp_path: Path, capsys: py
     [
         (["--keep", "seed"], "keep='seed' is not searched over; choose from learning_rate"),
         (["--keep", *SPACE], "nothing is left to search over"),
+        (["--hidden", "16"], "hidden='16' is outside of what is tried; pass --keep hidden"),
+        (["--tau", "0"], "tau=0.0 is outside of what is tried; pass --keep tau"),
         (["--n-points", "0"], "n_points=0 must be at least 1"),
         (["--n-trials", "0"], "n_trials=0 must be at least 1"),
         (["--state", "everything", "--catalogue", "builtin:300"], "state='everything' is not known"),
