@@ -18,7 +18,7 @@ import pandas as pd
 import tyro
 
 from experiments.comparison.results import FIXED, PLANNER
-from experiments.comparison.tables import markdown_table, summary_of
+from experiments.comparison.tables import markdown_table, overview, summary_of
 from experiments.looks import figure
 from experiments.plots import SKILL_MARKS, improvement_plot, interval_plot, profile_plot
 from experiments.summaries import aggregates, comparisons, improvements, profiles
@@ -114,10 +114,22 @@ def provenance(rows: pd.DataFrame, folder: Path) -> dict[str, str]:
     }
 
 
-def _markdown(rows: pd.DataFrame, folder: Path) -> Iterator[str]:
+def tables(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the tables with their headings: skill on all tasks of a catalogue if there are several, then each task."""
+    for catalogue, of_catalogue in rows.groupby("catalogue", sort=False):
+        if of_catalogue["env_id"].nunique() > 1:
+            yield (
+                f"Skill, {Path(str(catalogue)).name}: {of_catalogue['n_tracks'].iat[0]:,} tracks",
+                overview(of_catalogue),
+            )
     for task, of_task in rows.groupby("env", sort=False):
-        yield f"### {task}\n"
-        yield markdown_table(of_task) + "\n"
+        yield str(task), summary_of(of_task)
+
+
+def _markdown(rows: pd.DataFrame, folder: Path) -> Iterator[str]:
+    for heading, table in tables(rows):
+        yield f"### {heading}\n"
+        yield markdown_table(table) + "\n"
     yield "### What differs and what does not\n"
     yield from (f"- {sentence}" for sentence in findings(rows))
     yield "\n### How this was made\n"
@@ -128,9 +140,9 @@ def _markdown(rows: pd.DataFrame, folder: Path) -> Iterator[str]:
 def _page(rows: pd.DataFrame, folder: Path) -> Iterator[str]:
     yield f"<!doctype html><html lang=en><meta charset=utf-8><title>Comparison</title><style>{_STYLE}</style>"
     yield "<meta name=viewport content='width=device-width'><h1>Comparison</h1>"
-    for task, of_task in rows.groupby("env", sort=False):
-        yield f"<h2>{html.escape(str(task))}</h2>"
-        yield summary_of(of_task).to_html(index=False, border=0)
+    for heading, table in tables(rows):
+        yield f"<h2>{html.escape(heading)}</h2>"
+        yield table.to_html(index=False, border=0)
     for picture in sorted(folder.glob("*.png")):
         data = base64.b64encode(picture.read_bytes()).decode()
         yield f"<p><img alt='{html.escape(picture.stem)}' src='data:image/png;base64,{data}'></p>"

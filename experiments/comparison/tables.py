@@ -56,6 +56,26 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     return table.loc[order].rename_axis("method").reset_index()
 
 
+def overview(rows: pd.DataFrame) -> pd.DataFrame:
+    """Set the methods side by side over all tasks of one catalogue: skill with its interval, a column per environment.
+
+    Args:
+        rows: result rows of tasks that share a catalogue, with `skill`.
+
+    Returns:
+        Columns `method` and the environments, as text, in the order of the rows.
+    """
+    columns = {}
+    for env, of_task in rows.groupby("env_id", sort=False):
+        skill = aggregates(of_task, "skill").set_index("method")
+        columns[env] = pd.Series(map(_skill_text, skill["estimate"], skill["low"], skill["high"]), skill.index)
+    return pd.DataFrame(columns, pd.Index(rows["method"].unique(), name="method")).fillna("").reset_index()
+
+
+def _skill_text(estimate: float, low: float, high: float) -> str:
+    return f"{estimate:z.3f}" + (f" ({interval_text(low, high)})" if not math.isnan(low) else "")
+
+
 def summary_of(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the summary of one task with its headings as they are shown."""
     return summary(rows).rename(columns=COLUMNS)
@@ -74,10 +94,9 @@ def console_table(rows: pd.DataFrame) -> Table:
     return table
 
 
-def markdown_table(rows: pd.DataFrame) -> str:
-    """Write the summary of one task as a Markdown table."""
-    shown = summary_of(rows)
-    lines = ["| " + " | ".join(shown.columns) + " |", "|---" + "|---:" * len(COLUMNS) + "|"]
+def markdown_table(shown: pd.DataFrame) -> str:
+    """Write a table of texts in Markdown, all columns but the first to the right."""
+    lines = ["| " + " | ".join(shown.columns) + " |", "|---" + "|---:" * (len(shown.columns) - 1) + "|"]
     lines += ["| " + " | ".join(map(str, row)) + " |" for row in shown.itertuples(index=False)]
     return "\n".join(lines)
 

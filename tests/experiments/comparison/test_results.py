@@ -14,7 +14,7 @@ from experiments.comparison.execute import execute
 from experiments.comparison.results import with_skill
 from experiments.comparison.stock import QuantileCase
 from experiments.comparison.suites import SUITES
-from experiments.comparison.tables import markdown_table, summary
+from experiments.comparison.tables import markdown_table, overview, summary
 from experiments.report import write_report
 from spotify_gym.training import TrainConfig
 
@@ -61,7 +61,16 @@ def test_summary__pairs_each_interval_with_its_method(rows: pd.DataFrame) -> Non
     table = summary(rows).set_index("method")
     assert table.loc["DQN", "interval"] != ""
     assert table.drop(index="DQN")["interval"].eq("").all()
-    assert "| DQN |" in markdown_table(rows)
+    assert "| DQN |" in markdown_table(table.reset_index())
+
+
+def test_overview__has_a_column_for_each_environment(rows: pd.DataFrame) -> None:
+    other = rows[rows["method"] != "DQN"].assign(env="another", env_id="SpotifySkip-v0")
+    table = overview(pd.concat([rows, other])).set_index("method")
+    assert list(table.columns) == ["SpotifyPlaylist-v0", "SpotifySkip-v0"]
+    assert table.loc["planner"].tolist() == ["1.000", "1.000"]
+    assert " to " in table.loc["DQN", "SpotifyPlaylist-v0"]
+    assert table.loc["DQN", "SpotifySkip-v0"] == ""
 
 
 def test_report__is_one_page_that_says_what_was_not_significant(rows: pd.DataFrame, tmp_path: Path) -> None:
