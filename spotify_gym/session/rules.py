@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, reduce
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +14,13 @@ from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners import Listener
 from spotify_gym.listeners.certain import CertainListener
 from spotify_gym.session import kernels
+from spotify_gym.session.baseline import expected_cosine
 from spotify_gym.session.observation import Observer, observer
 from spotify_gym.session.state import Bools, Floats, Ints, Outcome, Sessions
 from spotify_gym.session.streams import Keys, fast_uniforms
 
 _DECAY = np.float32(0.9)  # of a track's weight in `Sessions.memory` with each further track heard
 _ROOM = 51  # tracks that a fresh session has room for, one to spare; it grows
-_BASELINE_SAMPLE = 100_000  # vibes, or fewer:
-_BASELINE_NUMBERS = 20_000_000  # looked up for them; where histories or tracks are long, more would take gigabytes
-_BASELINES: WeakKeyDictionary[Catalogue, dict[int, float]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,21 +301,6 @@ class SessionRules:
             sessions.grow()
         if sessions.memory is not None:
             sessions.memory[heard] = _DECAY * sessions.memory[heard] + (1 - _DECAY) * looked[heard]
-
-
-def expected_cosine(catalogue: Catalogue, history_length: int) -> float:
-    """Return the expected cosine of a random track to the mean of `history_length` distinct random tracks.
-
-    The two are independent, so that this is the product of two means: that of the unit features, exact, and that of
-    the unit vibe, over a fixed sample.
-    """
-    by_length = _BASELINES.setdefault(catalogue, {})
-    if history_length not in by_length:
-        n_vibes = min(_BASELINE_SAMPLE, 1 + _BASELINE_NUMBERS // (history_length * catalogue.features.shape[1]))
-        drawn = np.random.default_rng(0).random((n_vibes, history_length))
-        vibes = catalogue.features[kernels.fast_distinct(drawn, len(catalogue))].mean(axis=1)
-        by_length[history_length] = float(catalogue.unit_features.mean(axis=0) @ _unit(vibes).mean(axis=0))
-    return by_length[history_length]
 
 
 def _grouped(recordings: Ints) -> tuple[Ints, Ints]:
