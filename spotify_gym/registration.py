@@ -26,5 +26,6 @@ def register_envs() -> None:
                 env_id,
                 entry_point="spotify_gym.session.env:SpotifyEnv",
                 vector_entry_point="spotify_gym.session.vector_env:SpotifyVectorEnv",
+                order_enforce=False,  # the environment says itself what must come first
                 **preset,
             )

@@ -132,7 +132,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
         self.render_mode = render_mode
         self.rules: SessionRules = rules_of(catalogue, **problem)
         self.observation_space, self.action_space = spaces_of(self.rules)
-        self._n_tracks = len(self.catalogue)
+        self._n_tracks, self._track_ids = len(self.catalogue), self.catalogue.track_ids
         self._tracks = np.zeros(1, np.int64)
         self._keys: KeyStream | None = None
         self._sessions: Sessions | None = None
@@ -152,7 +152,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
             gymnasium.error.ResetNeeded: there is none before the first reset.
         """
         if self._sessions is None:
-            raise ResetNeeded("call reset() before step()")
+            raise ResetNeeded("call reset() first")
         return self._sessions
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Floats, dict[str, Any]]:
@@ -164,7 +164,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
         self._sessions = self.rules.start(self._keys.next(_SLOT), history)
         self._left = False
         start = self._sessions.history[0].copy()
-        info: dict[str, Any] = {"history": start, "history_ids": [self.catalogue.track_ids[i] for i in start]}
+        info: dict[str, Any] = {"history": start, "history_ids": [self._track_ids[i] for i in start.tolist()]}
         if not self.rules.repeats:
             info["played"] = self._sessions.played[0].copy()
         if self.render_mode is not None:
@@ -188,8 +188,10 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
 
     def render(self) -> str | NDArray[np.uint8] | None:
         """Return the session as text ("ansi") or as a picture, (480, 800, 3) uint8 ("rgb_array")."""
-        if self.render_mode is None or self._trace is None:
+        if self.render_mode is None:
             return None
+        if self._trace is None:
+            raise ResetNeeded("call reset() before render()")
         from spotify_gym.session import rendering  # Matplotlib loads only where a picture is wanted
 
         if self.render_mode == "rgb_array":
@@ -213,7 +215,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
     def _info(self, track: int, outcome: Outcome) -> dict[str, Any]:
         info: dict[str, Any] = {
             "track": track,
-            "track_id": self.catalogue.track_ids[track],
+            "track_id": self._track_ids[track],
             "cosine": outcome.cosine.item(),
             "repeat": outcome.repeat.item(),
             "heard": outcome.heard.item(),

@@ -166,9 +166,10 @@ def test_step__takes_whole_numbers_of_any_kind(action: Any, small: Catalogue) ->
     assert env.step(action)[4]["track"] == 3
 
 
-def test_step__before_reset_says_so(small: Catalogue) -> None:
-    with pytest.raises(ResetNeeded):
-        make("SpotifySession-v0", small).unwrapped.step(0)
+@pytest.mark.parametrize("call", [lambda env: env.step(0), lambda env: env.render()])
+def test_env__before_reset_says_so(call: Any, small: Catalogue) -> None:
+    with pytest.raises(ResetNeeded, match=r"call reset\(\)"):
+        call(gym.make("SpotifySession-v0", catalogue=small, render_mode="ansi"))
 
 
 @pytest.mark.parametrize(
