@@ -59,7 +59,7 @@ def heads(catalogue: str) -> Iterator[Case]:
     task = TrainConfig(catalogue=catalogue, env="SpotifyPlaylist-v0", algorithm="double", steps=20_000)
     yield from _references(task, 100)
     for method, (policy, candidates) in HEADS.items():
-        yield from seeds(Case(method, replace(task, policy=policy, candidates=candidates), n_sessions=100), 10)
+        yield from seeds(Case(method, replace(task, policy=policy, candidates=candidates), n_sessions=100), 5)
 
 
 def full(catalogue: str) -> Iterator[Case]:
