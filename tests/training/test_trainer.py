@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,15 @@ def test_ctrl_c__saves_what_there_is_and_can_be_resumed(tmp_path: Path) -> None:
     assert_same_training(resume(tmp_path), train(config))
 
 
-def test_interruptible__lets_a_second_ctrl_c_through() -> None:
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C do what it does at a terminal: a shell lets its background jobs ignore it."""
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, earlier)
+
+
+def test_interruptible__lets_a_second_ctrl_c_through(ctrl_c: None) -> None:
     with interruptible() as pressed:
         assert not pressed()
         signal.raise_signal(signal.SIGINT)
