@@ -29,6 +29,10 @@ _ARRAYS = {"features": np.float32, "genres": np.bool_, "popularity": np.float32}
 _TEXTS = ("track_ids", "names", "artists")
 
 
+TINY = np.float32(1e-12)
+"""The least length that vectors are divided by: the cosine of a zero vector to anything is then 0."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Catalogue(Tracks):
     """All tracks that can be played: scaled features, ids, and what else is known.
@@ -199,9 +203,9 @@ class Catalogue(Tracks):
 
     @cached_property
     def unit_features(self) -> NDArray[np.float32]:
-        """The features (n_tracks, d) brought to length 1; a zero vector stays zero."""
+        """The features (n_tracks, d) brought to length 1; a zero vector stays zero, and one below TINY next to it."""
         lengths = np.linalg.norm(self.features, axis=1, keepdims=True)
-        return read_only(self.features / np.where(lengths > 0, lengths, 1), np.float32)
+        return read_only(self.features / np.maximum(lengths, TINY), np.float32)
 
     @cached_property
     def recordings(self) -> NDArray[np.int64]:

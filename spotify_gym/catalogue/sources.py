@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from spotify_gym.catalogue.catalogue import Catalogue
+from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.scaling import Scaling, check_kind
 
 
@@ -25,8 +26,15 @@ def as_catalogue(source: str | Path | Catalogue, scaling: str | Scaling | None =
     builtin = re.fullmatch(r"builtin(?::(\d+))?", str(source))
     if builtin:
         return _builtin(int(builtin[1] or 100_000), scaling or "standard")
-    path = Path(source).expanduser().absolute()
+    path = _located(source)
     return _scaled(_from_file(path, _stamp(path), scaling), scaling)
+
+
+def _located(source: str | Path) -> Path:
+    try:
+        return Path(source).expanduser().absolute()
+    except RuntimeError as error:  # of "~somebody" who has no home here
+        raise CatalogueError(f"{source}: there is no such file. {error}") from None
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

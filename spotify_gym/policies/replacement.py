@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spotify_gym.catalogue.catalogue import TINY
 from spotify_gym.policies.appraisal import mean_appraisal
 from spotify_gym.policies.course import Course
 from spotify_gym.session import SessionRules
@@ -28,7 +29,6 @@ Ints = NDArray[np.int64]
 _NUMBERS_AT_ONCE = 2**17  # they stay in the cache
 _FOLLOWED = 256  # sessions over which that which follows is averaged; what a track earns at once, over all of them
 _LISTENERS = 32  # the same where a listener must be asked
-_TINY = np.float32(1e-12)
 _ROUNDING = 1e-4  # of a sum of rewards
 
 
@@ -59,7 +59,7 @@ class Cosines(NamedTuple):
         """Return the cosines, (K, M), for M candidates given as (x, 1, ‖x‖²), (M, d + 2)."""
         cosine = self.numerator @ lifted.T
         length = self.radicand @ lifted.T
-        np.sqrt(np.maximum(length, _TINY, out=length), out=length)
+        np.sqrt(np.maximum(length, TINY, out=length), out=length)
         cosine /= length
         return cosine
 
@@ -162,7 +162,7 @@ class Replacements:
         assert self.rules.listener is not None
         state = course.before[position].listener.take(np.array([row]))
         vibes = np.stack([sessions.vibe[row] for sessions in course.before[position:]])
-        directions = vibes / np.maximum(np.linalg.norm(vibes, axis=1, keepdims=True), _TINY)
+        directions = vibes / np.maximum(np.linalg.norm(vibes, axis=1, keepdims=True), TINY)
         units = self.rules.catalogue.unit_features[course.plan[position + 1 :]]
         reached = slice(self.rules.history_length)
         cosines = self._cosines(units[reached], vibes[1:][reached], int(course.plan[position]))

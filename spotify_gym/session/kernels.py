@@ -10,14 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from spotify_gym.catalogue.catalogue import TINY
 from spotify_gym.session.compiling import compiled
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-
-TINY = np.float32(1e-12)
-"""Stands in for the length of a zero vector, whose cosine to anything is then 0."""
 
 
 def look(
@@ -106,7 +104,7 @@ def distinct(uniform: NDArray[np.float64], n_tracks: int) -> Ints:
 
 
 def lengths(vectors: Floats) -> Floats:
-    """Return the Euclidean length of each row of (B, d), :data:`TINY` for a zero vector."""
+    """Return the Euclidean length of each row of (B, d), `TINY` for a zero vector."""
     length: Floats = np.maximum(np.sqrt(np.vecdot(vectors, vectors)), TINY)
     return length
 

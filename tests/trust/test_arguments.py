@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.error import Error, InvalidAction
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spotify_gym import Catalogue, CatalogueError
@@ -119,6 +119,7 @@ def test_make__takes_any_options_or_names_the_wrong_one(options: dict[str, Any])
 
 @settings(max_examples=100, deadline=None)
 @given(name=st.text(max_size=30) | st.from_regex(r"builtin:(0*\d\d?|-\d+|1\d{8,})", fullmatch=True))
+@example(name="~nobody-has-this-name")
 def test_catalogue__of_any_name_is_one_or_is_refused(name: str) -> None:
     catalogue = tried(lambda: as_catalogue(name), CatalogueError)
     assert catalogue if isinstance(catalogue, str) else len(catalogue) < 100

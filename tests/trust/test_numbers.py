@@ -85,6 +85,16 @@ def test_any_catalogue__is_appraised_in_numbers(catalogue: Catalogue, env_id: st
     np.testing.assert_allclose(part, values[:, :5], atol=1e-4)
 
 
+def test_tracks_next_to_nothing__count_as_nothing_in_play_and_in_appraisal() -> None:
+    features = np.zeros((35, 2), np.float32)
+    features[:, 0] = 1e-22  # its square is below what float32 holds
+    features[-1, 0] = 1
+    env: Any = gym.make_vec("SpotifySession-v0", num_envs=3, catalogue=hand_made(features))
+    env.reset(seed=1)
+    appraised = env.rules.appraise(env.sessions)[:, 0]
+    np.testing.assert_allclose(env.step(np.zeros(3, np.int64))[1], appraised, atol=1e-6)
+
+
 @pytest.mark.parametrize("env_id", ENVS)
 @pytest.mark.parametrize("n_tracks", [6, 16, 5000])
 def test_random_play__twenty_thousand_steps_within_bounds(env_id: str, n_tracks: int) -> None:
