@@ -43,7 +43,7 @@ class SampledQNetwork(CatalogueQNetwork):
         self.n_candidates = n_candidates or 2 * ceil(log2(max(int(self.action_space.n), 2)))
 
     def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> Choice:
-        """Return the `k` best recordings among the candidates for each state, (batch, k), none of them `played`.
+        """Return the `k` best recordings among the candidates for each state, (batch, k or all), none of them `played`.
 
         Raises:
             ValueError: all candidates for a state have been played.
@@ -53,7 +53,7 @@ class SampledQNetwork(CatalogueQNetwork):
         values, heard = self.score(obs, candidates), recordings.played(played)
         if heard is not None:
             values = values.masked_fill((candidates[:, :, None] == heard[:, None, :]).any(dim=2), -th.inf)
-        values, places = values.topk(k, dim=1)
+        values, places = values.topk(min(k, values.shape[1]), dim=1)
         if bool(values[:, 0].isneginf().any()):
             raise ValueError(f"all {candidates.shape[1]} candidates for a session have been played; take more")
         return Choice(values, recordings.actions[candidates.gather(1, places)])

@@ -93,9 +93,10 @@ class CatalogueQNetwork(BasePolicy):
         return self.top_k(obs, 1, played)
 
     def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> Choice:
-        """Return the `k` best recordings of each state, (batch, k), each by its first action, none of them `played`."""
+        """Return the `k` best recordings of each state, (batch, k or all), by first action, none of them `played`."""
         recordings, table = self._known(), self._current_table()
         directions, values = self._state(obs)
+        k = min(k, recordings.n)
         products, places = scan.largest(table.columns, recordings.n, directions, k, recordings.played(played))
         return Choice(products + values, recordings.actions[places])
 

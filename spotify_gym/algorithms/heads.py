@@ -36,8 +36,9 @@ class DenseQNetwork(QNetwork):
         return Choice(*self(obs).masked_fill(~allowed, -th.inf).max(dim=1, keepdim=True))
 
     def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> Choice:
-        """Return the `k` best actions of each state, (batch, k), of which no version is in `played`."""
-        return Choice(*self._allowed(obs, played).topk(k, dim=1))
+        """Return the `k` best actions of each state, (batch, k or all), of which no version is in `played`."""
+        values = self._allowed(obs, played)
+        return Choice(*values.topk(min(k, values.shape[1]), dim=1))
 
     def _allowed(self, obs: PyTorchObs, played: th.Tensor | None) -> th.Tensor:
         values: th.Tensor = self(obs)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Scaling
 from spotify_gym.session import SessionRules, Sessions
 from spotify_gym.training import Run
+from spotify_gym.training.recommendation import best_tracks
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -71,16 +71,7 @@ class Learned:
 
     def rank(self, sessions: Sessions, k: int) -> Ranking:
         """Ask the Q-network for the tracks with the highest value."""
-        recordings = self.rules.catalogue.recordings
-        left = self.rules.allowed(sessions)[0] & (recordings == np.arange(len(recordings)))  # one version of each
-        if not left.any():
-            return Ranking(np.zeros(0, np.int64), np.zeros(0, np.float32))
-        policy = self.run.model.policy
-        with torch.no_grad():
-            states, _ = policy.obs_to_tensor(self.rules.observe(self._measured(sessions)))
-            played = torch.as_tensor(sessions.played, device=policy.device)
-            choice = policy.q_net.top_k(states, min(k, int(left.sum())), played)
-        return _in_order(choice.actions[0].cpu().numpy(), choice.values[0].cpu().numpy())
+        return _in_order(*best_tracks(self.run, self.rules.observe(self._measured(sessions)), sessions.played, k))
 
     def _measured(self, sessions: Sessions) -> Sessions:
         """Return the session in the agent's own scaling, which takes means of features to means of features."""

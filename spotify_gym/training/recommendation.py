@@ -47,18 +47,35 @@ def recommend(run: Run, history: Sequence[int], top: int = 10) -> list[Suggestio
         raise ValueError(f"top={top} must be at least 1")
     env = sessions_of(run.config, run.catalogue, n_envs=1).env
     observation, _ = env.reset(seed=0, options={"history": list(history)})
-    policy, catalogue = run.model.policy, run.catalogue
-    with torch.no_grad():
-        states, _ = policy.obs_to_tensor(observation)
-        played = torch.as_tensor(env.sessions.played, device=policy.device)
-        choice = policy.q_net.top_k(states, min(top, len(catalogue)), played)
-    tracks, values = choice.actions[0].cpu().numpy(), choice.values[0].cpu().numpy()
-    likeness = _cosines(catalogue, tracks, env.sessions.vibe[0])
+    tracks, values = best_tracks(run, observation, env.sessions.played, top)
+    catalogue, likeness = run.catalogue, _cosines(run.catalogue, tracks, env.sessions.vibe[0])
     return [
         Suggestion(int(track), catalogue.track_ids[track], catalogue.label(track), float(similarity), float(value))
         for track, similarity, value in zip(tracks, likeness, values, strict=True)
-        if np.isfinite(value)  # where there are fewer tracks than asked for, the rest has none
     ]
+
+
+def best_tracks(
+    run: Run, observation: NDArray[np.float32], played: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the tracks with the highest value, the best first, and their values.
+
+    Args:
+        run: a trained model.
+        observation: what it sees of a session, (1, its width).
+        played: (1, any) recordings that are not to be returned.
+        k: how many.
+
+    Returns:
+        (k,) each, or fewer where fewer are left.
+    """
+    policy = run.model.policy
+    with torch.no_grad():
+        states, _ = policy.obs_to_tensor(observation)
+        choice = policy.q_net.top_k(states, k, torch.as_tensor(played, device=policy.device))
+    tracks, values = choice.actions[0].cpu().numpy(), choice.values[0].cpu().numpy()
+    left = np.isfinite(values)
+    return tracks[left], values[left]
 
 
 def find_tracks(catalogue: Catalogue, names: Sequence[str]) -> list[int]:

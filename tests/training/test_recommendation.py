@@ -92,6 +92,18 @@ def test_recommend__all_there_is(run: Run, small: Catalogue) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "n_left"), [({}, 45), ({"policy": "mlp"}, 900), ({"policy": "shortlist", "candidates": 8}, 8)]
+)
+def test_recommend__asked_for_more_than_there_are_gives_what_there_is(settings: dict[str, Any], n_left: int) -> None:
+    features = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    versions = hand_made(np.repeat(features, 20, axis=0))  # far fewer recordings than tracks
+    config = TrainConfig(steps=200, n_envs=4, learning_starts=100, hidden=(8,), **settings)
+    found = recommend(train(config, catalogue=versions), [0, 20, 40, 60, 80], top=1000)
+    assert 0 < len(found) <= n_left
+    assert len({one.track for one in found}) == len(found)
+
+
+@pytest.mark.parametrize(
     ("history", "top", "message"), [([1, 2], 3, "must hold 5 tracks"), ([0, 1, 2, 3, 4], 0, "top=0")]
 )
 def test_recommend__refuses(run: Run, history: list[int], top: int, message: str) -> None:
