@@ -25,8 +25,8 @@ class Compare(Command):
     """Run a suite of methods on the same held-out sessions and report; a second call goes on where it stopped."""
 
     suite: Literal["quick", "main", "heads", "full"] = "quick"
-    """quick: minutes, the four learners on one task. main: the whole family, ten seeds. full: main at ten times the
-    sessions, and the state options."""
+    """quick: minutes, the four learners on one task. main: the whole family, ten seeds. heads: what the exact maximum
+    is worth. full: main at ten times the sessions, and the state options."""
     envs: tuple[str, ...] = FAMILY
     """Environments to keep of the suite."""
     catalogue: str = "builtin"

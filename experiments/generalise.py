@@ -16,9 +16,8 @@ import tyro
 
 from experiments.comparison.cases import Case
 from experiments.comparison.execute import rows_of
-from experiments.comparison.results import with_skill
-from experiments.comparison.runner import keep_rows, run_cases
-from experiments.comparison.scale import scale_of
+from experiments.comparison.runner import keep_rows
+from experiments.comparison.scale import on_scale, scale_of
 from experiments.comparison.suites import seeds
 from experiments.comparison.tables import interval_text
 from experiments.looks import figure
@@ -81,11 +80,8 @@ class Generalise(Command):
             )
         places = self._prepared()
         runs = list(self._runs(places))
-        runs[0].check()
-        scales = [case for path in places.values() for case in scale_of(self._trained_on(path), self.n_sessions)]
-        scale = run_cases(scales, self.out, jobs=self.jobs)
-        played = run_cases(runs, self.out, jobs=self.jobs, work=train_and_travel)
-        results = with_skill(pd.concat([scale, played], ignore_index=True))
+        scale = [case for path in places.values() for case in scale_of(self._trained_on(path), self.n_sessions)]
+        results = on_scale(scale, runs, train_and_travel, self.out, self.jobs)
         results["place"] = results["catalogue"].map({path: name for name, path in places.items()})
         keep_rows(self.out / "generalise.parquet", results)
         title = f"{self.config.env}: {self.config.algorithm}, γ = {self.config.gamma:g}, {self.n_sessions} sessions"

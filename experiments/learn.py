@@ -18,9 +18,7 @@ import pandas as pd
 import tyro
 
 from experiments.comparison.cases import Case
-from experiments.comparison.results import with_skill
-from experiments.comparison.runner import run_cases
-from experiments.comparison.scale import scale_of
+from experiments.comparison.scale import on_scale, scale_of
 from experiments.comparison.suites import learner_name, seeds
 from experiments.looks import figure
 from experiments.plots import learning_curves
@@ -74,10 +72,8 @@ class Learn(Command):
         learners = [replace(self.config, algorithm=name) for name in self.algorithms or (self.config.algorithm,)]
         cases = [CurveCase(learner_name(one), one, None, self.n_sessions, self.n_points) for one in learners]
         runs = [run for case in cases for run in seeds(case, self.n_seeds)]
-        runs[0].check()
-        scale = run_cases(scale_of(self.config, self.n_sessions), self.out, jobs=self.jobs)
-        points = run_cases(runs, self.out, jobs=self.jobs, work=learning_curve)
-        results = with_skill(pd.concat([scale, points], ignore_index=True))
+        scale = scale_of(self.config, self.n_sessions)
+        results = on_scale(scale, runs, learning_curve, self.out, self.jobs)
         learned = results[results["seconds"].notna()]
         nearest = float(results.loc[results["method"] == "nearest", "skill"].mean())
         learned.to_csv(self.out / "curve.csv", index=False)

@@ -19,9 +19,8 @@ import tyro
 
 from experiments.comparison.cases import Case
 from experiments.comparison.execute import execute, rows_of
-from experiments.comparison.results import with_skill
-from experiments.comparison.runner import keep_rows, run_cases
-from experiments.comparison.scale import SCALE, scale_of, task_of
+from experiments.comparison.runner import keep_rows
+from experiments.comparison.scale import SCALE, on_scale, scale_of, task_of
 from experiments.comparison.suites import learner_name, seeds
 from experiments.comparison.tables import interval_text
 from experiments.logged.behaviour import MixedPolicy
@@ -73,10 +72,8 @@ class Offline(Command):
         """Log, learn, play, print a table and what differs, draw."""
         Case(BEHAVIOUR, self.config, n_sessions=self.n_sessions).check()
         data = self.log.written(self.out / "minari")
-        cases = list(self._cases(data))
-        scale = run_cases(scale_of(self.config, self.n_sessions), self.out, jobs=self.jobs)
-        played = run_cases(cases, self.out, jobs=self.jobs, work=learn_and_play)
-        results = with_skill(pd.concat([scale, played], ignore_index=True))
+        scale = scale_of(self.config, self.n_sessions)
+        results = on_scale(scale, list(self._cases(data)), learn_and_play, self.out, self.jobs)
         keep_rows(self.out / "offline.parquet", results)
         title = f"{self.config.env}, {self.n_logged:,} sessions by {self.behaviour}, ε = {self.epsilon:g}"
         show_table(title, _COLUMNS, _lines(results))

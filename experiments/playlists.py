@@ -75,7 +75,6 @@ class Playlists(Command):
         lists = read_playlists(Path(file), catalogue, self.shortest)
         references = [name for name in REFERENCES if name != "popular" or _knows_popularity(catalogue)]
         learner = PlaylistCase(learner_name(self.config), self.config, None, 1, file, self.shortest)
-        learner.check()
         cases = [
             *(replace(learner, **vars(case)) for case in scale_of(self.config, 1, references)),
             *seeds(learner, self.n_seeds),

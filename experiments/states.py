@@ -18,9 +18,8 @@ import tyro
 
 from experiments.comparison.cases import Case
 from experiments.comparison.execute import execute, rows_of
-from experiments.comparison.results import with_skill
-from experiments.comparison.runner import keep_rows, run_cases
-from experiments.comparison.scale import SCALE, scale_of
+from experiments.comparison.runner import keep_rows
+from experiments.comparison.scale import SCALE, on_scale, scale_of
 from experiments.comparison.suites import FAMILY, learner_name, seeds
 from experiments.comparison.tables import interval_text
 from experiments.looks import figure
@@ -91,14 +90,7 @@ class States(Command):
         tasks = [replace(self.config, env=env) for env in self.envs]
         runs = [run for task in tasks for case in self._cases(task) for run in seeds(case, self.n_seeds)]
         scale = [case for task in tasks for case in scale_of(task, self.n_sessions)]
-        rows = pd.concat(
-            [
-                run_cases(scale, self.out, jobs=self.jobs),
-                run_cases(runs, self.out, jobs=self.jobs, work=train_on_state),
-            ],
-            ignore_index=True,
-        )
-        results = with_skill(rows)
+        results = on_scale(scale, runs, train_on_state, self.out, self.jobs)
         keep_rows(self.out / "states.parquet", results)
         learner = learner_name(self.config)
         show_table(f"{learner}, by what it sees", _COLUMNS, _lines(results))

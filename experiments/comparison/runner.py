@@ -85,8 +85,7 @@ def alone_in(folder: Path, work: str) -> Iterator[None]:
 def _run_cases(cases: Sequence[CaseT], folder: Path, jobs: int, cluster: str | None, work: Work[CaseT]) -> pd.DataFrame:
     missing = [case for case in dict.fromkeys(cases) if not _file(folder, case).exists()]
     if cluster is None:
-        for one in {(case.task, case.config.state): case for case in missing}.values():
-            one.check()
+        check_cases(missing)
     failures = []
     with progress(len(set(cases)), len(missing)) as advance, backend(jobs, cluster):
         for case, result in _results(missing, work):
@@ -98,6 +97,16 @@ def _run_cases(cases: Sequence[CaseT], folder: Path, jobs: int, cluster: str | N
     if failures:
         raise _incomplete(failures, len(missing), folder.parent / "failures.txt")
     return pd.concat([pd.read_parquet(_file(folder, case)) for case in dict.fromkeys(cases)], ignore_index=True)
+
+
+def check_cases(cases: Sequence[Case]) -> None:
+    """Make each of the environments once.
+
+    Raises:
+        ValueError: a case cannot be done as it stands.
+    """
+    for one in {(case.task, case.config.state): case for case in cases}.values():
+        one.check()
 
 
 def _incomplete(failures: Sequence[Failure], n_tried: int, accounts: Path) -> IncompleteError:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from experiments.comparison.cases import TASK_SETTINGS, Case
-from experiments.comparison.results import FIXED, PLANNER
+import pandas as pd
+
+from experiments.comparison.cases import TASK_SETTINGS, Case, CaseT
+from experiments.comparison.results import FIXED, PLANNER, with_skill
+from experiments.comparison.runner import Work, check_cases, run_cases
 from spotify_gym.training import TrainConfig
 
 SCALE = (FIXED, "nearest", PLANNER)
@@ -26,3 +30,20 @@ def scale_of(config: TrainConfig, n_sessions: int, references: Sequence[str] = S
 def task_of(config: TrainConfig) -> TrainConfig:
     """Return the settings that decide what can be earned, all others at their defaults."""
     return replace(TrainConfig(), **{name: getattr(config, name) for name in TASK_SETTINGS})
+
+
+def on_scale(scale: Sequence[Case], cases: Sequence[CaseT], work: Work[CaseT], out: Path, jobs: int) -> pd.DataFrame:
+    """Do cases with work of their own, and those of the scale; return the rows of all, with `skill`.
+
+    What cannot be done is said before the scale, which may take minutes, is worked out.
+
+    Args:
+        scale: of every task, as from :func:`scale_of`.
+        cases: what is to be measured on it.
+        work: what to do with each of these.
+        out: folder of the results, as in :func:`~experiments.comparison.runner.run_cases`, which lists the errors.
+        jobs: processes.
+    """
+    check_cases(cases)
+    rows = [run_cases(scale, out, jobs=jobs), run_cases(cases, out, jobs=jobs, work=work)]
+    return with_skill(pd.concat(rows, ignore_index=True))
