@@ -15,6 +15,9 @@ from spotify_gym.training import Evaluation, evaluate
 from spotify_gym.training.learners import catalogue_of
 from spotify_gym.training.metrics import catalogue_coverage, intra_list_diversity, novelty, repeat_rate
 
+COSTS = ["train_seconds", "play_seconds", "peak_memory_mb"]
+"""Columns that differ from run to run of the same case."""
+
 
 def execute(case: Case) -> pd.DataFrame:
     """Return one row per held-out session, (n_sessions, columns); what the run cost stands in each."""

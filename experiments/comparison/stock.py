@@ -9,7 +9,7 @@ from sb3_contrib import QRDQN
 
 from experiments.comparison.cases import Case
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.training.learners import arguments_of, sessions_of
+from spotify_gym.training.learners import arguments_of, sessions_of, silent_logger
 from spotify_gym.training.trainer import one_thread
 
 
@@ -31,4 +31,6 @@ class QuantileCase(Case):
         env.seed(config.first_seed)
         network = {"net_arch": list(config.hidden), "n_quantiles": self.n_quantiles}
         with one_thread():
-            return QRDQN("MlpPolicy", env, policy_kwargs=network, **arguments_of(config)).learn(config.total_steps)
+            model = QRDQN("MlpPolicy", env, policy_kwargs=network, **arguments_of(config))
+            model.set_logger(silent_logger())
+            return model.learn(config.total_steps)

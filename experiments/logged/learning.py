@@ -7,7 +7,6 @@ from pathlib import Path
 
 import minari
 import torch as th
-from stable_baselines3.common.logger import Logger
 from torch.nn import functional as F
 
 from spotify_gym.algorithms import DQN
@@ -72,7 +71,6 @@ def filled_learner(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN
     dataset = minari.MinariDataset(data)
     changes = {"buffer_size": dataset.total_steps, "target_update_interval": 1}
     model = learner_of(config, sessions_of(config, catalogue, n_envs=1), **changes)
-    model.set_logger(Logger(folder=None, output_formats=[]))
     buffer = model.replay_buffer
     assert buffer is not None
     for episode in dataset.iterate_episodes():

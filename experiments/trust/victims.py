@@ -17,6 +17,7 @@ import pandas as pd
 
 from experiments.compare import Compare
 from experiments.comparison.cases import Case
+from experiments.comparison.execute import COSTS
 from experiments.comparison.scale import scale_of
 from experiments.comparison.suites import SUITES, seeds
 from experiments.trials import Search, made_in, open_study
@@ -26,7 +27,6 @@ from spotify_gym.training import RunFolder, TrainConfig, resume, train
 from spotify_gym.training.curve import read_csv
 from spotify_gym.training.tensors import read_tensors
 
-_COSTS = ["train_seconds", "play_seconds", "peak_memory_mb"]  # differ from run to run, killed or not
 _SESSIONS = 10
 
 
@@ -106,7 +106,7 @@ class Comparison(Victim):
 
     def compare(self, one: Path, other: Path) -> None:
         """Compare the tables, but for what the runs cost."""
-        ours, theirs = (pd.read_parquet(path / "results.parquet").drop(columns=_COSTS) for path in (one, other))
+        ours, theirs = (pd.read_parquet(path / "results.parquet").drop(columns=COSTS) for path in (one, other))
         if not ours.equals(theirs):
             raise LostError(f"the table in {other} differs from {one}")
 

@@ -26,14 +26,19 @@ def as_catalogue(source: str | Path | Catalogue, scaling: str | Scaling | None =
     builtin = re.fullmatch(r"builtin(?::(\d+))?", str(source))
     if builtin:
         return _builtin(int(builtin[1] or 100_000), scaling or "standard")
-    path = _located(source)
+    path = located(source)
     return _scaled(_from_file(path, _stamp(path), scaling), scaling)
 
 
-def _located(source: str | Path) -> Path:
+def located(source: str | Path) -> Path:
+    """Return the path of a file from the root, with the home of whoever ``~`` names.
+
+    Raises:
+        CatalogueError: there is no such home.
+    """
     try:
         return Path(source).expanduser().absolute()
-    except RuntimeError as error:  # of "~somebody" who has no home here
+    except RuntimeError as error:
         raise CatalogueError(f"{source}: there is no such file. {error}") from None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from stable_baselines3.common.logger import Logger
 
 from spotify_gym.algorithms import DQN, DoubleDQN, DuelingDoubleDQN, DuelingDQN
 from spotify_gym.algorithms.ablations import ActionHeadPolicy, SampledPolicy, ShortlistPolicy
@@ -80,11 +81,19 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> DQN:
         raise ConfigError("device='cuda' is not to be had here; use 'cpu'")
     arguments = arguments_of(config) | {"policy_kwargs": _policy_arguments(config)}
     try:
-        return ALGORITHMS[config.algorithm](POLICIES[config.policy], env, **(arguments | changes))
+        model = ALGORITHMS[config.algorithm](POLICIES[config.policy], env, **(arguments | changes))
     except RuntimeError as error:
         if "can't allocate memory" in str(error):  # PyTorch has no name for it
             raise MemoryError(str(error)) from error
         raise
+    if model.tensorboard_log is None:
+        model.set_logger(silent_logger())
+    return model
+
+
+def silent_logger() -> Logger:
+    """Return a logger that writes nowhere, and, unlike the one that SB3 makes, leaves no empty folder behind."""
+    return Logger(folder=None, output_formats=[])
 
 
 def arguments_of(config: TrainConfig) -> dict[str, Any]:

@@ -185,7 +185,9 @@ def _restore_sessions(env: SessionVecEnv, snapshot: Tensors) -> None:
     if begun.max() > 1 + snapshot.facts["num_timesteps"]:
         raise ValueError("more sessions than steps")
     env.reset_to(snapshot.facts["seeds"], begun)
-    env.returns[:], env.lengths[:] = snapshot.arrays["returns"], snapshot.arrays["lengths"]
+    env.returns[:], env.lengths[:] = (
+        _like(held, snapshot.arrays[name]) for name, held in (("returns", env.returns), ("lengths", env.lengths))
+    )
     sessions = env.env.sessions
     restored = _filled(sessions, snapshot.part("sessions"))
     room = restored.played.shape[1] - restored.history.shape[1]

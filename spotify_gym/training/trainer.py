@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import Logger
 
 from spotify_gym.algorithms import DQN
 from spotify_gym.catalogue import Catalogue
+from spotify_gym.catalogue.sources import located
 from spotify_gym.training.callbacks import CheckpointCallback, CurveCallback, ProgressCallback, Stopped, interruptible
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.curve import CurvePoint
@@ -103,8 +103,6 @@ def _learn(
 ) -> Run:
     with one_thread(), ExitStack() as stack:
         model = learner_of(config, env, **_logs(config, folder))
-        if model.tensorboard_log is None:
-            model.set_logger(Logger(folder=None, output_formats=[]))  # SB3's own leaves an empty folder behind
         env.seed(config.first_seed)
         curve = CurveCallback(config.total_steps, () if snapshot is None else earlier_curve(snapshot))
         if snapshot is not None:
@@ -137,8 +135,8 @@ def _kept(
 
 def _located(config: TrainConfig) -> TrainConfig:
     """Name a catalogue that is a file so that it is found from any folder."""
-    file = Path(config.catalogue).expanduser()
-    return replace(config, catalogue=str(file.absolute())) if file.is_file() else config
+    file = located(config.catalogue)
+    return replace(config, catalogue=str(file)) if file.is_file() else config
 
 
 def _logs(config: TrainConfig, folder: RunFolder | None) -> dict[str, str]:

@@ -16,7 +16,7 @@ import torch
 from stable_baselines3 import DQN as SB3DQN
 from stable_baselines3.common.callbacks import BaseCallback
 
-from spotify_gym import ENVS, Catalogue
+from spotify_gym import ENVS, Catalogue, CatalogueError
 from spotify_gym.algorithms import DoubleDQN
 from spotify_gym.training.callbacks import interruptible
 from spotify_gym.training.config import TrainConfig
@@ -237,3 +237,8 @@ def test_max_tracks__is_a_sample_that_all_runs_share() -> None:
     one, other = (train(TrainConfig(**{**QUICK, "steps": 40}, max_tracks=50, seed=seed)) for seed in (0, 1))
     assert len(one.catalogue) == 50
     assert one.catalogue.fingerprint == other.catalogue.fingerprint
+
+
+def test_catalogue__of_a_home_that_is_not_there_is_refused_by_name(small: Catalogue) -> None:
+    with pytest.raises(CatalogueError, match="~nobody-has-this-name: there is no such file"):
+        train(TrainConfig(**{**QUICK, "catalogue": "~nobody-has-this-name"}), catalogue=small)

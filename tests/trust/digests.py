@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 
 from experiments.comparison.cases import Case
+from experiments.comparison.execute import COSTS
 from experiments.comparison.runner import run_cases
 from experiments.comparison.scale import scale_of
 from spotify_gym import ENVS, Catalogue
@@ -22,7 +23,6 @@ from spotify_gym.training import TrainConfig, evaluate, train
 CONFIG = TrainConfig(
     catalogue="builtin:300", env="SpotifyPlaylist-v0", algorithm="double", steps=640, n_envs=8, learning_starts=64
 )
-COSTS = ["train_seconds", "play_seconds", "peak_memory_mb"]
 
 
 def digest(*arrays: Any) -> str:

@@ -222,6 +222,14 @@ def test_forged_checkpoint__writes_nowhere_out_of_bounds(interrupted: Path, tmp_
         assert tried(lambda folder=folder: resume(folder))
 
 
+def test_forged_checkpoint__of_sums_that_are_no_numbers_is_refused(interrupted: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(interrupted, tmp_path / "run"))
+    whole = read_tensors(folder / "checkpoint.safetensors")
+    arrays = {**whole.arrays, "returns": whole.arrays["returns"] * np.nan}
+    write_tensors(folder / "checkpoint.safetensors", whole._replace(arrays=arrays))
+    assert tried(lambda: resume(folder))
+
+
 def test_forged_checkpoint__that_claims_more_replay_than_it_holds_is_refused(interrupted: Path, tmp_path: Path) -> None:
     """What was in memory before would be learned from."""
     folder = Path(shutil.copytree(interrupted, tmp_path / "run"))
