@@ -118,7 +118,7 @@ def judge(scores: Scores, env: SpotifyVectorEnv, playlist: HumanPlaylist) -> dic
         env: one session.
         playlist: with more tracks than a session starts from.
     """
-    start, rest = np.split(playlist.tracks, [env.rules.history_length])
+    start, rest = np.split(playlist.tracks, [env.dynamics.history_length])
     observation, _ = env.reset(seed=0, options={"history": start})
     recordings = env.catalogue.recordings
     ranking = Ranking.of(scores(env, observation), rest, np.flatnonzero(np.isin(recordings, recordings[start])))
@@ -151,7 +151,7 @@ def _by_popularity(env: SpotifyVectorEnv, observation: NDArray[np.float32]) -> N
 
 def _by_likeness(env: SpotifyVectorEnv, observation: NDArray[np.float32]) -> NDArray[np.float32]:
     """Score as the policy `nearest` does."""
-    scores: NDArray[np.float32] = env.rules.appraise(env.sessions)[0]
+    scores: NDArray[np.float32] = env.dynamics.expected_rewards(env.sessions)[0]
     return scores
 
 

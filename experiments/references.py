@@ -60,7 +60,7 @@ def bounds_of(task: TrainConfig, n_sessions: int) -> NDArray[np.float64]:
     catalogue = catalogue_of(task)
     env = gym.make_vec(task.env, num_envs=n_sessions, catalogue=catalogue, **task.env_options).unwrapped
     env.reset(seed=EVALUATION_SEED)
-    return upper_bound(env.rules, env.sessions, env.max_episode_steps)  # type: ignore[attr-defined]
+    return upper_bound(env.dynamics, env.sessions, env.max_episode_steps)  # type: ignore[attr-defined]
 
 
 def _of_task(task: TrainConfig, rows: pd.DataFrame, n_sessions: int) -> pd.DataFrame:

@@ -19,14 +19,17 @@ LONGEST = 400
 ARROWS: dict[str, set[str]] = {
     "__init__": {"catalogue", "registration"},
     "registration": set(),
-    "catalogue": set(),
+    "search": set(),
+    "catalogue": {"search"},
     "listeners": {"catalogue"},
     "session": {"catalogue", "listeners"},
-    "policies": {"catalogue", "session"},
-    "algorithms": set(),
-    "training": {"catalogue", "listeners", "session", "policies", "algorithms"},
-    "app": {"catalogue", "listeners", "session", "training"},
-    "cli": {"catalogue", "training", "app"},
+    "wrappers": {"catalogue", "session", "search"},
+    "policies": {"catalogue", "listeners", "session", "search"},
+    "algorithms": {"search"},
+    "evaluation": set(),
+    "training": {"catalogue", "listeners", "session", "wrappers", "policies", "algorithms", "search", "evaluation"},
+    "app": {"catalogue", "listeners", "session", "policies", "training"},
+    "cli": {"catalogue", "listeners", "session", "policies", "training", "app"},
 }
 """Each room with those that it may import."""
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.policies import POLICIES, RandomPolicy, ReferencePolicy
-from spotify_gym.session import Sessions
+from spotify_gym.session import SessionState
 
 
 class MixedPolicy(ReferencePolicy):
@@ -26,7 +26,7 @@ class MixedPolicy(ReferencePolicy):
         self._policy, self._random = POLICIES[policy](env), RandomPolicy(env, seed)
         self._epsilon, self._rng = epsilon, np.random.default_rng([seed, 1])
 
-    def choose(self, sessions: Sessions) -> NDArray[np.int64]:
+    def choose(self, sessions: SessionState) -> NDArray[np.int64]:
         """Toss for each session."""
         strays = self._rng.random(len(sessions)) < self._epsilon
         return np.where(strays, self._random.choose(sessions), self._policy.choose(sessions))

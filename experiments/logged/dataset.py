@@ -113,8 +113,8 @@ def _play(env: SpotifyVectorEnv, player: ReferencePolicy, seed: int) -> list[Epi
     seen = np.stack(observations, axis=1)  # (B, T + 1, k)
     columns = [np.stack(column, axis=1) for column in zip(*steps, strict=True)]  # (B, T): actions, rewards, ends
     lengths = 1 + np.argmax(columns[2] | columns[3], axis=1)
-    room = env.rules.history_length + env.max_episode_steps
-    heard = None if env.rules.repeats else np.stack([info["played"][:, :room] for info in infos], axis=1)
+    room = env.dynamics.history_length + env.max_episode_steps
+    heard = None if env.dynamics.repeats else np.stack([info["played"][:, :room] for info in infos], axis=1)
     return [
         EpisodeBuffer(
             None,

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from spotify_gym.training import RunFolder
-from spotify_gym.training.curve import read_csv
+from spotify_gym.training.learning_curve import read_csv
 from spotify_gym.training.tensors import read_tensors
 
 _PNG_END = b"IEND\xaeB`\x82"

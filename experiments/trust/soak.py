@@ -124,7 +124,7 @@ def check_step(env: SpotifyVectorEnv, stepped: tuple[Any, ...]) -> None:
         raise DriftError(f"observations that are not in {env.observation_space}: {observations}")
     if "final_obs" in info and not env.observation_space.contains(info["final_obs"]):
         raise DriftError(f"last observations that are not in {env.observation_space}: {info['final_obs']}")
-    low, high = env.rules.reward_bounds
+    low, high = env.dynamics.reward_bounds
     slack = _ROUNDING * (1 + max(abs(low), abs(high)))
     if not (low - slack <= rewards.min() and rewards.max() <= high + slack):  # NaN is in no bounds
         raise DriftError(f"rewards out of {low:.3f} to {high:.3f}: {rewards}")

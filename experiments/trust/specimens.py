@@ -16,7 +16,7 @@ import pandas as pd
 
 from experiments.trust.damage import Rng, damaged
 from spotify_gym import Catalogue, CatalogueError
-from spotify_gym.session import SessionRules
+from spotify_gym.session import SessionDynamics
 
 _FORGED = 0.7  # of packed files are packed again after the damage, checksums right
 
@@ -71,14 +71,14 @@ def check_table(catalogue: Catalogue) -> Catalogue:
 
 def _check_session(catalogue: Catalogue) -> None:
     """Play every track once, from every track: all rewards and observations are numbers within their bounds."""
-    rules = SessionRules(catalogue, {"flow": 0.5, "fit": 0.5}, history_length=2, reward_baseline=0.0)
+    dynamics = SessionDynamics(catalogue, {"flow": 0.5, "fit": 0.5}, history_length=2, reward_baseline=0.0)
     tracks = np.arange(len(catalogue))
-    sessions = rules.start(tracks.astype(np.uint64))
-    low, high = rules.observer.bounds
+    sessions = dynamics.start(tracks.astype(np.uint64))
+    low, high = dynamics.observer.bounds
     for step in range(3):
-        outcome = rules.step(sessions, np.roll(tracks, step))
+        outcome = dynamics.step(sessions, np.roll(tracks, step))
         assert (np.abs(outcome.reward) <= 1 + 1e-5).all(), f"reward {outcome.reward}"
-        observation = rules.observe(sessions)
+        observation = dynamics.observe(sessions)
         assert ((observation >= low) & (observation <= high)).all(), "an observation out of its bounds"
 
 

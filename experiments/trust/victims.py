@@ -24,7 +24,7 @@ from experiments.trials import Search, made_in, open_study
 from experiments.trust.intact import check_files, found_in
 from experiments.tune import Tune
 from spotify_gym.training import RunFolder, TrainConfig, resume, train
-from spotify_gym.training.curve import read_csv
+from spotify_gym.training.learning_curve import read_csv
 from spotify_gym.training.tensors import read_tensors
 
 _SESSIONS = 10

@@ -16,11 +16,11 @@ from stable_baselines3.common.torch_layers import create_mlp
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
 
-from spotify_gym.algorithms import scan
 from spotify_gym.algorithms.catalogue_policy import CataloguePolicy, CatalogueQNetwork
-from spotify_gym.algorithms.heads import Choice
-from spotify_gym.algorithms.tower import StateEncoder
-from spotify_gym.algorithms.tracks import unit
+from spotify_gym.algorithms.embeddings import unit
+from spotify_gym.algorithms.networks import TopK
+from spotify_gym.algorithms.state_encoder import StateInput
+from spotify_gym.search import exact_topk
 
 
 class SampledQNetwork(CatalogueQNetwork):
@@ -42,7 +42,7 @@ class SampledQNetwork(CatalogueQNetwork):
         assert isinstance(self.action_space, spaces.Discrete)
         self.n_candidates = n_candidates or 2 * ceil(log2(max(int(self.action_space.n), 2)))
 
-    def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> Choice:
+    def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> TopK:
         """Return the `k` best recordings among the candidates for each state, (batch, k or all), none of them `played`.
 
         Raises:
@@ -56,7 +56,7 @@ class SampledQNetwork(CatalogueQNetwork):
         values, places = values.topk(min(k, values.shape[1]), dim=1)
         if bool(values[:, 0].isneginf().any()):
             raise ValueError(f"all {candidates.shape[1]} candidates for a session have been played; take more")
-        return Choice(values, recordings.actions[candidates.gather(1, places)])
+        return TopK(values, recordings.actions[candidates.gather(1, places)])
 
     def propose(self, obs: Any) -> th.Tensor:
         """Return the candidates for each state, (batch, n_candidates), as places among the recordings."""
@@ -85,7 +85,7 @@ class ShortlistQNetwork(SampledQNetwork):
         recordings = self._known()
         vibes = unit(obs.flatten(1)[:, : recordings.units.shape[1]])
         k = min(self.n_candidates, recordings.n)
-        return scan.largest(recordings.unit_table.columns, recordings.n, vibes, k)[1]
+        return exact_topk.largest(recordings.unit_table.columns, recordings.n, vibes, k)[1]
 
 
 class ActionHeadQNetwork(SampledQNetwork):
@@ -99,7 +99,7 @@ class ActionHeadQNetwork(SampledQNetwork):
 
     def __init__(self, *args: Any, net_arch: list[int] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, net_arch=net_arch, **kwargs)
-        encoder: StateEncoder = self.tower.encoder
+        encoder: StateInput = self.tower.encoder
         del self.tower  # none of its weights stay behind
         hidden = [64] if net_arch is None else net_arch
         self.encoder = encoder

@@ -12,8 +12,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.type_aliases import MaybeCallback
 
-from spotify_gym.algorithms.binding import recordings_of
-from spotify_gym.algorithms.loading import BoundDQN
+from spotify_gym.algorithms.bound_dqn import BoundDQN
+from spotify_gym.algorithms.compatibility import recordings_of
 from spotify_gym.algorithms.played import Played, draw_unplayed, played_next, played_of
 from spotify_gym.algorithms.policies import MlpPolicy, Observation, State
 from spotify_gym.algorithms.replay import PlayedReplayBuffer

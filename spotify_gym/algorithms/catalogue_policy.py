@@ -10,12 +10,12 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
 
-from spotify_gym.algorithms import scan
-from spotify_gym.algorithms.binding import check_alike, features_of, n_features_of
-from spotify_gym.algorithms.heads import Choice, DenseQNetwork
+from spotify_gym.algorithms.compatibility import check_alike, features_of, n_features_of
+from spotify_gym.algorithms.embeddings import FixedEmbedding, LearnedEmbedding, Recordings, Table
+from spotify_gym.algorithms.networks import DenseQNetwork, TopK
 from spotify_gym.algorithms.policies import MlpPolicy
-from spotify_gym.algorithms.tower import StateEncoder, StateTower
-from spotify_gym.algorithms.tracks import FixedEmbedding, LearnedEmbedding, Recordings, Table
+from spotify_gym.algorithms.state_encoder import DenseEncoder, StateInput
+from spotify_gym.search import exact_topk
 
 EMBEDDINGS: dict[str, type[FixedEmbedding | LearnedEmbedding]] = {"fixed": FixedEmbedding, "learned": LearnedEmbedding}
 REFRESH = 50
@@ -26,12 +26,12 @@ class CatalogueQNetwork(BasePolicy):
     """Q(s, a) = f(s) · φ(x_a) + v(s), the dot product of a state and a track.
 
     The maximum over all tracks is exact and never holds a score for every pair: a scan keeps the best of each block of
-    tracks (:mod:`~spotify_gym.algorithms.scan`). Related are the two-tower retrieval models (Yi et al. 2019) and DQN
+    tracks (:mod:`~spotify_gym.search.exact_topk`). Related are the two-tower retrieval models (Yi et al. 2019) and DQN
     with action embeddings (Dulac-Arnold et al. 2015, https://arxiv.org/abs/1512.07679), who search approximately.
 
     Args:
         observation_space: flat, (k,).
-        action_space: `Discrete`, with features; see :mod:`~spotify_gym.algorithms.binding`.
+        action_space: `Discrete`, with features; see :mod:`~spotify_gym.algorithms.compatibility`.
         features_extractor: SB3's.
         features_dim: its width.
         net_arch: widths of the hidden layers.
@@ -65,9 +65,9 @@ class CatalogueQNetwork(BasePolicy):
         )
         n_features = n_features_of(action_space)
         self.embedding = EMBEDDINGS[track_embedding](n_features)
-        encoder = StateEncoder(features_dim, n_features, unit_state)
+        encoder = StateInput(features_dim, n_features, unit_state)
         hidden = [64] if net_arch is None else net_arch
-        self.tower = StateTower(encoder, self.embedding.width, hidden, activation_fn, layer_norm)
+        self.tower = DenseEncoder(encoder, self.embedding.width, hidden, activation_fn, layer_norm)
         self.recordings: Recordings | None = None
         self._table: Table | None = None
         self._scans = 0
@@ -88,23 +88,23 @@ class CatalogueQNetwork(BasePolicy):
         scores: th.Tensor = (directions * vectors).sum(dim=1, keepdim=True) + values
         return scores
 
-    def best(self, obs: PyTorchObs, played: th.Tensor | None = None) -> Choice:
+    def best(self, obs: PyTorchObs, played: th.Tensor | None = None) -> TopK:
         """Return the best action of each state, (batch, 1), leaving out all versions of the `played` (batch, width)."""
         return self.top_k(obs, 1, played)
 
-    def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> Choice:
+    def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> TopK:
         """Return the `k` best recordings of each state, (batch, k or all), by first action, none of them `played`."""
         recordings, table = self._known(), self._current_table()
         directions, values = self._state(obs)
         k = min(k, recordings.n)
-        products, places = scan.largest(table.columns, recordings.n, directions, k, recordings.played(played))
-        return Choice(products + values, recordings.actions[places])
+        products, places = exact_topk.largest(table.columns, recordings.n, directions, k, recordings.played(played))
+        return TopK(products + values, recordings.actions[places])
 
-    def best_of(self, obs: PyTorchObs, allowed: th.Tensor) -> Choice:
+    def best_of(self, obs: PyTorchObs, allowed: th.Tensor) -> TopK:
         """Return the best action of each state, (batch, 1), of those `allowed`, a mask (batch or 1, n)."""
         masks = allowed.expand(len(obs), -1)  # a state at a time: values of all actions for all would not fit
         best = [self(obs[i, None]).masked_fill(~mask, -th.inf).max(dim=1) for i, mask in enumerate(masks)]  # type: ignore[index]
-        return Choice(th.stack([row.values for row in best]), th.stack([row.indices for row in best]))
+        return TopK(th.stack([row.values for row in best]), th.stack([row.indices for row in best]))
 
     def know(self, recordings: Recordings | None) -> None:
         """Know these tracks from now on, or none until they are asked for."""

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from spotify_gym.algorithms.base import TrackDQN
 from spotify_gym.algorithms.catalogue_policy import CataloguePolicy
-from spotify_gym.algorithms.heads import DenseQNetwork
+from spotify_gym.algorithms.networks import DenseQNetwork
 from spotify_gym.algorithms.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
 from spotify_gym.algorithms.replay import Batch
 

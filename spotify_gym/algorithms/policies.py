@@ -12,8 +12,8 @@ from stable_baselines3.common.type_aliases import PyTorchObs
 from stable_baselines3.dqn import policies as sb3
 from stable_baselines3.dqn.policies import DQNPolicy
 
-from spotify_gym.algorithms.binding import check_same
-from spotify_gym.algorithms.heads import DenseQNetwork, DuelingQNetwork
+from spotify_gym.algorithms.compatibility import check_same
+from spotify_gym.algorithms.networks import DenseQNetwork, DuelingQNetwork
 
 Observation = NDArray[Any] | dict[str, NDArray[Any]]
 State = tuple[NDArray[Any], ...] | None

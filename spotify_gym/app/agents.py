@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Scaling
-from spotify_gym.session import SessionRules, Sessions
+from spotify_gym.session import SessionDynamics, SessionState
 from spotify_gym.training import Run
 from spotify_gym.training.recommendation import best_tracks
 
@@ -36,7 +36,7 @@ class Agent(Protocol):
     def about(self) -> str:
         """One sentence for somebody who has never met such an agent."""
 
-    def rank(self, sessions: Sessions, k: int) -> Ranking:
+    def rank(self, sessions: SessionState, k: int) -> Ranking:
         """Return the `k` best tracks, none of them played before, for a batch of one session."""
 
 
@@ -46,13 +46,13 @@ class Reference:
 
     name: str
     about: str
-    rules: SessionRules
-    score: Callable[[Sessions], Floats]
+    dynamics: SessionDynamics
+    score: Callable[[SessionState], Floats]
     """From a batch of one session to a score for each track, (N,)."""
 
-    def rank(self, sessions: Sessions, k: int) -> Ranking:
+    def rank(self, sessions: SessionState, k: int) -> Ranking:
         """Score the whole catalogue; of equal scores the earlier track comes first."""
-        scores = np.where(self.rules.allowed(sessions)[0], self.score(sessions), -np.inf)
+        scores = np.where(self.dynamics.allowed(sessions)[0], self.score(sessions), -np.inf)
         best = np.argpartition(-scores, min(k, len(scores) - 1))[:k]
         return _in_order(best, scores[best])
 
@@ -63,19 +63,19 @@ class Learned:
 
     name: str
     about: str
-    rules: SessionRules
+    dynamics: SessionDynamics
     """Of the environment that it learned in, for a person."""
     run: Run
     scaling: Scaling
     """Of the sessions that it is asked about; it may measure tracks otherwise itself."""
 
-    def rank(self, sessions: Sessions, k: int) -> Ranking:
+    def rank(self, sessions: SessionState, k: int) -> Ranking:
         """Ask the Q-network for the tracks with the highest value."""
-        return _in_order(*best_tracks(self.run, self.rules.observe(self._measured(sessions)), sessions.played, k))
+        return _in_order(*best_tracks(self.run, self.dynamics.observe(self._measured(sessions)), sessions.played, k))
 
-    def _measured(self, sessions: Sessions) -> Sessions:
+    def _measured(self, sessions: SessionState) -> SessionState:
         """Return the session in the agent's own scaling, which takes means of features to means of features."""
-        own = self.rules.catalogue.scaling
+        own = self.dynamics.catalogue.scaling
         if own.equals(self.scaling):
             return sessions
 
@@ -91,14 +91,17 @@ class Learned:
         )
 
 
-def references(rules: SessionRules) -> list[Reference]:
+def references(dynamics: SessionDynamics) -> list[Reference]:
     """Return the agents that do not learn; the popular one only where popularity is known."""
-    agents = [Reference("Nearest", _NEAREST, rules, lambda sessions: rules.appraise(sessions)[0])]
-    popularity = rules.catalogue.popularity
+    agents = [Reference("Nearest", _NEAREST, dynamics, lambda sessions: dynamics.expected_rewards(sessions)[0])]
+    popularity = dynamics.catalogue.popularity
     if popularity is not None and not np.isnan(popularity).all():
         known = np.nan_to_num(popularity, nan=-1)
-        agents.append(Reference("Popular", _POPULAR, rules, lambda _: known))
-    return [*agents, Reference("Random", _RANDOM, rules, lambda sessions: _shuffle(sessions, len(rules.catalogue)))]
+        agents.append(Reference("Popular", _POPULAR, dynamics, lambda _: known))
+    return [
+        *agents,
+        Reference("Random", _RANDOM, dynamics, lambda sessions: _shuffle(sessions, len(dynamics.catalogue))),
+    ]
 
 
 _NEAREST = "Learns nothing and looks no further than the next track: it plays whatever earns the most right now."
@@ -106,7 +109,7 @@ _POPULAR = "Plays the most popular track you have not heard, whoever you are."
 _RANDOM = "Draws any track out of the hat. Good to see what the others are worth."
 
 
-def _shuffle(sessions: Sessions, n_tracks: int) -> Floats:
+def _shuffle(sessions: SessionState, n_tracks: int) -> Floats:
     """Score at random, yet alike whenever the same session is asked about again."""
     return np.random.default_rng(sessions.played[0]).random(n_tracks, dtype=np.float32)
 

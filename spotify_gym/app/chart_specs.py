@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spotify_gym.app.atlas import Atlas
+from spotify_gym.app.pca_map import Atlas
 
 Spec = dict[str, Any]
 

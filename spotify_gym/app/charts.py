@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spotify_gym.app.atlas import Atlas
 from spotify_gym.app.chart_specs import RADAR, TIME, Spec, map_spec
 from spotify_gym.app.listening import ListeningSession
+from spotify_gym.app.pca_map import Atlas
 from spotify_gym.catalogue import Catalogue
 
 
 def map_chart(atlas: Atlas, session: ListeningSession) -> Spec:
     """Draw the catalogue as a landscape, the way of the session through it, and where the agent would go next."""
-    catalogue = session.rules.catalogue
+    catalogue = session.dynamics.catalogue
     offers = [offer.track for offer in session.offers()]
     path = _points(atlas.locate(np.array(session.vibes)))
     return {
@@ -56,7 +56,7 @@ def radar_chart(spokes: Sequence[str], vibe: NDArray[Any], following: NDArray[An
 
 def time_chart(session: ListeningSession) -> Spec:
     """Draw how alike each track was to the vibe before it, and what it earned."""
-    catalogue = session.rules.catalogue
+    catalogue = session.dynamics.catalogue
     rows = [
         (number, catalogue.label(play.track), "listened" if play.heard else "skipped", play.similarity, play.reward)
         for number, play in enumerate(session.plays, start=1)

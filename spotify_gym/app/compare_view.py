@@ -11,7 +11,7 @@ from spotify_gym.app.comparison import compare
 from spotify_gym.app.listening import ListeningSession, Offer
 from spotify_gym.app.markup import headline, small_line, track_card, track_row
 from spotify_gym.app.reasons import explain
-from spotify_gym.app.seat import Seat
+from spotify_gym.app.user_session import Seat
 from spotify_gym.app.words import signed
 
 _ROWS = 5
@@ -36,7 +36,7 @@ def show_comparison(seat: Seat, session: ListeningSession) -> None:
 
 
 def _show_first(seat: Seat, session: ListeningSession, agent: Agent, offers: Sequence[Offer]) -> None:
-    catalogue = session.rules.catalogue
+    catalogue = session.dynamics.catalogue
     for offer in offers[:1]:
         reason = explain(seat.studio.profile, session.vibe, catalogue.features[offer.track])
         with st.container(border=True, height="stretch"):
@@ -46,4 +46,4 @@ def _show_first(seat: Seat, session: ListeningSession, agent: Agent, offers: Seq
 def _show_others(seat: Seat, session: ListeningSession, agent: Agent, offers: Sequence[Offer]) -> None:
     st.html(small_line(f"after it, {agent.name} would play"))
     for place, offer in enumerate(offers[1:_ROWS], start=2):
-        st.html(track_row(session.rules.catalogue, offer.track, place, signed(offer.similarity)))
+        st.html(track_row(session.dynamics.catalogue, offer.track, place, signed(offer.similarity)))

@@ -44,7 +44,7 @@ def compare(session: ListeningSession, profile: Profile, left: Agent, right: Age
 
 
 def _findings(session: ListeningSession, profile: Profile, left: tuple[str, int], right: tuple[str, int]) -> list[str]:
-    catalogue = session.rules.catalogue
+    catalogue = session.dynamics.catalogue
     names, tracks = (left[0], right[0]), [left[1], right[1]]
     units = catalogue.unit_features[tracks]
     said = [

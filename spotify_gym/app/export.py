@@ -16,7 +16,7 @@ _COLUMNS = ("position", "answer", "agent", "similarity", "reward", "track_id", "
 
 def links(session: ListeningSession) -> list[str]:
     """Return Spotify's links of all tracks heard, as far as the ids look real."""
-    found = (link_of(session.rules.catalogue, track) for track in session.heard)
+    found = (link_of(session.dynamics.catalogue, track) for track in session.heard)
     return [link for link in found if link is not None]
 
 
@@ -25,7 +25,7 @@ def to_csv(session: ListeningSession) -> str:
 
     A text that a spreadsheet would take for a formula gets an apostrophe before it.
     """
-    catalogue, out = session.rules.catalogue, io.StringIO()
+    catalogue, out = session.dynamics.catalogue, io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(_COLUMNS)
     for position, (track, *answer) in enumerate(_answers(session), start=1):
@@ -37,7 +37,7 @@ def to_csv(session: ListeningSession) -> str:
 
 def to_m3u(session: ListeningSession) -> str:
     """Write the tracks heard as an extended M3U playlist, with Spotify's address of a track where there is one."""
-    catalogue = session.rules.catalogue
+    catalogue = session.dynamics.catalogue
     lines = ["#EXTM3U"]
     for track in session.heard:
         label = " ".join(catalogue.label(track).split())  # a line break in a title would begin a line of its own

@@ -8,15 +8,15 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from spotify_gym.app.autoplay_timer import Metronome
 from spotify_gym.app.chart_specs import NEXT, QUIET, VIBE
 from spotify_gym.app.charts import map_chart, radar_chart, time_chart
 from spotify_gym.app.labels import link_of
 from spotify_gym.app.listening import ListeningSession, Offer
 from spotify_gym.app.markup import colour_key, headline, line_below, track_card
-from spotify_gym.app.metronome import Metronome
 from spotify_gym.app.playlist_view import show_playlist
 from spotify_gym.app.reasons import Reason, explain
-from spotify_gym.app.seat import Seat
+from spotify_gym.app.user_session import Seat
 from spotify_gym.app.widgets import seat_button, track_line
 from spotify_gym.app.words import listed, signed, words_for
 
@@ -49,7 +49,7 @@ def _show_next(seat: Seat, session: ListeningSession, offers: Sequence[Offer]) -
     if not offers:
         st.write("You have heard everything there is in this catalogue.")
         return
-    catalogue, track = session.rules.catalogue, offers[0].track
+    catalogue, track = session.dynamics.catalogue, offers[0].track
     reason = explain(seat.studio.profile, session.vibe, catalogue.features[track])
     with st.container(border=True):
         st.html(track_card(catalogue, track, _number(seat, session), offers[0].similarity, str(reason)))
@@ -76,7 +76,7 @@ def _number(seat: Seat, session: ListeningSession) -> str:
 
 
 def _in_numbers(session: ListeningSession, track: int, reason: Reason) -> pd.DataFrame:
-    catalogue = session.rules.catalogue
+    catalogue = session.dynamics.catalogue
     vibe, features = catalogue.scaling.undo(session.vibe), catalogue.scaling.undo(catalogue.features[track])
     columns = {
         "how": [words_for(name).high for name in catalogue.feature_names],
@@ -126,7 +126,7 @@ def _show_runners_up(seat: Seat, session: ListeningSession, offers: Sequence[Off
 
 
 def _show_radar(seat: Seat, session: ListeningSession, offers: Sequence[Offer]) -> None:
-    profile, features = seat.studio.profile, session.rules.catalogue.features
+    profile, features = seat.studio.profile, session.dynamics.catalogue.features
     following = profile.share_below(features[offers[0].track]) if offers else None
     chart = radar_chart([word.high for word in profile.words], profile.share_below(session.vibe), following)
     st.html(colour_key(((VIBE, "your vibe"), (NEXT, "the next track; further out is more than most tracks have"))))

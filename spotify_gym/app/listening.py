@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spotify_gym.app.agents import Agent
 from spotify_gym.listeners import Person
-from spotify_gym.session import SessionRules
+from spotify_gym.session import SessionDynamics
 
 Floats = NDArray[np.float32]
 
@@ -46,16 +46,16 @@ class Play:
     """What the environment pays for it; nothing for a track that was skipped."""
 
 
-def rules_for_a_person(rules: SessionRules) -> SessionRules:
+def dynamics_for_a_person(dynamics: SessionDynamics) -> SessionDynamics:
     """Let a person answer in the listener's place, and play nothing twice, whatever the environment allows."""
-    return replace(rules, repeats=False, listener=Person(rules.listener))
+    return replace(dynamics, repeats=False, listener=Person(dynamics.listener))
 
 
 class ListeningSession:
     """One session: five tracks to start from, then one recommendation after another.
 
     Args:
-        rules: of the session, as :func:`rules_for_a_person` makes them.
+        dynamics: of the session, as :func:`dynamics_for_a_person` makes them.
         agent: who recommends; may change at any time.
         start: H different tracks, the oldest first.
 
@@ -63,8 +63,8 @@ class ListeningSession:
         ValueError: a start of another length, with a track twice, or with one that the catalogue does not have.
     """
 
-    def __init__(self, rules: SessionRules, agent: Agent, start: Iterable[int]) -> None:
-        self.rules = rules
+    def __init__(self, dynamics: SessionDynamics, agent: Agent, start: Iterable[int]) -> None:
+        self.dynamics = dynamics
         self.start = tuple(map(int, start))
         self._check_start()
         self._agent = agent
@@ -105,7 +105,7 @@ class ListeningSession:
 
     def offers_of(self, agent: Agent) -> Sequence[Offer]:
         """Return what any agent would play now, as `offers` does."""
-        catalogue = self.rules.catalogue
+        catalogue = self.dynamics.catalogue
         tracks, scores = agent.rank(self._sessions, 3 * OFFERS)
         _, first = np.unique(catalogue.recordings[tracks], return_index=True)
         return [
@@ -115,7 +115,7 @@ class ListeningSession:
     def similarity(self, track: int) -> float:
         """Return the cosine of a track to the vibe; 0 with a vibe of nothing."""
         length = float(np.linalg.norm(self.vibe))
-        return float(self.rules.catalogue.unit_features[track] @ self.vibe) / length if length > 0 else 0.0
+        return float(self.dynamics.catalogue.unit_features[track] @ self.vibe) / length if length > 0 else 0.0
 
     def listened(self) -> None:
         """Hear the next track out."""
@@ -138,20 +138,22 @@ class ListeningSession:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values that `from_json` reads: track ids and answers, from which all else follows."""
-        ids = self.rules.catalogue.track_ids
+        ids = self.dynamics.catalogue.track_ids
         plays = [{"track": ids[play.track], "heard": play.heard, "agent": play.agent} for play in self.plays]
         return {"start": [ids[track] for track in self.start], "plays": plays, "agent": self._agent.name}
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any], rules: SessionRules, agents: Mapping[str, Agent]) -> ListeningSession:
+    def from_json(
+        cls, plain: Mapping[str, Any], dynamics: SessionDynamics, agents: Mapping[str, Agent]
+    ) -> ListeningSession:
         """Take up a session where `to_json` left it.
 
         Raises:
             ValueError: it is no such session, or is about tracks or agents that are not there.
         """
-        find = rules.catalogue.index_of
+        find = dynamics.catalogue.index_of
         try:
-            session = cls(rules, agents[plain["agent"]], [find(track_id) for track_id in plain["start"]])
+            session = cls(dynamics, agents[plain["agent"]], [find(track_id) for track_id in plain["start"]])
             for play in plain["plays"]:
                 session._answer(find(play["track"]), bool(play["heard"]), str(play["agent"]))
         except (KeyError, TypeError) as error:
@@ -159,14 +161,14 @@ class ListeningSession:
         return session
 
     def _check_start(self) -> None:
-        n_tracks, wanted = len(self.rules.catalogue), self.rules.history_length
+        n_tracks, wanted = len(self.dynamics.catalogue), self.dynamics.history_length
         if len(self.start) != wanted or len(set(self.start)) != wanted:
             raise ValueError(f"a session starts from {wanted} different tracks; got {len(set(self.start))}")
         if strangers := [track for track in self.start if not 0 <= track < n_tracks]:
             raise ValueError(f"{strangers[0]} is no track of this catalogue; they go from 0 to {n_tracks - 1}")
 
     def _begin(self) -> None:
-        self._sessions = self.rules.start(_KEY, np.array([self.start], np.int64))
+        self._sessions = self.dynamics.start(_KEY, np.array([self.start], np.int64))
         self.vibes: list[Floats] = [self._sessions.vibe[0].copy()]
         self._offers = None
 
@@ -177,7 +179,7 @@ class ListeningSession:
 
     def _answer(self, track: int, heard: bool, agent: str) -> None:
         self._sessions.listener.heard[:] = heard
-        outcome = self.rules.step(self._sessions, np.array([track], np.int64))
+        outcome = self.dynamics.step(self._sessions, np.array([track], np.int64))
         reward = float(outcome.reward[0]) if heard else 0.0
         self.plays.append(Play(track, heard, agent, float(outcome.cosine[0]), reward))
         self.vibes.append(self._sessions.vibe[0].copy())

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from spotify_gym.app.app_state import Studio
 from spotify_gym.app.compare_view import show_comparison
 from spotify_gym.app.listen_view import show_session
 from spotify_gym.app.listening import ListeningSession
 from spotify_gym.app.markup import headline
-from spotify_gym.app.seat import Seat, Seats
 from spotify_gym.app.start_view import show_start
-from spotify_gym.app.studio import Studio
+from spotify_gym.app.user_session import Seat, Seats
 from spotify_gym.app.widgets import seat_button
 
 _ICON = Path(__file__).with_name("icon.svg")
@@ -67,7 +67,7 @@ def _complain(message: str) -> None:
 
 
 def _show_welcome(seat: Seat) -> None:
-    n_tracks, n_start = len(seat.studio.catalogue), seat.studio.rules.history_length
+    n_tracks, n_start = len(seat.studio.catalogue), seat.studio.dynamics.history_length
     st.html(
         headline(
             "Spotify Gym",

@@ -43,7 +43,7 @@ def _numbers(session: ListeningSession) -> list[tuple[str, str]]:
 
 
 def _playlist(session: ListeningSession) -> pd.DataFrame:
-    catalogue = session.rules.catalogue
+    catalogue = session.dynamics.catalogue
     rows = [(track, "start", "") for track in session.start]
     rows += [(play.track, "listened" if play.heard else "skipped", signed(play.similarity)) for play in session.plays]
     listing = [(title_of(catalogue, t), artists_of(catalogue, t), answer, similarity) for t, answer, similarity in rows]

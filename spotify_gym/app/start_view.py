@@ -8,8 +8,8 @@ from functools import partial
 import streamlit as st
 
 from spotify_gym.app.markup import empty_place
-from spotify_gym.app.seat import Seat
-from spotify_gym.app.starts import genre_start, search, surprise_start, well_known
+from spotify_gym.app.track_search import genre_start, search, surprise_start, well_known
+from spotify_gym.app.user_session import Seat
 from spotify_gym.app.widgets import seat_button, track_line
 
 _WAYS = {"search": "Search", "genre": "Pick a genre", "surprise": "Surprise me"}
@@ -55,7 +55,7 @@ def _show_search(seat: Seat) -> None:
 
 
 def _show_chosen(seat: Seat) -> None:
-    wanted = seat.studio.rules.history_length
+    wanted = seat.studio.dynamics.history_length
     st.caption(f"Your start: {len(seat.chosen)} of {wanted} tracks")
     for place, track in enumerate(seat.chosen):
         remove = partial(seat.drop, place)
@@ -66,7 +66,7 @@ def _show_chosen(seat: Seat) -> None:
 
 
 def _show_genres(seat: Seat) -> None:
-    catalogue, wanted = seat.studio.catalogue, seat.studio.rules.history_length
+    catalogue, wanted = seat.studio.catalogue, seat.studio.dynamics.history_length
     genre = st.selectbox("Genre", seat.studio.genres, key="genre")
     st.caption(f"{wanted} of its better known tracks make the start, drawn anew each time.")
     seat_button(
@@ -80,7 +80,7 @@ def _show_genres(seat: Seat) -> None:
 
 
 def _show_surprise(seat: Seat) -> None:
-    catalogue, wanted = seat.studio.catalogue, seat.studio.rules.history_length
+    catalogue, wanted = seat.studio.catalogue, seat.studio.dynamics.history_length
     st.caption("One track drawn out of the hat, and some that go with it.")
     seat_button(
         seat,

@@ -8,10 +8,10 @@ from pathlib import Path, PurePath
 import gymnasium as gym
 
 from spotify_gym.app.agents import Learned, references
-from spotify_gym.app.listening import rules_for_a_person
+from spotify_gym.app.listening import dynamics_for_a_person
 from spotify_gym.app.words import listed
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.session import SessionRules
+from spotify_gym.session import SessionDynamics
 from spotify_gym.training import Run, RunError, RunFolder, load_run
 from spotify_gym.training.learners import sessions_of
 
@@ -38,12 +38,12 @@ def load_trained(
     """
     paths = list({Path(folder).resolve(): Path(folder) for folder in folders}.values())
     first = load_run(paths[0] if paths else SHIPPED_RUN, catalogue)
-    first_rules = _rules(first)
-    runs = [(first, first_rules), *(_beside(first, first_rules, path) for path in paths[1:])]
-    names = _names(paths, {agent.name for agent in references(first_rules)}) if paths else ["Trained"]
+    first_dynamics = _dynamics(first)
+    runs = [(first, first_dynamics), *(_beside(first, first_dynamics, path) for path in paths[1:])]
+    names = _names(paths, {agent.name for agent in references(first_dynamics)}) if paths else ["Trained"]
     return tuple(
-        Learned(name, _about(run), rules, run, first.catalogue.scaling)
-        for name, (run, rules) in zip(names, runs, strict=True)
+        Learned(name, _about(run), dynamics, run, first.catalogue.scaling)
+        for name, (run, dynamics) in zip(names, runs, strict=True)
     )
 
 
@@ -54,17 +54,17 @@ def length_of(run: Run) -> int:
     return length
 
 
-def _rules(run: Run) -> SessionRules:
-    return rules_for_a_person(sessions_of(run.config, run.catalogue, n_envs=1).env.rules)
+def _dynamics(run: Run) -> SessionDynamics:
+    return dynamics_for_a_person(sessions_of(run.config, run.catalogue, n_envs=1).env.dynamics)
 
 
-def _beside(first: Run, rules: SessionRules, path: Path) -> tuple[Run, SessionRules]:
+def _beside(first: Run, dynamics: SessionDynamics, path: Path) -> tuple[Run, SessionDynamics]:
     """Load a further run, with its rules, for the sessions of the first."""
     try:
         _check_features(path, first.catalogue.feature_names)
         run = load_run(path, first.catalogue)
-        own = _rules(run)
-        _check_readable(own, rules, run.config.env)
+        own = _dynamics(run)
+        _check_readable(own, dynamics, run.config.env)
     except ValueError as error:
         raise RunError(f"{path} cannot play beside {first.path}: {error}") from error
     return run, own
@@ -75,15 +75,15 @@ def _check_features(path: Path, feature_names: Sequence[str]) -> None:
         raise RunError(f"it learned from tracks that are measured otherwise than by {listed(feature_names)}")
 
 
-def _check_readable(own: SessionRules, rules: SessionRules, env: str) -> None:
+def _check_readable(own: SessionDynamics, dynamics: SessionDynamics, env: str) -> None:
     """Refuse an agent that looks at what sessions by other rules do not have."""
-    if own.history_length != rules.history_length:
+    if own.history_length != dynamics.history_length:
         raise RunError(
             f"its vibe is the mean of {own.history_length} tracks, and in these sessions it is one of "
-            f"{rules.history_length}"
+            f"{dynamics.history_length}"
         )
     assert own.listener is not None  # a person
-    if own.listener != rules.listener and own.listener.visible_bounds(own.catalogue.features.shape[1]) is not None:
+    if own.listener != dynamics.listener and own.listener.visible_bounds(own.catalogue.features.shape[1]) is not None:
         raise RunError(f"it watches the listener of {env}, who is not in these sessions")
 
 

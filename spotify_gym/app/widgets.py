@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from spotify_gym.app.markup import track_row
-from spotify_gym.app.seat import Seat
+from spotify_gym.app.user_session import Seat
 
 
 def seat_button(

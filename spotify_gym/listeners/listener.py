@@ -124,7 +124,7 @@ class Listener(ABC, Generic[S]):
             cosine: (B, N) cosines to the vibe.
         """
 
-    def foresee(
+    def rollout_rewards(
         self, state: S, units: Floats, cosine: Floats, rest: Floats, rest_cosine: Floats
     ) -> Mapping[str, Floats]:
         """Give the reward terms that K further tracks would earn, summed up, were one of N tracks played before them.

@@ -90,7 +90,7 @@ class SatiatedListener(Listener[Satiation]):
         """Give the "satiation" of every track, exactly: nothing is random."""
         return {"satiation": self._loss(state.exposure @ units.T)}
 
-    def foresee(
+    def rollout_rewards(
         self, state: Satiation, units: Floats, cosine: Floats, rest: Floats, rest_cosine: Floats
     ) -> Mapping[str, Floats]:
         """Give the "satiation" of the rest in one matrix product: the track played now adds decay^k u to e."""

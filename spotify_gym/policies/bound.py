@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.session import SessionRules, Sessions
+from spotify_gym.session import SessionDynamics, SessionState
 
 
-def upper_bound(rules: SessionRules, sessions: Sessions, n_tracks: int) -> NDArray[np.float64]:
+def upper_bound(dynamics: SessionDynamics, sessions: SessionState, n_tracks: int) -> NDArray[np.float64]:
     """Return more than can be earned in the next tracks, or just as much, whoever chooses them.
 
     The first track earns at most the best reward there is now. Each later track has at most
@@ -22,7 +22,7 @@ def upper_bound(rules: SessionRules, sessions: Sessions, n_tracks: int) -> NDArr
     the later ones.
 
     Args:
-        rules: of the sessions.
+        dynamics: of the sessions.
         sessions: B sessions; they stay as they are.
         n_tracks: how many tracks are still to come, 1 or more.
 
@@ -30,27 +30,27 @@ def upper_bound(rules: SessionRules, sessions: Sessions, n_tracks: int) -> NDArr
         (B,).
     """
     rows = (sessions.take(np.array([row])) for row in range(len(sessions)))
-    return np.array([_bound(rules, session, n_tracks) for session in rows])
+    return np.array([_bound(dynamics, session, n_tracks) for session in rows])
 
 
-def _bound(rules: SessionRules, session: Sessions, n_tracks: int) -> float:
-    first = 0.0 if rules.chancy else float(rules.appraise(session).max())
-    n_later = n_tracks if rules.chancy else n_tracks - 1
-    highest = {name: max(weight * b for b in rules.term_bounds[name]) for name, weight in rules.reward.items()}
-    fit = _best_fits(rules, session, n_later) if highest.pop("fit", None) is not None else 0.0
+def _bound(dynamics: SessionDynamics, session: SessionState, n_tracks: int) -> float:
+    first = 0.0 if dynamics.is_stochastic else float(dynamics.expected_rewards(session).max())
+    n_later = n_tracks if dynamics.is_stochastic else n_tracks - 1
+    highest = {name: max(weight * b for b in dynamics.term_bounds[name]) for name, weight in dynamics.reward.items()}
+    fit = _best_fits(dynamics, session, n_later) if highest.pop("fit", None) is not None else 0.0
     return first + n_later * sum(highest.values()) + fit
 
 
-def _best_fits(rules: SessionRules, session: Sessions, n_tracks: int) -> float:
+def _best_fits(dynamics: SessionDynamics, session: SessionState, n_tracks: int) -> float:
     """The most that so many tracks can have in "fit", weighted."""
-    catalogue, weight = rules.catalogue, rules.reward["fit"]
+    catalogue, weight = dynamics.catalogue, dynamics.reward["fit"]
     seed_vibe = session.seed_vibe[0].astype(np.float64)
     cosine = catalogue.unit_features @ (seed_vibe / max(float(np.linalg.norm(seed_vibe)), 1e-12))
-    fits = weight * (cosine - rules.baseline)
-    if rules.repeats:
+    fits = weight * (cosine - dynamics.baseline)
+    if dynamics.repeats:
         return n_tracks * float(fits.max())
-    fits[rules.refused(session)[1]] = -np.inf
+    fits[dynamics.refused(session)[1]] = -np.inf
     first = catalogue.recordings == np.arange(len(catalogue))
     best = np.sort(fits[first & np.isfinite(fits)])[::-1][:n_tracks]
-    lowest = min(weight * b for b in rules.term_bounds["fit"])  # what repeats earn, once nothing else is left
+    lowest = min(weight * b for b in dynamics.term_bounds["fit"])  # what repeats earn, once nothing else is left
     return float(best.sum()) + (n_tracks - len(best)) * lowest

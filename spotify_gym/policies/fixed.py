@@ -10,7 +10,7 @@ import numpy as np
 
 from spotify_gym.policies.policy import Ints, ReferencePolicy, session_length
 from spotify_gym.policies.search import Search
-from spotify_gym.session import Sessions
+from spotify_gym.session import SessionState
 
 _KEYS_SEED = 0x5EED  # of the keys of the starts; keys are 64-bit, and no seed of an environment gives these
 _STARTS, _LISTENERS = 2048, 256
@@ -33,7 +33,7 @@ class FixedPolicy(ReferencePolicy):
     def __init__(self, env: Any, tracks: Sequence[int] | None = None, n_starts: int | None = None) -> None:
         super().__init__(env)
         self._n_tracks = session_length(env)
-        self._n_starts = n_starts or (_STARTS if self.rules.listener is None else _LISTENERS)
+        self._n_starts = n_starts or (_STARTS if self.dynamics.listener is None else _LISTENERS)
         if tracks is not None:
             self.tracks = np.array(tracks, np.int64)
 
@@ -41,9 +41,9 @@ class FixedPolicy(ReferencePolicy):
     def tracks(self) -> Ints:
         """The list, as long as a session."""
         keys = np.random.default_rng(_KEYS_SEED).integers(2**64, size=self._n_starts, dtype=np.uint64)
-        search = Search(self.rules, widths=(1,), sample_width=_WIDTH, n_centres=_CENTRES)
-        return search.best(self.rules.start(keys), self._n_tracks).plan
+        search = Search(self.dynamics, widths=(1,), sample_width=_WIDTH, n_centres=_CENTRES)
+        return search.best(self.dynamics.start(keys), self._n_tracks).plan
 
-    def choose(self, sessions: Sessions) -> Ints:
+    def choose(self, sessions: SessionState) -> Ints:
         """Go down the list."""
         return self.tracks[np.minimum(sessions.time, len(self.tracks) - 1)]

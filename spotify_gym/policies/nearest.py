@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from spotify_gym.policies.appraisal import SCORES_AT_ONCE
+from spotify_gym.policies.expected_rewards import SCORES_AT_ONCE
 from spotify_gym.policies.policy import Ints, ReferencePolicy
-from spotify_gym.session import Sessions
+from spotify_gym.session import SessionState
 
 
 class NearestPolicy(ReferencePolicy):
@@ -16,10 +16,12 @@ class NearestPolicy(ReferencePolicy):
     hides, a taste or a mood, but not what chance will bring; and it never looks ahead.
     """
 
-    def choose(self, sessions: Sessions) -> Ints:
+    def choose(self, sessions: SessionState) -> Ints:
         """Appraise the whole catalogue, so many sessions at a time that memory is bounded."""
-        at_once = max(1, SCORES_AT_ONCE // len(self.rules.catalogue))
+        at_once = max(1, SCORES_AT_ONCE // len(self.dynamics.catalogue))
         rows = np.arange(len(sessions))
         parts = np.split(rows, rows[at_once::at_once])
-        best: Ints = np.concatenate([self.rules.appraise(sessions.take(part)).argmax(axis=1) for part in parts])
+        best: Ints = np.concatenate(
+            [self.dynamics.expected_rewards(sessions.take(part)).argmax(axis=1) for part in parts]
+        )
         return best

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from spotify_gym.policies.course import Course
 from spotify_gym.policies.policy import Ints, ReferencePolicy, session_length
+from spotify_gym.policies.rollout import Rollout
 from spotify_gym.policies.search import Search
-from spotify_gym.session import Sessions
+from spotify_gym.session import SessionState
 
 _LOOKAHEAD = 5
 
@@ -33,15 +33,15 @@ class PlannerPolicy(ReferencePolicy):
     def __init__(self, env: Any, lookahead: int | None = None) -> None:
         super().__init__(env)
         self._n_tracks = session_length(env)
-        self._lookahead = lookahead or (_LOOKAHEAD if self.rules.chancy else self._n_tracks)
-        self._search = Search(self.rules)
-        self._courses: dict[int, Course] = {}
+        self._lookahead = lookahead or (_LOOKAHEAD if self.dynamics.is_stochastic else self._n_tracks)
+        self._search = Search(self.dynamics)
+        self._courses: dict[int, Rollout] = {}
 
-    def choose(self, sessions: Sessions) -> Ints:
+    def choose(self, sessions: SessionState) -> Ints:
         """Go on with the plan of each session, or make a new one where it does not stand as planned."""
         return np.array([self._next(row, sessions.take(np.array([row]))) for row in range(len(sessions))])
 
-    def _next(self, slot: int, session: Sessions) -> int:
+    def _next(self, slot: int, session: SessionState) -> int:
         course = self._courses.get(slot)
         if course is None or not _as_planned(course, session):
             rest = max(1, self._n_tracks - int(session.time[0]))
@@ -49,11 +49,11 @@ class PlannerPolicy(ReferencePolicy):
         return int(course.plan[_place(course, session)])
 
 
-def _place(course: Course, session: Sessions) -> int:
+def _place(course: Rollout, session: SessionState) -> int:
     return int(session.time[0] - course.before[0].time[0])
 
 
-def _as_planned(course: Course, session: Sessions) -> bool:
+def _as_planned(course: Rollout, session: SessionState) -> bool:
     """Say whether the session is one that the course was planned for, and has gone as planned so far."""
     place = _place(course, session)
     if not 0 <= place < len(course.plan):

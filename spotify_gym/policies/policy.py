@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.session import SessionRules, Sessions, SpotifyVectorEnv
+from spotify_gym.session import SessionDynamics, SessionState, SpotifyVectorEnv
 
 Ints = NDArray[np.int64]
 
@@ -29,12 +29,12 @@ class ReferencePolicy(ABC):
 
     def __init__(self, env: Any) -> None:
         self.env = env.unwrapped
-        if not isinstance(getattr(self.env, "rules", None), SessionRules):
+        if not isinstance(getattr(self.env, "dynamics", None), SessionDynamics):
             raise TypeError(
                 f"{type(self).__name__} needs a listening session, alone or many by make_vec; got {env}. "
                 "A vector env made of single ones hides their state: leave out vectorization_mode"
             )
-        self.rules: SessionRules = self.env.rules
+        self.dynamics: SessionDynamics = self.env.dynamics
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
@@ -57,7 +57,7 @@ class ReferencePolicy(ABC):
         return (tracks if np.ndim(observation) > 1 else tracks[0]), state
 
     @abstractmethod
-    def choose(self, sessions: Sessions) -> Ints:
+    def choose(self, sessions: SessionState) -> Ints:
         """Return one track for each of B sessions, (B,)."""
 
 

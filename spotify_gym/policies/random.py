@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spotify_gym.policies.policy import Ints, ReferencePolicy
-from spotify_gym.session import Sessions
+from spotify_gym.session import SessionState
 
 
 class RandomPolicy(ReferencePolicy):
@@ -22,14 +22,14 @@ class RandomPolicy(ReferencePolicy):
         super().__init__(env)
         self._rng = np.random.default_rng(seed)
 
-    def choose(self, sessions: Sessions) -> Ints:
+    def choose(self, sessions: SessionState) -> Ints:
         """Draw from the whole catalogue, and again, from what is left, where that track was played before."""
-        tracks = self._rng.integers(len(self.rules.catalogue), size=len(sessions))
-        if self.rules.repeats:
+        tracks = self._rng.integers(len(self.dynamics.catalogue), size=len(sessions))
+        if self.dynamics.repeats:
             return tracks
-        recordings = self.rules.catalogue.recordings[tracks]
+        recordings = self.dynamics.catalogue.recordings[tracks]
         refused = np.flatnonzero((sessions.played == recordings[:, None]).any(axis=1))
-        for row, mask in zip(refused, self.rules.allowed(sessions.take(refused)), strict=True):
+        for row, mask in zip(refused, self.dynamics.allowed(sessions.take(refused)), strict=True):
             if mask.any():
                 tracks[row] = self._rng.choice(np.flatnonzero(mask))
         return tracks

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue.catalogue import TINY
-from spotify_gym.policies.appraisal import mean_appraisal
-from spotify_gym.policies.course import Course
-from spotify_gym.session import SessionRules
+from spotify_gym.policies.expected_rewards import mean_expected_rewards
+from spotify_gym.policies.rollout import Rollout
+from spotify_gym.session import SessionDynamics
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -68,23 +68,23 @@ class Replacements:
     """Values the tracks that could take the place of a planned one.
 
     Args:
-        rules: of the sessions; nothing is left to chance.
+        dynamics: of the sessions; nothing is left to chance.
         tracks: (M,) the candidates; None for the whole catalogue.
     """
 
-    def __init__(self, rules: SessionRules, tracks: Ints | None = None) -> None:
-        catalogue, which = rules.catalogue, slice(None) if tracks is None else tracks
+    def __init__(self, dynamics: SessionDynamics, tracks: Ints | None = None) -> None:
+        catalogue, which = dynamics.catalogue, slice(None) if tracks is None else tracks
         features, recordings = catalogue.features[which], catalogue.recordings[which]
         square = np.vecdot(features, features)[:, None]
-        self.rules = rules
+        self.dynamics = dynamics
         self.tracks = tracks
         self._units = catalogue.unit_features[which]
         self._lifted = np.concatenate([features, np.ones_like(square), square], axis=1)
         self._order = np.argsort(recordings, kind="stable")
         self._recordings = recordings[self._order]
-        self._flow = np.float32(rules.reward.get("flow", 0.0))
+        self._flow = np.float32(dynamics.reward.get("flow", 0.0))
 
-    def best(self, course: Course, position: int) -> int:
+    def best(self, course: Rollout, position: int) -> int:
         """Return the track with which the plan would earn the most, the planned one itself if none is better."""
         values = self.values(course, position)
         place = int(values.argmax())
@@ -92,7 +92,7 @@ class Replacements:
             return int(course.plan[position])
         return place if self.tracks is None else int(self.tracks[place])
 
-    def values(self, course: Course, position: int) -> Floats:
+    def values(self, course: Rollout, position: int) -> Floats:
         """Return what the plan would earn from `position` on with each candidate there, the mean over the sessions.
 
         Left out is what no candidate can change: the baseline and "fit" of the later tracks. Given -inf are candidates
@@ -103,8 +103,8 @@ class Replacements:
         Returns:
             (M,), or (N,) for the whole catalogue.
         """
-        now = mean_appraisal(self.rules, course.before[position], self.tracks)[0]
-        if not self.rules.repeats:
+        now = mean_expected_rewards(self.dynamics, course.before[position], self.tracks)[0]
+        if not self.dynamics.repeats:
             now[self._places(self._taken(course, position))] = -np.inf
         hopeful = np.flatnonzero(now >= course.rewards[position] - self._headroom(course, position))
         values: Floats = np.full_like(now, -np.inf)
@@ -112,9 +112,9 @@ class Replacements:
             values[hopeful] = now[hopeful] + self._later(course, position, hopeful)
         return values
 
-    def _taken(self, course: Course, position: int) -> Ints:
+    def _taken(self, course: Rollout, position: int) -> Ints:
         """Recordings that may not be played at `position`, in any order."""
-        planned = self.rules.catalogue.recordings[np.delete(course.plan, position)]
+        planned = self.dynamics.catalogue.recordings[np.delete(course.plan, position)]
         played = course.before[position].played
         by_all = [recording for recording in np.unique(played[0]) if (played == recording).any(axis=1).all()]
         return np.concatenate([planned, by_all]).astype(np.int64)
@@ -125,28 +125,28 @@ class Replacements:
         last = np.searchsorted(self._recordings, recordings, side="right")
         return np.concatenate([self._order[i:j] for i, j in zip(first, last, strict=True)])
 
-    def _headroom(self, course: Course, position: int) -> float:
+    def _headroom(self, course: Rollout, position: int) -> float:
         """How much more the later tracks could earn at most."""
-        bounds = self.rules.term_bounds
-        highest = sum(max(w * b for b in bounds[name]) for name, w in self.rules.reward.items() if name != "fit")
-        reach = self.rules.history_length if self.rules.listener is None else len(course.plan)
+        bounds = self.dynamics.term_bounds
+        highest = sum(max(w * b for b in bounds[name]) for name, w in self.dynamics.reward.items() if name != "fit")
+        reach = self.dynamics.history_length if self.dynamics.listener is None else len(course.plan)
         earned = (course.rewards - course.fits)[position + 1 :][:reach]
         return float((highest - earned).sum()) + _ROUNDING
 
-    def _later(self, course: Course, position: int, hopeful: Ints) -> Floats:
+    def _later(self, course: Rollout, position: int, hopeful: Ints) -> Floats:
         """What the later tracks would earn with each of the hopeful candidates, (len(hopeful),)."""
         if position + 1 == len(course.plan):
             return np.zeros(len(hopeful), np.float32)
-        if self.rules.listener is None:
+        if self.dynamics.listener is None:
             return self._later_flow(course, position, hopeful)
         n_sessions = min(len(course.before[position]), _LISTENERS)
         heard = [self._later_heard(course, position, hopeful, row) for row in range(n_sessions)]
         mean: Floats = np.mean(heard, axis=0)
         return mean
 
-    def _later_flow(self, course: Course, position: int, hopeful: Ints) -> Floats:
+    def _later_flow(self, course: Rollout, position: int, hopeful: Ints) -> Floats:
         """Sum up the flow of the H tracks after `position`, sessions with the same vibe taken together."""
-        catalogue, length = self.rules.catalogue, self.rules.history_length
+        catalogue, length = self.dynamics.catalogue, self.dynamics.history_length
         vibes, units, weights = [], [], []
         for track, sessions in zip(course.plan[position + 1 :][:length], course.before[position + 1 :], strict=False):
             vibe, counts = np.unique(sessions.vibe[:_FOLLOWED], axis=0, return_counts=True)
@@ -157,14 +157,14 @@ class Replacements:
         cosines = self._cosines(np.concatenate(units), np.concatenate(vibes), int(course.plan[position]))
         return np.concatenate([weight @ cosines(self._lifted[part]) for part in _parts(hopeful, len(weight))])
 
-    def _later_heard(self, course: Course, position: int, hopeful: Ints, row: int) -> Floats:
+    def _later_heard(self, course: Rollout, position: int, hopeful: Ints, row: int) -> Floats:
         """Sum up flow and the listener's terms of all tracks after `position`, in one of the sessions."""
-        assert self.rules.listener is not None
+        assert self.dynamics.listener is not None
         state = course.before[position].listener.take(np.array([row]))
         vibes = np.stack([sessions.vibe[row] for sessions in course.before[position:]])
         directions = vibes / np.maximum(np.linalg.norm(vibes, axis=1, keepdims=True), TINY)
-        units = self.rules.catalogue.unit_features[course.plan[position + 1 :]]
-        reached = slice(self.rules.history_length)
+        units = self.dynamics.catalogue.unit_features[course.plan[position + 1 :]]
+        reached = slice(self.dynamics.history_length)
         cosines = self._cosines(units[reached], vibes[1:][reached], int(course.plan[position]))
         later = np.repeat(np.vecdot(units, directions[1:])[:, None], _NUMBERS_AT_ONCE // len(units), axis=1)
         values = []
@@ -173,15 +173,15 @@ class Replacements:
             rest_cosine = later[:, : len(unit)]
             rest_cosine[reached] = cosines(self._lifted[part])
             value = self._flow * rest_cosine[reached].sum(axis=0)
-            terms = self.rules.listener.foresee(state, unit, unit @ directions[0], units, rest_cosine)
+            terms = self.dynamics.listener.rollout_rewards(state, unit, unit @ directions[0], units, rest_cosine)
             for name, total in terms.items():
-                value += np.float32(self.rules.reward.get(name, 0.0)) * total
+                value += np.float32(self.dynamics.reward.get(name, 0.0)) * total
             values.append(value)
         return np.concatenate(values)
 
     def _cosines(self, units: Floats, vibes: Floats, planned: int) -> Cosines:
-        share = np.float32(1 / self.rules.history_length)
-        return Cosines.of(units, vibes - share * self.rules.catalogue.features[planned], share)
+        share = np.float32(1 / self.dynamics.history_length)
+        return Cosines.of(units, vibes - share * self.dynamics.catalogue.features[planned], share)
 
 
 def _parts(places: Ints, n_rows: int) -> Iterator[Ints | slice]:

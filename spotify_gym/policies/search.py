@@ -10,11 +10,11 @@ from operator import attrgetter, itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.policies.appraisal import mean_appraisal
-from spotify_gym.policies.course import Course
+from spotify_gym.policies.expected_rewards import mean_expected_rewards
 from spotify_gym.policies.neighbourhoods import best_neighbourhood
 from spotify_gym.policies.replacement import Replacements
-from spotify_gym.session import SessionRules, Sessions
+from spotify_gym.policies.rollout import Rollout
+from spotify_gym.session import SessionDynamics, SessionState
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -26,12 +26,12 @@ _STRIDE = 64  # one score in so many makes the sieve
 
 
 def beam(
-    rules: SessionRules, sessions: Sessions, n_tracks: int, width: int, tracks: Ints | None = None
+    dynamics: SessionDynamics, sessions: SessionState, n_tracks: int, width: int, tracks: Ints | None = None
 ) -> tuple[Ints, float]:
     """Grow lists track by track, keeping those that earn the most so far.
 
     Args:
-        rules: of the sessions; nothing is left to chance.
+        dynamics: of the sessions; nothing is left to chance.
         sessions: S sessions that all get the same list; they stay as they are.
         n_tracks: T, the length of the list.
         width: W, how many lists are kept.
@@ -45,13 +45,15 @@ def beam(
     playing = np.ones(n_sessions, np.bool_)
     earned, lists = np.zeros(1), np.zeros((1, 0), np.int64)
     for _ in range(n_tracks):
-        scores = mean_appraisal(rules, nodes, tracks, len(lists), playing) + earned[:, None].astype(np.float32)
+        scores = mean_expected_rewards(dynamics, nodes, tracks, len(lists), playing) + earned[:, None].astype(
+            np.float32
+        )
         best = largest(scores.ravel(), width)
         parent, place = np.divmod(best, scores.shape[1])
         chosen = place if tracks is None else tracks[place]
         rows = (np.arange(n_sessions)[:, None] * len(lists) + parent).ravel()
         nodes, playing = nodes.take(rows), playing[rows]
-        playing &= ~rules.step(nodes, np.tile(chosen, n_sessions)).left
+        playing &= ~dynamics.step(nodes, np.tile(chosen, n_sessions)).left
         earned = scores.ravel()[best].astype(np.float64)
         lists = np.concatenate([lists[parent], chosen[:, None]], axis=1)
     return lists[0], float(earned[0])
@@ -69,31 +71,31 @@ def largest(scores: Floats, k: int) -> Ints:
     return candidates[order]
 
 
-def improve(course: Course, replacements: Replacements) -> Course:
+def improve(course: Rollout, replacements: Replacements) -> Rollout:
     """Replace one track at a time by the best there is for its place, until no replacement earns more."""
     position = unchanged = 0
     while unchanged < len(course.plan):
         track = replacements.best(course, position)
-        better = course if track == course.plan[position] else course.replaced(replacements.rules, position, track)
+        better = course if track == course.plan[position] else course.replaced(replacements.dynamics, position, track)
         gained = better.value > course.value + _LEAST_GAIN
         course, unchanged = (better, 0) if gained else (course, unchanged + 1)
         position = (position + 1) % len(course.plan)
     return course
 
 
-def shake(course: Course, replacements: Replacements, rounds: int) -> Course:
+def shake(course: Rollout, replacements: Replacements, rounds: int) -> Rollout:
     """Replace a few adjacent tracks by random ones and improve again, which may end better; keep the best.
 
     Iterated local search (Lourenço, Martin and Stützle 2003, "Iterated local search").
     """
     rng = np.random.default_rng(0)
-    tracks = np.arange(len(replacements.rules.catalogue)) if replacements.tracks is None else replacements.tracks
+    tracks = np.arange(len(replacements.dynamics.catalogue)) if replacements.tracks is None else replacements.tracks
     n_shaken = min(_SHAKEN, len(course.plan), len(tracks))
     for _ in range(rounds):
         first = rng.integers(len(course.plan) - n_shaken + 1)
         plan = course.plan.copy()
         plan[first : first + n_shaken] = rng.choice(tracks, n_shaken, replace=False)
-        other = improve(Course.played(replacements.rules, course.before[0], plan), replacements)
+        other = improve(Rollout.played(replacements.dynamics, course.before[0], plan), replacements)
         course = max(course, other, key=attrgetter("value"))
     return course
 
@@ -112,7 +114,7 @@ class Search:
     the whole catalogue stands.
 
     Attributes:
-        rules: of the sessions.
+        dynamics: of the sessions.
         widths: of the beam searches over the whole catalogue; 1 is greedy search.
         sample_width: of the beam search over the sample.
         sample_size: tracks in the sample.
@@ -120,61 +122,61 @@ class Search:
         rounds: how often a list is shaken.
     """
 
-    rules: SessionRules
+    dynamics: SessionDynamics
     widths: Sequence[int] = (1, 8)
     sample_width: int = 64
     sample_size: int = 4096
     n_centres: int = 0
     rounds: int = 10
 
-    def best(self, sessions: Sessions, n_tracks: int) -> Course:
+    def best(self, sessions: SessionState, n_tracks: int) -> Rollout:
         """Find the list of n_tracks tracks that earns the most, the mean over the sessions, which stay as they are."""
-        grown = [beam(self._rules, sessions, n_tracks, width) for width in self.widths]
-        if self.rules.chancy:
+        grown = [beam(self._dynamics, sessions, n_tracks, width) for width in self.widths]
+        if self.dynamics.is_stochastic:
             tracks, _ = max(grown, key=itemgetter(1))
-            return Course.played(self._rules, sessions, tracks)
-        courses = [Course.played(self._rules, sessions, tracks) for tracks, _ in grown]
+            return Rollout.played(self._dynamics, sessions, tracks)
+        courses = [Rollout.played(self._dynamics, sessions, tracks) for tracks, _ in grown]
         courses += [
-            improve(Course.played(self._rules, sessions, tracks), self._sample)
+            improve(Rollout.played(self._dynamics, sessions, tracks), self._sample)
             for tracks in self._sampled(sessions, n_tracks)
         ]
         course = max(courses, key=attrgetter("value"))
-        if self.rules.listener is not None:
+        if self.dynamics.listener is not None:
             pool = self._promising(course)
             course = shake(improve(course, pool), pool, self.rounds)
         return improve(course, self._whole)
 
-    def _sampled(self, sessions: Sessions, n_tracks: int) -> Iterator[Ints]:
+    def _sampled(self, sessions: SessionState, n_tracks: int) -> Iterator[Ints]:
         """Lists of tracks from the sample."""
         tracks = self._sample.tracks
         assert tracks is not None
-        yield beam(self._rules, sessions, n_tracks, self.sample_width, tracks)[0]
+        yield beam(self._dynamics, sessions, n_tracks, self.sample_width, tracks)[0]
         if self.n_centres:
-            yield best_neighbourhood(self._rules, sessions, n_tracks, tracks, self.n_centres)
+            yield best_neighbourhood(self._dynamics, sessions, n_tracks, tracks, self.n_centres)
 
-    def _promising(self, course: Course) -> Replacements:
+    def _promising(self, course: Rollout) -> Replacements:
         """The sample, and for each place the tracks of the whole catalogue with which the plan would earn the most."""
         sample = self._sample.tracks
         assert sample is not None
         if len(sample) < self.sample_size:
             return self._sample
         values = (self._whole.values(course, position) for position in range(len(course.plan)))
-        best = self.rules.catalogue.recordings[np.concatenate([largest(value, _PROMISING) for value in values])]
-        return Replacements(self._rules, np.union1d(sample, best))
+        best = self.dynamics.catalogue.recordings[np.concatenate([largest(value, _PROMISING) for value in values])]
+        return Replacements(self._dynamics, np.union1d(sample, best))
 
     @cached_property
-    def _rules(self) -> SessionRules:
-        return self.rules.without_chance()
+    def _dynamics(self) -> SessionDynamics:
+        return self.dynamics.determinized()
 
     @cached_property
     def _sample(self) -> Replacements:
         """Drawn from one version of each recording."""
-        catalogue = self.rules.catalogue
+        catalogue = self.dynamics.catalogue
         tracks = np.flatnonzero(catalogue.recordings == np.arange(len(catalogue)))
         if len(tracks) > self.sample_size:
             tracks = np.sort(np.random.default_rng(0).choice(tracks, self.sample_size, replace=False))
-        return Replacements(self._rules, tracks)
+        return Replacements(self._dynamics, tracks)
 
     @cached_property
     def _whole(self) -> Replacements:
-        return Replacements(self._rules)
+        return Replacements(self._dynamics)

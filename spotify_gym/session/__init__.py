@@ -1,20 +1,20 @@
 """The game: a listening session, alone or in a batch, as Gymnasium environments."""
 
+from spotify_gym.session.dynamics import SessionDynamics
 from spotify_gym.session.env import SpotifyEnv
-from spotify_gym.session.problem import Problem, Source, rules_of
-from spotify_gym.session.rules import SessionRules
+from spotify_gym.session.options import EnvOptions, Source, make_dynamics
 from spotify_gym.session.spaces import TrackSpace
-from spotify_gym.session.state import Outcome, Sessions
+from spotify_gym.session.state import SessionState, StepResult
 from spotify_gym.session.vector_env import SpotifyVectorEnv
 
 __all__ = [
-    "Outcome",
-    "Problem",
-    "SessionRules",
-    "Sessions",
+    "EnvOptions",
+    "SessionDynamics",
+    "SessionState",
     "Source",
     "SpotifyEnv",
     "SpotifyVectorEnv",
+    "StepResult",
     "TrackSpace",
-    "rules_of",
+    "make_dynamics",
 ]

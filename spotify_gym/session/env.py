@@ -11,10 +11,10 @@ from gymnasium.error import InvalidAction, ResetNeeded
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.session.problem import Problem, Source, history_of, rules_of
-from spotify_gym.session.rules import SessionRules
+from spotify_gym.session.dynamics import SessionDynamics
+from spotify_gym.session.options import EnvOptions, Source, history_of, make_dynamics
 from spotify_gym.session.spaces import spaces_of
-from spotify_gym.session.state import Bools, Floats, Outcome, Sessions
+from spotify_gym.session.state import Bools, Floats, SessionState, StepResult
 from spotify_gym.session.streams import KeyStream
 from spotify_gym.session.trace import Play, Trace
 
@@ -125,27 +125,27 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
         catalogue: Source = "builtin",
         *,
         render_mode: str | None = None,
-        **problem: Unpack[Problem],
+        **problem: Unpack[EnvOptions],
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode={render_mode!r} is not one of {self.metadata['render_modes']}")
         self.render_mode = render_mode
-        self.rules: SessionRules = rules_of(catalogue, **problem)
-        self.observation_space, self.action_space = spaces_of(self.rules)
+        self.dynamics: SessionDynamics = make_dynamics(catalogue, **problem)
+        self.observation_space, self.action_space = spaces_of(self.dynamics)
         self._n_tracks, self._track_ids = len(self.catalogue), self.catalogue.track_ids
         self._tracks = np.zeros(1, np.int64)
         self._keys: KeyStream | None = None
-        self._sessions: Sessions | None = None
+        self._sessions: SessionState | None = None
         self._trace: Trace | None = None
         self._left = False
 
     @property
     def catalogue(self) -> Catalogue:
         """What can be played."""
-        return self.rules.catalogue
+        return self.dynamics.catalogue
 
     @property
-    def sessions(self) -> Sessions:
+    def sessions(self) -> SessionState:
         """The state of the session, as a batch of one.
 
         Raises:
@@ -160,17 +160,17 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
         super().reset(seed=seed)
         if seed is not None or self._keys is None:
             self._keys = KeyStream([self.np_random])
-        history = history_of(options, self.rules, n_sessions=1)
-        self._sessions = self.rules.start(self._keys.next(_SLOT), history)
+        history = history_of(options, self.dynamics, n_sessions=1)
+        self._sessions = self.dynamics.start(self._keys.next(_SLOT), history)
         self._left = False
         start = self._sessions.history[0].copy()
         info: dict[str, Any] = {"history": start, "history_ids": [self._track_ids[i] for i in start.tolist()]}
-        if not self.rules.repeats:
+        if not self.dynamics.repeats:
             info["played"] = self._sessions.played[0].copy()
         if self.render_mode is not None:
             self._trace = Trace(self.catalogue, start, self._sessions.vibe[0])
             self._show()
-        return self.rules.observe(self._sessions)[0], info
+        return self.dynamics.observe(self._sessions)[0], info
 
     def step(self, action: Any) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
         """Play the track with index `action`; see Rewards, Episode End and Information."""
@@ -178,13 +178,13 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
         self._tracks[0] = track
         if self._left:
             raise ResetNeeded("the listener has left; call reset() to begin another session")
-        outcome = self.rules.step(sessions, self._tracks)
+        outcome = self.dynamics.step(sessions, self._tracks)
         self._left = outcome.left.item()
         reward = outcome.reward.item()
         if self._trace is not None:
             self._trace.plays.append(Play(track, reward, outcome.cosine.item(), outcome.heard.item()))
             self._show()
-        return self.rules.observe(sessions)[0], reward, self._left, False, self._info(track, outcome)
+        return self.dynamics.observe(sessions)[0], reward, self._left, False, self._info(track, outcome)
 
     def render(self) -> str | NDArray[np.uint8] | None:
         """Return the session as text ("ansi") or as a picture, (480, 800, 3) uint8 ("rgb_array")."""
@@ -200,7 +200,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
 
     def action_masks(self) -> Bools:
         """Return which tracks may be played now, (N,); all of them where repeats are legal."""
-        mask: Bools = self.rules.allowed(self.sessions)[0]
+        mask: Bools = self.dynamics.allowed(self.sessions)[0]
         return mask
 
     def _track(self, action: Any) -> int:
@@ -212,7 +212,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
             raise InvalidAction(f"action {track} is no track of this catalogue; choose from 0 to {self._n_tracks - 1}")
         return track
 
-    def _info(self, track: int, outcome: Outcome) -> dict[str, Any]:
+    def _info(self, track: int, outcome: StepResult) -> dict[str, Any]:
         info: dict[str, Any] = {
             "track": track,
             "track_id": self._track_ids[track],
@@ -222,7 +222,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
         }
         for name, values in outcome.terms.items():
             info[name] = values.item()
-        if not self.rules.repeats:
+        if not self.dynamics.repeats:
             info["played"] = self.sessions.played[0].copy()
         if self._left:
             info["end"] = "patience"

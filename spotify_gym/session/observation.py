@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners import Listener
-from spotify_gym.session.state import Sessions
+from spotify_gym.session.state import SessionState
 
 Floats = NDArray[np.float32]
 
@@ -24,7 +24,7 @@ STATES = ("mean", "decayed", "mean+decayed", "mean+genres", "history", "mean+his
 class Block:
     """One part of the observation: how to read it, (B, k), and its bounds, (k,) each."""
 
-    read: Callable[[Sessions], Floats]
+    read: Callable[[SessionState], Floats]
     low: Floats
     high: Floats
 
@@ -35,7 +35,7 @@ class Observer:
 
     blocks: tuple[Block, ...]
 
-    def observe(self, sessions: Sessions) -> Floats:
+    def observe(self, sessions: SessionState) -> Floats:
         """Return the observations, (B, k), in memory of their own."""
         if len(self.blocks) == 1:
             return self.blocks[0].read(sessions).copy()
@@ -91,7 +91,7 @@ def _vibe_bounds(catalogue: Catalogue, history_length: int) -> tuple[Floats, Flo
     return low - rounding * (np.abs(low) + 1), high + rounding * (np.abs(high) + 1)
 
 
-def _flat_window(sessions: Sessions) -> Floats:
+def _flat_window(sessions: SessionState) -> Floats:
     return sessions.window.reshape(len(sessions), -1)
 
 
@@ -113,7 +113,7 @@ class _GenreMix:
 
     shares: Floats  # (n_tracks, n_genres)
 
-    def __call__(self, sessions: Sessions) -> Floats:
+    def __call__(self, sessions: SessionState) -> Floats:
         mix: Floats = self.shares[sessions.history].mean(axis=1)
         return mix
 
@@ -124,7 +124,7 @@ class _Visible:
 
     listener: Listener[Any]
 
-    def __call__(self, sessions: Sessions) -> Floats:
+    def __call__(self, sessions: SessionState) -> Floats:
         visible = self.listener.visible(sessions.listener)
         assert visible is not None  # it has bounds
         return visible

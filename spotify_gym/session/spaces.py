@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.session.rules import SessionRules
+from spotify_gym.session.dynamics import SessionDynamics
 
 
 class TrackSpace(Discrete):
@@ -58,8 +58,8 @@ class TrackSpace(Discrete):
         return twin
 
 
-def spaces_of(rules: SessionRules) -> tuple[Space[NDArray[np.float32]], TrackSpace]:
+def spaces_of(dynamics: SessionDynamics) -> tuple[Space[NDArray[np.float32]], TrackSpace]:
     """Return the observation and the action space of one session."""
-    low, high = rules.observer.bounds
+    low, high = dynamics.observer.bounds
     observations: Any = Box(low, high, dtype=np.float32)
-    return observations, TrackSpace(rules.catalogue)
+    return observations, TrackSpace(dynamics.catalogue)

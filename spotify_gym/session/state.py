@@ -17,7 +17,7 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass
-class Sessions(BatchState):
+class SessionState(BatchState):
     """B sessions; H is the history length, d the number of features, L the room for played tracks."""
 
     key: NDArray[np.uint64]
@@ -56,7 +56,7 @@ class Sessions(BatchState):
             self.played = np.concatenate([self.played, np.repeat(self.played[:, :1], more, axis=1)], axis=1)
 
 
-class Outcome(NamedTuple):
+class StepResult(NamedTuple):
     """What one recommendation in each of B sessions led to."""
 
     reward: Floats

@@ -12,10 +12,10 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.session.problem import Problem, Source, history_of, rules_of
-from spotify_gym.session.rules import SessionRules
+from spotify_gym.session.dynamics import SessionDynamics
+from spotify_gym.session.options import EnvOptions, Source, history_of, make_dynamics
 from spotify_gym.session.spaces import spaces_of
-from spotify_gym.session.state import Bools, Floats, Ints, Outcome, Sessions
+from spotify_gym.session.state import Bools, Floats, Ints, SessionState, StepResult
 from spotify_gym.session.streams import KeyStream
 
 
@@ -46,7 +46,7 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
         max_episode_steps: int | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: None = None,
-        **problem: Unpack[Problem],
+        **problem: Unpack[EnvOptions],
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs={num_envs} must be at least 1")
@@ -55,21 +55,21 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
         self.render_mode = render_mode
-        self.rules: SessionRules = rules_of(catalogue, **problem)
-        self.single_observation_space, self.single_action_space = spaces_of(self.rules)
+        self.dynamics: SessionDynamics = make_dynamics(catalogue, **problem)
+        self.single_observation_space, self.single_action_space = spaces_of(self.dynamics)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._keys: KeyStream | None = None
-        self._sessions: Sessions | None = None
+        self._sessions: SessionState | None = None
         self._ended = np.zeros(num_envs, np.bool_)
 
     @property
     def catalogue(self) -> Catalogue:
         """What can be played."""
-        return self.rules.catalogue
+        return self.dynamics.catalogue
 
     @property
-    def sessions(self) -> Sessions:
+    def sessions(self) -> SessionState:
         """The state of all sessions.
 
         Raises:
@@ -96,14 +96,14 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
         if seed is not None or self._keys is None:
             self._keys = KeyStream.seeded(seed, self.num_envs)
         rows = np.arange(self.num_envs) if mask is None else self._rows(mask)
-        history = history_of(options, self.rules, len(rows))
-        fresh = self.rules.start(self._keys.next(rows), history)
+        history = history_of(options, self.dynamics, len(rows))
+        fresh = self.dynamics.start(self._keys.next(rows), history)
         if mask is None or self._sessions is None:
             self._sessions = fresh
         else:
             self._sessions.put(rows, fresh)
         self._ended[rows] = False
-        return self.rules.observe(self.sessions), self._played()
+        return self.dynamics.observe(self.sessions), self._played()
 
     def step(self, actions: Ints) -> tuple[Floats, Floats, Bools, Bools, dict[str, Any]]:
         """Play one track in each session.
@@ -122,7 +122,7 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
         restarts = self._ended
         if restarts.any() and self.autoreset_mode == AutoresetMode.DISABLED:
             raise ResetNeeded(f"sessions {np.flatnonzero(restarts).tolist()} have ended; reset them by `reset_mask`")
-        outcome = self.rules.step(sessions, tracks)
+        outcome = self.dynamics.step(sessions, tracks)
         reward, terminated = outcome.reward, outcome.left
         truncated = self._truncated(sessions)
         info = self._info(tracks, outcome)
@@ -131,20 +131,20 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
             for values in (reward, terminated, truncated, *info.values()):
                 values[restarts] = 0
         done = terminated | truncated
-        observations = self.rules.observe(sessions)
+        observations = self.dynamics.observe(sessions)
         info |= self._played()
         if self.autoreset_mode != AutoresetMode.SAME_STEP:
             self._ended = done
         elif done.any():
             info |= {"final_obs": observations, "_final_obs": done, "final_info": info.copy(), "_final_info": done}
             self._restart(np.flatnonzero(done))
-            observations = self.rules.observe(sessions)
+            observations = self.dynamics.observe(sessions)
             info |= self._played()
         return observations, reward, terminated, truncated, info
 
     def action_masks(self) -> Bools:
         """Return which tracks each session may play now, (B, N); all of them where repeats are legal."""
-        return self.rules.allowed(self.sessions)
+        return self.dynamics.allowed(self.sessions)
 
     def _rows(self, mask: Any) -> NDArray[np.intp]:
         chosen = _array(mask)
@@ -167,16 +167,16 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
             )
         return tracks.astype(np.int64, copy=False)
 
-    def _truncated(self, sessions: Sessions) -> Bools:
+    def _truncated(self, sessions: SessionState) -> Bools:
         if self.max_episode_steps is None:
             return np.zeros(self.num_envs, np.bool_)
         return sessions.time >= self.max_episode_steps
 
     def _restart(self, rows: NDArray[np.intp]) -> None:
         assert self._keys is not None  # a session has begun
-        self.sessions.put(rows, self.rules.start(self._keys.next(rows)))
+        self.sessions.put(rows, self.dynamics.start(self._keys.next(rows)))
 
-    def _info(self, tracks: Ints, outcome: Outcome) -> dict[str, Any]:
+    def _info(self, tracks: Ints, outcome: StepResult) -> dict[str, Any]:
         return {
             "track": tracks.copy(),
             "cosine": outcome.cosine,
@@ -186,7 +186,7 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
         }
 
     def _played(self) -> dict[str, Any]:
-        return {} if self.rules.repeats else {"played": self.sessions.played.copy()}
+        return {} if self.dynamics.repeats else {"played": self.sessions.played.copy()}
 
 
 def _array(values: Any) -> NDArray[Any]:

@@ -20,7 +20,7 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
-from spotify_gym.training.curve import CurvePoint
+from spotify_gym.training.learning_curve import CurvePoint
 
 _POINTS = 200  # of a learning curve
 

@@ -20,11 +20,18 @@ from spotify_gym.training.callbacks import Stopped
 from spotify_gym.training.command_line import Command
 from spotify_gym.training.config import EVALUATION_SEED, TrainConfig
 from spotify_gym.training.errors import ConfigError
+from spotify_gym.training.leaderboard import (
+    QUICK,
+    Leaderboard,
+    example_session,
+    play_leaderboard,
+    skills_of,
+    write_sessions,
+)
 from spotify_gym.training.loading import load_run
 from spotify_gym.training.printing import printable, show_table
 from spotify_gym.training.recommendation import find_tracks, recommend
 from spotify_gym.training.run_folder import RunFolder
-from spotify_gym.training.standings import QUICK, Standings, example_session, play_standings, skills_of, write_sessions
 from spotify_gym.training.trainer import Run, resume, train
 
 
@@ -95,10 +102,10 @@ class EvaluateCommand(Command):
         """Print the table and one example session, and keep every session in a file."""
         run = load_run(self.path, self.catalogue, trust=self.trust)
         (name,) = _names([self.path])
-        standings = _play({name: run}, self.sessions, self.seed, self.planner)
+        leaderboard = _play({name: run}, self.sessions, self.seed, self.planner)
         out = self.out or self.path / "evaluation.csv"
-        write_sessions(out, standings)
-        _show(standings, run)
+        write_sessions(out, leaderboard)
+        _show(leaderboard, run)
         print(f"\nOne of these sessions, played by {name}:\n")
         print(printable(example_session(run, self.seed)))
         print(f"\nevery session: {out}")
@@ -125,10 +132,10 @@ class CompareCommand(Command):
     def run(self) -> None:
         """Print one table for all."""
         runs = dict(zip(_names(self.paths), map(load_run, self.paths), strict=True))
-        standings = _play(runs, self.sessions, self.seed, self.planner)
+        leaderboard = _play(runs, self.sessions, self.seed, self.planner)
         if self.out is not None:
-            write_sessions(self.out, standings)
-        _show(standings, next(iter(runs.values())))
+            write_sessions(self.out, leaderboard)
+        _show(leaderboard, next(iter(runs.values())))
 
 
 @dataclass(frozen=True)
@@ -181,33 +188,33 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return names if clear else [str(path) for path in paths]
 
 
-def _play(runs: Mapping[str, Run], n_sessions: int, seed: int, planner: bool) -> Standings:
+def _play(runs: Mapping[str, Run], n_sessions: int, seed: int, planner: bool) -> Leaderboard:
     """Let all play, telling on stderr who does."""
     references = (*QUICK, "planner") if planner else QUICK
     with Console(stderr=True).status("") as status:
-        return play_standings(runs, n_sessions, seed, references, lambda name: status.update(f"{name} plays ..."))
+        return play_leaderboard(runs, n_sessions, seed, references, lambda name: status.update(f"{name} plays ..."))
 
 
-def _show(standings: Standings, run: Run) -> None:
+def _show(leaderboard: Leaderboard, run: Run) -> None:
     """Print who earned what, the highest return first."""
     columns: dict[str, Literal["left", "right"]] = {"player": "left"}
-    skills = skills_of(standings)
+    skills = skills_of(leaderboard)
     rows = []
-    for name in sorted(standings, key=lambda name: -standings[name].returns.mean()):
-        measures = standings[name].measures()
+    for name in sorted(leaderboard, key=lambda name: -leaderboard[name].returns.mean()):
+        measures = leaderboard[name].measures()
         margin = 1.96 * measures["return"].std() / np.sqrt(len(measures["return"]))
         row = {
             "return": f"{measures['return'].mean():.2f} ± {margin:.2f}",
             "skill": f"{skills[name]:.3f}" if name in skills else "",
             "length": f"{measures['length'].mean():.1f}",
             "repeats": f"{100 * measures['repeat_rate'].mean():.1f} %",
-            "coverage": f"{100 * standings[name].coverage:.2f} %",
+            "coverage": f"{100 * leaderboard[name].coverage:.2f} %",
             "diversity": f"{np.nanmean(measures['diversity']):.3f}",
             "novelty": f"{np.nanmean(measures['novelty']):.2f}" if "novelty" in measures else "",
         }
         columns |= dict.fromkeys(row, "right")
         rows.append([name, *row.values()])
-    n = len(next(iter(standings.values())).seeds)
+    n = len(next(iter(leaderboard.values())).seeds)
     show_table(f"{run.config.env} on {run.catalogue.source}: {n} held-out sessions", columns, rows)
-    top = "planner" if "planner" in standings else "nearest"
+    top = "planner" if "planner" in leaderboard else "nearest"
     print(f"return: mean and 95 % interval over sessions; skill: 0 is the best fixed list, 1 is {top}")

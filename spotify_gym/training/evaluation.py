@@ -38,7 +38,7 @@ class Player(Protocol):
         """The `predict` of Stable-Baselines3: from observations (B, k) to tracks (B,) and a state."""
 
 
-Maker = Callable[[Any], Player]
+PolicyFactory = Callable[[Any], Player]
 """Makes a player for the environment it is given."""
 
 
@@ -92,7 +92,7 @@ class Evaluation:
 
 
 def evaluate(
-    player: Player | Maker,
+    player: Player | PolicyFactory,
     env_id: str,
     n_sessions: int = 1000,
     seed: int = EVALUATION_SEED,
@@ -132,7 +132,7 @@ def evaluate(
 
 
 @contextmanager
-def _seated(player: Player | Maker, env: SpotifyVectorEnv, seed: int) -> Iterator[Choose]:
+def _seated(player: Player | PolicyFactory, env: SpotifyVectorEnv, seed: int) -> Iterator[Choose]:
     """Give a function that chooses a track for each session of `env`."""
     if isinstance(player, ReferencePolicy):
         raise TypeError(
@@ -158,7 +158,7 @@ def _bound(model: Any, env: SpotifyVectorEnv, seed: int) -> Iterator[Player]:
         return
     import torch  # not above: reference policies need none
 
-    from spotify_gym.algorithms.binding import Spaces
+    from spotify_gym.algorithms.compatibility import Spaces
 
     own = (policy.observation_space, policy.action_space)
     policy.check_spaces(Spaces(*own), Spaces(*offered))
@@ -174,9 +174,9 @@ def _bound(model: Any, env: SpotifyVectorEnv, seed: int) -> Iterator[Player]:
 def _choose_by(player: Player, env: SpotifyVectorEnv) -> Choose:
     """Ask `player` in the way that keeps it from forbidden repeats, if it has one."""
     known = inspect.signature(player.predict).parameters
-    if not env.rules.repeats and "played" in known:
+    if not env.dynamics.repeats and "played" in known:
         return lambda obs, state, starts, info: player.predict(obs, state, starts, True, played=info["played"])
-    if not env.rules.repeats and "action_masks" in known:
+    if not env.dynamics.repeats and "action_masks" in known:
         return lambda obs, state, starts, _: player.predict(obs, state, starts, True, action_masks=env.action_masks())
     return lambda obs, state, starts, _: player.predict(obs, state, starts, True)
 

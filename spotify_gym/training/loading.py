@@ -9,14 +9,14 @@ from typing import Any
 from gymnasium.spaces import Discrete
 
 from spotify_gym.algorithms import DQN
-from spotify_gym.algorithms.binding import Spaces
+from spotify_gym.algorithms.compatibility import Spaces
 from spotify_gym.catalogue import Catalogue, Scaling, as_catalogue
+from spotify_gym.training.checkpoint import load_weights
 from spotify_gym.training.config import TrainConfig
-from spotify_gym.training.curve import read_csv
 from spotify_gym.training.errors import RunError
 from spotify_gym.training.learners import ALGORITHMS, catalogue_of, learner_of, sessions_of
+from spotify_gym.training.learning_curve import read_csv
 from spotify_gym.training.run_folder import RunFolder
-from spotify_gym.training.snapshot import load_weights
 from spotify_gym.training.tensors import read_tensors
 from spotify_gym.training.trainer import Run
 from spotify_gym.training.vec_adapter import SessionVecEnv

@@ -14,14 +14,14 @@ from stable_baselines3.common.callbacks import BaseCallback
 from spotify_gym.algorithms import DQN
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.catalogue.sources import located
+from spotify_gym.training.artifacts import earlier_curve, keep_checkpoint, keep_results
 from spotify_gym.training.callbacks import CheckpointCallback, CurveCallback, ProgressCallback, Stopped, interruptible
+from spotify_gym.training.checkpoint import restore_snapshot
 from spotify_gym.training.config import TrainConfig
-from spotify_gym.training.curve import CurvePoint
 from spotify_gym.training.errors import RunError
-from spotify_gym.training.keeping import earlier_curve, keep_checkpoint, keep_results
 from spotify_gym.training.learners import catalogue_of, learner_of, sessions_of
+from spotify_gym.training.learning_curve import CurvePoint
 from spotify_gym.training.run_folder import RunFolder
-from spotify_gym.training.snapshot import restore_snapshot
 from spotify_gym.training.tensors import Tensors, read_tensors
 from spotify_gym.training.vec_adapter import SessionVecEnv
 

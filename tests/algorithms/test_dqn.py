@@ -10,7 +10,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.env_util import make_vec_env
 
 from spotify_gym.algorithms import DQN, DoubleDQN, DuelingDoubleDQN, DuelingDQN
-from spotify_gym.algorithms.heads import Choice
+from spotify_gym.algorithms.networks import TopK
 from spotify_gym.algorithms.replay import Batch
 from tests.algorithms.probes import PROBES, Playlist, tracks
 
@@ -73,7 +73,7 @@ def hand_made(actions_online, actions_target):
             self.values = th.tensor([values])
 
         def best(self, obs, played=None):
-            return Choice(*self.values.max(dim=1, keepdim=True))
+            return TopK(*self.values.max(dim=1, keepdim=True))
 
         def taken(self, obs, actions):
             return self.values.gather(1, actions)

@@ -12,9 +12,9 @@ import pytest
 
 from spotify_gym import Catalogue
 from spotify_gym.app.agents import references
-from spotify_gym.app.listening import ListeningSession, rules_for_a_person
-from spotify_gym.app.studio import Studio
-from spotify_gym.session import SessionRules, rules_of
+from spotify_gym.app.app_state import Studio
+from spotify_gym.app.listening import ListeningSession, dynamics_for_a_person
+from spotify_gym.session import SessionDynamics, make_dynamics
 from spotify_gym.training import TrainConfig, train
 
 NASTY = (
@@ -65,12 +65,12 @@ def studio(run_folder: Path) -> Studio:
 
 
 @pytest.fixture(scope="session")
-def rules(small: Catalogue) -> SessionRules:
+def dynamics(small: Catalogue) -> SessionDynamics:
     """The playlist problem over 400 tracks, for a person."""
-    return rules_for_a_person(rules_of(small, repeats=False, reward={"flow": 0.5, "fit": 0.5}))
+    return dynamics_for_a_person(make_dynamics(small, repeats=False, reward={"flow": 0.5, "fit": 0.5}))
 
 
 @pytest.fixture
-def session(rules: SessionRules) -> ListeningSession:
+def session(dynamics: SessionDynamics) -> ListeningSession:
     """A session with the nearest neighbour, just begun."""
-    return ListeningSession(rules, references(rules)[0], [3, 1, 4, 15, 9])
+    return ListeningSession(dynamics, references(dynamics)[0], [3, 1, 4, 15, 9])

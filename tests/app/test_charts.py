@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 
-from spotify_gym.app.atlas import Atlas
 from spotify_gym.app.charts import map_chart, radar_chart, time_chart
 from spotify_gym.app.listening import ListeningSession
+from spotify_gym.app.pca_map import Atlas
 
 
 def test_map__follows_the_session(session: ListeningSession) -> None:
-    atlas = Atlas.of(session.rules.catalogue)
+    atlas = Atlas.of(session.dynamics.catalogue)
     assert len(map_chart(atlas, session)["datasets"]["start"]) == 0
     session.listened()
     session.skip()
@@ -20,7 +20,7 @@ def test_map__follows_the_session(session: ListeningSession) -> None:
     assert data["path"]["newest"].tolist() == [False, False, True]
     assert len(data["heard"]) == 6
     assert data["offers"]["track"].tolist() == [
-        session.rules.catalogue.label(offer.track) for offer in session.offers()
+        session.dynamics.catalogue.label(offer.track) for offer in session.offers()
     ]
 
 
@@ -42,7 +42,7 @@ def test_time__tells_skips_from_listens(session: ListeningSession) -> None:
 
 
 def test_charts__stay_the_same_but_for_their_data(session: ListeningSession) -> None:
-    atlas = Atlas.of(session.rules.catalogue)
+    atlas = Atlas.of(session.dynamics.catalogue)
 
     def specification() -> str:
         charts = map_chart(atlas, session), radar_chart(("a", "b", "c"), session.vibe[:3], None), time_chart(session)

@@ -10,9 +10,9 @@ import pytest
 from spotify_gym.app.agents import references
 from spotify_gym.app.export import links, to_csv, to_m3u
 from spotify_gym.app.labels import link_of
-from spotify_gym.app.listening import ListeningSession, rules_for_a_person
+from spotify_gym.app.listening import ListeningSession, dynamics_for_a_person
 from spotify_gym.catalogue import TextColumn
-from spotify_gym.session import rules_of
+from spotify_gym.session import make_dynamics
 from tests.catalogues import hand_made
 
 REAL = "0123456789abcdefghijAB"
@@ -24,8 +24,8 @@ IDS = [REAL, "../../etc/passwd", "http://example.com/x", "id3", "id4", "id5"]
 def session() -> ListeningSession:
     features = np.array([[1, 0], [2, 1], [1, 2], [3, 1], [1, 3], [5, 4]], np.float32)
     catalogue = replace(hand_made(features, TITLES), track_ids=TextColumn.of(IDS), artists=TextColumn.of(["A;B"] * 6))
-    rules = rules_for_a_person(rules_of(catalogue, history_length=2))
-    session = ListeningSession(rules, references(rules)[0], [0, 1])
+    dynamics = dynamics_for_a_person(make_dynamics(catalogue, history_length=2))
+    session = ListeningSession(dynamics, references(dynamics)[0], [0, 1])
     session.play_instead(0)
     session.skip()
     session.listened()
@@ -44,7 +44,7 @@ def test_csv__holds_every_answer_and_no_formula(session: ListeningSession) -> No
 
 
 def test_csv__takes_the_name_of_an_agent_for_no_formula_either(session: ListeningSession) -> None:
-    session.agent = replace(references(session.rules)[0], name="=1+1")
+    session.agent = replace(references(session.dynamics)[0], name="=1+1")
     session.undo()
     session.play_instead(0)
     assert list(csv.DictReader(io.StringIO(to_csv(session))))[-1]["agent"] == "'=1+1"
@@ -62,4 +62,4 @@ def test_m3u__has_two_lines_a_track_and_no_foreign_address(session: ListeningSes
 
 def test_links__are_given_where_the_id_looks_real(session: ListeningSession) -> None:
     assert links(session) == [f"https://open.spotify.com/track/{REAL}"]
-    assert link_of(session.rules.catalogue, 2) is None
+    assert link_of(session.dynamics.catalogue, 2) is None

@@ -12,7 +12,7 @@ from shutil import copytree
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from spotify_gym.app import seat as seat_module
+from spotify_gym.app import user_session as seat_module
 from spotify_gym.app.serve import PAGE
 from spotify_gym.app.trained import SHIPPED_RUN
 from tests.app.conftest import NASTY

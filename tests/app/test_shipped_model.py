@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from experiments.shipped_model import CONFIG, ShippedModel
+from spotify_gym.app.app_state import Studio
 from spotify_gym.app.listening import ListeningSession
-from spotify_gym.app.starts import surprise_start
-from spotify_gym.app.studio import Studio
+from spotify_gym.app.track_search import surprise_start
 from spotify_gym.app.trained import SHIPPED_RUN
 from spotify_gym.training import TrainConfig
 from spotify_gym.training.tensors import read_tensors
@@ -32,7 +32,7 @@ def test_shipped_model__plays_nearly_as_well_as_one_who_knows_the_rules(small_st
         total = 0.0
         for seed in range(10):
             start = surprise_start(small_studio.catalogue, 5, seed)
-            session = ListeningSession(small_studio.rules, small_studio.agents[agent], start)
+            session = ListeningSession(small_studio.dynamics, small_studio.agents[agent], start)
             for _ in range(20):
                 session.listened()
             total += sum(play.reward for play in session.plays)

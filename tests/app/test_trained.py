@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spotify_gym.app.app_state import Studio
 from spotify_gym.app.listening import ListeningSession
-from spotify_gym.app.studio import Studio
 from spotify_gym.app.trained import load_trained
 from spotify_gym.training import RunError
 from tests.app.conftest import barely_trained
@@ -46,7 +46,7 @@ def test_load_trained__lets_a_run_play_in_sessions_that_are_measured_otherwise(r
     beside = Studio.open([run_folder, decayed])
     alone = Studio.open([decayed], beside.catalogue)
     assert not alone.catalogue.scaling.equals(beside.catalogue.scaling)
-    sessions = [ListeningSession(s.rules, s.agents["decayed"], [10, 20, 30, 40, 50]) for s in (beside, alone)]
+    sessions = [ListeningSession(s.dynamics, s.agents["decayed"], [10, 20, 30, 40, 50]) for s in (beside, alone)]
     for answer in ("listened", "skip", "listened", "listened"):
         ours, theirs = (session.offers() for session in sessions)
         assert [offer.track for offer in ours] == [offer.track for offer in theirs]

@@ -7,7 +7,7 @@ import pytest
 
 from spotify_gym.listeners import SatiatedListener, SkippingListener
 from spotify_gym.listeners.certain import CertainListener
-from spotify_gym.session import rules_of
+from spotify_gym.session import make_dynamics
 
 TASTE = np.array([[[1.0, 0.0]]], np.float32)
 NO_LUCK = np.zeros((1, 0), np.float32)
@@ -32,16 +32,16 @@ def test_expect__stays_what_is_to_be_expected():
 
 
 def test_without_chance__takes_it_out_and_nothing_else(small):
-    rules = rules_of(small, listener=SkippingListener(), reward={"listened": 1.0})
-    certain = rules.without_chance()
-    assert rules.chancy
-    assert not certain.chancy
-    assert certain.reward == rules.reward
-    sessions = rules.start(np.arange(4, dtype=np.uint64))
-    assert (certain.appraise(sessions) == rules.appraise(sessions)).all()
+    dynamics = make_dynamics(small, listener=SkippingListener(), reward={"listened": 1.0})
+    certain = dynamics.determinized()
+    assert dynamics.is_stochastic
+    assert not certain.is_stochastic
+    assert certain.reward == dynamics.reward
+    sessions = dynamics.start(np.arange(4, dtype=np.uint64))
+    assert (certain.expected_rewards(sessions) == dynamics.expected_rewards(sessions)).all()
 
 
 def test_without_chance__where_there_is_none__changes_nothing(small):
-    rules = rules_of(small, listener=SatiatedListener())
-    assert not rules.chancy
-    assert rules.without_chance() is rules
+    dynamics = make_dynamics(small, listener=SatiatedListener())
+    assert not dynamics.is_stochastic
+    assert dynamics.determinized() is dynamics

@@ -104,5 +104,5 @@ def test_env__makes_a_loop_in_one_neighbourhood_lose_to_variety(small):
         return sum(env.step(np.where(env.action_masks(), choose(env), -9).argmax(axis=1))[1].mean() for _ in range(19))
 
     loop = play(lambda env: env.sessions.vibe @ small.unit_features.T)
-    greedy = play(lambda env: env.rules.appraise(env.sessions))
+    greedy = play(lambda env: env.dynamics.expected_rewards(env.sessions))
     assert loop < 0.9 * greedy

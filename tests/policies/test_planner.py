@@ -11,10 +11,10 @@ import pytest
 
 from spotify_gym.policies import FixedPolicy, NearestPolicy, PlannerPolicy, RandomPolicy
 from spotify_gym.policies.bound import upper_bound
-from spotify_gym.session import rules_of
+from spotify_gym.session import make_dynamics
 from spotify_gym.training import EVALUATION_SEED, evaluate
 from tests.catalogues import hand_made
-from tests.policies.toys import PROBLEMS, all_lists, returns, rules, starts, tracks
+from tests.policies.toys import PROBLEMS, all_lists, dynamics, returns, starts, tracks
 
 N_SESSIONS = 12
 
@@ -27,7 +27,7 @@ def play(make, env_id, catalogue, n_sessions=N_SESSIONS):
 def bound(env_id, catalogue):
     env = gym.make_vec(env_id, num_envs=N_SESSIONS, catalogue=catalogue).unwrapped
     env.reset(seed=EVALUATION_SEED)
-    return upper_bound(env.rules, env.sessions, env.max_episode_steps)
+    return upper_bound(env.dynamics, env.sessions, env.max_episode_steps)
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def test_fixed__with_a_list_found_before__plays_that(small):
 def test_fixed__generalises_to_sessions_that_it_was_not_made_for(small):
     env = gym.make_vec("SpotifySession-v0", num_envs=1, catalogue=small)
     policy = FixedPolicy(env, n_starts=512)
-    problem = env.unwrapped.rules
+    problem = env.unwrapped.dynamics
     others = starts(problem, 512, seed=99)
     alone = returns(problem, others, np.repeat(np.arange(400)[:, None], 20, axis=1))
     assert returns(problem, others, policy.tracks[None])[0] > alone.max() - 0.05
@@ -173,17 +173,17 @@ def test_fixed__generalises_to_sessions_that_it_was_not_made_for(small):
 @pytest.mark.parametrize("name", sorted(PROBLEMS))
 @pytest.mark.parametrize("seed", range(4))
 def test_bound__is_above_every_list_there_is(name, seed):
-    problem = rules(name, tracks(7, seed))
+    problem = dynamics(name, tracks(7, seed))
     sessions = starts(problem, 3, seed)
     for row, most in enumerate(upper_bound(problem, sessions, 4)):
         best = returns(problem, sessions.take(np.array([row])), all_lists(problem, 4)).max()
         assert best <= most + 1e-5
-    assert upper_bound(problem, sessions, 1) == pytest.approx(problem.appraise(sessions).max(axis=1), abs=1e-6)
+    assert upper_bound(problem, sessions, 1) == pytest.approx(problem.expected_rewards(sessions).max(axis=1), abs=1e-6)
 
 
 def test_bound__by_hand():
     catalogue = hand_made(np.array([[1, 0], [1, 0.1], [0, 1], [-1, 0]], np.float32))
-    problem = rules_of(catalogue, history_length=1, repeats=False, reward={"fit": 1.0}, reward_baseline=0.0)
+    problem = make_dynamics(catalogue, history_length=1, repeats=False, reward={"fit": 1.0}, reward_baseline=0.0)
     session = problem.start(np.zeros(1, np.uint64), np.array([[0]]))
     cosine = 1 / np.sqrt(1.01)
     # The first track has at most that of track 1, the later ones have it again, then 0, -1, and -1 for a repeat.
@@ -192,7 +192,7 @@ def test_bound__by_hand():
 
 
 def test_bound__of_a_weight_below_zero__is_one_too():
-    problem = rules_of(tracks(6), history_length=2, reward={"flow": -1.0, "fit": 0.5})
+    problem = make_dynamics(tracks(6), history_length=2, reward={"flow": -1.0, "fit": 0.5})
     sessions = starts(problem, 3)
     for row, most in enumerate(upper_bound(problem, sessions, 3)):
         assert returns(problem, sessions.take(np.array([row])), all_lists(problem, 3)).max() <= most + 1e-5

@@ -6,50 +6,52 @@ import numpy as np
 import pytest
 
 from spotify_gym.listeners import SkippingListener
-from spotify_gym.policies.appraisal import mean_appraisal
-from spotify_gym.policies.course import Course
+from spotify_gym.policies.expected_rewards import mean_expected_rewards
 from spotify_gym.policies.neighbourhoods import best_neighbourhood
 from spotify_gym.policies.replacement import Replacements
+from spotify_gym.policies.rollout import Rollout
 from spotify_gym.policies.search import Search, beam, improve, largest, shake
-from spotify_gym.session import rules_of
-from tests.policies.toys import PROBLEMS, all_lists, returns, rules, starts, tracks
+from spotify_gym.session import make_dynamics
+from tests.policies.toys import PROBLEMS, all_lists, dynamics, returns, starts, tracks
 
 every_problem = pytest.mark.parametrize("name", sorted(PROBLEMS))
 
 
 @every_problem
 def test_course__earns_what_the_sessions_earn(name, small):
-    problem = rules(name, small, 5)
+    problem = dynamics(name, small, 5)
     sessions, plan = starts(problem, 7), np.random.default_rng(1).choice(400, 6, replace=False)
     before = sessions.vibe.copy()
 
-    course = Course.played(problem, sessions, plan)
+    course = Rollout.played(problem, sessions, plan)
     changed = course.replaced(problem, 2, 399)
 
     assert course.value == pytest.approx(returns(problem, sessions, plan[None])[0], abs=1e-5)
     assert changed.plan.tolist() == [*plan[:2], 399, *plan[3:]]
-    assert changed.value == pytest.approx(Course.played(problem, sessions, changed.plan).value, abs=1e-12)
+    assert changed.value == pytest.approx(Rollout.played(problem, sessions, changed.plan).value, abs=1e-12)
     assert (sessions.vibe == before).all()
 
 
 @every_problem
 @pytest.mark.parametrize("n_groups", [1, 3])
 def test_mean_appraisal__is_the_mean_of_appraisals(name, n_groups, small):
-    problem = rules(name, small, 5)
+    problem = dynamics(name, small, 5)
     sessions = starts(problem, 6)
     problem.step(sessions, sessions.history[:, 0])  # a repeat, which stands twice among the played
     which = np.arange(50, 350)
 
-    mean = mean_appraisal(problem, sessions, which, n_groups)
+    mean = mean_expected_rewards(problem, sessions, which, n_groups)
 
-    assert mean == pytest.approx(problem.appraise(sessions, which).reshape(-1, n_groups, 300).mean(axis=0), abs=1e-5)
+    assert mean == pytest.approx(
+        problem.expected_rewards(sessions, which).reshape(-1, n_groups, 300).mean(axis=0), abs=1e-5
+    )
 
 
 def test_mean_appraisal__of_those_who_left__is_nothing(small):
-    problem = rules("satiation", small)
+    problem = dynamics("satiation", small)
     sessions = starts(problem, 4)
-    mean = mean_appraisal(problem, sessions, playing=np.array([True, False, False, False]))
-    assert mean[0] == pytest.approx(problem.appraise(sessions)[0] / 4, abs=1e-6)
+    mean = mean_expected_rewards(problem, sessions, playing=np.array([True, False, False, False]))
+    assert mean[0] == pytest.approx(problem.expected_rewards(sessions)[0] / 4, abs=1e-6)
 
 
 def test_largest__finds_them_in_order():
@@ -61,7 +63,7 @@ def test_largest__finds_them_in_order():
 @every_problem
 @pytest.mark.parametrize("n_sessions", [1, 5])
 def test_beam__of_any_width__finds_the_best_list_there_is(name, n_sessions):
-    problem = rules(name, tracks(7))
+    problem = dynamics(name, tracks(7))
     sessions = starts(problem, n_sessions)
     plan, worth = beam(problem, sessions, 3, width=7**3)
     assert worth == pytest.approx(returns(problem, sessions, all_lists(problem, 3)).max(), abs=1e-5)
@@ -69,11 +71,11 @@ def test_beam__of_any_width__finds_the_best_list_there_is(name, n_sessions):
 
 
 def test_beam__of_one__is_greedy(small):
-    problem = rules("playlist", small, 5)
+    problem = dynamics("playlist", small, 5)
     session = starts(problem, 1)
     plan, _ = beam(problem, session, 4, width=1)
     for track in plan:
-        assert track == problem.appraise(session)[0].argmax()
+        assert track == problem.expected_rewards(session)[0].argmax()
         problem.step(session, np.array([track]))
 
 
@@ -81,10 +83,10 @@ def test_beam__of_one__is_greedy(small):
 @pytest.mark.parametrize("position", [0, 3, 7])
 @pytest.mark.parametrize("greedy", [True, False])
 def test_replacements__are_worth_what_playing_them_earns(name, position, greedy, small):
-    problem = rules(name, small, 5)
+    problem = dynamics(name, small, 5)
     session = starts(problem, 1)
     plan = beam(problem, session, 8, width=1)[0] if greedy else np.arange(100, 108)
-    course = Course.played(problem, session, plan)
+    course = Rollout.played(problem, session, plan)
     lists = np.repeat(course.plan[None], 400, axis=0)
     lists[:, position] = np.arange(400)
     gains = returns(problem, session, lists) - course.value
@@ -100,9 +102,9 @@ def test_replacements__are_worth_what_playing_them_earns(name, position, greedy,
 
 @pytest.mark.parametrize("name", ["session", "satiation"])
 def test_replacements__for_several_sessions__are_worth_the_mean(name, small):
-    problem = rules(name, small, 5)
+    problem = dynamics(name, small, 5)
     sessions = starts(problem, 6)
-    course = Course.played(problem, sessions, beam(problem, sessions, 8, width=1)[0])
+    course = Rollout.played(problem, sessions, beam(problem, sessions, 8, width=1)[0])
     free = np.flatnonzero(~np.isin(small.recordings, course.before[-1].played) & (small.recordings == np.arange(400)))
     free = free[free != course.plan[-1]]
     lists = np.repeat(course.plan[None], len(free), axis=0)
@@ -118,9 +120,9 @@ def test_replacements__for_several_sessions__are_worth_the_mean(name, small):
 
 
 def test_replacements__spare_what_the_plan_and_the_session_hold():
-    problem = rules("playlist", tracks(30))  # the last track is the first once more
+    problem = dynamics("playlist", tracks(30))  # the last track is the first once more
     session = starts(problem, 1)
-    course = Course.played(problem, session, [0, 7, 8])
+    course = Rollout.played(problem, session, [0, 7, 8])
     values = Replacements(problem).values(course, 1)
     held = [0, 29, 8, *session.history[0]]
     assert (values[held] == -np.inf).all()
@@ -129,9 +131,9 @@ def test_replacements__spare_what_the_plan_and_the_session_hold():
 @every_problem
 def test_improve__ends_where_no_single_track_is_better(name, small):
     few = small.take(np.arange(120))
-    problem = rules(name, few, 5)
+    problem = dynamics(name, few, 5)
     session = starts(problem, 1)
-    worst = Course.played(problem, session, np.arange(6))
+    worst = Rollout.played(problem, session, np.arange(6))
 
     best = improve(worst, Replacements(problem))
 
@@ -143,9 +145,9 @@ def test_improve__ends_where_no_single_track_is_better(name, small):
 
 
 def test_shake__leaves_a_list_better_or_as_it_was_and_is_the_same_again(small):
-    problem = rules("satiation", small, 5)
+    problem = dynamics("satiation", small, 5)
     session, replacements = starts(problem, 1), Replacements(problem)
-    stuck = improve(Course.played(problem, session, np.arange(10)), replacements)
+    stuck = improve(Rollout.played(problem, session, np.arange(10)), replacements)
     shaken = shake(stuck, replacements, 5)
     assert shaken.value > stuck.value
     assert (shake(stuck, replacements, 5).plan == shaken.plan).all()
@@ -155,7 +157,7 @@ def test_shake__leaves_a_list_better_or_as_it_was_and_is_the_same_again(small):
 @every_problem
 @pytest.mark.parametrize("seed", range(5))
 def test_search__on_a_toy__finds_the_best_list_there_is(name, seed):
-    problem = rules(name, tracks(9, seed))
+    problem = dynamics(name, tracks(9, seed))
     session = starts(problem, 1, seed)
     best = returns(problem, session, all_lists(problem, 4)).max()
     assert Search(problem).best(session, 4).value == pytest.approx(best, abs=1e-5)
@@ -163,7 +165,7 @@ def test_search__on_a_toy__finds_the_best_list_there_is(name, seed):
 
 @every_problem
 def test_search__of_one_list_for_many__finds_the_best_there_is(name):
-    problem = rules(name, tracks(9))
+    problem = dynamics(name, tracks(9))
     sessions = starts(problem, 20)
     best = returns(problem, sessions, all_lists(problem, 3)).max()
     assert Search(problem, widths=(1,), n_centres=9).best(sessions, 3).value == pytest.approx(best, abs=1e-5)
@@ -171,7 +173,7 @@ def test_search__of_one_list_for_many__finds_the_best_there_is(name):
 
 @pytest.mark.parametrize("name", ["playlist", "satiation"])
 def test_search__in_a_sample__reaches_the_whole_catalogue(name, small):
-    problem = rules(name, small, 5)
+    problem = dynamics(name, small, 5)
     session = starts(problem, 1)
     sampled = Search(problem, sample_size=40)._sample.tracks
     assert sampled is not None
@@ -181,15 +183,15 @@ def test_search__in_a_sample__reaches_the_whole_catalogue(name, small):
 
 
 def test_search__where_chance_decides__plans_for_what_is_likely(small):
-    problem = rules_of(small, repeats=False, listener=SkippingListener(), reward={"listened": 1.0})
+    problem = make_dynamics(small, repeats=False, listener=SkippingListener(), reward={"listened": 1.0})
     session = starts(problem, 1)
     plan = Search(problem, widths=(1,)).best(session, 3).plan
-    assert plan[0] == problem.appraise(session)[0].argmax()
+    assert plan[0] == problem.expected_rewards(session)[0].argmax()
     assert len(set(plan.tolist())) == 3
 
 
 def test_neighbourhood__where_repeats_are_legal__is_one_long_vector(small):
-    problem = rules("session", small, 5)
+    problem = dynamics("session", small, 5)
     sessions = starts(problem, 64)
     plan = best_neighbourhood(problem, sessions, 10, np.arange(400), 100)
     worths = returns(problem, sessions, np.repeat(np.arange(400)[:, None], 10, axis=1))
@@ -198,7 +200,7 @@ def test_neighbourhood__where_repeats_are_legal__is_one_long_vector(small):
 
 
 def test_neighbourhood__where_they_are_not__is_a_track_and_the_nearest_to_it(small):
-    problem = rules("playlist", small, 5)
+    problem = dynamics("playlist", small, 5)
     plan = best_neighbourhood(problem, starts(problem, 8), 5, np.arange(400), 400)
     cosines = small.unit_features @ small.unit_features[plan[0]]
     assert plan.tolist() == np.argsort(-cosines)[:5].tolist()

@@ -107,8 +107,8 @@ def test_nearest__by_hand():
 def test_nearest__is_the_best_of_all_tracks_tried(env_id, small):
     env = gym.make_vec(env_id, num_envs=4, catalogue=small)
     play(RandomPolicy, env, 6)
-    rules, sessions = env.unwrapped.rules, env.unwrapped.sessions
-    rewards = np.array([rules.step(sessions.take(np.arange(4)), np.full(4, track)).reward for track in range(400)])
+    dynamics, sessions = env.unwrapped.dynamics, env.unwrapped.sessions
+    rewards = np.array([dynamics.step(sessions.take(np.arange(4)), np.full(4, track)).reward for track in range(400)])
     chosen = NearestPolicy(env).choose(sessions)
     assert rewards[chosen, np.arange(4)] == pytest.approx(rewards.max(axis=0), abs=1e-6)
 

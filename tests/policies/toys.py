@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spotify_gym import Catalogue
 from spotify_gym.listeners import SatiatedListener
-from spotify_gym.session import SessionRules, Sessions, rules_of
+from spotify_gym.session import SessionDynamics, SessionState, make_dynamics
 from tests.catalogues import hand_made
 
 PROBLEMS: dict[str, dict[str, Any]] = {
@@ -29,17 +29,17 @@ def tracks(n_tracks: int, seed: int = 0, d: int = 3) -> Catalogue:
     return hand_made(features.astype(np.float32))
 
 
-def rules(name: str, catalogue: Catalogue, history_length: int = 2) -> SessionRules:
+def dynamics(name: str, catalogue: Catalogue, history_length: int = 2) -> SessionDynamics:
     """Make the rules of one of the problems."""
-    return rules_of(catalogue, history_length=history_length, **PROBLEMS[name])
+    return make_dynamics(catalogue, history_length=history_length, **PROBLEMS[name])
 
 
-def starts(of: SessionRules, n_sessions: int, seed: int = 0) -> Sessions:
+def starts(of: SessionDynamics, n_sessions: int, seed: int = 0) -> SessionState:
     """Begin sessions at random."""
     return of.start(np.random.default_rng(seed).integers(2**64, size=n_sessions, dtype=np.uint64))
 
 
-def returns(of: SessionRules, sessions: Sessions, lists: NDArray[np.int64]) -> NDArray[np.float64]:
+def returns(of: SessionDynamics, sessions: SessionState, lists: NDArray[np.int64]) -> NDArray[np.float64]:
     """Play each list, (n_lists, T), in each session, and return what it earns on average, (n_lists,)."""
     now = sessions.take(np.tile(np.arange(len(sessions)), len(lists)))
     total = np.zeros(len(now))
@@ -48,6 +48,6 @@ def returns(of: SessionRules, sessions: Sessions, lists: NDArray[np.int64]) -> N
     return total.reshape(len(lists), len(sessions)).mean(axis=1)
 
 
-def all_lists(of: SessionRules, n_tracks: int) -> NDArray[np.int64]:
+def all_lists(of: SessionDynamics, n_tracks: int) -> NDArray[np.int64]:
     """Every list of so many tracks there is, (N ** n_tracks, n_tracks)."""
     return np.array(list(product(range(len(of.catalogue)), repeat=n_tracks)))

@@ -75,14 +75,14 @@ def test_env__a_pickle_is_small(small: Catalogue) -> None:
 @pytest.mark.parametrize("env_id", ENVS)
 def test_env__rewards_and_observations_stay_in_their_bounds(env_id: str, small: Catalogue) -> None:
     env = make(env_id, small)
-    low, high = env.unwrapped.rules.reward_bounds  # type: ignore[attr-defined]
+    low, high = env.unwrapped.dynamics.reward_bounds  # type: ignore[attr-defined]
     env.reset(seed=0)
     rng = np.random.default_rng(0)
     for _ in range(300):
         observation, reward, terminated, truncated, info = env.step(int(rng.integers(20)))
         assert env.observation_space.contains(observation)
         assert low - 1e-6 <= float(reward) <= high + 1e-6
-        terms = env.unwrapped.rules.reward  # type: ignore[attr-defined]
+        terms = env.unwrapped.dynamics.reward  # type: ignore[attr-defined]
         assert float(reward) == pytest.approx(sum(info[name] for name in terms), abs=1e-6)
         if terminated or truncated:
             env.reset()
@@ -156,7 +156,7 @@ def test_step__refuses_what_is_no_track_and_changes_nothing(action: Any, small: 
     before, _ = env.reset(seed=0)
     with pytest.raises(InvalidAction, match="action"):
         env.step(action)
-    assert np.array_equal(env.rules.observe(env.sessions)[0], before)  # type: ignore[attr-defined]
+    assert np.array_equal(env.dynamics.observe(env.sessions)[0], before)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("action", [3, np.int64(3), np.int32(3), np.array(3), np.uint8(3)])

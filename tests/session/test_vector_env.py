@@ -59,7 +59,7 @@ def test_vector__a_session_is_the_same_in_any_batch(env_id: str, small: Catalogu
 def test_vector__observations_stay_in_bounds_and_finite(env_id: str, small: Catalogue) -> None:
     env = native(env_id, small, n=200)
     env.reset(seed=0)
-    low, high = env.rules.reward_bounds
+    low, high = env.dynamics.reward_bounds
     for tracks in np.random.default_rng(0).integers(60, size=(70, 200)):
         observations, rewards, *_ = env.step(tracks)
         assert env.observation_space.contains(observations)

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spotify_gym.catalogue.atomic import replacing
-from spotify_gym.training.curve import CurvePoint, read_csv, write_csv, write_png
 from spotify_gym.training.errors import RunError
+from spotify_gym.training.learning_curve import CurvePoint, read_csv, write_csv, write_png
 from spotify_gym.training.lock import locked
 from spotify_gym.training.tensors import Tensors, prefixed, read_tensors, write_tensors
 

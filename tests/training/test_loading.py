@@ -18,10 +18,10 @@ from safetensors.numpy import save_file
 from spotify_gym import Catalogue
 from spotify_gym.algorithms import BindingError
 from spotify_gym.training import evaluate
+from spotify_gym.training.checkpoint import weights_of
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import RunError
 from spotify_gym.training.loading import load_run
-from spotify_gym.training.snapshot import weights_of
 from spotify_gym.training.tensors import Tensors, read_tensors, write_tensors
 from spotify_gym.training.trainer import Run, train
 from tests.catalogues import hand_made

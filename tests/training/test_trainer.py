@@ -19,10 +19,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from spotify_gym import ENVS, Catalogue, CatalogueError
 from spotify_gym.algorithms import DoubleDQN
 from spotify_gym.training.callbacks import interruptible
+from spotify_gym.training.checkpoint import weights_of
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import RunError
 from spotify_gym.training.lock import locked
-from spotify_gym.training.snapshot import weights_of
 from spotify_gym.training.tensors import read_tensors
 from spotify_gym.training.trainer import Run, resume, train
 

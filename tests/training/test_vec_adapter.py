@@ -112,7 +112,7 @@ def test_action_masks__come_row_by_row(small: Catalogue) -> None:
 def test_attributes__are_shared(small: Catalogue) -> None:
     env = native("SpotifySession-v0", small)
     assert env.get_attr("num_envs", indices=[0, 2]) == [4, 4]
-    assert env.has_attr("rules")
+    assert env.has_attr("dynamics")
     assert not env.has_attr("no_such_thing")
     assert env.env_is_wrapped(Monitor) == [True] * 4
     assert env.env_is_wrapped(gym.wrappers.TimeLimit) == [False] * 4

@@ -61,7 +61,7 @@ def test_single__plays_any_action_or_refuses_it(action: Any) -> None:
     try:
         observation, reward, *_ = SINGLE.step(action)
     except InvalidAction:
-        assert np.array_equal(SINGLE.rules.observe(SINGLE.sessions)[0], before)
+        assert np.array_equal(SINGLE.dynamics.observe(SINGLE.sessions)[0], before)
         return
     assert np.isfinite(reward)
     assert np.isfinite(observation).all()
@@ -74,7 +74,7 @@ def test_batch__plays_any_actions_or_refuses_them(actions: Any) -> None:
     try:
         observations, rewards, *_ = BATCH.step(actions)
     except InvalidAction:
-        assert np.array_equal(BATCH.rules.observe(BATCH.sessions), before)
+        assert np.array_equal(BATCH.dynamics.observe(BATCH.sessions), before)
         return
     assert np.isfinite(rewards).all()
     assert np.isfinite(observations).all()

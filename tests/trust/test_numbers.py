@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from spotify_gym import ENVS, Catalogue
-from spotify_gym.session import SessionRules
+from spotify_gym.session import SessionDynamics
 from tests.catalogues import hand_made
 from tests.trust.odd import catalogues
 
@@ -34,7 +34,7 @@ QUICKLY = settings(max_examples=60, deadline=None, suppress_health_check=[Health
 
 def play(env: Any, steps: int, tracks_of: Any) -> None:
     """Play at random and hold every number to its promise."""
-    low, high = env.rules.reward_bounds
+    low, high = env.dynamics.reward_bounds
     slack = ROUNDING * (1 + max(abs(low), abs(high)))
     observations, _ = env.reset(seed=0)
     assert env.observation_space.contains(observations)
@@ -47,10 +47,10 @@ def play(env: Any, steps: int, tracks_of: Any) -> None:
         assert (rewards >= low - slack).all()
         assert (rewards <= high + slack).all()
         assert (np.abs(info["cosine"]) <= 1 + ROUNDING).all()
-        np.testing.assert_allclose(sum(info[name] for name in env.rules.reward), rewards, rtol=1e-5, atol=slack)
+        np.testing.assert_allclose(sum(info[name] for name in env.dynamics.reward), rewards, rtol=1e-5, atol=slack)
         if mask is not None and env.autoreset_mode == gym.vector.AutoresetMode.SAME_STEP:
             told = info["final_info"]["repeat"] if "final_info" in info else info["repeat"]
-            assert env.rules.repeats or np.array_equal(mask[np.arange(len(tracks)), tracks], ~told)
+            assert env.dynamics.repeats or np.array_equal(mask[np.arange(len(tracks)), tracks], ~told)
 
 
 def drawing(env: Any) -> Any:
@@ -76,12 +76,12 @@ def test_any_catalogue_and_options__give_numbers_or_a_reason(
 def test_any_catalogue__is_appraised_in_numbers(catalogue: Catalogue, env_id: str) -> None:
     env: Any = gym.make_vec(env_id, num_envs=3, catalogue=catalogue)
     env.reset(seed=1)
-    rules: SessionRules = env.rules
-    low, high = rules.reward_bounds
-    values = rules.appraise(env.sessions)
+    dynamics: SessionDynamics = env.dynamics
+    low, high = dynamics.reward_bounds
+    values = dynamics.expected_rewards(env.sessions)
     assert np.isfinite(values).all()
     assert ((values >= low - 1e-4) & (values <= high + 1e-4)).all()
-    part = rules.appraise(env.sessions, np.arange(5))
+    part = dynamics.expected_rewards(env.sessions, np.arange(5))
     np.testing.assert_allclose(part, values[:, :5], atol=1e-4)
 
 
@@ -91,7 +91,7 @@ def test_tracks_next_to_nothing__count_as_nothing_in_play_and_in_appraisal() -> 
     features[-1, 0] = 1
     env: Any = gym.make_vec("SpotifySession-v0", num_envs=3, catalogue=hand_made(features))
     env.reset(seed=1)
-    appraised = env.rules.appraise(env.sessions)[:, 0]
+    appraised = env.dynamics.expected_rewards(env.sessions)[:, 0]
     np.testing.assert_allclose(env.step(np.zeros(3, np.int64))[1], appraised, atol=1e-6)
 
 
@@ -122,7 +122,7 @@ def test_random_play__over_two_million_tracks(env_id: str) -> None:
     catalogue = Catalogue.builtin(2_000_000)
     env: Any = gym.make_vec(env_id, num_envs=100, catalogue=catalogue, autoreset_mode="SameStep")
     play(env, 100, drawing(env))
-    values = env.rules.appraise(env.sessions.take(np.arange(2)))
+    values = env.dynamics.expected_rewards(env.sessions.take(np.arange(2)))
     assert values.shape == (2, 2_000_000)
     assert np.isfinite(values).all()
 

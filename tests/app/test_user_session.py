@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from spotify_gym.app import seat as seat_module
-from spotify_gym.app.seat import DOUBLE_CLICK, Seat, Seats
-from spotify_gym.app.studio import Studio
-from spotify_gym.session import SessionRules
+from spotify_gym.app import user_session as seat_module
+from spotify_gym.app.app_state import Studio
+from spotify_gym.app.user_session import DOUBLE_CLICK, Seat, Seats
+from spotify_gym.session import SessionDynamics
 
 
 @pytest.fixture
-def studio(rules: SessionRules) -> Studio:
-    return Studio.around(rules, [], length=20)
+def studio(dynamics: SessionDynamics) -> Studio:
+    return Studio.around(dynamics, [], length=20)
 
 
 class Clock:

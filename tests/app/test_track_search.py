@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spotify_gym import Catalogue
-from spotify_gym.app.starts import genre_start, genres_to_start_from, search, surprise_start, well_known
+from spotify_gym.app.track_search import genre_start, genres_to_start_from, search, surprise_start, well_known
 from spotify_gym.catalogue import TextColumn
 from tests.catalogues import hand_made, real_table
 

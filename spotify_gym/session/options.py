@@ -11,7 +11,7 @@ import numpy as np
 
 from spotify_gym.catalogue import Catalogue, as_catalogue
 from spotify_gym.listeners import Listener, SatiatedListener, SkippingListener
-from spotify_gym.session.rules import SessionRules
+from spotify_gym.session.dynamics import SessionDynamics
 from spotify_gym.session.state import Ints
 
 Source = Catalogue | str | Path
@@ -26,7 +26,7 @@ MAX_WEIGHT = 1e6
 """Largest weight of a reward term, and largest baseline: with larger ones a float32 holds no cosine beside them."""
 
 
-class Problem(TypedDict, total=False):
+class EnvOptions(TypedDict, total=False):
     """The options of an environment, all of them optional; the registered ids set some."""
 
     scaling: Literal["standard", "minmax"] | None
@@ -38,7 +38,7 @@ class Problem(TypedDict, total=False):
     listener: Listener[Any] | str | None
 
 
-def rules_of(
+def make_dynamics(
     catalogue: Source,
     *,
     scaling: Literal["standard", "minmax"] | None = None,
@@ -48,7 +48,7 @@ def rules_of(
     repeats: bool = True,
     reward_baseline: float | None = None,
     listener: Listener[Any] | str | None = None,
-) -> SessionRules:
+) -> SessionDynamics:
     """Make the rules that these options describe.
 
     Args:
@@ -73,7 +73,7 @@ def rules_of(
         _check_number(f"reward[{name!r}]", weight)
     if reward_baseline is not None:
         _check_number("reward_baseline", reward_baseline)
-    return SessionRules(
+    return SessionDynamics(
         as_catalogue(catalogue, scaling=scaling),
         reward=dict(reward),
         history_length=history_length,
@@ -107,7 +107,7 @@ def _check_number(name: str, value: object) -> None:
         raise ValueError(f"{name}={value!r} is not a number from -{MAX_WEIGHT:g} to {MAX_WEIGHT:g}")
 
 
-def history_of(options: Mapping[str, Any] | None, rules: SessionRules, n_sessions: int) -> Ints | None:
+def history_of(options: Mapping[str, Any] | None, dynamics: SessionDynamics, n_sessions: int) -> Ints | None:
     """Read `options["history"]`, H tracks by index or id, or (n_sessions, H) of them, as indices (n_sessions, H).
 
     Raises:
@@ -127,13 +127,15 @@ def history_of(options: Mapping[str, Any] | None, rules: SessionRules, n_session
         raise ValueError(
             f"options['history'] has {len(rows)} rows for {n_sessions} sessions; give one, or one for each"
         )
-    return np.array(np.broadcast_to([_track_indices(row, rules) for row in rows], (n_sessions, rules.history_length)))
+    return np.array(
+        np.broadcast_to([_track_indices(row, dynamics) for row in rows], (n_sessions, dynamics.history_length))
+    )
 
 
-def _track_indices(tracks: Sequence[int | str], rules: SessionRules) -> list[int]:
-    if isinstance(tracks, str) or not isinstance(tracks, Sized) or len(tracks) != rules.history_length:
-        raise ValueError(f"options['history'] must hold {rules.history_length} tracks; got {tracks!r}")
-    return [_track_index(track, rules.catalogue) for track in tracks]
+def _track_indices(tracks: Sequence[int | str], dynamics: SessionDynamics) -> list[int]:
+    if isinstance(tracks, str) or not isinstance(tracks, Sized) or len(tracks) != dynamics.history_length:
+        raise ValueError(f"options['history'] must hold {dynamics.history_length} tracks; got {tracks!r}")
+    return [_track_index(track, dynamics.catalogue) for track in tracks]
 
 
 def _track_index(track: int | str, catalogue: Catalogue) -> int:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import spotify_gym.training.scale as scale
+import spotify_gym.training.held_out as scale
 from spotify_gym import Catalogue
 from spotify_gym.training.evaluation import Evaluation
-from spotify_gym.training.scale import HeldOut
+from spotify_gym.training.held_out import HeldOut
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import torch as th
 from gymnasium import spaces
 from torch import nn
 
-from spotify_gym.algorithms import scan
-from spotify_gym.algorithms.binding import BindingError, features_of, recordings_of
+from spotify_gym.algorithms.compatibility import BindingError, features_of, recordings_of
+from spotify_gym.search import exact_topk
 
 TINY = 1e-6
 
@@ -105,6 +105,6 @@ class Table:
     """
 
     def __init__(self, recordings: Recordings, vectors: th.Tensor) -> None:
-        self.columns = scan.in_blocks(vectors)
+        self.columns = exact_topk.in_blocks(vectors)
         counts = th.bincount(recordings.of_action, minlength=recordings.n)
         self.mean = (counts.to(vectors.dtype) @ vectors) / counts.sum()

@@ -10,10 +10,10 @@ from stable_baselines3.common.type_aliases import PyTorchObs
 from stable_baselines3.dqn.policies import QNetwork
 from torch import nn
 
-from spotify_gym.algorithms.binding import recordings_of
+from spotify_gym.algorithms.compatibility import recordings_of
 
 
-class Choice(NamedTuple):
+class TopK(NamedTuple):
     """The best actions of each state, best first."""
 
     values: th.Tensor  # (batch, k) float32, -inf where fewer than k actions are allowed
@@ -27,18 +27,18 @@ class DenseQNetwork(QNetwork):
         """Return Q(s, a) of the given actions, (batch, 1), which are int64 of the same shape."""
         return self(obs).gather(1, actions)  # type: ignore[no-any-return]
 
-    def best(self, obs: PyTorchObs, played: th.Tensor | None = None) -> Choice:
+    def best(self, obs: PyTorchObs, played: th.Tensor | None = None) -> TopK:
         """Return the best action of each state, (batch, 1), leaving out all versions of the `played` (batch, width)."""
-        return Choice(*self._allowed(obs, played).max(dim=1, keepdim=True))
+        return TopK(*self._allowed(obs, played).max(dim=1, keepdim=True))
 
-    def best_of(self, obs: PyTorchObs, allowed: th.Tensor) -> Choice:
+    def best_of(self, obs: PyTorchObs, allowed: th.Tensor) -> TopK:
         """Return the best action of each state, (batch, 1), of those `allowed`, a mask (batch or 1, n)."""
-        return Choice(*self(obs).masked_fill(~allowed, -th.inf).max(dim=1, keepdim=True))
+        return TopK(*self(obs).masked_fill(~allowed, -th.inf).max(dim=1, keepdim=True))
 
-    def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> Choice:
+    def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> TopK:
         """Return the `k` best actions of each state, (batch, k or all), of which no version is in `played`."""
         values = self._allowed(obs, played)
-        return Choice(*values.topk(min(k, values.shape[1]), dim=1))
+        return TopK(*values.topk(min(k, values.shape[1]), dim=1))
 
     def _allowed(self, obs: PyTorchObs, played: th.Tensor | None) -> th.Tensor:
         values: th.Tensor = self(obs)

@@ -18,7 +18,7 @@ def test_foresee__one_track_after_another__by_hand():
     _, state = listener.start(np.array([[[1.0, 0.0]]], np.float32), 1, np.zeros((1, 0), np.float32))
     tracks, rest = np.array([[1, 0], [0, 1]], np.float32), np.array([[1, 0], [1, 0]], np.float32)
 
-    terms = listener.foresee(state, tracks, np.zeros(2), rest, np.zeros((2, 2)))
+    terms = listener.rollout_rewards(state, tracks, np.zeros(2), rest, np.zeros((2, 2)))
 
     # e = (1, 0). After (1, 0): 1.5, then 1.75 heard. After (0, 1): 0.5, then 1.25.
     assert terms["satiation"] == pytest.approx([-0.325, -0.175])
@@ -32,7 +32,7 @@ def test_foresee__satiation_in_one_product__is_the_played_out_one(decay):
     _, state = listener.start(unit(rng, 1, 5, D), 5, np.zeros((1, 0), np.float32))
     question = (state, unit(rng, N, D), np.zeros(N, np.float32), unit(rng, K, D), np.zeros((K, N), np.float32))
 
-    short, long = listener.foresee(*question), Listener.foresee(listener, *question)
+    short, long = listener.rollout_rewards(*question), Listener.rollout_rewards(listener, *question)
 
     assert short.keys() == long.keys()
     assert short["satiation"] == pytest.approx(long["satiation"], abs=1e-6)

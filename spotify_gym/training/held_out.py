@@ -13,7 +13,7 @@ from typing import Any
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import POLICIES
 from spotify_gym.training.errors import RunError
-from spotify_gym.training.evaluation import Evaluation, Maker, Player, evaluate
+from spotify_gym.training.evaluation import Evaluation, Player, PolicyFactory, evaluate
 from spotify_gym.training.tensors import Tensors, read_tensors, write_tensors
 
 
@@ -32,7 +32,7 @@ class HeldOut:
     seed: int
     """Of the first session."""
 
-    def played_by(self, player: Player | Maker) -> Evaluation:
+    def played_by(self, player: Player | PolicyFactory) -> Evaluation:
         """Let somebody play."""
         options = {"catalogue": self.catalogue, **self.env_options}
         return evaluate(player, self.env_id, self.n_sessions, self.seed, **options)

@@ -13,24 +13,24 @@ import numpy as np
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.training.evaluation import Evaluation, evaluate
+from spotify_gym.training.held_out import HeldOut
 from spotify_gym.training.metrics import skill
-from spotify_gym.training.scale import HeldOut
 from spotify_gym.training.trainer import Run, one_thread
 
 QUICK = ("random", "popular", "fixed", "nearest")
 """The reference policies that take a minute at most; the planner takes seconds for each session."""
 
-Standings = dict[str, Evaluation]
+Leaderboard = dict[str, Evaluation]
 """Players by name, and how they fared."""
 
 
-def play_standings(
+def play_leaderboard(
     runs: Mapping[str, Run],
     n_sessions: int,
     seed: int,
     references: Sequence[str] = QUICK,
     tell: Callable[[str], None] = lambda name: None,
-) -> Standings:
+) -> Leaderboard:
     """Let trained models and reference policies play the same held-out sessions.
 
     Args:
@@ -46,37 +46,37 @@ def play_standings(
     first = _only_task(runs)
     shelf = None if first.path is None else first.path / "references"
     sessions = HeldOut(first.config.env, first.config.env_options, first.catalogue, n_sessions, seed)
-    standings = {}
+    leaderboard = {}
     with one_thread():
         for name, run in runs.items():
             tell(name)
-            standings[name] = sessions.played_by(run.model)
+            leaderboard[name] = sessions.played_by(run.model)
         for name in references:
             if name != "popular" or _knows_popularity(first.catalogue):
                 tell(name)
-                standings[name] = sessions.played_by_reference(name, shelf)
-    return standings
+                leaderboard[name] = sessions.played_by_reference(name, shelf)
+    return leaderboard
 
 
-def skills_of(standings: Standings) -> dict[str, float]:
+def skills_of(leaderboard: Leaderboard) -> dict[str, float]:
     """Return the skill of each player: 0 is the best fixed list, 1 the planner, or the nearest where it did not play.
 
     Empty where there is no scale: one of the two did not play, or the fixed list earns as much.
     """
-    top = "planner" if "planner" in standings else "nearest"
-    if not {"fixed", top} <= standings.keys():
+    top = "planner" if "planner" in leaderboard else "nearest"
+    if not {"fixed", top} <= leaderboard.keys():
         return {}
-    means = {name: evaluation.returns.mean() for name, evaluation in standings.items()}
+    means = {name: evaluation.returns.mean() for name, evaluation in leaderboard.items()}
     if not means[top] > means["fixed"]:
         return {}
     return {name: float(skill(mean, means["fixed"], means[top])) for name, mean in means.items()}
 
 
-def write_sessions(path: Path, standings: Standings) -> None:
+def write_sessions(path: Path, leaderboard: Leaderboard) -> None:
     """Write a CSV file with a row per player and session."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    for place, (name, evaluation) in enumerate(standings.items()):
+    for place, (name, evaluation) in enumerate(leaderboard.items()):
         columns = {"seed": evaluation.seeds, **evaluation.measures()}
         if not place:
             table.writerow(["player", *columns])

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from threading import RLock
 
 from spotify_gym.app.agents import Agent
+from spotify_gym.app.app_state import Studio
 from spotify_gym.app.listening import ListeningSession
-from spotify_gym.app.studio import Studio
 
 DOUBLE_CLICK = 0.4
 """A second click on one button this soon after the first is done belongs to it [s]."""
@@ -37,7 +37,7 @@ class Seat:
     @property
     def is_full(self) -> bool:
         """Whether enough tracks are chosen to begin."""
-        return len(self.chosen) == self.studio.rules.history_length
+        return len(self.chosen) == self.studio.dynamics.history_length
 
     def click(self, button: str, action: Callable[[], None]) -> None:
         """Do what a button does, once for a double click.
@@ -62,7 +62,7 @@ class Seat:
 
     def begin(self, start: Iterable[int] | None = None) -> None:
         """Begin the session, from what was chosen or from another start."""
-        self.session = ListeningSession(self.studio.rules, self.agent, self.chosen if start is None else start)
+        self.session = ListeningSession(self.studio.dynamics, self.agent, self.chosen if start is None else start)
 
     def leave(self) -> None:
         """End the session, and choose anew."""

@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from spotify_gym.app.agents import Agent, Learned, references
-from spotify_gym.app.atlas import Atlas
 from spotify_gym.app.distribution import Profile
-from spotify_gym.app.starts import genres_to_start_from
+from spotify_gym.app.pca_map import Atlas
+from spotify_gym.app.track_search import genres_to_start_from
 from spotify_gym.app.trained import length_of, load_trained
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.session import SessionRules
+from spotify_gym.session import SessionDynamics
 
 
 @dataclass(frozen=True, eq=False)
 class Studio:
     """One catalogue, and who recommends from it."""
 
-    rules: SessionRules
+    dynamics: SessionDynamics
     """Of the environment that the first trained agent learned in, for a person."""
     agents: Mapping[str, Agent]
     """By name, the trained ones first."""
@@ -45,21 +45,23 @@ class Studio:
                 `CatalogueError` or `BindingError`.
         """
         trained = load_trained(runs, catalogue)
-        rules = replace(trained[0].rules, state="mean+decayed")  # a session remembers what any of them may look at
-        return cls.around(rules, trained, length_of(trained[0].run))
+        dynamics = replace(
+            trained[0].dynamics, state="mean+decayed"
+        )  # a session remembers what any of them may look at
+        return cls.around(dynamics, trained, length_of(trained[0].run))
 
     @classmethod
-    def around(cls, rules: SessionRules, learned: Sequence[Learned], length: int) -> Studio:
+    def around(cls, dynamics: SessionDynamics, learned: Sequence[Learned], length: int) -> Studio:
         """Set up everything that follows from the rules, the agents that do not learn among it."""
-        agents: list[Agent] = [*learned, *references(rules)]
-        trial = rules.start(np.zeros(1, np.uint64), np.arange(rules.history_length)[None])
+        agents: list[Agent] = [*learned, *references(dynamics)]
+        trial = dynamics.start(np.zeros(1, np.uint64), np.arange(dynamics.history_length)[None])
         for agent in agents:
             agent.rank(trial, 1)  # what is computed only once shall not wait for the first click
         by_name = {agent.name: agent for agent in agents}
-        genres = genres_to_start_from(rules.catalogue, rules.history_length)
-        return cls(rules, by_name, Profile.of(rules.catalogue), Atlas.of(rules.catalogue), genres, length)
+        genres = genres_to_start_from(dynamics.catalogue, dynamics.history_length)
+        return cls(dynamics, by_name, Profile.of(dynamics.catalogue), Atlas.of(dynamics.catalogue), genres, length)
 
     @property
     def catalogue(self) -> Catalogue:
         """What can be played."""
-        return self.rules.catalogue
+        return self.dynamics.catalogue

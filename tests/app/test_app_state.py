@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 
 from spotify_gym import Catalogue, CatalogueError
+from spotify_gym.app.app_state import Studio
 from spotify_gym.app.listening import ListeningSession
-from spotify_gym.app.studio import Studio
 from spotify_gym.training import RunError
 
 
 def test_open__seats_a_person_in_the_environment_of_the_run(studio: Studio) -> None:
     assert list(studio.agents) == ["run", "Nearest", "Popular", "Random"]
     assert studio.length == 20
-    assert not studio.rules.repeats
-    assert studio.rules.reward == {"flow": 0.5, "fit": 0.5}
+    assert not studio.dynamics.repeats
+    assert studio.dynamics.reward == {"flow": 0.5, "fit": 0.5}
     assert "4 sessions" in studio.agents["run"].about
 
 
 def test_open__plays_a_tiny_catalogue_to_its_end(small: Catalogue) -> None:
     studio = Studio.open(catalogue=small.take(np.arange(8)))
-    session = ListeningSession(studio.rules, studio.agents["Trained"], [0, 1, 2, 3, 4])
+    session = ListeningSession(studio.dynamics, studio.agents["Trained"], [0, 1, 2, 3, 4])
     for left in (3, 2, 1, 0):
         assert len(session.offers()) == left
         session.listened()

@@ -16,15 +16,15 @@ from spotify_gym.listeners.certain import CertainListener
 from spotify_gym.session import kernels
 from spotify_gym.session.baseline import expected_cosine
 from spotify_gym.session.observation import Observer, observer
-from spotify_gym.session.state import Bools, Floats, Ints, Outcome, Sessions
+from spotify_gym.session.state import Bools, Floats, Ints, SessionState, StepResult
 from spotify_gym.session.streams import Keys, fast_uniforms
 
-_DECAY = np.float32(0.9)  # of a track's weight in `Sessions.memory` with each further track heard
+_DECAY = np.float32(0.9)  # of a track's weight in `SessionState.memory` with each further track heard
 _ROOM = 51  # tracks that a fresh session has room for, one to spare; it grows
 
 
 @dataclass(frozen=True, eq=False)
-class SessionRules:
+class SessionDynamics:
     """One problem of the family, exactly.
 
     Attributes:
@@ -58,7 +58,7 @@ class SessionRules:
         if unknown := sorted(set(self.reward) - set(self.term_bounds)):
             raise ValueError(f"unknown reward term {unknown[0]!r}; choose from {sorted(self.term_bounds)}")
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> SessionRules:
+    def __deepcopy__(self, memo: dict[int, Any]) -> SessionDynamics:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -105,17 +105,17 @@ class SessionRules:
         return sum(low for low, _ in ends), sum(high for _, high in ends)
 
     @property
-    def chancy(self) -> bool:
+    def is_stochastic(self) -> bool:
         """Whether chance has a part in how listeners respond."""
         return self.listener is not None and self.listener.n_uniforms > 0
 
-    def without_chance(self) -> SessionRules:
+    def determinized(self) -> SessionDynamics:
         """Return the rules to plan by: listeners do what is most likely, and expected rewards are what they were."""
-        if self.listener is None or not self.chancy:
+        if self.listener is None or not self.is_stochastic:
             return self
         return replace(self, listener=CertainListener(self.listener))
 
-    def start(self, keys: Keys, history: Ints | None = None) -> Sessions:
+    def start(self, keys: Keys, history: Ints | None = None) -> SessionState:
         """Begin one session per key, (B,), with the given history (B, H) or one drawn from the key."""
         n_start = self.listener.n_start_uniforms if self.listener is not None else 0
         n_pool = 0 if history is not None else self._pool_size
@@ -128,7 +128,7 @@ class SessionRules:
             pool = np.take_along_axis(pool, chosen, axis=1)
         return self._sessions(keys, pool, listener)
 
-    def step(self, sessions: Sessions, tracks: Ints) -> Outcome:
+    def step(self, sessions: SessionState, tracks: Ints) -> StepResult:
         """Play one track in each session, (B,), and move `sessions`, in place."""
         if self.listener is None and sessions.memory is None:
             return self._play(sessions, tracks)
@@ -148,14 +148,14 @@ class SessionRules:
         heard, left = self._respond(sessions, looked, cosine, refused, raw)
         terms = self._weigh(raw, refused)
         self._move(sessions, tracks, looked, recording, heard)
-        return Outcome(_total(terms), terms, cosine, repeat, heard, left)
+        return StepResult(_total(terms), terms, cosine, repeat, heard, left)
 
-    def appraise(self, sessions: Sessions, tracks: Ints | None = None) -> Floats:
+    def expected_rewards(self, sessions: SessionState, tracks: Ints | None = None) -> Floats:
         """Return the expected reward of each track if it were played now, in the listeners' true state.
 
         Args:
             sessions: B sessions; they stay as they are.
-            tracks: (M,) the tracks to appraise; None for the whole catalogue, which is quicker than naming all of it.
+            tracks: (M,) the tracks to value; None for the whole catalogue, which is quicker than naming all of it.
 
         Returns:
             (B, M) or (B, N).
@@ -172,20 +172,20 @@ class SessionRules:
             reward[self.refused(sessions, tracks)] = self.reward_bounds[0]
         return reward
 
-    def likeness(self, sessions: Sessions) -> tuple[Floats, np.float32]:
+    def likeness(self, sessions: SessionState) -> tuple[Floats, np.float32]:
         """Return directions (B, d) and a constant: "flow" and "fit" of a track u come to u·direction + constant."""
         flow, fit = (np.float32(self.reward.get(name, 0.0)) for name in ("flow", "fit"))
         direction: Floats = flow * _unit(sessions.vibe) + fit * _unit(sessions.seed_vibe)
         return direction, -np.float32(self.baseline) * (flow + fit)
 
-    def allowed(self, sessions: Sessions) -> Bools:
+    def allowed(self, sessions: SessionState) -> Bools:
         """Return which tracks may be played now, (B, N): all but the recordings played, where repeats are forbidden."""
         mask = np.ones((len(sessions), len(self.catalogue)), dtype=np.bool_)
         if not self.repeats:
             mask[self.refused(sessions)] = False
         return mask
 
-    def refused(self, sessions: Sessions, tracks: Ints | None = None) -> tuple[Ints, Ints]:
+    def refused(self, sessions: SessionState, tracks: Ints | None = None) -> tuple[Ints, Ints]:
         """Return which pairs of session and track are repeats: sessions, and places in `tracks` or the catalogue."""
         order, ordered = self._by_recording if tracks is None else _grouped(self.catalogue.recordings[tracks])
         n_played = self.history_length + sessions.time
@@ -196,7 +196,7 @@ class SessionRules:
         versions = np.arange(counts.sum()) + np.repeat(first - counts.cumsum() + counts, counts)
         return np.repeat(rows, counts), order[versions]
 
-    def observe(self, sessions: Sessions) -> Floats:
+    def observe(self, sessions: SessionState) -> Floats:
         """Return what the agents see, (B, k)."""
         return self.observer.observe(sessions)
 
@@ -208,14 +208,14 @@ class SessionRules:
     def _by_recording(self) -> tuple[Ints, Ints]:
         return _grouped(self.catalogue.recordings)
 
-    def _sessions(self, keys: Keys, history: Ints, listener: Any) -> Sessions:
+    def _sessions(self, keys: Keys, history: Ints, listener: Any) -> SessionState:
         window = self.catalogue.features[history]
         vibe = np.add.reduce(window, axis=1) / np.float32(self.history_length)
         recordings = self.catalogue.recordings[history]
         played = np.empty((len(keys), self.history_length + _ROOM), np.int64)
         played[:] = recordings[:, :1]
         played[:, : self.history_length] = recordings
-        return Sessions(
+        return SessionState(
             key=keys,
             time=np.zeros(len(keys), np.int64),
             played=played,
@@ -227,7 +227,7 @@ class SessionRules:
             listener=listener,
         )
 
-    def _play(self, sessions: Sessions, tracks: Ints) -> Outcome:
+    def _play(self, sessions: SessionState, tracks: Ints) -> StepResult:
         """Do what `step` does, in one loop, where nobody has to be asked and only the window is remembered."""
         cosine, fit, repeat, heard, any_repeat, full = kernels.fast_play(
             self.catalogue.features,
@@ -244,7 +244,7 @@ class SessionRules:
         if full:
             sessions.grow()
         terms = self._weigh(self._compare(cosine, fit), repeat if any_repeat and not self.repeats else None)
-        return Outcome(_total(terms), terms, cosine, repeat, heard, np.zeros(len(tracks), np.bool_))
+        return StepResult(_total(terms), terms, cosine, repeat, heard, np.zeros(len(tracks), np.bool_))
 
     def _compare(self, cosine: Floats, fit: Floats) -> dict[str, Floats]:
         """Return the terms that need no listener, before their weights."""
@@ -253,7 +253,7 @@ class SessionRules:
         return {"flow": cosine - self._baseline}
 
     def _respond(
-        self, sessions: Sessions, looked: Floats, cosine: Floats, refused: Bools | None, raw: dict[str, Floats]
+        self, sessions: SessionState, looked: Floats, cosine: Floats, refused: Bools | None, raw: dict[str, Floats]
     ) -> tuple[Bools, Bools]:
         """Ask the listeners whose track is not refused; add their terms to `raw`; return heard and left."""
         left = np.zeros(len(looked), np.bool_)
@@ -284,7 +284,7 @@ class SessionRules:
                 values[refused] = min(self.reward[name] * bound for bound in self.term_bounds[name])
         return terms
 
-    def _move(self, sessions: Sessions, tracks: Ints, looked: Floats, recording: Ints, heard: Bools) -> None:
+    def _move(self, sessions: SessionState, tracks: Ints, looked: Floats, recording: Ints, heard: Bools) -> None:
         """Note the tracks as played, and let those heard out enter history, vibe and memory."""
         full = kernels.fast_move(
             looked,

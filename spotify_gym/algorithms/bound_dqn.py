@@ -12,7 +12,7 @@ from gymnasium import spaces
 from stable_baselines3.common.save_util import load_from_zip_file
 from stable_baselines3.common.type_aliases import GymEnv
 
-from spotify_gym.algorithms.binding import BindingError, Spaces
+from spotify_gym.algorithms.compatibility import BindingError, Spaces
 from spotify_gym.algorithms.policies import MlpPolicy
 
 

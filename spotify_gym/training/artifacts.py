@@ -9,10 +9,10 @@ import torch
 
 from spotify_gym.algorithms import DQN
 from spotify_gym.catalogue.atomic import replacing
-from spotify_gym.training.curve import CurvePoint, write_csv, write_png
+from spotify_gym.training.checkpoint import take_snapshot, weights_of
 from spotify_gym.training.errors import RunError
+from spotify_gym.training.learning_curve import CurvePoint, write_csv, write_png
 from spotify_gym.training.run_folder import RunFolder
-from spotify_gym.training.snapshot import take_snapshot, weights_of
 from spotify_gym.training.tensors import Tensors, write_tensors
 from spotify_gym.training.vec_adapter import SessionVecEnv
 

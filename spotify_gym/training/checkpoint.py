@@ -69,7 +69,7 @@ def restore_snapshot(model: TrackDQN, env: SessionVecEnv, snapshot: Tensors, tot
         _restore_optimizer(model.policy.optimizer, snapshot.part("optimizer"))
         _restore_replay(model, snapshot)
         _restore_sessions(env, snapshot)
-        model._last_obs = _like(env.env.rules.observe(env.env.sessions), snapshot.arrays["observations"])
+        model._last_obs = _like(env.env.dynamics.observe(env.env.sessions), snapshot.arrays["observations"])
         model._played = snapshot.arrays.get("played")
         if model._played is not None:
             _check_played(model._played, (env.num_envs,), env.action_space)

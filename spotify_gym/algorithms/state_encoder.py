@@ -6,10 +6,10 @@ import torch as th
 from stable_baselines3.common.torch_layers import create_mlp
 from torch import nn
 
-from spotify_gym.algorithms.tracks import unit
+from spotify_gym.algorithms.embeddings import unit
 
 
-class StateEncoder(nn.Module):
+class StateInput(nn.Module):
     """What the layers read of a state: its blocks at unit length, and beside them the observation as it came.
 
     The observation is read as blocks of d numbers (vibe, seed vibe, exposure, ...); what is left over is no block.
@@ -33,7 +33,7 @@ class StateEncoder(nn.Module):
         return th.cat([unit(blocks).flatten(1), observations / self.n_features**0.5], dim=1)
 
 
-class StateTower(nn.Module):
+class DenseEncoder(nn.Module):
     """f(s), a direction to look for tracks in, and v(s), what the state is worth whatever plays.
 
     f is a linear map of the encoded state plus a multilayer perceptron, v a perceptron of its own; all start at 0.
@@ -48,7 +48,7 @@ class StateTower(nn.Module):
 
     def __init__(
         self,
-        encoder: StateEncoder,
+        encoder: StateInput,
         width: int,
         net_arch: list[int],
         activation_fn: type[nn.Module] = nn.ReLU,

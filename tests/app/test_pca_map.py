@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from spotify_gym import Catalogue
-from spotify_gym.app.atlas import Atlas
+from spotify_gym.app.pca_map import Atlas
 from tests.catalogues import hand_made
 
 
