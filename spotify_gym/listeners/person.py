@@ -43,6 +43,11 @@ class Person(Listener[Answers]):
     replaces: Listener[Any] | None = None
 
     @property
+    def visible_vectors(self) -> int:  # type: ignore[override]
+        """Those of the listener that is replaced."""
+        return 0 if self.replaces is None else self.replaces.visible_vectors
+
+    @property
     def term_bounds(self) -> Mapping[str, tuple[float, float]]:
         """Those of the listener that is replaced."""
         return {} if self.replaces is None else self.replaces.term_bounds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,8 @@ class SatiatedListener(Listener[Satiation]):
         decay: share of the exposure that is left when one more track has played, in [0, 1).
         weight: reward lost per track of exposure, at least 0.
     """
+
+    visible_vectors: ClassVar[int] = 1
 
     decay: float = 0.8
     weight: float = 0.2

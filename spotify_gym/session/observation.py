@@ -27,6 +27,8 @@ class Block:
     read: Callable[[SessionState], Floats]
     low: Floats
     high: Floats
+    n_vectors: int = 0
+    """Vectors in the space of the features that it consists of, k / d; 0: it is something else."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,16 @@ class Observer:
         """The lower and the upper bounds of an observation, (k,) each."""
         return np.concatenate([b.low for b in self.blocks]), np.concatenate([b.high for b in self.blocks])
 
+    @property
+    def vectors(self) -> tuple[slice, ...]:
+        """Where the vectors in the space of the features stand in an observation."""
+        places, begin = [], 0
+        for block in self.blocks:
+            width = len(block.low) // max(block.n_vectors, 1)
+            places += [slice(begin + i * width, begin + (i + 1) * width) for i in range(block.n_vectors)]
+            begin += len(block.low)
+        return tuple(places)
+
 
 def observer(
     catalogue: Catalogue, state: str, history_length: int, *, shows_seed: bool, listener: Listener[Any] | None
@@ -59,7 +71,7 @@ def observer(
     if shows_seed:
         blocks.append(_vibe_block(catalogue, "seed_vibe", history_length))
     if listener is not None and (bounds := listener.visible_bounds(catalogue.features.shape[1])) is not None:
-        blocks.append(Block(_Visible(listener), *bounds))
+        blocks.append(Block(_Visible(listener), *bounds, listener.visible_vectors))
     return Observer(tuple(blocks))
 
 
@@ -75,13 +87,13 @@ def _part_block(catalogue: Catalogue, part: str, history_length: int) -> Block:
             return _genre_block(catalogue)
         case "history":
             low, high = _vibe_bounds(catalogue, history_length)
-            return Block(_flat_window, np.tile(low, history_length), np.tile(high, history_length))
+            return Block(_flat_window, np.tile(low, history_length), np.tile(high, history_length), history_length)
         case _:
             return _vibe_block(catalogue, {"mean": "vibe", "decayed": "memory"}[part], history_length)
 
 
 def _vibe_block(catalogue: Catalogue, name: str, history_length: int) -> Block:
-    return Block(attrgetter(name), *_vibe_bounds(catalogue, history_length))
+    return Block(attrgetter(name), *_vibe_bounds(catalogue, history_length), n_vectors=1)
 
 
 def _vibe_bounds(catalogue: Catalogue, history_length: int) -> tuple[Floats, Floats]:

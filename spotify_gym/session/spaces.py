@@ -26,18 +26,23 @@ class TrackSpace(Discrete):
         feature_names: (d,) what the features measure.
         fingerprint: identity of the catalogue's content; counts in equality.
         coordinates: identity of feature names and scaling; equal where two catalogues measure tracks alike.
+        forbids_repeats: whether a recording may play only once in a session.
     """
 
     features: NDArray[np.float32] | None
     recordings: NDArray[np.int64] | None
+    forbids_repeats: bool = False  # of spaces pickled before they said so
 
-    def __init__(self, catalogue: Catalogue, seed: int | np.random.Generator | None = None) -> None:
+    def __init__(
+        self, catalogue: Catalogue, seed: int | np.random.Generator | None = None, *, forbids_repeats: bool = False
+    ) -> None:
         super().__init__(len(catalogue), seed=seed)
         self.features = catalogue.features
         self.recordings = catalogue.recordings
         self.feature_names = catalogue.feature_names
         self.fingerprint = catalogue.fingerprint
         self.coordinates = catalogue.coordinates
+        self.forbids_repeats = forbids_repeats
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TrackSpace) and self.fingerprint == other.fingerprint
@@ -58,8 +63,23 @@ class TrackSpace(Discrete):
         return twin
 
 
+class BlockBox(Box):
+    """`Box` that knows which of its numbers are vectors in the space of the features.
+
+    Equal to any `Box` of the same bounds.
+
+    Attributes:
+        blocks: where each such vector stands, d numbers each; numbers outside them are something else.
+    """
+
+    blocks: tuple[slice, ...]
+
+    def __init__(self, low: NDArray[np.float32], high: NDArray[np.float32], blocks: tuple[slice, ...]) -> None:
+        super().__init__(low, high, dtype=np.float32)
+        self.blocks = blocks
+
+
 def spaces_of(dynamics: SessionDynamics) -> tuple[Space[NDArray[np.float32]], TrackSpace]:
     """Return the observation and the action space of one session."""
-    low, high = dynamics.observer.bounds
-    observations: Any = Box(low, high, dtype=np.float32)
-    return observations, TrackSpace(dynamics.catalogue)
+    observations: Any = BlockBox(*dynamics.observer.bounds, dynamics.observer.vectors)
+    return observations, TrackSpace(dynamics.catalogue, forbids_repeats=not dynamics.repeats)
