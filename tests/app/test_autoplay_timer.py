@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.app.test_user_session import Clock
 
 from spotify_gym.app.autoplay_timer import Metronome
+from tests.app.test_user_session import Clock
 
 
 def test_metronome__beats_once_and_then_waits_to_be_wound() -> None:
