@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from spotify_gym.app.agents import Agent, Learned, references
-from spotify_gym.app.distribution import Profile
-from spotify_gym.app.pca_map import Atlas
+from spotify_gym.app.explanation import Profile
+from spotify_gym.app.pca_map import PcaMap
 from spotify_gym.app.track_search import genres_to_start_from
 from spotify_gym.app.trained import length_of, load_trained
 from spotify_gym.catalogue import Catalogue
@@ -18,7 +18,7 @@ from spotify_gym.session import SessionDynamics
 
 
 @dataclass(frozen=True, eq=False)
-class Studio:
+class AppState:
     """One catalogue, and who recommends from it."""
 
     dynamics: SessionDynamics
@@ -26,14 +26,14 @@ class Studio:
     agents: Mapping[str, Agent]
     """By name, the trained ones first."""
     profile: Profile
-    atlas: Atlas
+    pca_map: PcaMap
     genres: tuple[str, ...]
     """Those with tracks enough to start from."""
     length: int
     """Tracks in a session of the environment."""
 
     @classmethod
-    def open(cls, runs: Sequence[str | Path] = (), catalogue: str | Path | Catalogue | None = None) -> Studio:
+    def open(cls, runs: Sequence[str | Path] = (), catalogue: str | Path | Catalogue | None = None) -> AppState:
         """Load trained agents and the catalogue they play from.
 
         Args:
@@ -51,7 +51,7 @@ class Studio:
         return cls.around(dynamics, trained, length_of(trained[0].run))
 
     @classmethod
-    def around(cls, dynamics: SessionDynamics, learned: Sequence[Learned], length: int) -> Studio:
+    def around(cls, dynamics: SessionDynamics, learned: Sequence[Learned], length: int) -> AppState:
         """Set up everything that follows from the rules, the agents that do not learn among it."""
         agents: list[Agent] = [*learned, *references(dynamics)]
         trial = dynamics.start(np.zeros(1, np.uint64), np.arange(dynamics.history_length)[None])
@@ -59,7 +59,7 @@ class Studio:
             agent.rank(trial, 1)  # what is computed only once shall not wait for the first click
         by_name = {agent.name: agent for agent in agents}
         genres = genres_to_start_from(dynamics.catalogue, dynamics.history_length)
-        return cls(dynamics, by_name, Profile.of(dynamics.catalogue), Atlas.of(dynamics.catalogue), genres, length)
+        return cls(dynamics, by_name, Profile.of(dynamics.catalogue), PcaMap.of(dynamics.catalogue), genres, length)
 
     @property
     def catalogue(self) -> Catalogue:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 
-class Metronome:
+class AutoplayTimer:
     """Beats once a track, at a steady pace however long the page takes to be drawn after each.
 
     The browser asks whether it is time, and is not to be relied on: it asks late, or twice, or for a page that has

@@ -1,34 +1,44 @@
-"""The pictures of the page: specifications that never change, and the data that do."""
+"""Charts of the page, in Altair: specifications that never change, and the data that do.
+
+The data go by name, so that from one click to the next the browser swaps them and draws nothing anew.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
+import altair as alt
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spotify_gym.app.chart_specs import RADAR, TIME, Spec, map_spec
 from spotify_gym.app.listening import ListeningSession
-from spotify_gym.app.pca_map import Atlas
+from spotify_gym.app.pca_map import PcaMap
 from spotify_gym.catalogue import Catalogue
 
+Spec = dict[str, Any]
 
-def map_chart(atlas: Atlas, session: ListeningSession) -> Spec:
+VIBE, NEXT, QUIET = "#7c5cff", "#f08c00", "#767d8a"  # legible on white and on black, told apart without red and green
+
+_TRACK = alt.Tooltip("track:N")
+_SIMILARITY = alt.Y("similarity:Q")
+
+
+def map_chart(pca_map: PcaMap, session: ListeningSession) -> Spec:
     """Draw the catalogue as a landscape, the way of the session through it, and where the agent would go next."""
     catalogue = session.dynamics.catalogue
-    offers = [offer.track for offer in session.offers()]
-    path = _points(atlas.locate(np.array(session.vibes)))
+    path = _points(pca_map.locate(np.array(session.vibes)))
     return {
-        **map_spec(atlas),
+        **_map_spec(pca_map),
         "datasets": {
-            "tracks": pd.DataFrame(atlas.points, columns=["x", "y"]).assign(track=atlas.labels),
-            "places": pd.DataFrame([(p.x, p.y, p.name) for p in atlas.places], columns=["x", "y", "name"]),
-            "offers": _named(catalogue, atlas, offers),
+            "tracks": pd.DataFrame(pca_map.points, columns=["x", "y"]).assign(track=pca_map.labels),
+            "places": pd.DataFrame([(p.x, p.y, p.name) for p in pca_map.places], columns=["x", "y", "name"]),
+            "offers": _named(catalogue, pca_map, [offer.track for offer in session.offers()]),
             "path": path,
             "start": path.iloc[: int(len(path) > 1)],
-            "heard": _named(catalogue, atlas, session.heard),
+            "heard": _named(catalogue, pca_map, session.heard),
         },
     }
 
@@ -45,7 +55,7 @@ def radar_chart(spokes: Sequence[str], vibe: NDArray[Any], following: NDArray[An
     rings = [(f"{r}", i, *_spoke(angle, r)) for r in (0.25, 0.5, 0.75, 1.0) for i, angle in enumerate(angles)]
     names = [(name, *_spoke(angle, 1.12)) for name, angle in zip(spokes, angles, strict=True)]
     return {
-        **RADAR,
+        **_radar_spec(),
         "datasets": {
             "rings": pd.DataFrame(rings, columns=["ring", "order", "x", "y"]),
             "names": pd.DataFrame(names, columns=["name", "x", "y"]),
@@ -62,7 +72,95 @@ def time_chart(session: ListeningSession) -> Spec:
         for number, play in enumerate(session.plays, start=1)
     ]
     plays = pd.DataFrame(rows, columns=["number", "track", "answer", "similarity", "reward"])
-    return {**TIME, "datasets": {"plays": plays}}
+    return {**_time_spec(), "datasets": {"plays": plays}}
+
+
+@cache
+def _map_spec(pca_map: PcaMap) -> Spec:
+    """Describe the map, its axes named after what lies at their ends."""
+    (left, right), (down, up) = pca_map.directions
+    x = _axis(alt.X, (pca_map.low[0], pca_map.high[0]), f"←  {left}   ·   {right}  →")
+    y = _axis(alt.Y, (pca_map.low[1], pca_map.high[1]), f"←  {down}   ·   {up}  →")
+
+    def at(data: str) -> alt.Chart:
+        return _chart(data).encode(x, y)
+
+    first = alt.condition("datum.place == 1", alt.value(170), alt.value(36))
+    newest = alt.condition("datum.newest", alt.value(260), alt.value(22))
+    layers = alt.layer(
+        at("tracks").mark_circle(size=12, opacity=0.3, color=QUIET).encode(tooltip=_TRACK),
+        at("places").mark_text(fontSize=12, fontWeight="bold", color=QUIET, tooltip=None).encode(text="name:N"),
+        at("heard").mark_point(size=28, color=VIBE, opacity=0.7).encode(tooltip=_TRACK),
+        at("offers").mark_point(color=NEXT, filled=True, opacity=0.9).encode(size=first, tooltip=_TRACK),
+        at("path").mark_line(color=VIBE, strokeWidth=2.5, tooltip=None).encode(order="order:Q"),
+        at("path").mark_circle(color=VIBE, opacity=1, tooltip=None).encode(size=newest),
+        at("start").mark_point(shape="diamond", size=170, color=VIBE, strokeWidth=2.5, opacity=1, tooltip=None),
+    )
+    return _spec(layers.properties(height=400))
+
+
+@cache
+def _radar_spec() -> Spec:
+    x, y = _axis(alt.X, (-1.62, 1.62)), _axis(alt.Y, (-1.25, 1.25))
+
+    def at(data: str) -> alt.Chart:
+        return _chart(data).encode(x, y)
+
+    hue = alt.Color("series:N").scale(domain=["your vibe", "next track"], range=[VIBE, NEXT]).legend(None)
+    outwards = alt.expr("datum.x > 0.1 ? 'left' : datum.x < -0.1 ? 'right' : 'center'")
+    shape = at("shapes").encode(color=hue, order="order:Q")
+    told = ["series:N", "feature:N", alt.Tooltip("share:Q", format=".0%", title="above this share of tracks")]
+    closed: dict[str, Any] = {"interpolate": "linear-closed", "tooltip": None}
+    layers = alt.layer(
+        at("rings")
+        .mark_line(**closed, color=QUIET, opacity=0.4, strokeWidth=1)
+        .encode(detail="ring:N", order="order:Q"),
+        at("names").mark_text(fontSize=12, color=QUIET, align=outwards, tooltip=None).encode(text="name:N"),
+        shape.mark_line(**closed, filled=True, fillOpacity=0.18, strokeWidth=2.5, stroke=None),
+        shape.mark_line(**closed, strokeWidth=2.5),
+        at("shapes").mark_circle(size=45, opacity=1).encode(color=hue, tooltip=told),
+    )
+    return _spec(layers.properties(width=324, height=250, autosize="pad"))
+
+
+@cache
+def _time_spec() -> Spec:
+    """Describe reward and similarity of each track."""
+    plays = _chart("plays").encode(
+        alt.X("number:O").axis(title="track", labelAngle=0, grid=False),
+        tooltip=[
+            "track:N",
+            "answer:N",
+            alt.Tooltip("similarity:Q", format=".2f"),
+            alt.Tooltip("reward:Q", format=".2f"),
+        ],
+    )
+    answer = alt.Shape("answer:N").scale(domain=["listened", "skipped"], range=["circle", "cross"]).legend(None)
+    layers = alt.layer(
+        plays.mark_bar(color=NEXT, opacity=0.55, width=alt.RelativeBandSize(band=0.5)).encode(
+            alt.Y("reward:Q").axis(title=None, tickCount=5)
+        ),
+        plays.mark_line(color=VIBE, strokeWidth=2.5).encode(_SIMILARITY),
+        plays.mark_point(color=VIBE, filled=True, size=70, opacity=1).encode(_SIMILARITY, shape=answer),
+    )
+    return _spec(layers.properties(height=260))
+
+
+def _chart(data: str) -> alt.Chart:
+    return alt.Chart(alt.NamedData(data))
+
+
+def _spec(chart: alt.LayerChart | alt.FacetChart) -> Spec:
+    spec: Spec = chart.configure_view(stroke=None).to_dict()
+    return spec
+
+
+def _axis(kind: type[Any], domain: tuple[float, float], title: str | None = None) -> Any:
+    """Return a channel, `alt.X` or `alt.Y`, that shows no scale but a title where there is one."""
+    channel = kind(f"{kind.__name__.lower()}:Q").scale(domain=list(map(float, domain)), nice=False, zero=False)
+    if title is None:
+        return channel.axis(None)
+    return channel.axis(title=title, titleFontWeight="normal", labels=False, ticks=False, grid=False, domain=False)
 
 
 def _points(points: NDArray[np.float32]) -> pd.DataFrame:
@@ -70,8 +168,8 @@ def _points(points: NDArray[np.float32]) -> pd.DataFrame:
     return frame.assign(order=np.arange(len(frame)), newest=np.arange(len(frame)) == len(frame) - 1)
 
 
-def _named(catalogue: Catalogue, atlas: Atlas, tracks: Sequence[int]) -> pd.DataFrame:
-    frame = pd.DataFrame(atlas.locate(catalogue.features[list(tracks)]).reshape(-1, 2), columns=["x", "y"])
+def _named(catalogue: Catalogue, pca_map: PcaMap, tracks: Sequence[int]) -> pd.DataFrame:
+    frame = pd.DataFrame(pca_map.locate(catalogue.features[list(tracks)]).reshape(-1, 2), columns=["x", "y"])
     return frame.assign(track=[catalogue.label(track) for track in tracks], place=np.arange(1, len(frame) + 1))
 
 

@@ -7,8 +7,8 @@ import io
 import re
 from collections.abc import Iterator
 
-from spotify_gym.app.labels import artists_of, genres_of, link_of, title_of
 from spotify_gym.app.listening import ListeningSession
+from spotify_gym.app.words import artists_of, genres_of, link_of, title_of
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS = ("position", "answer", "agent", "similarity", "reward", "track_id", "title", "artists", "genres", "link")

@@ -8,58 +8,56 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from spotify_gym.app.autoplay_timer import Metronome
-from spotify_gym.app.chart_specs import NEXT, QUIET, VIBE
-from spotify_gym.app.charts import map_chart, radar_chart, time_chart
-from spotify_gym.app.labels import link_of
+from spotify_gym.app.autoplay_timer import AutoplayTimer
+from spotify_gym.app.charts import NEXT, QUIET, VIBE, map_chart, radar_chart, time_chart
+from spotify_gym.app.explanation import Reason, explain
 from spotify_gym.app.listening import ListeningSession, Offer
 from spotify_gym.app.markup import colour_key, headline, line_below, track_card
 from spotify_gym.app.playlist_view import show_playlist
-from spotify_gym.app.reasons import Reason, explain
-from spotify_gym.app.user_session import Seat
-from spotify_gym.app.widgets import seat_button, track_line
-from spotify_gym.app.words import listed, signed, words_for
+from spotify_gym.app.user_session import UserSession
+from spotify_gym.app.widgets import track_line, user_button
+from spotify_gym.app.words import link_of, listed, signed, words_for
 
 _WIDTHS = [5, 6]
 _EARLY = 0.01  # that the clock of a browser may be, and a little more [s]
 
 
-def show_session(seat: Seat, session: ListeningSession) -> None:
-    """Show a session in its seat."""
+def show_session(user: UserSession, session: ListeningSession) -> None:
+    """Show the session of a user."""
     offers = session.offers()
-    vibe = listed(seat.studio.profile.describe(session.vibe)) or "a bit of everything"
+    vibe = listed(user.app_state.profile.describe(session.vibe)) or "a bit of everything"
     st.html(headline("the agent reads your vibe as", vibe.capitalize()))
     left, right = st.columns(_WIDTHS, gap="large")
     with left:
-        _show_next(seat, session, offers)
-        _show_controls(seat, session)
+        _show_next(user, session, offers)
+        _show_controls(user, session)
     with right:
-        st.vega_lite_chart(spec=map_chart(seat.studio.atlas, session), key="map", alt=_MAP_ALT)
+        st.vega_lite_chart(spec=map_chart(user.app_state.pca_map, session), key="map", alt=_MAP_ALT)
         st.html(colour_key(_MAP_KEY))
     left, right = st.columns(_WIDTHS, gap="large")
     with left:
-        _show_runners_up(seat, session, offers[1:])
+        _show_runners_up(user, session, offers[1:])
     with right:
-        _show_radar(seat, session, offers)
+        _show_radar(user, session, offers)
         _show_course(session)
     show_playlist(session)
 
 
-def _show_next(seat: Seat, session: ListeningSession, offers: Sequence[Offer]) -> None:
+def _show_next(user: UserSession, session: ListeningSession, offers: Sequence[Offer]) -> None:
     if not offers:
         st.write("You have heard everything there is in this catalogue.")
         return
     catalogue, track = session.dynamics.catalogue, offers[0].track
-    reason = explain(seat.studio.profile, session.vibe, catalogue.features[track])
+    reason = explain(user.app_state.profile, session.vibe, catalogue.features[track])
     with st.container(border=True):
-        st.html(track_card(catalogue, track, _number(seat, session), offers[0].similarity, str(reason)))
+        st.html(track_card(catalogue, track, _number(user, session), offers[0].similarity, str(reason)))
         with st.container(horizontal=True, gap="xsmall"):
-            seat_button(
-                seat, "Listened", "listened", session.listened, icon=":material/check:", shortcut="L", primary=True
+            user_button(
+                user, "Listened", "listened", session.listened, icon=":material/check:", shortcut="L", primary=True
             )
-            seat_button(seat, "Skip", "skip", session.skip, icon=":material/skip_next:", shortcut="S")
-            seat_button(
-                seat, "Undo", "undo", session.undo, icon=":material/undo:", shortcut="U", disabled=not session.plays
+            user_button(user, "Skip", "skip", session.skip, icon=":material/skip_next:", shortcut="S")
+            user_button(
+                user, "Undo", "undo", session.undo, icon=":material/undo:", shortcut="U", disabled=not session.plays
             )
             if link := link_of(catalogue, track):
                 st.link_button("Open in Spotify", link, icon=":material/open_in_new:")
@@ -67,12 +65,16 @@ def _show_next(seat: Seat, session: ListeningSession, offers: Sequence[Offer]) -
             st.caption("What each feature adds to the similarity, which is the sum of the last column.")
             st.dataframe(_in_numbers(session, track, reason), hide_index=True)
             value = signed(offers[0].score)
-            st.html(line_below(f"{seat.agent.name} values this track at {value}, on a scale of its own."))
+            st.html(line_below(f"{user.agent.name} values this track at {value}, on a scale of its own."))
 
 
-def _number(seat: Seat, session: ListeningSession) -> str:
+def _number(user: UserSession, session: ListeningSession) -> str:
     number = len(session.plays) + 1
-    return f"next track, {number} of {seat.studio.length}" if number <= seat.studio.length else f"next track, {number}"
+    return (
+        f"next track, {number} of {user.app_state.length}"
+        if number <= user.app_state.length
+        else f"next track, {number}"
+    )
 
 
 def _in_numbers(session: ListeningSession, track: int, reason: Reason) -> pd.DataFrame:
@@ -86,47 +88,47 @@ def _in_numbers(session: ListeningSession, track: int, reason: Reason) -> pd.Dat
     return pd.DataFrame({**columns, "adds": reason.shares.round(2)})
 
 
-def _show_controls(seat: Seat, session: ListeningSession) -> None:
-    names = list(seat.studio.agents)
+def _show_controls(user: UserSession, session: ListeningSession) -> None:
+    names = list(user.app_state.agents)
     st.selectbox(
         "Who recommends",
         names,
-        index=names.index(seat.agent.name),
+        index=names.index(user.agent.name),
         key="agent",
-        help=seat.agent.about,
-        on_change=lambda: seat.sit_with(seat.studio.agents[st.session_state["agent"]]),
+        help=user.agent.about,
+        on_change=lambda: user.sit_with(user.app_state.agents[st.session_state["agent"]]),
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        remaining = seat.studio.length - len(session.plays)
+        remaining = user.app_state.length - len(session.plays)
         playing = st.toggle("Auto-play", key="auto", help="Listens to everything that comes.", disabled=remaining <= 0)
         pace = st.slider("Seconds a track", 0.5, 5.0, 1.5, 0.5, key="pace", width=180)
     if playing and remaining > 0:
-        _play_on(session, st.session_state.setdefault("metronome", Metronome()), pace)
+        _play_on(session, st.session_state.setdefault("autoplay_timer", AutoplayTimer()), pace)
     else:
-        st.session_state.pop("metronome", None)
+        st.session_state.pop("autoplay_timer", None)
 
 
-def _play_on(session: ListeningSession, metronome: Metronome, pace: float) -> None:
+def _play_on(session: ListeningSession, autoplay_timer: AutoplayTimer, pace: float) -> None:
     """Listen to the next track after `pace` seconds without a click."""
 
-    @st.fragment(run_every=metronome.wind(pace) + _EARLY)
+    @st.fragment(run_every=autoplay_timer.wind(pace) + _EARLY)
     def tick() -> None:  # once now, in vain, and then with the clock
-        if metronome.beats():
+        if autoplay_timer.beats():
             session.listened()
             st.rerun()
 
     tick()
 
 
-def _show_runners_up(seat: Seat, session: ListeningSession, offers: Sequence[Offer]) -> None:
+def _show_runners_up(user: UserSession, session: ListeningSession, offers: Sequence[Offer]) -> None:
     st.html(headline("close behind", "Or one of these"))
     for place, offer in enumerate(offers, start=1):
         play, key = partial(session.play_instead, place), f"instead-{place}"
-        track_line(seat, offer.track, place + 1, "Play this one", key, play, value=signed(offer.similarity))
+        track_line(user, offer.track, place + 1, "Play this one", key, play, value=signed(offer.similarity))
 
 
-def _show_radar(seat: Seat, session: ListeningSession, offers: Sequence[Offer]) -> None:
-    profile, features = seat.studio.profile, session.dynamics.catalogue.features
+def _show_radar(user: UserSession, session: ListeningSession, offers: Sequence[Offer]) -> None:
+    profile, features = user.app_state.profile, session.dynamics.catalogue.features
     following = profile.share_below(features[offers[0].track]) if offers else None
     chart = radar_chart([word.high for word in profile.words], profile.share_below(session.vibe), following)
     st.html(colour_key(((VIBE, "your vibe"), (NEXT, "the next track; further out is more than most tracks have"))))

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from spotify_gym.app.labels import artists_of, genres_of, title_of
-from spotify_gym.app.words import signed
+from spotify_gym.app.words import artists_of, genres_of, signed, title_of
 from spotify_gym.catalogue import Catalogue
 
 _MOST_GENRES = 4

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from spotify_gym.app.app_state import Studio
+from spotify_gym.app.app_state import AppState
 from spotify_gym.app.compare_view import show_comparison
 from spotify_gym.app.listen_view import show_session
 from spotify_gym.app.listening import ListeningSession
 from spotify_gym.app.markup import headline
 from spotify_gym.app.start_view import show_start
-from spotify_gym.app.user_session import Seat, Seats
-from spotify_gym.app.widgets import seat_button
+from spotify_gym.app.user_session import UserSession, UserSessions
+from spotify_gym.app.widgets import user_button
 
 _ICON = Path(__file__).with_name("icon.svg")
 _STYLE = Path(__file__).with_name("style.css")
@@ -42,22 +42,22 @@ def page(catalogue: str, *runs: str) -> None:
     st.set_page_config(page_title="Spotify Gym", page_icon=str(_ICON), layout="wide")
     st.html(_STYLE)
     try:
-        seats = _seats(runs, catalogue or None)
+        user_sessions = _user_sessions(runs, catalogue or None)
     except (ValueError, OSError) as error:
         _complain(str(error))
         return
-    secret, seat = seats.find(st.query_params.get("seat"))
-    st.query_params["seat"] = secret
-    if seat.session is None:
-        _show_welcome(seat)
-        show_start(seat)
+    secret, user = user_sessions.find(st.query_params.get("user"))
+    st.query_params["user"] = secret
+    if user.session is None:
+        _show_welcome(user)
+        show_start(user)
     else:
-        _show_desk(seat, seat.session)
+        _show_desk(user, user.session)
 
 
 @st.cache_resource(show_spinner="Fetching the catalogue and the agents ...")
-def _seats(runs: tuple[str, ...], catalogue: str | None) -> Seats:
-    return Seats(Studio.open(runs, catalogue))
+def _user_sessions(runs: tuple[str, ...], catalogue: str | None) -> UserSessions:
+    return UserSessions(AppState.open(runs, catalogue))
 
 
 def _complain(message: str) -> None:
@@ -66,8 +66,8 @@ def _complain(message: str) -> None:
     st.caption("Put it right, then reload this page.")
 
 
-def _show_welcome(seat: Seat) -> None:
-    n_tracks, n_start = len(seat.studio.catalogue), seat.studio.dynamics.history_length
+def _show_welcome(user: UserSession) -> None:
+    n_tracks, n_start = len(user.app_state.catalogue), user.app_state.dynamics.history_length
     st.html(
         headline(
             "Spotify Gym",
@@ -79,18 +79,18 @@ def _show_welcome(seat: Seat) -> None:
         st.markdown(_HELP)
 
 
-def _show_desk(seat: Seat, session: ListeningSession) -> None:
+def _show_desk(user: UserSession, session: ListeningSession) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         view = st.segmented_control(
             "View", ["Listen", "Compare"], default="Listen", required=True, key="view", label_visibility="collapsed"
         )
         with st.popover("What is going on here?", icon=":material/help:"):
             st.markdown(_HELP)
-        seat_button(seat, "New session", "leave", seat.leave, icon=":material/restart_alt:")
+        user_button(user, "New session", "leave", user.leave, icon=":material/restart_alt:")
     if view == "Compare":
-        show_comparison(seat, session)
+        show_comparison(user, session)
     else:
-        show_session(seat, session)
+        show_session(user, session)
 
 
 if __name__ == "__main__":

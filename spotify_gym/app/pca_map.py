@@ -28,7 +28,7 @@ class Place:
 
 
 @dataclass(frozen=True, eq=False)
-class Atlas:
+class PcaMap:
     """The first two principal components of the features, computed once for a catalogue."""
 
     mean: NDArray[np.float64]  # (d,)
@@ -43,7 +43,7 @@ class Atlas:
     """In words, what lies at the lower and at the upper end of each axis."""
 
     @classmethod
-    def of(cls, catalogue: Catalogue) -> Atlas:
+    def of(cls, catalogue: Catalogue) -> PcaMap:
         """Draw the map of a catalogue; a catalogue of one feature is a line."""
         features = catalogue.features
         mean = features.mean(axis=0, dtype=np.float64)

@@ -6,10 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from spotify_gym.app.export import links, to_csv, to_m3u
-from spotify_gym.app.labels import artists_of, title_of
 from spotify_gym.app.listening import ListeningSession
 from spotify_gym.app.markup import facts, headline
-from spotify_gym.app.words import signed
+from spotify_gym.app.words import artists_of, signed, title_of
 
 
 def show_playlist(session: ListeningSession) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from threading import RLock
 
 from spotify_gym.app.agents import Agent
-from spotify_gym.app.app_state import Studio
+from spotify_gym.app.app_state import AppState
 from spotify_gym.app.listening import ListeningSession
 
 DOUBLE_CLICK = 0.4
@@ -17,17 +17,17 @@ DOUBLE_CLICK = 0.4
 _MOST_SEATS = 1_000
 
 
-class Seat:
+class UserSession:
     """What one person has chosen, and their session once it has begun.
 
     Args:
-        studio: what can be played and who recommends.
+        app_state: what can be played and who recommends.
         clock: what time it is [s].
     """
 
-    def __init__(self, studio: Studio, clock: Callable[[], float] = time.monotonic) -> None:
-        self.studio = studio
-        self.agent: Agent = next(iter(studio.agents.values()))
+    def __init__(self, app_state: AppState, clock: Callable[[], float] = time.monotonic) -> None:
+        self.app_state = app_state
+        self.agent: Agent = next(iter(app_state.agents.values()))
         self.chosen: list[int] = []
         self.session: ListeningSession | None = None
         self._clock = clock
@@ -37,7 +37,7 @@ class Seat:
     @property
     def is_full(self) -> bool:
         """Whether enough tracks are chosen to begin."""
-        return len(self.chosen) == self.studio.dynamics.history_length
+        return len(self.chosen) == self.app_state.dynamics.history_length
 
     def click(self, button: str, action: Callable[[], None]) -> None:
         """Do what a button does, once for a double click.
@@ -52,7 +52,7 @@ class Seat:
 
     def choose(self, track: int) -> None:
         """Add a track to the start, unless it is full or has this recording already."""
-        recordings = self.studio.catalogue.recordings
+        recordings = self.app_state.catalogue.recordings
         if not self.is_full and recordings[track] not in recordings[self.chosen]:
             self.chosen.append(track)
 
@@ -62,7 +62,7 @@ class Seat:
 
     def begin(self, start: Iterable[int] | None = None) -> None:
         """Begin the session, from what was chosen or from another start."""
-        self.session = ListeningSession(self.studio.dynamics, self.agent, self.chosen if start is None else start)
+        self.session = ListeningSession(self.app_state.dynamics, self.agent, self.chosen if start is None else start)
 
     def leave(self) -> None:
         """End the session, and choose anew."""
@@ -76,24 +76,24 @@ class Seat:
             self.session.agent = agent
 
 
-class Seats:
-    """The seats of a studio, each known by a secret that only its person's address bar holds.
+class UserSessions:
+    """The sessions of all users, each known by a secret that only its person's address bar holds.
 
-    A reloaded page finds its seat again. Of very many seats the one unused for longest is given up.
+    A reloaded page finds its user again. Of very many user_sessions the one unused for longest is given up.
     """
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
-        self._seats: OrderedDict[str, Seat] = OrderedDict()
+    def __init__(self, app_state: AppState) -> None:
+        self._app_state = app_state
+        self._user_sessions: OrderedDict[str, UserSession] = OrderedDict()
         self._lock = RLock()
 
-    def find(self, secret: str | None) -> tuple[str, Seat]:
-        """Return the seat that a secret belongs to, and a new one with a new secret where it belongs to none."""
+    def find(self, secret: str | None) -> tuple[str, UserSession]:
+        """Return the session that a secret belongs to; a new one, with a new secret, where it belongs to none."""
         with self._lock:
-            if secret is None or secret not in self._seats:
+            if secret is None or secret not in self._user_sessions:
                 secret = secrets.token_urlsafe(16)
-                self._seats[secret] = Seat(self._studio)
-                if len(self._seats) > _MOST_SEATS:
-                    self._seats.popitem(last=False)
-            self._seats.move_to_end(secret)
-            return secret, self._seats[secret]
+                self._user_sessions[secret] = UserSession(self._app_state)
+                if len(self._user_sessions) > _MOST_SEATS:
+                    self._user_sessions.popitem(last=False)
+            self._user_sessions.move_to_end(secret)
+            return secret, self._user_sessions[secret]

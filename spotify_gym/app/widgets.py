@@ -7,11 +7,11 @@ from collections.abc import Callable
 import streamlit as st
 
 from spotify_gym.app.markup import track_row
-from spotify_gym.app.user_session import Seat
+from spotify_gym.app.user_session import UserSession
 
 
-def seat_button(
-    seat: Seat,
+def user_button(
+    user: UserSession,
     label: str,
     key: str,
     action: Callable[[], None],
@@ -21,7 +21,7 @@ def seat_button(
     primary: bool = False,
     disabled: bool = False,
 ) -> None:
-    """Show a button that acts in a seat.
+    """Show a button that acts for a user.
 
     The action is done before the page is drawn anew, so that a second click cannot cut it short; and `key` names the
     place of the button rather than the track beside it, so that both halves of a double click meet one button.
@@ -33,13 +33,13 @@ def seat_button(
         shortcut=shortcut,
         type="primary" if primary else "secondary",
         disabled=disabled,
-        on_click=seat.click,
+        on_click=user.click,
         args=(key, action),
     )
 
 
 def track_line(
-    seat: Seat,
+    user: UserSession,
     track: int,
     number: int,
     label: str,
@@ -52,5 +52,5 @@ def track_line(
 ) -> None:
     """Show a track in a line with its number, and a button at its end."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.html(track_row(seat.studio.catalogue, track, number, value))
-        seat_button(seat, label, key, action, icon=icon, disabled=disabled)
+        st.html(track_row(user.app_state.catalogue, track, number, value))
+        user_button(user, label, key, action, icon=icon, disabled=disabled)

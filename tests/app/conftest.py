@@ -12,7 +12,7 @@ import pytest
 
 from spotify_gym import Catalogue
 from spotify_gym.app.agents import references
-from spotify_gym.app.app_state import Studio
+from spotify_gym.app.app_state import AppState
 from spotify_gym.app.listening import ListeningSession, dynamics_for_a_person
 from spotify_gym.session import SessionDynamics, make_dynamics
 from spotify_gym.training import TrainConfig, train
@@ -60,8 +60,8 @@ def barely_trained(folder: Path, catalogue: str | Path, **settings: Any) -> Path
 
 
 @pytest.fixture(scope="session")
-def studio(run_folder: Path) -> Studio:
-    return Studio.open([run_folder])
+def app_state(run_folder: Path) -> AppState:
+    return AppState.open([run_folder])
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import pytest
 
 from spotify_gym import Catalogue
 from spotify_gym.app.agents import Agent, references
-from spotify_gym.app.app_state import Studio
+from spotify_gym.app.app_state import AppState
 from spotify_gym.app.listening import ListeningSession, dynamics_for_a_person
 from spotify_gym.session import SessionDynamics, make_dynamics
 from spotify_gym.training import recommend
@@ -43,10 +43,10 @@ def test_references__leave_out_the_charts_where_nobody_knows_them() -> None:
     assert [agent.name for agent in references(dynamics)] == ["Nearest", "Random"]
 
 
-def test_learned__ranks_as_recommend_does(studio: Studio) -> None:
-    trained: Agent = studio.agents["run"]
+def test_learned__ranks_as_recommend_does(app_state: AppState) -> None:
+    trained: Agent = app_state.agents["run"]
     start = [10, 20, 30, 40, 50]
-    offers = ListeningSession(studio.dynamics, trained, start).offers()
+    offers = ListeningSession(app_state.dynamics, trained, start).offers()
     expected = recommend(trained.run, start, top=len(offers))  # type: ignore[attr-defined]
     assert [offer.track for offer in offers] == [suggestion.track for suggestion in expected]
     assert [offer.score for offer in offers] == pytest.approx([suggestion.value for suggestion in expected])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from spotify_gym.app.chart_specs import NEXT, QUIET, VIBE
+from spotify_gym.app.charts import NEXT, QUIET, VIBE
 from tests.app.conftest import NASTY, NASTY_GENRE
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")

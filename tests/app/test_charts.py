@@ -6,17 +6,17 @@ import numpy as np
 
 from spotify_gym.app.charts import map_chart, radar_chart, time_chart
 from spotify_gym.app.listening import ListeningSession
-from spotify_gym.app.pca_map import Atlas
+from spotify_gym.app.pca_map import PcaMap
 
 
 def test_map__follows_the_session(session: ListeningSession) -> None:
-    atlas = Atlas.of(session.dynamics.catalogue)
-    assert len(map_chart(atlas, session)["datasets"]["start"]) == 0
+    pca_map = PcaMap.of(session.dynamics.catalogue)
+    assert len(map_chart(pca_map, session)["datasets"]["start"]) == 0
     session.listened()
     session.skip()
-    data = map_chart(atlas, session)["datasets"]
+    data = map_chart(pca_map, session)["datasets"]
     assert len(data["path"]) == 3
-    np.testing.assert_allclose(data["path"][["x", "y"]], atlas.locate(np.array(session.vibes)))
+    np.testing.assert_allclose(data["path"][["x", "y"]], pca_map.locate(np.array(session.vibes)))
     assert data["path"]["newest"].tolist() == [False, False, True]
     assert len(data["heard"]) == 6
     assert data["offers"]["track"].tolist() == [
@@ -42,10 +42,10 @@ def test_time__tells_skips_from_listens(session: ListeningSession) -> None:
 
 
 def test_charts__stay_the_same_but_for_their_data(session: ListeningSession) -> None:
-    atlas = Atlas.of(session.dynamics.catalogue)
+    pca_map = PcaMap.of(session.dynamics.catalogue)
 
     def specification() -> str:
-        charts = map_chart(atlas, session), radar_chart(("a", "b", "c"), session.vibe[:3], None), time_chart(session)
+        charts = map_chart(pca_map, session), radar_chart(("a", "b", "c"), session.vibe[:3], None), time_chart(session)
         return json.dumps([{key: value for key, value in chart.items() if key != "datasets"} for chart in charts])
 
     before = specification()

@@ -9,8 +9,8 @@ import pytest
 
 from spotify_gym.app.agents import references
 from spotify_gym.app.export import links, to_csv, to_m3u
-from spotify_gym.app.labels import link_of
 from spotify_gym.app.listening import ListeningSession, dynamics_for_a_person
+from spotify_gym.app.words import link_of
 from spotify_gym.catalogue import TextColumn
 from spotify_gym.session import make_dynamics
 from tests.catalogues import hand_made

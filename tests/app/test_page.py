@@ -12,7 +12,7 @@ from shutil import copytree
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from spotify_gym.app import user_session as seat_module
+from spotify_gym.app import user_session as user_session_module
 from spotify_gym.app.serve import PAGE
 from spotify_gym.app.trained import SHIPPED_RUN
 from tests.app.conftest import NASTY
@@ -23,13 +23,13 @@ Open = Callable[..., AppTest]
 @pytest.fixture
 def open_page(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     """Open the page in a new browser tab, with arguments of its own if need be; clicks may follow at any pace."""
-    monkeypatch.setattr(seat_module, "DOUBLE_CLICK", 0.0)
+    monkeypatch.setattr(user_session_module, "DOUBLE_CLICK", 0.0)
 
-    def open_page(*runs: str | Path, catalogue: str = "", seat: str | None = None) -> AppTest:
+    def open_page(*runs: str | Path, catalogue: str = "", user: str | None = None) -> AppTest:
         monkeypatch.setattr(sys, "argv", [str(PAGE), catalogue, *map(str, runs or [run_folder])])
         tab = AppTest.from_file(PAGE, default_timeout=30)
-        if seat is not None:
-            tab.query_params["seat"] = seat
+        if user is not None:
+            tab.query_params["user"] = user
         return tab.run()
 
     return open_page
@@ -44,7 +44,7 @@ def text_of(tab: AppTest) -> str:
 
 
 def secret_of(tab: AppTest) -> str:
-    value = tab.query_params["seat"]
+    value = tab.query_params["user"]
     return value[0] if isinstance(value, list) else value
 
 
@@ -144,7 +144,7 @@ def test_playlist__can_be_taken_along(open_page: Open) -> None:
 
 def test_double_click__counts_once(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     tab = begin(open_page())
-    monkeypatch.setattr(seat_module, "DOUBLE_CLICK", 60.0)
+    monkeypatch.setattr(user_session_module, "DOUBLE_CLICK", 60.0)
     tab.button(key="listened").click().run()
     tab.button(key="listened").click().run()
     assert plays_of(tab) == ["listened"]
@@ -153,7 +153,7 @@ def test_double_click__counts_once(open_page: Open, monkeypatch: pytest.MonkeyPa
 def test_reload__keeps_the_session(open_page: Open) -> None:
     tab = begin(open_page())
     tab.button(key="listened").click().run()
-    again = open_page(seat=secret_of(tab))
+    again = open_page(user=secret_of(tab))
     assert plays_of(again) == ["listened"]
     assert again.dataframe[-1].value.equals(tab.dataframe[-1].value)
 
@@ -172,7 +172,7 @@ def test_agent__can_be_changed(open_page: Open) -> None:
     tab = begin(open_page())
     tab.selectbox(key="agent").select("Random").run()
     assert "Random values this track at" in text_of(tab)
-    again = open_page(seat=secret_of(tab))
+    again = open_page(user=secret_of(tab))
     assert again.selectbox(key="agent").value == "Random"
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments.shipped_model import CONFIG, ShippedModel
-from spotify_gym.app.app_state import Studio
+from spotify_gym.app.app_state import AppState
 from spotify_gym.app.listening import ListeningSession
 from spotify_gym.app.track_search import surprise_start
 from spotify_gym.app.trained import SHIPPED_RUN
@@ -16,9 +16,9 @@ from spotify_gym.training.tensors import read_tensors
 
 
 @pytest.fixture(scope="module")
-def small_studio() -> Studio:
+def small_app_state() -> AppState:
     """The shipped model over a catalogue that it did not learn from."""
-    return Studio.open(catalogue="builtin:5000")
+    return AppState.open(catalogue="builtin:5000")
 
 
 def test_shipped_model__is_small_and_what_its_command_makes() -> None:
@@ -27,12 +27,12 @@ def test_shipped_model__is_small_and_what_its_command_makes() -> None:
     assert config == CONFIG, "the settings have changed: run python -m experiments.shipped_model"
 
 
-def test_shipped_model__plays_nearly_as_well_as_one_who_knows_the_rules(small_studio: Studio) -> None:
+def test_shipped_model__plays_nearly_as_well_as_one_who_knows_the_rules(small_app_state: AppState) -> None:
     def earned(agent: str) -> float:
         total = 0.0
         for seed in range(10):
-            start = surprise_start(small_studio.catalogue, 5, seed)
-            session = ListeningSession(small_studio.dynamics, small_studio.agents[agent], start)
+            start = surprise_start(small_app_state.catalogue, 5, seed)
+            session = ListeningSession(small_app_state.dynamics, small_app_state.agents[agent], start)
             for _ in range(20):
                 session.listened()
             total += sum(play.reward for play in session.plays)

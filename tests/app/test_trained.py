@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spotify_gym.app.app_state import Studio
+from spotify_gym.app.app_state import AppState
 from spotify_gym.app.listening import ListeningSession
 from spotify_gym.app.trained import load_trained
 from spotify_gym.training import RunError
@@ -38,13 +38,13 @@ def test_load_trained__tells_folders_of_one_name_apart(run_folder: Path, tmp_pat
     names = [agent.name for agent in load_trained(folders)]
     assert names == ["a/seed0", "b/seed0", "seed1", f"{tmp_path.name}/Nearest"]  # Nearest learns nothing
     assert [agent.name for agent in load_trained([folders[0], tmp_path / "a" / "." / "seed0"])] == ["seed0"]
-    assert list(Studio.open([folders[-1]]).agents)[1] == "Nearest"
+    assert list(AppState.open([folders[-1]]).agents)[1] == "Nearest"
 
 
 def test_load_trained__lets_a_run_play_in_sessions_that_are_measured_otherwise(run_folder: Path, decayed: Path) -> None:
     """Beside another run it plays what it plays alone on the same tracks."""
-    beside = Studio.open([run_folder, decayed])
-    alone = Studio.open([decayed], beside.catalogue)
+    beside = AppState.open([run_folder, decayed])
+    alone = AppState.open([decayed], beside.catalogue)
     assert not alone.catalogue.scaling.equals(beside.catalogue.scaling)
     sessions = [ListeningSession(s.dynamics, s.agents["decayed"], [10, 20, 30, 40, 50]) for s in (beside, alone)]
     for answer in ("listened", "skip", "listened", "listened"):

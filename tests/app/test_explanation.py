@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from spotify_gym import Catalogue
-from spotify_gym.app.distribution import Profile
-from spotify_gym.app.reasons import differences, explain
+from spotify_gym.app.explanation import Profile, differences, explain
 from spotify_gym.app.words import words_for
 from spotify_gym.catalogue import FEATURE_NAMES
 

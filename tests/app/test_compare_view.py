@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from spotify_gym.app.agents import references
-from spotify_gym.app.comparison import compare
-from spotify_gym.app.distribution import Profile
+from spotify_gym.app.compare_view import compare
+from spotify_gym.app.explanation import Profile
 from spotify_gym.app.listening import ListeningSession, dynamics_for_a_person
 from spotify_gym.session import SessionDynamics, make_dynamics
 from tests.catalogues import hand_made
