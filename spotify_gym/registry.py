@@ -1,0 +1,37 @@
+"""Things by name: those of a registry, or one's own as `module:Class`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from operator import attrgetter
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def resolve(kind: str, name: str, known: Mapping[str, T]) -> T:
+    """Return what stands under a name, or what `module:Class` imports.
+
+    Importing runs code: never hand it a name from a file that is not trusted.
+
+    Args:
+        kind: what is named, as the user wrote it: "state", "--algorithm".
+        name: the name.
+        known: the registry.
+
+    Raises:
+        ValueError: there is nothing of this name.
+    """
+    if name in known:
+        return known[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        choice = ", ".join(map(repr, known))
+        raise ValueError(f"{kind}={name!r} is not known; choose one of {choice}, or name your own as 'module:Class'")
+    try:
+        own: Any = attrgetter(attribute)(import_module(module))
+    except (ImportError, AttributeError, ValueError, TypeError, SyntaxError) as error:
+        raise ValueError(f"{kind}={name!r} cannot be imported as 'module:Class': {error}") from error
+    found: T = own
+    return found
