@@ -11,9 +11,10 @@ import numpy as np
 from spotify_gym.app.agents import Agent, Learned, references
 from spotify_gym.app.explanation import Profile
 from spotify_gym.app.pca_map import PcaMap
-from spotify_gym.app.track_search import genres_to_start_from
+from spotify_gym.app.session_starts import genres_to_start_from
 from spotify_gym.app.trained import length_of, load_trained
 from spotify_gym.catalogue import Catalogue
+from spotify_gym.catalogue.track_search import TrackSearch
 from spotify_gym.session import SessionDynamics
 
 
@@ -27,6 +28,7 @@ class AppState:
     """By name, the trained ones first."""
     profile: Profile
     pca_map: PcaMap
+    search: TrackSearch
     genres: tuple[str, ...]
     """Those with tracks enough to start from."""
     length: int
@@ -59,7 +61,10 @@ class AppState:
             agent.rank(trial, 1)  # what is computed only once shall not wait for the first click
         by_name = {agent.name: agent for agent in agents}
         genres = genres_to_start_from(dynamics.catalogue, dynamics.history_length)
-        return cls(dynamics, by_name, Profile.of(dynamics.catalogue), PcaMap.of(dynamics.catalogue), genres, length)
+        catalogue = dynamics.catalogue
+        return cls(
+            dynamics, by_name, Profile.of(catalogue), PcaMap.of(catalogue), TrackSearch(catalogue), genres, length
+        )
 
     @property
     def catalogue(self) -> Catalogue:

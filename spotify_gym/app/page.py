@@ -15,6 +15,7 @@ from spotify_gym.app.markup import headline
 from spotify_gym.app.start_view import show_start
 from spotify_gym.app.user_session import UserSession, UserSessions
 from spotify_gym.app.widgets import user_button
+from spotify_gym.app.words import origin_of
 
 _ICON = Path(__file__).with_name("icon.svg")
 _STYLE = Path(__file__).with_name("style.css")
@@ -75,6 +76,8 @@ def _show_welcome(user: UserSession) -> None:
             f"Give it {n_start} tracks. Out of {n_tracks:,} it plays what it believes comes next; you listen or skip.",
         )
     )
+    if origin := origin_of(user.app_state.catalogue):
+        st.info(origin)
     with st.expander("What is going on here?"):
         st.markdown(_HELP)
 

@@ -60,6 +60,12 @@ class PcaMap:
         places = _places(catalogue, mean, axes, high - low)
         return cls(mean, axes, sample, inside, labels, low, high, places, directions)
 
+    @property
+    def moods(self) -> dict[str, NDArray[np.float64]]:
+        """Three directions (d,) in which the catalogue reaches furthest, each by what lies there."""
+        (left, right), (_, up) = self.directions
+        return {right: self.axes[0], left: -self.axes[0], up: self.axes[1]}
+
     def locate(self, points: ArrayLike) -> NDArray[np.float32]:
         """Return where scaled points (..., d) lie on the map, (..., 2); those beyond its edge lie on it."""
         located = np.clip((np.asarray(points) - self.mean) @ self.axes.T, self.low, self.high)

@@ -17,6 +17,7 @@ _SETTINGS = (
     ("server.enableAgentApi", "false"),
     ("server.fileWatcherType", "none"),
     ("server.showEmailPrompt", "false"),
+    ("runner.postScriptGC", "false"),  # a full garbage collection after each click is most of what a click costs
     ("runner.fastReruns", "false"),  # with it, a click right before another is thrown away before anybody looks at it
     ("browser.gatherUsageStats", "false"),
     ("client.disableDataExport", "true"),  # the page has an export of its own, without formulas

@@ -52,9 +52,13 @@ class UserSession:
 
     def choose(self, track: int) -> None:
         """Add a track to the start, unless it is full or has this recording already."""
-        recordings = self.app_state.catalogue.recordings
-        if not self.is_full and recordings[track] not in recordings[self.chosen]:
+        if not self.is_full and not self.has(track):
             self.chosen.append(track)
+
+    def has(self, track: int) -> bool:
+        """Say whether this recording is part of the start already."""
+        recordings = self.app_state.catalogue.recordings
+        return bool(recordings[track] in recordings[self.chosen])
 
     def drop(self, place: int) -> None:
         """Take the chosen track at `place` out again."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import streamlit as st
 
 from spotify_gym.app.markup import track_row
 from spotify_gym.app.user_session import UserSession
+from spotify_gym.app.words import spoken
 
 
 def user_button(
@@ -50,7 +52,17 @@ def track_line(
     icon: str | None = None,
     disabled: bool = False,
 ) -> None:
-    """Show a track in a line with its number, and a button at its end."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.html(track_row(user.app_state.catalogue, track, number, value))
-        user_button(user, label, key, action, icon=icon, disabled=disabled)
+    """Show a track in a line with its number, and a button at its end.
+
+    The button is named after the track too, for those who hear the page; style.css keeps that out of sight.
+    """
+    catalogue = user.app_state.catalogue
+    with st.container(horizontal=True, vertical_alignment="center", key=f"line-{key}"):
+        st.html(track_row(catalogue, track, number, value))
+        name = f"{label} _{_plain(spoken(catalogue, track))}_"
+        user_button(user, name, key, action, icon=icon, disabled=disabled)
+
+
+def _plain(text: str) -> str:
+    """Return Markdown that reads as this text."""
+    return re.sub(r"([^\w\s])", r"\\\1", " ".join(text.split()))

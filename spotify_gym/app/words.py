@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from spotify_gym.catalogue import Catalogue
 
+_SHORT = 10  # characters of an id that stands for a title
 _SPOTIFY_ID = re.compile(r"[0-9A-Za-z]{22}")
 
 
@@ -65,13 +66,22 @@ def signed(number: float) -> str:
 
 
 def title_of(catalogue: Catalogue, track: int) -> str:
-    """Return the title of a track, or its id where it has none."""
-    return (catalogue.names[track] if catalogue.names else "") or catalogue.track_ids[track]
+    """Return the title of a track, or the beginning of its id where it has none."""
+    track_id = catalogue.track_ids[track]
+    return (catalogue.names[track] if catalogue.names else "") or (
+        track_id if len(track_id) <= _SHORT else f"{track_id[:_SHORT]}…"
+    )
 
 
 def artists_of(catalogue: Catalogue, track: int) -> str:
     """Return the artists of a track, or nothing where they are unknown."""
     return catalogue.artists[track].replace(";", ", ") if catalogue.artists else ""
+
+
+def spoken(catalogue: Catalogue, track: int) -> str:
+    """Return title and artists of a track as one says them."""
+    artists = artists_of(catalogue, track)
+    return title_of(catalogue, track) + (f" by {artists}" if artists else "")
 
 
 def genres_of(catalogue: Catalogue, track: int) -> list[str]:
@@ -85,3 +95,15 @@ def link_of(catalogue: Catalogue, track: int) -> str | None:
     """Return where Spotify plays the track; None where the id is not one of Spotify's."""
     track_id = catalogue.track_ids[track]
     return f"https://open.spotify.com/track/{track_id}" if _SPOTIFY_ID.fullmatch(track_id) else None
+
+
+def origin_of(catalogue: Catalogue) -> str:
+    """Say what must be known of where the songs come from: that they are invented, or have no titles; else nothing."""
+    if catalogue.synthetic:
+        return (
+            f"These {len(catalogue):,} songs are invented: no one recorded them, and nothing here can be heard. "
+            "For real ones: spotify-gym app --catalogue SpotifyFeatures.csv, or any other table of songs."
+        )
+    if catalogue.names is None:
+        return f"{catalogue.source} has no titles, so that songs go by the beginning of their ids."
+    return ""

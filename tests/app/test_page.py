@@ -49,7 +49,6 @@ def secret_of(tab: AppTest) -> str:
 
 
 def begin(tab: AppTest) -> AppTest:
-    tab.segmented_control(key="way").set_value("surprise").run()
     return tab.button(key="begin-surprise").click().run()
 
 
@@ -91,7 +90,7 @@ def test_start__by_search__says_when_nothing_is_found(open_page: Open) -> None:
 
 def test_start__by_genre(open_page: Open) -> None:
     tab = open_page()
-    tab.segmented_control(key="way").set_value("genre").run()
+    tab.segmented_control(key="way").set_value("Pick a genre").run()
     tab.selectbox(key="genre").select("metal").run()
     tab.button(key="begin-genre").click().run()
     assert "the agent reads your vibe as" in text_of(tab)

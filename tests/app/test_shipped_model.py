@@ -9,7 +9,7 @@ import pytest
 from experiments.shipped_model import CONFIG, ShippedModel
 from spotify_gym.app.app_state import AppState
 from spotify_gym.app.listening import ListeningSession
-from spotify_gym.app.track_search import surprise_start
+from spotify_gym.app.session_starts import surprise_start
 from spotify_gym.app.trained import SHIPPED_RUN
 from spotify_gym.training import TrainConfig
 from spotify_gym.training.tensors import read_tensors

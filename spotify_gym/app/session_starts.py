@@ -1,8 +1,6 @@
-"""Ways into a session: search for tracks, pick a genre, be surprised."""
+"""Starts of a session: what many know, a mood, a genre, a surprise."""
 
 from __future__ import annotations
-
-from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,24 +9,8 @@ from spotify_gym.catalogue import Catalogue
 
 Ints = NDArray[np.int64]
 
-_MOST_WORDS = 8
-_KNOWN_SHARE = 0.1  # of a genre, the most popular, that a start is drawn from
-
-
-def search(catalogue: Catalogue, text: str, most: int = 12) -> Ints:
-    """Return the tracks whose title, artist or id contain every word of `text`, upper or lower case alike.
-
-    Titles that begin with the text come first, then the popular; of several versions of a recording, the first found.
-    """
-    words = text.split()[:_MOST_WORDS]
-    if not words:
-        return np.zeros(0, np.int64)
-    found = np.flatnonzero(reduce(np.logical_and, (_anywhere(catalogue, word) for word in words)))
-    if not len(found):
-        return found
-    beginning = _begins(catalogue, text.strip())
-    ordered = found[np.lexsort((found, -_popularity(catalogue, found), ~beginning[found]))]
-    return _one_each(catalogue, ordered[: 10 * most])[:most]
+_KNOWN_SHARE = 0.1  # of a genre or a mood, the most popular, that a start is drawn from
+_FAR_SHARE = 0.02  # of the catalogue, those furthest in its direction, that make a mood
 
 
 def well_known(catalogue: Catalogue, most: int = 8) -> Ints:
@@ -40,6 +22,15 @@ def well_known(catalogue: Catalogue, most: int = 8) -> Ints:
     known = np.argpartition(-popularity, n_candidates - 1)[:n_candidates]
     ordered = known[np.lexsort((known, -popularity[known]))]
     return _one_each(catalogue, ordered[popularity[ordered] >= 0])[:most]
+
+
+def mood_start(catalogue: Catalogue, direction: NDArray[np.float64], n_tracks: int, seed: int) -> Ints:
+    """Draw `n_tracks` recordings out of those that lie furthest in a direction (d,) of feature space.
+
+    Of these, the better known where popularity is known.
+    """
+    far = np.argsort(-(catalogue.unit_features @ direction.astype(np.float32)), kind="stable")
+    return _draw(catalogue, far[: max(20 * n_tracks, int(_FAR_SHARE * len(far)))], n_tracks, seed)
 
 
 def genres_to_start_from(catalogue: Catalogue, n_tracks: int) -> tuple[str, ...]:
@@ -60,12 +51,7 @@ def genre_start(catalogue: Catalogue, genre: str, n_tracks: int, seed: int) -> I
     if catalogue.genres is None or genre not in catalogue.genre_names:
         raise ValueError(f"this catalogue has no genre {genre!r}")
     member = np.flatnonzero(catalogue.genres[:, catalogue.genre_names.index(genre)])
-    known = member[np.argsort(-_popularity(catalogue, member), kind="stable")]
-    n_known = max(4 * n_tracks, int(_KNOWN_SHARE * len(known)))
-    pool = _one_each(catalogue, known[:n_known])
-    if len(pool) < n_tracks:
-        raise ValueError(f"this catalogue has only {len(pool)} tracks of {genre}, and a session starts from {n_tracks}")
-    return np.random.default_rng(seed).choice(pool, n_tracks, replace=False)
+    return _draw(catalogue, member, n_tracks, seed)
 
 
 def surprise_start(catalogue: Catalogue, n_tracks: int, seed: int) -> Ints:
@@ -80,18 +66,17 @@ def surprise_start(catalogue: Catalogue, n_tracks: int, seed: int) -> Ints:
     return pool[np.argsort(-likeness, kind="stable")[:n_tracks]]
 
 
-def _anywhere(catalogue: Catalogue, word: str) -> NDArray[np.bool_]:
-    columns = [column for column in (catalogue.names, catalogue.artists) if column is not None]
-    return reduce(np.logical_or, (column.contains(word) for column in columns or [catalogue.track_ids]))
+def _draw(catalogue: Catalogue, tracks: Ints, n_tracks: int, seed: int) -> Ints:
+    """Draw recordings out of the best known tenth of some tracks.
 
-
-def _begins(catalogue: Catalogue, text: str) -> NDArray[np.bool_]:
-    if catalogue.names is None:
-        return np.zeros(len(catalogue), np.bool_)
-    import pyarrow.compute as pc
-
-    begins = pc.starts_with(catalogue.names.to_arrow(), text, ignore_case=True)
-    return np.asarray(begins.to_numpy(zero_copy_only=False), dtype=np.bool_)
+    Raises:
+        ValueError: there are too few.
+    """
+    known = tracks[np.argsort(-_popularity(catalogue, tracks), kind="stable")]
+    pool = _one_each(catalogue, known[: max(4 * n_tracks, int(_KNOWN_SHARE * len(known)))])
+    if len(pool) < n_tracks:
+        raise ValueError(f"only {len(pool)} different tracks to draw from, and a session starts from {n_tracks}")
+    return np.random.default_rng(seed).choice(pool, n_tracks, replace=False)
 
 
 def _popularity(catalogue: Catalogue, tracks: Ints) -> NDArray[np.float32]:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from spotify_gym import Catalogue
-from spotify_gym.app.track_search import genre_start, genres_to_start_from, search, surprise_start, well_known
+from spotify_gym.app.pca_map import PcaMap
+from spotify_gym.app.session_starts import genre_start, genres_to_start_from, mood_start, surprise_start, well_known
 from spotify_gym.catalogue import TextColumn
-from tests.catalogues import hand_made, real_table
+from tests.catalogues import hand_made
 
 
 @pytest.fixture(scope="module")
@@ -19,41 +20,6 @@ def titled() -> Catalogue:
     artists = TextColumn.of(["Coltrane", "Nina", "Joni", "Taylor", "Louis;Ella", "Louis;Ella"])
     popularity = np.array([10, 90, 50, 80, np.nan, 20], np.float32)
     return replace(hand_made(features, names), artists=artists, popularity=popularity)
-
-
-def test_search__puts_beginnings_and_the_popular_first(titled: Catalogue) -> None:
-    assert search(titled, "blue").tolist() == [2, 0, 1, 5]
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("ELLA", [5]),
-        ("blue louis", [5]),
-        ("joni blue", [2]),
-        ("blue taylor", []),
-        ("", []),
-        ("   ", []),
-        (".*", []),
-        ("(", []),
-    ],
-)
-def test_search__wants_every_word_in_title_or_artist(titled: Catalogue, text: str, found: list[int]) -> None:
-    assert search(titled, text).tolist() == found
-
-
-def test_search__goes_by_id_where_there_are_no_titles() -> None:
-    assert search(hand_made(np.eye(12, dtype=np.float32)), "id1").tolist() == [1, 10, 11]
-
-
-def test_search__shows_no_more_than_asked_for(small: Catalogue) -> None:
-    assert len(search(small, "a", most=7)) == 7
-
-
-def test_search__finds_its_way_in_a_real_table() -> None:
-    catalogue = Catalogue.read(real_table("spotify_songs.csv"))
-    found = search(catalogue, "billie eilish lovely")
-    assert catalogue.label(int(found[0])).startswith("lovely")
 
 
 def test_well_known__are_the_most_popular(titled: Catalogue) -> None:
@@ -84,6 +50,15 @@ def test_genre_start__refuses_what_it_cannot_do(small: Catalogue, genre: str) ->
         genre_start(small, genre, 5, seed=0)
     with pytest.raises(ValueError, match="only"):
         genre_start(small, small.genre_names[0], 500, seed=0)
+
+
+def test_mood_start__lies_far_in_its_direction(small: Catalogue) -> None:
+    for direction in PcaMap.of(small).moods.values():
+        start = mood_start(small, direction, 5, seed=1)
+        assert len(set(small.recordings[start])) == 5
+        along = small.unit_features @ direction
+        assert along[start].min() > np.median(along)
+        assert start.tolist() == mood_start(small, direction, 5, seed=1).tolist()
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,0 +1,124 @@
+"""Search for tracks by what people type: words of title and artist, however they are spelt, ids and links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property, reduce
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.catalogue.catalogue import Catalogue
+from spotify_gym.catalogue.errors import CatalogueError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+_MOST_WORDS = 8
+_SPELLINGS = 5  # of a word that is taken for misspelt
+_ALIKE = 75  # percent of the letters of two spellings of one word
+
+
+def folded(texts: pa.Array) -> pa.Array:
+    """Return texts without case, accents, punctuation and superfluous spaces: "Beyoncé  Don't" is "beyonce dont"."""
+    import pyarrow.compute as pc
+
+    plain = pc.utf8_lower(pc.utf8_normalize(texts, "NFKD"))
+    for letter, letters in (("ß", "ss"), ("ø", "o"), ("ł", "l"), ("đ", "d"), ("æ", "ae"), ("œ", "oe")):
+        plain = pc.replace_substring(plain, letter, letters)
+    plain = pc.replace_substring_regex(plain, r"\p{M}+|[^\p{L}\p{N}\s]+", "")
+    return pc.utf8_trim_whitespace(pc.replace_substring_regex(plain, r"\s+", " "))
+
+
+class TrackSearch:
+    """Finds tracks of a catalogue; made once, as it reads all titles and artists.
+
+    Args:
+        catalogue: what is searched; by id alone where it has no titles.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        self._catalogue = catalogue
+        self._titles = folded((catalogue.names or catalogue.track_ids).to_arrow())
+        artists = catalogue.artists.to_arrow() if catalogue.artists is not None else [""] * len(catalogue)
+        each = pc.split_pattern(pa.array(artists, pa.large_string()), ";")
+        folded_each = type(each).from_arrays(each.offsets, folded(each.flatten()))
+        self._artists = pc.binary_join(folded_each, pa.scalar("\n", pa.large_string()))  # a line for each
+        self._texts = pc.binary_join_element_wise(self._titles, self._artists, pa.scalar(" ", pa.large_string()))
+
+    def find(self, text: str, most: int = 12) -> Ints:
+        """Return the tracks that a text means, at most so many, the likeliest first; one version of each recording.
+
+        An id, URI or link means its track. Else every word must stand in title or artist, in any order; where no track
+        has them all, words that are spelt much like them will do. Tracks by an artist of exactly that name come first,
+        then titles of exactly that name, then those that begin with it, then the popular.
+        """
+        try:
+            return np.array([self._catalogue.index_of(text.strip())])
+        except CatalogueError:
+            pass
+        query = _folded(text)
+        words = query.split()[:_MOST_WORDS]
+        if not words:
+            return np.zeros(0, np.int64)
+        found = self._with_all(words, self._contains)
+        if not len(found):
+            found = self._with_all(words, self._resembles)
+        return self._distinct(found[self._order(found, query)])[:most]
+
+    def named(self, name: str) -> Ints:
+        """Return the tracks with exactly this title, or this "Title — Artist", but for case, accents, punctuation."""
+        title, _, artist = map(_folded, name.partition(" — "))
+        found = np.flatnonzero(self._mask(self._titles, "equal", title))
+        if not artist and not len(found):
+            return np.flatnonzero(self._mask(self._texts, "equal", _folded(name)))
+        return found[self._mask(self._artists.take(found), "match_substring", artist)] if artist else found
+
+    def _with_all(self, words: list[str], holds: Callable[[str], Bools]) -> Ints:
+        return np.flatnonzero(reduce(np.logical_and, map(holds, words)))
+
+    def _contains(self, word: str) -> Bools:
+        return self._mask(self._texts, "match_substring", word)
+
+    def _resembles(self, word: str) -> Bools:
+        from rapidfuzz import fuzz, process
+
+        near = process.extract(word, self._vocabulary, scorer=fuzz.ratio, score_cutoff=_ALIKE, limit=_SPELLINGS)
+        return reduce(np.logical_or, (self._contains(other) for other, _, _ in near), self._contains(word))
+
+    def _order(self, found: Ints, query: str) -> NDArray[np.intp]:
+        titles, popularity = self._titles.take(found), self._catalogue.popularity
+        known = np.zeros(len(found)) if popularity is None else np.nan_to_num(popularity[found], nan=-1)
+        by_artist = self._mask(self._artists.take(found), "match_substring_regex", rf"(?m)^{query}$")
+        exact, begins = (self._mask(titles, how, query) for how in ("equal", "starts_with"))
+        return np.lexsort((found, -known, ~begins, ~exact, ~by_artist))
+
+    def _distinct(self, tracks: Ints) -> Ints:
+        _, first = np.unique(self._catalogue.recordings[tracks], return_index=True)
+        return tracks[np.sort(first)]
+
+    def _mask(self, texts: pa.Array, function: str, text: str) -> Bools:
+        import pyarrow.compute as pc
+
+        matched = getattr(pc, function)(texts, text)
+        return np.asarray(matched.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+    @cached_property
+    def _vocabulary(self) -> list[str]:
+        import pyarrow.compute as pc
+
+        words: list[str] = pc.unique(pc.list_flatten(pc.utf8_split_whitespace(self._texts))).to_pylist()
+        return words
+
+
+def _folded(text: str) -> str:
+    import pyarrow as pa
+
+    return str(folded(pa.array([text.encode(errors="replace").decode()], pa.large_string()))[0])
