@@ -15,7 +15,7 @@ from tests.app.conftest import NASTY, NASTY_GENRE
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
-from experiments.browser import begin_with_the_known, chromium, find_chromium, served, tab  # noqa: E402
+from tools.browser import begin_with_the_known, chromium, find_chromium, served, tab  # noqa: E402
 
 pytestmark = [
     pytest.mark.browser,
@@ -287,7 +287,7 @@ def test_compare__shows_two_agents(open_tab: Callable[..., Any]) -> None:
 
 
 def test_missing_table__is_told_in_a_sentence(browser: Any, run_folder: Path) -> None:
-    with served(str(run_folder), "--catalogue", "nowhere.csv") as address, tab(browser) as page:
+    with served(str(run_folder), "nowhere.csv") as address, tab(browser) as page:
         page.goto(address)
         page.get_by_text("This cannot be opened").wait_for()
         assert "there is no such file" in page.content()

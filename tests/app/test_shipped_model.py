@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.shipped_model import CONFIG, ShippedModel
 from spotify_gym.app.app_state import AppState
 from spotify_gym.app.listening import ListeningSession
 from spotify_gym.app.session_starts import surprise_start
 from spotify_gym.app.trained import SHIPPED_RUN
 from spotify_gym.training import TrainConfig
 from spotify_gym.training.tensors import read_tensors
+from tools.shipped_model import CONFIG, main
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def small_app_state() -> AppState:
 def test_shipped_model__is_small_and_what_its_command_makes() -> None:
     assert sum(file.stat().st_size for file in SHIPPED_RUN.iterdir()) < 1_000_000
     config = TrainConfig.from_json(json.loads((SHIPPED_RUN / "config.json").read_text()))
-    assert config == CONFIG, "the settings have changed: run python -m experiments.shipped_model"
+    assert config == CONFIG, "the settings have changed: run python -m tools.shipped_model"
 
 
 def test_shipped_model__plays_nearly_as_well_as_one_who_knows_the_rules(small_app_state: AppState) -> None:
@@ -49,7 +49,7 @@ def test_shipped_model__says_nothing_of_the_machine_it_came_from() -> None:
 @pytest.mark.slow
 def test_shipped_model__can_be_made_again_to_the_last_bit(tmp_path: Path) -> None:
     for name in ("one", "other"):
-        ShippedModel(out=tmp_path / name).run()
+        main(tmp_path / name)
     one, other = (read_tensors(tmp_path / name / "weights.safetensors").arrays for name in ("one", "other"))
     assert one.keys() == other.keys()
     for name, array in one.items():

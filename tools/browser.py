@@ -8,24 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from http.client import HTTPConnection
+from contextlib import contextmanager
 from typing import Any
+from urllib.request import urlopen
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-ADDRESS = "127.0.0.1"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+_FLAGS = ("--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update")
 _PATIENCE = 120.0  # with a busy machine [s]
 
 
@@ -44,29 +34,37 @@ def chromium() -> Iterator[Browser]:
     path = find_chromium()
     if path is None:
         raise FileNotFoundError(f"no Chromium here: none of {', '.join(_NAMES)} is on the path")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=path, args=list(_FLAGS)) as browser,
+    ):
         yield browser
-        browser.close()
 
 
 @contextmanager
-def served(*arguments: str, python: Sequence[str] = ("-m", "spotify_gym.cli")) -> Iterator[str]:
+def served(
+    run: str | None = None, catalogue: str | None = None, python: Sequence[str] = ("-m", "spotify_gym.cli")
+) -> Iterator[str]:
     """Serve the page in a process of its own, as `spotify-gym app` does, and give its address.
 
     Args:
-        *arguments: of the command `app`.
+        run: a run folder; None for the model that comes with the package.
+        catalogue: what can be played; None for what the model was trained on.
         python: what Python runs.
 
     Raises:
         TimeoutError: the server does not answer.
     """
-    port = _free_port()
-    command = [sys.executable, *python, "app", *arguments, "--port", str(port)]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    arguments = [*([run] if run else []), *(["--catalogue", catalogue] if catalogue else []), "--port", str(port)]
+    command = [sys.executable, *python, "app", *arguments]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:  # noqa: S603
         try:
-            _await(port, server)
-            yield f"http://{ADDRESS}:{port}/"
+            address = f"http://127.0.0.1:{port}/"
+            _await(address, server)
+            yield address
         finally:
             server.terminate()
 
@@ -88,23 +86,14 @@ def begin_with_the_known(page: Page) -> None:
     page.get_by_role("button", name="Listened").wait_for()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _await(port: int, server: subprocess.Popen[bytes]) -> None:
+def _await(address: str, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise TimeoutError(f"the server ended with code {server.returncode} before it answered")
         try:
-            with closing(HTTPConnection(ADDRESS, port, timeout=1)) as connection:
-                connection.request("GET", "/_stcore/health")
-                if connection.getresponse().status == 200:
-                    return
+            with urlopen(f"{address}_stcore/health", timeout=1):  # noqa: S310 - our own server
+                return
         except OSError:
             time.sleep(0.1)
     raise TimeoutError(f"the server did not answer within {_PATIENCE:.0f} s")

@@ -1,0 +1,93 @@
+"""Measure in a real browser how long a click on the page takes: `python -m tools.page_speed`.
+
+A click counts from the moment the button goes down until the new track, list or view stands on the screen.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from statistics import median
+
+import tyro
+from playwright.sync_api import Locator, Page
+
+from spotify_gym.training.command_line import guarded
+from tools.browser import begin_with_the_known, chromium, served, tab
+
+GOAL = 0.3
+"""Seconds that a click may take, in the middle of all."""
+
+_WATCH = """
+for (const kind of ["pointerdown", "keydown"])
+  document.addEventListener(kind, () => { window.pressed = performance.now() }, true);
+"""
+_PAUSE = 700  # between two clicks, each of which is to be one of its own [ms]
+_SYLLABLES = ("an", "be", "co", "di", "el", "fa", "go", "hi", "in", "jo")
+_TRACKS = "[...document.querySelectorAll('.sg-name b')].map(name => name.textContent).join()"
+
+
+def main(run: tyro.conf.Positional[str | None] = None, catalogue: str = "builtin:211871", clicks: int = 20) -> None:
+    """Click through a session, and say how long the page took to answer.
+
+    Args:
+        run: a run folder; None: the model that comes with the package.
+        catalogue: what can be played.
+        clicks: of each kind.
+    """
+    with served(run, catalogue) as address, chromium() as browser, tab(browser, height=1340) as page:
+        page.add_init_script(_WATCH)
+        page.goto(address)
+        page.get_by_text("Your start: 0 of 5").wait_for()
+        for name, seconds in measure(page, clicks):
+            slow = "" if median(seconds) <= GOAL else f"   more than {GOAL} s"
+            print(f"{name:26s} median {median(seconds):.3f} s   slowest of {clicks} {max(seconds):.3f} s{slow}")
+
+
+def measure(page: Page, clicks: int) -> Iterator[tuple[str, list[float]]]:
+    """Yield each kind of click with the seconds that each of them took."""
+    yield "search, from the last key", [_search(page, number) for number in range(clicks)]
+    page.get_by_label("Search by").fill("")
+    page.wait_for_timeout(2 * _PAUSE)
+    begin_with_the_known(page)
+    count = 1
+    for name, key in (("Listened", "listened"), ("Skip", "skip"), ("Play this one", "instead-3")):
+        button = page.locator(f".st-key-{key} button")
+        yield name, [_click(page, button, f"next track, {count + i + 1}") for i in range(clicks)]
+        count += clicks
+    compare, listen = (page.get_by_text(view, exact=True).first for view in ("Compare", "Listen"))
+    both = [
+        (_click(page, compare, "why they differ"), _click(page, listen, "the agent reads your vibe"))
+        for _ in range(clicks)
+    ]
+    yield "Compare", [there for there, _ in both]
+    yield "back to Listen", [back for _, back in both]
+
+
+def _click(page: Page, target: Locator, text: str) -> float:
+    said = f"[...document.querySelectorAll('.sg-kicker')].some(line => line.textContent.startsWith({text!r}))"
+    return _timed(page, target.click, said)
+
+
+def _search(page: Page, number: int) -> float:
+    """Type two letters, and wait for other tracks than before."""
+    field = page.get_by_label("Search by")
+    before = page.evaluate(_TRACKS)
+    field.fill("")
+    page.wait_for_function(f"before => {_TRACKS} !== before || !before", arg=before if number else "")
+    page.wait_for_timeout(_PAUSE)
+    page.evaluate(f"window.before = {_TRACKS}")
+    syllable = _SYLLABLES[number % len(_SYLLABLES)]
+    return _timed(page, lambda: field.press_sequentially(syllable), f"{_TRACKS} !== window.before")
+
+
+def _timed(page: Page, act: Callable[[], None], shown: str) -> float:
+    """Return the seconds from the last press until `shown`, an expression of JavaScript, is true."""
+    act()
+    milliseconds: float = page.wait_for_function(f"() => {shown} && performance.now() - window.pressed").json_value()
+    page.wait_for_timeout(_PAUSE)
+    return milliseconds / 1000
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(lambda: tyro.cli(main), "python -m tools.page_speed"))

@@ -1,0 +1,73 @@
+"""Make the pictures of the page that the README shows: `python -m tools.screenshots`."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import tyro
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+from spotify_gym.training.command_line import guarded
+from tools.browser import begin_with_the_known, chromium, served, tab
+
+_ANSWERS = ("Listened", "Listened", "Skip", "Listened", "Listened", "Listened", "Skip", "Listened")
+_STILL = 1_500  # until nothing on the page moves any more [ms]
+_COLOURS = 256  # in a picture, which are as many as anybody can tell apart on this page
+_MARGIN = 40  # below the last thing on the page [px]
+_TALL = 1_340  # of a window that shows the session without scrolling [px]
+
+
+def main(run: tyro.conf.Positional[str | None] = None, catalogue: str | None = None) -> None:
+    """Sit in a session with the agent, and photograph it: on a desk in light and dark, and on a phone.
+
+    Args:
+        run: a run folder; None: the model that comes with the package.
+        catalogue: what can be played; None: what the model was trained on.
+    """
+    with served(run, catalogue) as address, chromium() as browser:
+        photograph = partial(_photograph, browser, address)
+        photograph("page", all_views=True, height=_TALL)
+        photograph("page-dark", height=_TALL, color_scheme="dark")
+        photograph("page-phone", width=390, height=844, device_scale_factor=2)
+
+
+def _photograph(browser: Browser, address: str, name: str, *, all_views: bool = False, **device: Any) -> None:
+    with tab(browser, **device) as page:
+        page.goto(address)
+        page.get_by_text("Your start: 0 of 5").wait_for()
+        if all_views:
+            _save(page, f"{name}-start")
+        begin_with_the_known(page)
+        for number, answer in enumerate(_ANSWERS, start=2):
+            page.wait_for_timeout(_STILL / 2)
+            page.get_by_role("button", name=answer).click()
+            page.get_by_text(f"next track, {number} of").wait_for()
+        _save(page, name)
+        if all_views:
+            page.get_by_text("Compare", exact=True).click()
+            page.get_by_text("why they differ").wait_for()
+            _save(page, f"{name}-compare")
+
+
+def _save(page: Page, name: str) -> None:
+    """Save the part of the window that the page fills."""
+    page.mouse.move(0, 0)
+    page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
+    page.wait_for_timeout(_STILL)
+    box = page.locator("[data-testid=stMainBlockContainer] > div").first.bounding_box()
+    assert box is not None  # it is there before anything else is
+    picture = Image.open(BytesIO(page.screenshot()))
+    pixels = picture.width / page.evaluate("window.innerWidth")  # on the picture, to one on the page
+    bottom = min(picture.height, round((box["y"] + box["height"] + _MARGIN) * pixels))
+    file = Path("docs/pictures") / f"{name}.png"
+    picture.crop((0, 0, picture.width, bottom)).quantize(_COLOURS).save(file, optimize=True)
+    print(f"{file}: {file.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(lambda: tyro.cli(main), "python -m tools.screenshots"))
