@@ -22,7 +22,7 @@ from experiments.speed.results import LEGEND, draw_growth, plain_rows, result_ta
 from experiments.speed.setting import FULL, QUICK, Setting
 from spotify_gym.catalogue import as_catalogue
 from spotify_gym.catalogue.atomic import replacing
-from spotify_gym.training.command_line import Command, run_command
+from spotify_gym.cli.command import Command, run_command
 from spotify_gym.training.trainer import one_thread
 
 _PARTS = (loading, sharing, environments, learning)

@@ -17,7 +17,7 @@ from experiments.comparison.suites import FAMILY, SUITES
 from experiments.comparison.tables import console_table
 from experiments.report import write_report
 from spotify_gym.catalogue.atomic import replacing
-from spotify_gym.training.command_line import Command, run_command
+from spotify_gym.cli.command import Command, run_command
 
 
 @dataclass(frozen=True)

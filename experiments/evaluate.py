@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from spotify_gym.training.command_line import run_command
-from spotify_gym.training.commands import EvaluateCommand
+from spotify_gym.cli.command import run_command
+from spotify_gym.cli.evaluate import Evaluate
 
 if __name__ == "__main__":
-    sys.exit(run_command(EvaluateCommand, "python -m experiments.evaluate"))
+    sys.exit(run_command(Evaluate, "python -m experiments.evaluate"))

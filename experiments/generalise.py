@@ -24,10 +24,10 @@ from experiments.looks import figure
 from experiments.plots import SKILL_MARKS, interval_plot
 from experiments.summaries import aggregates
 from spotify_gym.catalogue import Catalogue, as_catalogue
+from spotify_gym.cli.command import Command, run_command
+from spotify_gym.cli.printing import show_table
 from spotify_gym.training import TrainConfig, evaluate, train
-from spotify_gym.training.command_line import Command, run_command
 from spotify_gym.training.learners import catalogue_of
-from spotify_gym.training.printing import show_table
 
 LEARNED, UNSEEN, OTHER = "tracks learned from", "tracks never seen", "another catalogue"
 """Where the held-out sessions are played."""

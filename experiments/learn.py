@@ -24,10 +24,10 @@ from experiments.looks import figure
 from experiments.plots import learning_curves
 from experiments.summaries import curves
 from experiments.waymarks import Waymarks
+from spotify_gym.cli.command import Command, run_command
+from spotify_gym.cli.printing import show_table
 from spotify_gym.training import TrainConfig, evaluate, train
-from spotify_gym.training.command_line import Command, run_command
 from spotify_gym.training.learners import catalogue_of
-from spotify_gym.training.printing import show_table
 
 _COLUMNS: dict[str, Literal["left", "right"]] = {
     "learner": "left",

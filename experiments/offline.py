@@ -29,10 +29,10 @@ from experiments.logged.learning import clone, learn_offline
 from experiments.looks import figure
 from experiments.plots import SKILL_MARKS, interval_plot
 from experiments.summaries import aggregates, comparisons
+from spotify_gym.cli.command import Command, run_command
+from spotify_gym.cli.printing import show_table
 from spotify_gym.training import TrainConfig, evaluate
-from spotify_gym.training.command_line import Command, run_command
 from spotify_gym.training.learners import catalogue_of
-from spotify_gym.training.printing import show_table
 
 CLONING, BEHAVIOUR = "behaviour cloning", "who played the logs"
 _COLUMNS: dict[str, Literal["left", "right"]] = {

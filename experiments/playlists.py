@@ -28,11 +28,11 @@ from experiments.ranking import Ranking
 from experiments.statistics import bootstrap_interval
 from experiments.summaries import comparisons
 from spotify_gym.catalogue import Catalogue
+from spotify_gym.cli.command import Command, run_command
+from spotify_gym.cli.printing import show_table
 from spotify_gym.session import SpotifyVectorEnv
 from spotify_gym.training import TrainConfig, train
-from spotify_gym.training.command_line import Command, run_command
 from spotify_gym.training.learners import catalogue_of, sessions_of
-from spotify_gym.training.printing import show_table
 
 MEASURES: dict[str, Callable[[Ranking], float]] = {
     "NDCG@500": lambda ranking: ranking.ndcg(500),

@@ -21,9 +21,9 @@ from experiments.comparison.cases import Case
 from experiments.comparison.runner import run_cases
 from experiments.comparison.suites import FAMILY, REFERENCES
 from experiments.statistics import bootstrap_interval
+from spotify_gym.cli.command import Command, run_command
 from spotify_gym.policies.bound import upper_bound
 from spotify_gym.training import EVALUATION_SEED, TrainConfig
-from spotify_gym.training.command_line import Command, run_command
 from spotify_gym.training.learners import catalogue_of
 
 BOUND = "bound"

@@ -23,7 +23,7 @@ from experiments.looks import figure
 from experiments.plots import SKILL_MARKS, improvement_plot, interval_plot, profile_plot
 from experiments.summaries import aggregates, comparisons, improvements, profiles
 from spotify_gym.catalogue.atomic import replacing
-from spotify_gym.training.command_line import Command, run_command
+from spotify_gym.cli.command import Command, run_command
 
 _FLOOR = -0.5  # worse than this is drawn at the edge: how much worse than a fixed list is of no interest
 PACKAGES = ("spotify_gym", "gymnasium", "stable-baselines3", "torch", "numpy", "scipy")

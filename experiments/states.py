@@ -25,12 +25,12 @@ from experiments.comparison.tables import interval_text
 from experiments.looks import figure
 from experiments.plots import SKILL_MARKS, interval_plot
 from experiments.summaries import aggregates, comparisons
+from spotify_gym.cli.command import Command, run_command
+from spotify_gym.cli.printing import show_table
 from spotify_gym.listeners import Listener, SatiatedListener, SkippingListener
 from spotify_gym.session.observation import STATES
 from spotify_gym.training import SessionVecEnv, TrainConfig, evaluate
-from spotify_gym.training.command_line import Command, run_command
 from spotify_gym.training.learners import catalogue_of, learner_of
-from spotify_gym.training.printing import show_table
 from spotify_gym.training.trainer import one_thread
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from spotify_gym.training.command_line import run_command
-from spotify_gym.training.commands import TrainCommand
+from spotify_gym.cli.command import run_command
+from spotify_gym.cli.train import Train
 
 if __name__ == "__main__":
-    sys.exit(run_command(TrainCommand, "python -m experiments.train"))
+    sys.exit(run_command(Train, "python -m experiments.train"))

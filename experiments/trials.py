@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-import time
 import warnings
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
+from filelock import FileLock
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock, get_lock_file
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
 from experiments.waymarks import Waymarks
 from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate, train
 from spotify_gym.training.learners import catalogue_of
-from spotify_gym.training.lock import locked
 
 VALIDATION_SEED = EVALUATION_SEED + 500_000_000
 """Settings are chosen by sessions from here on, which nobody trains on and nobody is compared on."""
@@ -178,33 +175,13 @@ def make_trial(folder: Path, search: Search, number: int) -> None:
     open_study(folder, search, seed=number).optimize(search, n_trials=1)
 
 
-class _Lock(BaseJournalFileLock):
-    """Keeps other processes from writing; the system lets go of it however the process ends, unlike of Optuna's own."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._held = ExitStack()
-
-    def acquire(self) -> bool:
-        while True:
-            try:
-                self._held.enter_context(locked(self._file))
-            except BlockingIOError:
-                time.sleep(0.01)
-            else:
-                return True
-
-    def release(self) -> None:
-        self._held.close()
-
-
 def _journal(file: Path) -> JournalFileBackend:
     """Open the file of a study, after cutting off a last line that a killed process or a full disk left half written.
 
     Optuna would write on in that line, and never be able to read it again.
     """
-    lock = _Lock(file.with_name(".journal.lock"))
-    with get_lock_file(lock), file.open("a+b") as log:
+    lock = FileLock(file.with_name(".journal.lock"))  # not Optuna's own, which a killed process would hold for good
+    with lock, file.open("a+b") as log:
         log.seek(0)
         log.truncate(log.read().rfind(b"\n") + 1)
-    return JournalFileBackend(str(file), lock)
+    return JournalFileBackend(str(file), lock)  # type: ignore[arg-type]  # all it wants is acquire and release

@@ -31,9 +31,9 @@ from experiments.plots import bar_plot
 from experiments.summaries import aggregates, comparisons
 from experiments.trials import Search, give_up_lost, made_in, make_trial, open_study
 from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.cli.command import Command, run_command
+from spotify_gym.cli.printing import show_table
 from spotify_gym.training import TrainConfig
-from spotify_gym.training.command_line import Command, run_command
-from spotify_gym.training.printing import show_table
 
 BEST, START = "best settings", "starting settings"
 _FEWEST = 4  # trials from which to tell what mattered

@@ -12,7 +12,7 @@ from statistics import median
 import tyro
 from playwright.sync_api import Locator, Page
 
-from spotify_gym.training.command_line import guarded
+from spotify_gym.cli.command import guarded
 from tools.browser import begin_with_the_known, chromium, served, tab
 
 GOAL = 0.3

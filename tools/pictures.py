@@ -10,8 +10,8 @@ import gymnasium as gym
 import tyro
 from matplotlib.image import imsave
 
+from spotify_gym.cli.command import guarded
 from spotify_gym.policies import NearestPolicy
-from spotify_gym.training.command_line import guarded
 
 
 def main(out: Path = Path("docs/session.png"), env: str = "SpotifyPlaylist-v0", catalogue: str = "builtin") -> None:

@@ -12,7 +12,7 @@ import tyro
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from spotify_gym.training.command_line import guarded
+from spotify_gym.cli.command import guarded
 from tools.browser import begin_with_the_known, chromium, served, tab
 
 _ANSWERS = ("Listened", "Listened", "Skip", "Listened", "Listened", "Listened", "Skip", "Listened")

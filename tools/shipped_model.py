@@ -13,8 +13,8 @@ from pathlib import Path
 
 import tyro
 
+from spotify_gym.cli.command import guarded
 from spotify_gym.training import TrainConfig, train
-from spotify_gym.training.command_line import guarded
 
 CONFIG = TrainConfig(env="SpotifyPlaylist-v0", algorithm="double", episodes=4000)
 """Playlists, since a page that plays one song over and over reads nobody's taste."""

@@ -13,13 +13,13 @@ from typing import Any
 
 import joblib
 import pandas as pd
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from experiments.comparison.cases import Case, CaseT
 from experiments.comparison.execute import execute
 from spotify_gym.catalogue.atomic import replacing
-from spotify_gym.training.lock import locked
 
 _NAMED = 3  # failed cases in a message
 Work = Callable[[CaseT], pd.DataFrame]
@@ -72,8 +72,8 @@ def alone_in(folder: Path, work: str) -> Iterator[None]:
     """
     with ExitStack() as held:
         try:
-            held.enter_context(locked(folder / f".{work}.lock"))
-        except BlockingIOError:
+            held.enter_context(FileLock(folder / f".{work}.lock", timeout=0))
+        except Timeout:
             raise IncompleteError(
                 f"another process is at work in {folder}; wait for it, or choose another --out"
             ) from None

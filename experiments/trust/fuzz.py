@@ -27,7 +27,7 @@ from experiments.trust.runs import RunSpecimen
 from experiments.trust.scratch import scratch
 from experiments.trust.specimens import SPECIMENS
 from experiments.trust.watch import Limits, Verdict, Work, watched
-from spotify_gym.training.command_line import Command, run_command
+from spotify_gym.cli.command import Command, run_command
 
 _PROG = "python -m experiments.trust.fuzz"
 

@@ -24,8 +24,8 @@ import numpy as np
 from experiments.trust.killing import play_out
 from experiments.trust.scratch import scratch
 from experiments.trust.victims import VICTIMS, Victim
+from spotify_gym.cli.command import Command, run_command
 from spotify_gym.training import TrainConfig
-from spotify_gym.training.command_line import Command, run_command
 
 _PROG = "python -m experiments.trust.kill"
 _LATEST = 1.05  # moment of a kill, as a share of the time that all of the work takes

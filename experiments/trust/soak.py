@@ -19,9 +19,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from experiments.trust.memory import resident
 from experiments.trust.scratch import scratch
 from spotify_gym import ENVS
+from spotify_gym.cli.command import Command, run_command
 from spotify_gym.session import SpotifyVectorEnv
 from spotify_gym.training import TrainConfig, train
-from spotify_gym.training.command_line import Command, run_command
 
 _PROG = "python -m experiments.trust.soak"
 _BLOCK = 200  # steps between two looks at memory and vibe

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.trust.scratch import scratch
-from spotify_gym.training.command_line import Command, run_command
+from spotify_gym.cli.command import Command, run_command
 
 _PROG = "python -m experiments.trust.versions"
 _ROOT = Path(__file__).resolve().parents[2]

@@ -79,7 +79,7 @@ def write_sessions(path: Path, leaderboard: Leaderboard) -> None:
     for place, (name, evaluation) in enumerate(leaderboard.items()):
         columns = {"seed": evaluation.seeds, **evaluation.measures()}
         if not place:
-            table.writerow(["player", *columns])
+            table.writerow(["policy", *columns])
         table.writerows([name, *row] for row in zip(*(column.tolist() for column in columns.values()), strict=True))
     with replacing(path) as file:
         file.write(text.getvalue().encode())

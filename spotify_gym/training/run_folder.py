@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import ConfigError, RunError
-from spotify_gym.training.lock import locked
 from spotify_gym.training.provenance import circumstances, describe
 
 _LONGEST_JSON = 1_000_000  # bytes; ours are a few thousand
@@ -128,8 +129,8 @@ class RunFolder:
             with self.writing():
                 self.path.mkdir(parents=True, exist_ok=True)
                 try:
-                    held.enter_context(locked(self.path / ".lock"))
-                except BlockingIOError:
+                    held.enter_context(FileLock(self.path / ".lock", timeout=0))
+                except Timeout:
                     raise RunError(
                         f"another process is training in {self.path}; wait for it, or choose another folder"
                     ) from None

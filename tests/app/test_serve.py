@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from spotify_gym.app.command import AppCommand
 from spotify_gym.app.serve import PAGE, serve
+from spotify_gym.cli.app import App
 from spotify_gym.training import RunError
 
 
@@ -52,18 +52,18 @@ def test_serve__refuses_what_is_no_port(served: list[str], port: int) -> None:
 
 def test_command__passes_its_options_on(served: list[str], run_folder: Path) -> None:
     twice = [str(run_folder), f"{run_folder}/."]
-    AppCommand.parse([*twice, "--catalogue", "builtin:500", "--port", "18765"], prog="spotify-gym app").run()
+    App.parse([*twice, "--catalogue", "builtin:500", "--port", "18765"], prog="spotify-gym app").run()
     assert served[-3:] == ["builtin:500", str(run_folder), str(run_folder)]
 
 
 def test_command__refuses_a_folder_without_a_run(served: list[str], run_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=f"{tmp_path.name} holds no run"):
-        AppCommand.parse([str(run_folder), str(tmp_path)], prog="spotify-gym app").run()
+        App.parse([str(run_folder), str(tmp_path)], prog="spotify-gym app").run()
     assert not served
 
 
 def test_import__needs_no_streamlit() -> None:
-    code = "import sys, spotify_gym.app, spotify_gym.app.command; sys.exit('streamlit' in sys.modules)"
+    code = "import sys, spotify_gym.app, spotify_gym.cli.app; sys.exit('streamlit' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -19,8 +19,8 @@ from experiments.generalise import (
     train_and_travel,
 )
 from spotify_gym import Catalogue
+from spotify_gym.cli.command import run_command
 from spotify_gym.training import TrainConfig
-from spotify_gym.training.command_line import run_command
 
 
 def test_travel__plays_in_each_place_and_says_where_it_learned(tmp_path: Path) -> None:

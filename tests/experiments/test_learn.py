@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from experiments.learn import CurveCase, Learn, first_for_good, learning_curve
+from spotify_gym.cli.command import run_command
 from spotify_gym.training import TrainConfig, evaluate, train
-from spotify_gym.training.command_line import run_command
 
 CONFIG = TrainConfig(catalogue="builtin:300", env="SpotifyPlaylist-v0", steps=1024, learning_starts=256)
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("minari", reason="needs the extra `offline`")
 
 from experiments.offline import BEHAVIOUR, CLONING, Offline
-from spotify_gym.training.command_line import run_command
+from spotify_gym.cli.command import run_command
 
 
 def test_command__sets_four_methods_against_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from experiments.human_playlists import HumanPlaylist, read_playlists
 from experiments.playlists import MEASURES, REFERENCES, Playlists, judge
 from spotify_gym import Catalogue
-from spotify_gym.training.command_line import run_command
+from spotify_gym.cli.command import run_command
 from tests.catalogues import hand_made, real_table
 
 ROWS = "playlist_id,track_id\nb,id3\na,id0\nb,id1\nb,unheard of\nb,id3\na,id2\nb,id0\n"

@@ -10,8 +10,8 @@ import pytest
 
 from experiments.states import NO_FEEDBACK, SILENT, StateCase, States, findings, train_on_state
 from spotify_gym import Catalogue
+from spotify_gym.cli.command import run_command
 from spotify_gym.training import TrainConfig
-from spotify_gym.training.command_line import run_command
 
 QUICK = ["--steps", "64", "--learning-starts", "32", "--n-seeds", "2", "--n-sessions", "2", "--jobs", "1"]
 

@@ -13,9 +13,9 @@ from optuna.trial import FixedTrial, TrialState
 from experiments.comparison.runner import alone_in
 from experiments.trials import SPACE, VALIDATION_SEED, Search, give_up_lost, made_in, make_trial, open_study
 from experiments.tune import Tune, importances
+from spotify_gym.cli.command import run_command
+from spotify_gym.cli.train import Train
 from spotify_gym.training import EVALUATION_SEED, TrainConfig
-from spotify_gym.training.command_line import run_command
-from spotify_gym.training.commands import TrainCommand
 
 CONFIG = TrainConfig(catalogue="builtin:300", env="SpotifyPlaylist-v0", steps=256, learning_starts=32)
 SEARCH = Search(CONFIG, n_seeds=1, n_points=2, n_sessions=3)
@@ -109,7 +109,7 @@ def test_command__writes_settings_that_training_takes(tmp_path: Path, capsys: py
     assert best.catalogue == "builtin:300"
     assert (tmp_path / "study.png").stat().st_size > 10_000
     taken = ["--settings", str(tmp_path / "best.json"), "--out", str(tmp_path / "run")]
-    assert run_command(TrainCommand, "train", taken) == 0
+    assert run_command(Train, "train", taken) == 0
 
 
 @pytest.mark.parametrize(

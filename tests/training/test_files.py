@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.training.errors import RunError
 from spotify_gym.training.learning_curve import CurvePoint, read_csv, write_csv, write_png
-from spotify_gym.training.lock import locked
+from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import Tensors, prefixed, read_tensors, write_tensors
 
 
@@ -90,30 +90,30 @@ def test_tensors__missing(tmp_path: Path) -> None:
         read_tensors(tmp_path / "t")
 
 
-def hold(file: Path, held: object, let_go: object) -> None:
-    with locked(file):
+def hold(folder: Path, held: object, let_go: object) -> None:
+    with RunFolder(folder).lock():
         held.set()  # type: ignore[attr-defined]
         let_go.wait()  # type: ignore[attr-defined]
 
 
-def test_locked__keeps_another_process_out_until_it_ends_however_it_ends(tmp_path: Path) -> None:
+def test_lock__keeps_another_process_out_until_it_ends_however_it_ends(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     held, let_go = context.Event(), context.Event()
-    other = context.Process(target=hold, args=(tmp_path / ".lock", held, let_go))
+    other = context.Process(target=hold, args=(tmp_path, held, let_go))
     other.start()
     assert held.wait(60)
-    with pytest.raises(BlockingIOError), locked(tmp_path / ".lock"):
+    with pytest.raises(RunError, match="another process is training in"), RunFolder(tmp_path).lock():
         pass
     other.kill()
     other.join()
-    with locked(tmp_path / ".lock"):
+    with RunFolder(tmp_path).lock():
         pass
 
 
-def test_locked__follows_no_link(tmp_path: Path) -> None:
+def test_lock__follows_no_link(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("text")
     (tmp_path / ".lock").symlink_to(tmp_path / "precious")
-    with pytest.raises(OSError, match="symbolic links"), locked(tmp_path / ".lock"):
+    with pytest.raises(RunError, match="symbolic links"), RunFolder(tmp_path).lock():
         pass
     assert (tmp_path / "precious").read_text() == "text"
 

@@ -22,7 +22,7 @@ from spotify_gym.training.callbacks import interruptible
 from spotify_gym.training.checkpoint import weights_of
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import RunError
-from spotify_gym.training.lock import locked
+from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import read_tensors
 from spotify_gym.training.trainer import Run, resume, train
 
@@ -171,7 +171,7 @@ def test_folder__is_not_trained_in_twice(tmp_path: Path) -> None:
 
 
 def test_folder__is_for_one_process_at_a_time(tmp_path: Path) -> None:
-    with locked(tmp_path / ".lock"), pytest.raises(RunError, match="another process is training in"):
+    with RunFolder(tmp_path).lock(), pytest.raises(RunError, match="another process is training in"):
         train(TrainConfig(**QUICK), tmp_path)
 
 

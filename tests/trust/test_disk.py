@@ -18,8 +18,8 @@ from experiments.trust.specimens import SPECIMENS
 from experiments.tune import Tune
 from spotify_gym import Catalogue, CatalogueError, cli
 from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.cli.command import run_command
 from spotify_gym.training import RunError, resume, train
-from spotify_gym.training.command_line import run_command
 from spotify_gym.training.tensors import read_tensors
 from tests.experiments.comparison.test_runner import CASES, count
 

@@ -1,4 +1,4 @@
-"""How every command of this project meets its user: help, one line for a mistake, no traceback, Ctrl-C."""
+"""Base of all commands of this project: help, one line for a mistake, no traceback, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
-from typing import Self, cast
+from typing import Any, Self
 
 MISTAKE = 2
 INTERRUPTED = 130
@@ -27,27 +27,33 @@ class Command(ABC):
     """A command whose options are the fields of a frozen dataclass, a line of help under each."""
 
     @classmethod
-    def parse(cls, arguments: Sequence[str] | None, prog: str, default: Self | None = None) -> Self:
+    def parse(cls, arguments: Sequence[str] | None, prog: str) -> Self:
         """Read the options from the arguments, `sys.argv` by default.
 
         Raises:
             UsageError: an option that there is not, or a value that it does not take.
             SystemExit: help was asked for, and given.
         """
-        import tyro
-
-        told = io.StringIO()
-        try:
-            with redirect_stderr(told):
-                return cast("Self", tyro.cli(cls, prog=prog, args=arguments, default=default))
-        except SystemExit as end:
-            if end.code:
-                raise UsageError(_unframed(told.getvalue())) from None
-            raise
+        command: Self = parse(cls, arguments, prog)
+        return command
 
     @abstractmethod
     def run(self) -> None:
         """Do it."""
+
+
+def parse(kind: type[Any], arguments: Sequence[str] | None, prog: str, **settings: Any) -> Any:
+    """Read a dataclass from arguments; the settings are tyro's."""
+    import tyro  # not above: the list of commands is to come at once
+
+    told = io.StringIO()
+    try:
+        with redirect_stderr(told):
+            return tyro.cli(kind, prog=prog, args=arguments, **settings)
+    except SystemExit as end:
+        if end.code:
+            raise UsageError(_unframed(told.getvalue())) from None
+        raise
 
 
 def run_command(kind: type[Command], prog: str, arguments: Sequence[str] | None = None) -> int:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from spotify_gym.cli.command import Command, guarded, run_command
+from spotify_gym.cli.evaluate import Compare, Evaluate
+from spotify_gym.cli.printing import printable, show_table
+from spotify_gym.cli.recommend import Recommend
+from spotify_gym.cli.train import Train
 from spotify_gym.training import RunError, TrainConfig, train
-from spotify_gym.training.command_line import Command, guarded, run_command
-from spotify_gym.training.commands import CompareCommand, EvaluateCommand, RecommendCommand, TrainCommand
-from spotify_gym.training.printing import printable, show_table
 
 QUICK = [
     *("--catalogue", "builtin:300", "--policy", "mlp", "--hidden", "8", "--steps", "200"),
@@ -49,7 +51,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_train__makes_a_folder_under_runs(call: Call, tmp_path: Path) -> None:
-    code, out, _ = call(TrainCommand, *QUICK)
+    code, out, _ = call(Train, *QUICK)
     assert code == 0
     (folder,) = (tmp_path / "runs").iterdir()
     assert out.startswith(f"runs/{folder.name}: 200 steps, mean return of the last 100 sessions ")
@@ -57,13 +59,13 @@ def test_train__makes_a_folder_under_runs(call: Call, tmp_path: Path) -> None:
 
 
 def test_train__takes_settings_from_a_file_and_options_before_them(call: Call, trained: Path, tmp_path: Path) -> None:
-    assert call(TrainCommand, "--settings", trained / "config.json", "--steps", 100, "--out", "new")[0] == 0
+    assert call(Train, "--settings", trained / "config.json", "--steps", 100, "--out", "new")[0] == 0
     config = json.loads((tmp_path / "new" / "config.json").read_text())
     assert config == {**json.loads((trained / "config.json").read_text()), "steps": 100}
 
 
 def test_train__resume_of_what_is_finished(call: Call, trained: Path) -> None:
-    assert call(TrainCommand, "--resume", trained) == (0, f"{trained} is finished already\n", "")
+    assert call(Train, "--resume", trained) == (0, f"{trained} is finished already\n", "")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_train__resume_of_what_is_finished(call: Call, trained: Path) -> None:
 )
 def test_train__says_in_one_line_what_is_wrong(call: Call, tmp_path: Path, arguments: list[str], message: str) -> None:
     (tmp_path / "bad.json").write_text('{"gama": 0.9}')
-    code, out, err = call(TrainCommand, *arguments)
+    code, out, err = call(Train, *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("prog: error: ")
     assert message in err
@@ -94,7 +96,7 @@ def test_train__says_in_one_line_what_is_wrong(call: Call, tmp_path: Path, argum
 def test_train__resume_takes_no_other_settings(call: Call, trained: Path) -> None:
     shutil.copytree(trained, "unfinished")
     Path("unfinished/weights.safetensors").unlink()
-    code, _, err = call(TrainCommand, "--resume", "unfinished", "--gamma", 0)
+    code, _, err = call(Train, "--resume", "unfinished", "--gamma", 0)
     assert (code, err) == (
         2,
         "prog: error: --resume goes on with the settings of the run; leave all other options out\n",
@@ -102,50 +104,50 @@ def test_train__resume_takes_no_other_settings(call: Call, trained: Path) -> Non
 
 
 def test_evaluate__prints_a_table_and_a_session_and_keeps_all(call: Call, trained: Path) -> None:
-    code, out, _ = call(EvaluateCommand, trained, "--sessions", 20)
+    code, out, _ = call(Evaluate, trained, "--sessions", 20)
     assert code == 0
     assert "SpotifyPlaylist-v0 on builtin(n_tracks=300, seed=0): 20 held-out sessions" in out
-    for player in ("random", "popular", "fixed", "nearest", "trained"):
-        assert f"│ {player} " in out
+    for policy in ("random", "popular", "fixed", "nearest", "trained"):
+        assert f"│ {policy} " in out
     assert "Recommended:" in out
     assert "Return after 20 tracks:" in out
     with (trained / "evaluation.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 5 * 20
-    assert set(rows[0]) == {"player", "seed", "return", "length", "repeat_rate", "diversity", "novelty"}
-    assert {row["seed"] for row in rows if row["player"] == "trained"} == {str(1_000_000_000 + i) for i in range(20)}
+    assert set(rows[0]) == {"policy", "seed", "return", "length", "repeat_rate", "diversity", "novelty"}
+    assert {row["seed"] for row in rows if row["policy"] == "trained"} == {str(1_000_000_000 + i) for i in range(20)}
 
 
 def test_evaluate__refuses(call: Call, trained: Path) -> None:
-    code, _, err = call(EvaluateCommand, trained, "--catalogue", "builtin:301")
+    code, _, err = call(Evaluate, trained, "--catalogue", "builtin:301")
     assert code == 2
     assert "one output per track" in err
-    code, _, err = call(EvaluateCommand, trained, "--sessions", 0)
+    code, _, err = call(Evaluate, trained, "--sessions", 0)
     assert (code, err) == (2, "prog: error: n_sessions=0 must be at least 1\n")
 
 
 def test_compare__puts_runs_side_by_side(call: Call, trained: Path) -> None:
     shutil.copytree(trained, "other")
-    code, out, _ = call(CompareCommand, trained, "other", "--sessions", 10, "--out", "rows.csv")
+    code, out, _ = call(Compare, trained, "other", "--sessions", 10, "--out", "rows.csv")
     assert code == 0
     assert "│ other " in out
     assert Path("rows.csv").read_text().count("\n") == 1 + 6 * 10
     settings = json.loads(Path("other/config.json").read_text())
     Path("other/config.json").write_text(json.dumps({**settings, "reward_baseline": 0.5}))
-    code, _, err = call(CompareCommand, trained, "other", "--sessions", 10)
+    code, _, err = call(Compare, trained, "other", "--sessions", 10)
     assert code == 2
     assert "there is nothing to compare" in err
 
 
 def test_recommend__by_id_and_by_title(call: Call, trained: Path) -> None:
     ids = [f"builtin-0-{i:07d}" for i in range(5)]
-    code, out, _ = call(RecommendCommand, trained, "--history", ",".join(ids), "--top", 3)
+    code, out, _ = call(Recommend, trained, "--history", ",".join(ids), "--top", 3)
     assert code == 0
     assert out.count("builtin-0-") == 3
-    assert call(RecommendCommand, trained, "--history", *ids, "--top", 3)[1] == out
-    code, _, err = call(RecommendCommand, trained, "--history", *ids[:4])
+    assert call(Recommend, trained, "--history", *ids, "--top", 3)[1] == out
+    code, _, err = call(Recommend, trained, "--history", *ids[:4])
     assert (code, err) == (2, "prog: error: --history has 4 tracks; this model needs 5\n")
-    code, _, err = call(RecommendCommand, trained, "--history", *ids[:4], "No Such Song")
+    code, _, err = call(Recommend, trained, "--history", *ids[:4], "No Such Song")
     assert code == 2
     assert err.startswith("prog: error: no track has the id or title 'No Such Song'")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import tyro
 
 from spotify_gym.app.serve import PORT, serve
-from spotify_gym.training.command_line import Command
+from spotify_gym.cli.command import Command
 from spotify_gym.training.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
-class AppCommand(Command):
+class App(Command):
     """Open a page to sit in a listening session with agents, on this machine alone. Ctrl-C closes it."""
 
     paths: tyro.conf.Positional[tuple[Path, ...]] = ()

@@ -1,0 +1,46 @@
+"""The command `spotify-gym`: prepare a table, train, evaluate, recommend, compare, open the page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from spotify_gym.cli.command import MISTAKE, Command, guarded
+
+PROG = "spotify-gym"
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "prepare": ("spotify_gym.cli.prepare:Prepare", "read a table of songs, say what was found, write a catalogue"),
+    "train": ("spotify_gym.cli.train:Train", "train a learner and keep it in a run folder"),
+    "evaluate": ("spotify_gym.cli.evaluate:Evaluate", "score a trained model beside the policies that do not learn"),
+    "recommend": ("spotify_gym.cli.recommend:Recommend", "print what to play next"),
+    "compare": ("spotify_gym.cli.evaluate:Compare", "score several trained models in the same sessions"),
+    "app": ("spotify_gym.cli.app:App", "open a page to listen in"),
+}
+"""The commands by name: the class, which is imported with all it needs only when it is called, and what it is for."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the first argument names; return the exit code."""
+    name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if name in ("-h", "--help"):
+        print(_usage())
+        return 0
+    if name not in COMMANDS:
+        print(f"{PROG}: error: there is no command {name!r}; choose from {', '.join(COMMANDS)}", file=sys.stderr)
+        return MISTAKE
+    prog = f"{PROG} {name}"
+    return guarded(lambda: _command(name).parse(rest, prog).run(), prog)
+
+
+def _command(name: str) -> type[Command]:
+    module, _, kind = COMMANDS[name][0].partition(":")
+    command: type[Command] = getattr(import_module(module), kind)
+    return command
+
+
+def _usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {about}" for name, (_, about) in COMMANDS.items()]
+    return "\n".join([f"usage: {PROG} COMMAND ...", "", *lines, "", f"{PROG} COMMAND --help says more."])

@@ -1,0 +1,7 @@
+"""`python -m spotify_gym.cli`, the same as `spotify-gym`."""
+
+import sys
+
+from spotify_gym.cli import main
+
+sys.exit(main())

@@ -1,0 +1,127 @@
+"""The commands `spotify-gym evaluate` and `compare`: a table of who earns what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+from rich.console import Console
+
+from spotify_gym.cli.command import Command
+from spotify_gym.cli.printing import printable, show_table
+from spotify_gym.policies import POLICIES
+from spotify_gym.training import EVALUATION_SEED, Run, load_run
+from spotify_gym.training.leaderboard import (
+    QUICK,
+    Leaderboard,
+    example_session,
+    play_leaderboard,
+    skills_of,
+    write_sessions,
+)
+
+
+@dataclass(frozen=True)
+class Evaluate(Command):
+    """Let a trained model and the reference policies play the same held-out sessions."""
+
+    path: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    catalogue: str | None = None
+    """Play from another catalogue than the one trained on; scaled as that one was."""
+    sessions: int = 1000
+    """How many held-out sessions."""
+    seed: int = EVALUATION_SEED
+    """Of the first session."""
+    planner: bool = False
+    """Let the planner play too: it sets skill 1, and takes seconds for each session. Done once, its result is kept."""
+    out: Path | None = None
+    """CSV file with a row per policy and session; None: evaluation.csv in the folder of the run."""
+    trust: bool = False
+    """Load model.zip where the safe weights are missing; that can run any code that is in it."""
+
+    def run(self) -> None:
+        """Print the table and one example session, and keep every session in a file."""
+        run = load_run(self.path, self.catalogue, trust=self.trust)
+        (name,) = _names([self.path])
+        leaderboard = _play({name: run}, self.sessions, self.seed, self.planner)
+        out = self.out or self.path / "evaluation.csv"
+        write_sessions(out, leaderboard)
+        _show(leaderboard, run)
+        print(f"\nOne of these sessions, played by {name}:\n")
+        print(printable(example_session(run, self.seed)))
+        print(f"\nevery session: {out}")
+
+
+@dataclass(frozen=True)
+class Compare(Command):
+    """Let several trained models and the reference policies play the same held-out sessions.
+
+    To train many seeds of many learners and learn how sure a difference is: python -m experiments.compare
+    """
+
+    paths: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders of the runs, all of one environment and one catalogue."""
+    sessions: int = 1000
+    """How many held-out sessions."""
+    seed: int = EVALUATION_SEED
+    """Of the first session."""
+    planner: bool = False
+    """Let the planner play too: it sets skill 1, and takes seconds for each session. Done once, its result is kept."""
+    out: Path | None = None
+    """CSV file with a row per policy and session; None: none."""
+
+    def run(self) -> None:
+        """Print one table for all."""
+        runs = dict(zip(_names(self.paths), map(load_run, self.paths), strict=True))
+        leaderboard = _play(runs, self.sessions, self.seed, self.planner)
+        if self.out is not None:
+            write_sessions(self.out, leaderboard)
+        _show(leaderboard, next(iter(runs.values())))
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Call each run by the name of its folder, or by the whole path where that could be mistaken for another."""
+    names = [path.resolve().name for path in paths]
+    clear = len({*names, *POLICIES}) == len(names) + len(POLICIES)
+    return names if clear else [str(path) for path in paths]
+
+
+def _play(runs: Mapping[str, Run], n_sessions: int, seed: int, planner: bool) -> Leaderboard:
+    """Let all play, telling on stderr who does."""
+    references = (*QUICK, "planner") if planner else QUICK
+    with Console(stderr=True).status("") as status:
+        return play_leaderboard(runs, n_sessions, seed, references, lambda name: status.update(f"{name} plays ..."))
+
+
+def _show(leaderboard: Leaderboard, run: Run) -> None:
+    """Print who earned what, the highest return first."""
+    rows = sorted(_rows(leaderboard), key=lambda row: -leaderboard[row["policy"]].returns.mean())
+    n = len(next(iter(leaderboard.values())).seeds)
+    show_table(
+        f"{run.config.env} on {run.catalogue.source}: {n} held-out sessions",
+        {name: "left" if name == "policy" else "right" for name in rows[0]},
+        [row.values() for row in rows],
+    )
+    top = "planner" if "planner" in leaderboard else "nearest"
+    print(f"return: mean and 95 % interval over sessions; skill: 0 is the best fixed list, 1 is {top}")
+
+
+def _rows(leaderboard: Leaderboard) -> Iterator[dict[str, str]]:
+    skills = skills_of(leaderboard)
+    for name, evaluation in leaderboard.items():
+        measures = evaluation.measures()
+        margin = 1.96 * measures["return"].std() / np.sqrt(len(measures["return"]))
+        yield {
+            "policy": name,
+            "return": f"{measures['return'].mean():.2f} ± {margin:.2f}",
+            "skill": f"{skills[name]:.3f}" if name in skills else "",
+            "length": f"{measures['length'].mean():.1f}",
+            "repeats": f"{100 * measures['repeat_rate'].mean():.1f} %",
+            "coverage": f"{100 * evaluation.coverage:.2f} %",
+            "diversity": f"{np.nanmean(measures['diversity']):.3f}",
+            "novelty": f"{np.nanmean(measures['novelty']):.2f}" if "novelty" in measures else "",
+        }

@@ -1,0 +1,62 @@
+"""The command `spotify-gym prepare`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from spotify_gym.catalogue import Catalogue
+from spotify_gym.cli.command import Command
+
+
+@dataclass(frozen=True)
+class Prepare(Command):
+    """Read a table of songs, say what was found, and write a catalogue that loads at once."""
+
+    table: tyro.conf.Positional[Path]
+    """CSV or Parquet, also gzipped."""
+    out: Path = Path("catalogue.npz")
+    """The catalogue to write."""
+    scaling: Literal["standard", "minmax"] = "standard"
+    """How features are scaled."""
+    columns: Annotated[tuple[str, ...], tyro.conf.arg(metavar="ROLE=COLUMN ...")] = ()
+    """Columns that have names of their own, such as track_id=uri."""
+    duplicates: Literal["keep", "merge"] = "keep"
+    """Whether a recording that stands in several rows stays several tracks, or becomes one."""
+    min_popularity: float | None = None
+    """Leave out tracks that are less popular, from 0 to 100."""
+    shuffle: bool = False
+    """Put the tracks in random order."""
+    seed: int = 0
+    """Of the shuffle."""
+
+    def run(self) -> None:
+        """Read, report, write."""
+        if self.out.suffix != ".npz":
+            raise ValueError(f"--out {self.out} must end in .npz, which is how a prepared catalogue is known")
+        print(f"reading {self.table} ...", file=sys.stderr)
+        catalogue = Catalogue.read(
+            self.table,
+            scaling=self.scaling,
+            columns=_column_names(self.columns),
+            duplicates=self.duplicates,
+            min_popularity=self.min_popularity,
+            shuffle=self.shuffle,
+            seed=self.seed,
+        )
+        print(catalogue.report)
+        print(f"writing {self.out} ...", file=sys.stderr)
+        catalogue.save(self.out)
+        print(f"{self.out}: {len(catalogue):,} tracks, fingerprint {catalogue.fingerprint}")
+
+
+def _column_names(pairs: Sequence[str]) -> dict[str, str] | None:
+    for pair in pairs:
+        if "=" not in pair:
+            raise ValueError(f"--columns {pair!r} must be ROLE=COLUMN, such as track_id=uri")
+    return dict(pair.split("=", 1) for pair in pairs) or None

@@ -1,0 +1,78 @@
+"""The command `spotify-gym train`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import tyro
+
+from spotify_gym.cli.command import Command, parse
+from spotify_gym.training import ConfigError, Run, RunFolder, TrainConfig, resume, train
+from spotify_gym.training.callbacks import Stopped
+
+
+@dataclass(frozen=True)
+class _Early:
+    """What is read before all other options."""
+
+    settings: Path | None = None
+
+
+@dataclass(frozen=True)
+class Train(Command):
+    """Train a learner and keep it in a run folder. Ctrl-C saves what there is, and --resume goes on from there."""
+
+    config: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+    settings: Path | None = None
+    """A JSON file of settings, such as config.json of another run; options given beside it go before it."""
+    out: Path | None = None
+    """Folder of the run; None: a new one under runs/."""
+    resume: Path | None = None
+    """Go on with the interrupted run in this folder, with its own settings."""
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str] | None, prog: str) -> Self:
+        """Read the options; what `--settings` holds are the defaults of the rest."""
+        early, _ = parse(_Early, arguments, prog, add_help=False, return_unknown_args=True)
+        default = None if early.settings is None else cls(_read_settings(early.settings), early.settings)
+        command: Self = parse(cls, arguments, prog, default=default)
+        return command
+
+    def run(self) -> None:
+        """Train, and say where the result is."""
+        path = self.resume or self.out or _new_folder(self.config)
+        if self.resume is not None and RunFolder.open(path).is_finished:
+            print(f"{path} is finished already")
+            return
+        try:
+            run = self._train(path)
+        except Stopped:
+            print(f"saved in {path}; go on with --resume {path}", file=sys.stderr)
+            raise
+        earned = f", mean return of the last 100 sessions {run.curve[-1].mean_return:.2f}" if run.curve else ""
+        print(f"{path}: {run.model.num_timesteps} steps{earned}")
+
+    def _train(self, path: Path) -> Run:
+        if self.resume is None:
+            return train(self.config, path, progress=True)
+        if self != Train(resume=self.resume):
+            raise ConfigError("--resume goes on with the settings of the run; leave all other options out")
+        return resume(path, progress=True)
+
+
+def _read_settings(path: Path) -> TrainConfig:
+    try:
+        return TrainConfig.from_json(json.loads(path.read_bytes()))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _new_folder(config: TrainConfig) -> Path:
+    now = time.strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{config.env}-{config.algorithm}-{config.policy}-seed{config.seed}-{now}"
