@@ -1,11 +1,15 @@
-"""Experiments: each is data, a runner and an analysis; run one with `python -m experiments.NAME`."""
+"""Experiments, each a command: `python -m experiments.NAME --help`."""
 
 from __future__ import annotations
 
 import sys
 
-RENAMED = {name: f"tools.{name}" for name in ("pictures", "screenshots", "shipped_model", "page_speed", "browser")}
-"""Modules of this folder that have another name now."""
+NEW_NAMES = {
+    "experiments.learn": "experiments.sample_efficiency",
+    "experiments.generalise": "experiments.generalization",
+    **{f"experiments.{name}": f"tools.{name}" for name in ("pictures", "screenshots", "shipped_model", "page_speed")},
+}
+"""Modules that have another name now."""
 
 
 class _NewNames:
@@ -13,9 +17,12 @@ class _NewNames:
 
     @staticmethod
     def find_spec(name: str, *_: object) -> None:
-        new = RENAMED.get(name.removeprefix("experiments."))
-        if new is not None:
-            raise ModuleNotFoundError(f"{name} is now {new}", name=name)
+        if name not in NEW_NAMES:
+            return
+        if sys.argv[:1] == ["-m"]:  # so it is while Python looks for the module that `python -m` is to run
+            print(f"python -m {name} is now: python -m {NEW_NAMES[name]}", file=sys.stderr)
+            sys.exit(2)
+        raise ModuleNotFoundError(f"{name} is now {NEW_NAMES[name]}", name=name)
 
 
 sys.meta_path.append(_NewNames)  # the last: asked for what nobody else has found

@@ -6,15 +6,14 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 from rich.console import Console
 
-from experiments.comparison.results import with_skill
-from experiments.comparison.runner import keep_rows, run_cases
-from experiments.comparison.suites import FAMILY, SUITES
-from experiments.comparison.tables import console_table
+from experiments.lib.results import with_skill
+from experiments.lib.runner import keep_rows, run_cases
+from experiments.lib.suites import FAMILY, suite_named
+from experiments.lib.tables import console_table
 from experiments.report import write_report
 from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.cli.command import Command, run_command
@@ -24,9 +23,9 @@ from spotify_gym.cli.command import Command, run_command
 class Compare(Command):
     """Run a suite of methods on the same held-out sessions and report; a second call goes on where it stopped."""
 
-    suite: Literal["quick", "main", "heads", "full"] = "quick"
-    """quick: minutes, the four learners on one task. main: the whole family, ten seeds. heads: what the exact maximum
-    is worth. full: main at ten times the sessions, and the state options."""
+    suite: str = "quick"
+    """quick: minutes, the four learners on one task. main: the whole family, ten seeds. networks: what the exact
+    maximum is worth. full: main at ten times the sessions, and the state options."""
     envs: tuple[str, ...] = FAMILY
     """Environments to keep of the suite."""
     catalogue: str = "builtin"
@@ -40,7 +39,7 @@ class Compare(Command):
 
     def run(self) -> None:
         """Run what is missing, print one table per task, write the report."""
-        cases = [case for case in SUITES[self.suite](self.catalogue) if case.config.env in self.envs]
+        cases = [case for case in suite_named(self.suite)(self.catalogue) if case.config.env in self.envs]
         if not cases:
             raise ValueError(f"--envs {' '.join(self.envs)}: the suite {self.suite!r} has none of these")
         rows = with_skill(run_cases(cases, self.out, jobs=self.jobs, cluster=self.cluster))

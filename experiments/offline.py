@@ -17,18 +17,18 @@ from typing import Any, Literal
 import pandas as pd
 import tyro
 
-from experiments.comparison.cases import Case
-from experiments.comparison.execute import execute, rows_of
-from experiments.comparison.runner import keep_rows
-from experiments.comparison.scale import SCALE, on_scale, scale_of, task_of
-from experiments.comparison.suites import learner_name, seeds
-from experiments.comparison.tables import interval_text
+from experiments.lib.aggregation import aggregates, comparisons
+from experiments.lib.cases import Case
+from experiments.lib.execute import execute, rows_of
+from experiments.lib.plot_style import figure
+from experiments.lib.plots import SKILL_MARKS, interval_plot
+from experiments.lib.runner import keep_rows
+from experiments.lib.scale import SCALE, on_scale, scale_of, task_of
+from experiments.lib.suites import learner_name, seeds
+from experiments.lib.tables import interval_text
 from experiments.logged.behaviour import MixedPolicy
 from experiments.logged.dataset import Log
 from experiments.logged.learning import clone, learn_offline
-from experiments.looks import figure
-from experiments.plots import SKILL_MARKS, interval_plot
-from experiments.summaries import aggregates, comparisons
 from spotify_gym.cli.command import Command, run_command
 from spotify_gym.cli.printing import show_table
 from spotify_gym.training import TrainConfig, evaluate

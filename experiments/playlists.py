@@ -17,16 +17,16 @@ import torch
 import tyro
 from numpy.typing import NDArray
 
-from experiments.comparison.cases import Case
-from experiments.comparison.runner import keep_rows, run_cases
-from experiments.comparison.scale import scale_of
-from experiments.comparison.suites import learner_name, seeds
-from experiments.human_playlists import HumanPlaylist, read_playlists
-from experiments.looks import caption, figure
-from experiments.plots import interval_plot
-from experiments.ranking import Ranking
-from experiments.statistics import bootstrap_interval
-from experiments.summaries import comparisons
+from experiments.lib.aggregation import comparisons
+from experiments.lib.cases import Case
+from experiments.lib.human_playlists import HumanPlaylist, read_playlists
+from experiments.lib.plot_style import caption, figure
+from experiments.lib.plots import interval_plot
+from experiments.lib.ranking import Ranking
+from experiments.lib.runner import keep_rows, run_cases
+from experiments.lib.scale import scale_of
+from experiments.lib.statistics import bootstrap_interval
+from experiments.lib.suites import learner_name, seeds
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.cli.command import Command, run_command
 from spotify_gym.cli.printing import show_table

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from experiments.comparison.cases import Case
-from experiments.comparison.runner import run_cases
-from experiments.comparison.suites import FAMILY, REFERENCES
-from experiments.statistics import bootstrap_interval
+from experiments.lib.cases import Case
+from experiments.lib.runner import run_cases
+from experiments.lib.statistics import bootstrap_interval
+from experiments.lib.suites import FAMILY, REFERENCES
 from spotify_gym.cli.command import Command, run_command
 from spotify_gym.policies.bound import upper_bound
 from spotify_gym.training import EVALUATION_SEED, TrainConfig

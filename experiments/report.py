@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 import tyro
 
-from experiments.comparison.results import FIXED, PLANNER
-from experiments.comparison.tables import markdown_table, overview, summary_of
-from experiments.looks import figure
-from experiments.plots import SKILL_MARKS, improvement_plot, interval_plot, profile_plot
-from experiments.summaries import aggregates, comparisons, improvements, profiles
+from experiments.lib.aggregation import aggregates, comparisons, improvements, profiles
+from experiments.lib.plot_style import figure
+from experiments.lib.plots import SKILL_MARKS, improvement_plot, interval_plot, profile_plot
+from experiments.lib.results import FIXED, PLANNER
+from experiments.lib.tables import markdown_table, overview, summary_of
 from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.cli.command import Command, run_command
 

@@ -1,7 +1,7 @@
 """Which settings learn best: `python -m experiments.tune --catalogue TABLE`.
 
-A search by Optuna over those of :data:`experiments.trials.SPACE`. Trials are judged by validation sessions; in the end
-the best settings and those that the search started from are trained anew, with other seeds, and meet in the held-out
+A search by Optuna over those of :data:`experiments.lib.search_space.SPACE`. Trials are judged by validation sessions; in
+the end the best settings and those that the search started from are trained anew, with other seeds, and meet in the held-out
 sessions, so that what is reported was not selected for.
 """
 
@@ -21,15 +21,15 @@ import tyro
 from matplotlib.axes import Axes
 from optuna.trial import TrialState
 
-from experiments.comparison.cases import Case
-from experiments.comparison.results import with_skill
-from experiments.comparison.runner import alone_in, backend, progress, run_cases
-from experiments.comparison.scale import scale_of
-from experiments.comparison.suites import seeds
-from experiments.looks import caption, figure
-from experiments.plots import bar_plot
-from experiments.summaries import aggregates, comparisons
-from experiments.trials import Search, give_up_lost, made_in, make_trial, open_study
+from experiments.lib.aggregation import aggregates, comparisons
+from experiments.lib.cases import Case
+from experiments.lib.plot_style import caption, figure
+from experiments.lib.plots import bar_plot
+from experiments.lib.results import with_skill
+from experiments.lib.runner import alone_in, backend, progress, run_cases
+from experiments.lib.scale import scale_of
+from experiments.lib.search_space import Search, give_up_lost, made_in, make_trial, open_study
+from experiments.lib.suites import seeds
 from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.cli.command import Command, run_command
 from spotify_gym.cli.printing import show_table

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from rich.table import Table
 from rich.text import Text
 
-from experiments.looks import FAINT, figure
-from experiments.plots import growth_plot
+from experiments.lib.plot_style import FAINT, figure
+from experiments.lib.plots import growth_plot
 from experiments.speed.environments import VECTOR, VECTOR_BY_TRACKS
 from experiments.speed.learning import DECISION, GRADIENT
 from experiments.speed.measuring import Group, Measured, times_as_fast

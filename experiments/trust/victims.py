@@ -16,11 +16,11 @@ import optuna
 import pandas as pd
 
 from experiments.compare import Compare
-from experiments.comparison.cases import Case
-from experiments.comparison.execute import COSTS
-from experiments.comparison.scale import scale_of
-from experiments.comparison.suites import SUITES, seeds
-from experiments.trials import Search, made_in, open_study
+from experiments.lib.cases import Case
+from experiments.lib.execute import COSTS
+from experiments.lib.scale import scale_of
+from experiments.lib.search_space import Search, made_in, open_study
+from experiments.lib.suites import SUITES, seeds
 from experiments.trust.intact import check_files, found_in
 from experiments.tune import Tune
 from spotify_gym.training import RunFolder, TrainConfig, resume, train

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.human_playlists import HumanPlaylist, read_playlists
+from experiments.lib.human_playlists import HumanPlaylist, read_playlists
 from experiments.playlists import MEASURES, REFERENCES, Playlists, judge
 from spotify_gym import Catalogue
 from spotify_gym.cli.command import run_command

@@ -10,8 +10,8 @@ import optuna
 import pytest
 from optuna.trial import FixedTrial, TrialState
 
-from experiments.comparison.runner import alone_in
-from experiments.trials import SPACE, VALIDATION_SEED, Search, give_up_lost, made_in, make_trial, open_study
+from experiments.lib.runner import alone_in
+from experiments.lib.search_space import SPACE, VALIDATION_SEED, Search, give_up_lost, made_in, make_trial, open_study
 from experiments.tune import Tune, importances
 from spotify_gym.cli.command import run_command
 from spotify_gym.cli.train import Train

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from experiments.compare import Compare
-from experiments.comparison.runner import run_cases
+from experiments.lib.runner import run_cases
 from experiments.trust import runs
 from experiments.trust.intact import check_files
 from experiments.trust.specimens import SPECIMENS
@@ -21,7 +21,7 @@ from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.cli.command import run_command
 from spotify_gym.training import RunError, resume, train
 from spotify_gym.training.tensors import read_tensors
-from tests.experiments.comparison.test_runner import CASES, count
+from tests.experiments.lib.test_runner import CASES, count
 
 FULL = "No space left on device"
 

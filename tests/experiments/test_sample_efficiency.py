@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.learn import CurveCase, Learn, first_for_good, learning_curve
+from experiments.sample_efficiency import CurveCase, SampleEfficiency, first_for_good, learning_curve
 from spotify_gym.cli.command import run_command
 from spotify_gym.training import TrainConfig, evaluate, train
 
@@ -47,7 +47,7 @@ def test_command__measures_draws_and_goes_on_where_it_stopped(
     arguments = ["--catalogue", "builtin:300", "--steps", "640", "--learning-starts", "128", "--n-points", "3"]
     arguments += ["--n-seeds", "2", "--n-sessions", "4", "--thresholds", "-100", "2", "--out", str(tmp_path)]
     for _ in range(2):
-        assert run_command(Learn, "learn", arguments) == 0
+        assert run_command(SampleEfficiency, "sample_efficiency", arguments) == 0
         shown = capsys.readouterr().out
         assert "≥ -100" in shown
         assert "never" in shown
@@ -69,7 +69,7 @@ def test_command__measures_draws_and_goes_on_where_it_stopped(
 def test_command__answers_a_mistake_in_one_line(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_command(Learn, "learn", arguments) == 2
+    assert run_command(SampleEfficiency, "sample_efficiency", arguments) == 2
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1

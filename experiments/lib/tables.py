@@ -8,7 +8,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from experiments.summaries import aggregates
+from experiments.lib.aggregation import aggregates
 
 COLUMNS = {
     "return": "return",

@@ -1,6 +1,6 @@
-"""How soon does a learner play well: its skill against seconds of training and steps, `python -m experiments.learn`.
+"""How soon does a learner play well: its skill against seconds of training and steps.
 
-The clock runs from the call of `train` to its last step. On the way the weights are only set aside; they play the
+`python -m experiments.sample_efficiency --catalogue TABLE`. The clock runs from the call of `train` to its last step. On the way the weights are only set aside; they play the
 held-out sessions when the clock has stopped.
 """
 
@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 import tyro
 
-from experiments.comparison.cases import Case
-from experiments.comparison.scale import on_scale, scale_of
-from experiments.comparison.suites import learner_name, seeds
-from experiments.looks import figure
-from experiments.plots import learning_curves
-from experiments.summaries import curves
-from experiments.waymarks import Waymarks
+from experiments.lib.aggregation import curves
+from experiments.lib.callbacks import AtEvenDistances
+from experiments.lib.cases import Case
+from experiments.lib.plot_style import figure
+from experiments.lib.plots import learning_curves
+from experiments.lib.scale import on_scale, scale_of
+from experiments.lib.suites import learner_name, seeds
 from spotify_gym.cli.command import Command, run_command
 from spotify_gym.cli.printing import show_table
 from spotify_gym.training import TrainConfig, evaluate, train
@@ -42,7 +42,7 @@ _TOO_NEAR = 0.02  # lines with names that would lie on each other
 
 
 @dataclass(frozen=True)
-class Learn(Command):
+class SampleEfficiency(Command):
     """Train with several seeds and look at the skill as time goes on; a second call goes on where it stopped.
 
     The slowest run counts. The clock is that of the wall; beside it stands the time that the processor spent on the
@@ -62,7 +62,7 @@ class Learn(Command):
     """Points of a curve, at even distances."""
     n_sessions: int = 100
     """Held-out sessions to play at each."""
-    out: Path = Path("results/learn")
+    out: Path = Path("results/sample_efficiency")
     """Folder of the results."""
     jobs: int = 1
     """Runs at a time; more than one per free core spoils the clock."""
@@ -105,7 +105,9 @@ def learning_curve(case: CurveCase) -> pd.DataFrame:
     """
     config, catalogue = case.config, catalogue_of(case.config)
     watch = _Watch()
-    model = train(config, catalogue=catalogue, callbacks=[Waymarks(config.total_steps, case.n_points, watch)]).model
+    model = train(
+        config, catalogue=catalogue, callbacks=[AtEvenDistances(config.total_steps, case.n_points, watch)]
+    ).model
     returns = []
     for point in watch.points:
         model.policy.q_net.load_state_dict(point.weights)
@@ -186,4 +188,4 @@ def _when(reached: list[pd.Series], n_runs: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(Learn, "python -m experiments.learn"))
+    sys.exit(run_command(SampleEfficiency, "python -m experiments.sample_efficiency"))

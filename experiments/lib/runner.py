@@ -17,8 +17,8 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from experiments.comparison.cases import Case, CaseT
-from experiments.comparison.execute import execute
+from experiments.lib.cases import Case, CaseT
+from experiments.lib.execute import execute
 from spotify_gym.catalogue.atomic import replacing
 
 _NAMED = 3  # failed cases in a message

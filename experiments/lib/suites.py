@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Literal
 
-from experiments.comparison.cases import Case, CaseT
-from experiments.comparison.scale import scale_of
-from experiments.comparison.stock import QuantileCase
+from experiments.lib.cases import Case, CaseT
+from experiments.lib.scale import scale_of
+from experiments.lib.stock import QuantileCase
 from spotify_gym.training import TrainConfig
 
 REFERENCES = ("random", "popular", "fixed", "nearest", "planner")
 LEARNERS = {"DQN": "dqn", "Double DQN": "double", "Dueling DQN": "dueling", "Dueling Double DQN": "dueling_double"}
-HEADS: dict[str, tuple[Literal["catalogue", "sampled", "shortlist", "action_head"], int | None]] = {
+NETWORKS: dict[str, tuple[Literal["catalogue", "sampled", "shortlist", "action_head"], int | None]] = {
     "all tracks": ("catalogue", None),
     "2⌈log₂ N⌉ random tracks": ("sampled", None),
     "512 random tracks": ("sampled", 512),
@@ -21,7 +21,7 @@ HEADS: dict[str, tuple[Literal["catalogue", "sampled", "shortlist", "action_head
     "512 nearest tracks": ("shortlist", 512),
     "action head, 512 random": ("action_head", 512),
 }
-"""Heads by what they choose from."""
+"""Networks by what they choose from."""
 FAMILY = ("SpotifySession-v0", "SpotifyPlaylist-v0", "SpotifySatiation-v0", "SpotifySkip-v0")
 SMALL = "builtin:1000"
 """Where one output per track is honest."""
@@ -54,11 +54,11 @@ def main(catalogue: str) -> Iterator[Case]:
             yield from seeds(QuantileCase("QRDQN, per track", small, n_sessions=100), 10)
 
 
-def heads(catalogue: str) -> Iterator[Case]:
+def networks(catalogue: str) -> Iterator[Case]:
     """Give Double DQN three seeds with the exact maximum, then with few candidates: what the catalogue is worth."""
     task = TrainConfig(catalogue=catalogue, env="SpotifyPlaylist-v0", algorithm="double", steps=20_000)
     yield from _references(task, 100)
-    for method, (policy, candidates) in HEADS.items():
+    for method, (policy, candidates) in NETWORKS.items():
         yield from seeds(Case(method, replace(task, policy=policy, candidates=candidates), n_sessions=100), 3)
 
 
@@ -72,7 +72,20 @@ def full(catalogue: str) -> Iterator[Case]:
             yield from seeds(Case(f"Double DQN, {state}", config, n_sessions=1000), 10)
 
 
-SUITES: dict[str, Callable[[str], Iterator[Case]]] = {"quick": quick, "main": main, "heads": heads, "full": full}
+SUITES: dict[str, Callable[[str], Iterator[Case]]] = {"quick": quick, "main": main, "networks": networks, "full": full}
+
+
+def suite_named(name: str) -> Callable[[str], Iterator[Case]]:
+    """Return a suite.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name == "heads":
+        raise ValueError("--suite heads is now: --suite networks")
+    if name not in SUITES:
+        raise ValueError(f"suite={name!r} is not known; choose from {', '.join(SUITES)}")
+    return SUITES[name]
 
 
 def _references(task: TrainConfig, n_sessions: int) -> list[Case]:

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from experiments.looks import figure, looks
-from experiments.plots import (
+from experiments.lib.plot_style import figure, styles
+from experiments.lib.plots import (
     SKILL_MARKS,
     bar_plot,
     growth_plot,
@@ -52,22 +52,22 @@ def legend(axes: Axes) -> list[str]:
     return [text.get_text() for text in shown.get_texts()]
 
 
-def test_looks__keep_an_algorithms_colour_whoever_else_is_drawn() -> None:
-    alone, among = looks(["Double DQN"]), looks(["random", "DQN", "Double DQN"])
+def test_styles__keep_an_algorithms_colour_whoever_else_is_drawn() -> None:
+    alone, among = styles(["Double DQN"]), styles(["random", "DQN", "Double DQN"])
     assert alone["Double DQN"] == among["Double DQN"]
     assert among["random"].reference
     assert not among["DQN"].reference
 
 
-def test_looks__tell_the_variants_of_an_algorithm_apart() -> None:
-    found = looks(["DQN, γ = 0", "DQN", "DQN, small"])
-    assert len({look.colour for look in found.values()}) == 1
-    assert len({(look.marker, look.dashes) for look in found.values()}) == 3
-    assert found["DQN"] == looks(["DQN"])["DQN"]
+def test_styles__tell_the_variants_of_an_algorithm_apart() -> None:
+    found = styles(["DQN, γ = 0", "DQN", "DQN, small"])
+    assert len({style.colour for style in found.values()}) == 1
+    assert len({(style.marker, style.dashes) for style in found.values()}) == 3
+    assert found["DQN"] == styles(["DQN"])["DQN"]
 
 
-def test_looks__give_strangers_colours_of_their_own() -> None:
-    assert len({look.colour for look in looks(["mine", "yours", "DQN"]).values()}) == 3
+def test_styles__give_strangers_colours_of_their_own() -> None:
+    assert len({style.colour for style in styles(["mine", "yours", "DQN"]).values()}) == 3
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Does what was learned hold elsewhere: in new sessions, on tracks never seen, on another catalogue; not retrained.
 
-`python -m experiments.generalise --catalogue TABLE --other OTHER_TABLE`
+`python -m experiments.generalization --catalogue TABLE --other OTHER_TABLE`
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Literal
 import pandas as pd
 import tyro
 
-from experiments.comparison.cases import Case
-from experiments.comparison.execute import rows_of
-from experiments.comparison.runner import keep_rows
-from experiments.comparison.scale import on_scale, scale_of
-from experiments.comparison.suites import seeds
-from experiments.comparison.tables import interval_text
-from experiments.looks import figure
-from experiments.plots import SKILL_MARKS, interval_plot
-from experiments.summaries import aggregates
+from experiments.lib.aggregation import aggregates
+from experiments.lib.cases import Case
+from experiments.lib.execute import rows_of
+from experiments.lib.plot_style import figure
+from experiments.lib.plots import SKILL_MARKS, interval_plot
+from experiments.lib.runner import keep_rows
+from experiments.lib.scale import on_scale, scale_of
+from experiments.lib.suites import seeds
+from experiments.lib.tables import interval_text
 from spotify_gym.catalogue import Catalogue, as_catalogue
 from spotify_gym.cli.command import Command, run_command
 from spotify_gym.cli.printing import show_table
@@ -48,7 +48,7 @@ _COLUMNS: dict[str, Literal["left", "right"]] = {
 
 
 @dataclass(frozen=True)
-class Generalise(Command):
+class Generalization(Command):
     """Train on a part of the tracks and play where nothing was learned, beside learners that were trained there.
 
     Skill is measured in each place on that place's own fixed list and planner. A second call goes on where the first
@@ -66,7 +66,7 @@ class Generalise(Command):
     """Training runs."""
     n_sessions: int = 100
     """Held-out sessions in each place."""
-    out: Path = Path("results/generalise")
+    out: Path = Path("results/generalization")
     """Folder of the results."""
     jobs: int = 2
     """Processes, one training each."""
@@ -83,12 +83,12 @@ class Generalise(Command):
         scale = [case for path in places.values() for case in scale_of(self._trained_on(path), self.n_sessions)]
         results = on_scale(scale, runs, train_and_travel, self.out, self.jobs)
         results["place"] = results["catalogue"].map({path: name for name, path in places.items()})
-        keep_rows(self.out / "generalise.parquet", results)
+        keep_rows(self.out / "generalization.parquet", results)
         title = f"{self.config.env}: {self.config.algorithm}, γ = {self.config.gamma:g}, {self.n_sessions} sessions"
         found = skills(results)
         show_table(title, _COLUMNS, _lines(found))
-        draw(found, self.config.env, self.out / "generalise.png")
-        print(f"every session: {self.out / 'generalise.parquet'}\npicture: {self.out / 'generalise.png'}")
+        draw(found, self.config.env, self.out / "generalization.png")
+        print(f"every session: {self.out / 'generalization.parquet'}\npicture: {self.out / 'generalization.png'}")
 
     def _prepared(self) -> dict[str, str]:
         """Divide the catalogue, and write each place to a file that all processes share; name of place to path."""
@@ -176,4 +176,4 @@ def _lines(found: pd.DataFrame) -> Iterator[list[str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(Generalise, "python -m experiments.generalise"))
+    sys.exit(run_command(Generalization, "python -m experiments.generalization"))

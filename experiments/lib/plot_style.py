@@ -67,7 +67,7 @@ _STYLE: dict[Any, Any] = {
 
 
 @dataclass(frozen=True)
-class Look:
+class PlotStyle:
     """How one method is drawn."""
 
     colour: str
@@ -77,8 +77,8 @@ class Look:
     """Whether it is a policy that does not learn."""
 
 
-def looks(methods: Iterable[str]) -> dict[str, Look]:
-    """Give each method its look: the colour of its algorithm, and for each variant of one its own dashes and marker.
+def styles(methods: Iterable[str]) -> dict[str, PlotStyle]:
+    """Give each method its style: the colour of its algorithm, and for each variant of one its own dashes and marker.
 
     The algorithm is the name up to the first comma: "DQN" and "DQN, γ = 0" share a colour. Names that are none of the
     project's take spare colours in order of appearance.
@@ -92,7 +92,7 @@ def looks(methods: Iterable[str]) -> dict[str, Look]:
         n_variants[algorithm] += bool(variant)
         nth = n_variants[algorithm] if variant else 0
         marker, dashes = _MARKERS[nth % len(_MARKERS)], _DASHES[nth % len(_DASHES)]
-        found[method] = Look(colours[algorithm], marker, dashes, algorithm in _REFERENCES)
+        found[method] = PlotStyle(colours[algorithm], marker, dashes, algorithm in _REFERENCES)
     return found
 
 

@@ -1,7 +1,7 @@
 """The figures of all experiments: tidy frames onto axes, to be read without the code.
 
-The frames are those of :mod:`experiments.summaries`; `low` and `high` may be NaN where there is no interval. Open the
-axes with :func:`experiments.looks.figure`.
+The frames are those of :mod:`experiments.lib.aggregation`; `low` and `high` may be NaN where there is no interval.
+Open the axes with :func:`experiments.lib.plot_style.figure`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from experiments.looks import FAINT, INK, Look, caption, looks
-from experiments.statistics import FloatArray
+from experiments.lib.plot_style import FAINT, INK, PlotStyle, caption, styles
+from experiments.lib.statistics import FloatArray
 
 INTERVAL = "95 % bootstrap interval over training runs (n)"
 
@@ -43,7 +43,7 @@ def learning_curves(
     """
     _lines(axes, frame, x)
     for name, level in (levels or {}).items():
-        axes.axhline(level, color=looks([name])[name].colour, linewidth=1, linestyle="dashed")
+        axes.axhline(level, color=styles([name])[name].colour, linewidth=1, linestyle="dashed")
         _right_of(axes, level, name)
     axes.set(xlabel=x_label, ylabel=measure)
     axes.margins(x=0)
@@ -86,11 +86,11 @@ def interval_plot(
     rows = frame.sort_values("estimate", ignore_index=True)
     _mark(axes, marks or {})
     values = rows[["estimate", "low", "high"]].to_numpy(np.float64)
-    for height, (interval, look) in enumerate(zip(values, looks(rows["method"]).values(), strict=True)):
+    for height, (interval, style) in enumerate(zip(values, styles(rows["method"]).values(), strict=True)):
         if interval[0] < floor:
-            axes.plot(0.01, height, "<", color=look.colour, transform=axes.get_yaxis_transform())
+            axes.plot(0.01, height, "<", color=style.colour, transform=axes.get_yaxis_transform())
         else:
-            _whisker(axes, height, interval, look)
+            _whisker(axes, height, interval, style)
         _right_of(axes, height, f"{interval[0]:.3f}")
     names = [f"{method}  (n = {n})" for method, n in zip(rows["method"], rows["n_runs"], strict=True)]
     axes.set_yticks(range(len(rows)), names)
@@ -109,10 +109,10 @@ def improvement_plot(axes: Axes, frame: pd.DataFrame, measure: str = "skill") ->
     """
     rows = frame.iloc[::-1].reset_index(drop=True)
     values = rows[["estimate", "low", "high"]].to_numpy(np.float64)
-    look_of = looks([*frame["method"], *frame["other"]])
+    style_of = styles([*frame["method"], *frame["other"]])
     _mark(axes, {0.5: "no difference"})
     for height, (method, interval) in enumerate(zip(rows["method"], values, strict=True)):
-        _whisker(axes, height, interval, look_of[method])
+        _whisker(axes, height, interval, style_of[method])
     pairs = zip(rows["method"], rows["other"], strict=True)
     axes.set_yticks(range(len(rows)), [f"{method}  beats  {other}" for method, other in pairs])
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(rows) - 0.4), xlabel=f"probability of a higher {measure}")
@@ -167,15 +167,17 @@ def growth_plot(axes: Axes, frame: pd.DataFrame, cost: str, size: str = "tracks 
         cost: What the cost is, with its unit.
         size: What the size is.
     """
-    for (method, rows), look in zip(frame.groupby("method", sort=False), looks(frame["method"]).values(), strict=True):
+    for (method, rows), style in zip(
+        frame.groupby("method", sort=False), styles(frame["method"]).values(), strict=True
+    ):
         median = rows.groupby("size")["cost"].median()
         sizes = median.index.to_numpy(np.float64)
         exponent = np.polyfit(np.log(sizes), np.log(median.to_numpy()), 1)[0] if len(median) > 1 else np.nan
         label = f"{method}: grows as size$^{{{exponent:.2f}}}$"
         axes.plot(
-            sizes, median, color=look.colour, linestyle=look.dashes, marker=look.marker, markersize=5, label=label
+            sizes, median, color=style.colour, linestyle=style.dashes, marker=style.marker, markersize=5, label=label
         )
-        axes.scatter(rows["size"], rows["cost"], color=look.colour, s=9, alpha=0.4, linewidths=0)
+        axes.scatter(rows["size"], rows["cost"], color=style.colour, s=9, alpha=0.4, linewidths=0)
     axes.set(xscale="log", yscale="log", xlabel=size, ylabel=cost)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.legend()
@@ -184,19 +186,21 @@ def growth_plot(axes: Axes, frame: pd.DataFrame, cost: str, size: str = "tracks 
 
 def _lines(axes: Axes, frame: pd.DataFrame, x: str) -> None:
     """Draw a line and a band per method, with a legend that tells the number of runs."""
-    for (method, rows), look in zip(frame.groupby("method", sort=False), looks(frame["method"]).values(), strict=True):
+    for (method, rows), style in zip(
+        frame.groupby("method", sort=False), styles(frame["method"]).values(), strict=True
+    ):
         label = f"{method}  (n = {rows['n_runs'].iat[0]})"
-        axes.plot(rows[x], rows["estimate"], color=look.colour, linestyle=look.dashes, label=label)
-        axes.fill_between(rows[x], rows["low"], rows["high"], color=look.colour, alpha=0.15, linewidth=0)
+        axes.plot(rows[x], rows["estimate"], color=style.colour, linestyle=style.dashes, label=label)
+        axes.fill_between(rows[x], rows["low"], rows["high"], color=style.colour, alpha=0.15, linewidth=0)
     axes.legend()
 
 
-def _whisker(axes: Axes, height: float, interval: FloatArray, look: Look) -> None:
+def _whisker(axes: Axes, height: float, interval: FloatArray, style: PlotStyle) -> None:
     """Draw an estimate as a point and its interval, from low to high, as a line."""
     estimate, low, high = interval
-    axes.hlines(height, low, high, color=look.colour, linewidth=6, alpha=0.35)
-    face = "white" if look.reference else look.colour
-    axes.plot(estimate, height, look.marker, color=look.colour, markerfacecolor=face, markersize=7)
+    axes.hlines(height, low, high, color=style.colour, linewidth=6, alpha=0.35)
+    face = "white" if style.reference else style.colour
+    axes.plot(estimate, height, style.marker, color=style.colour, markerfacecolor=face, markersize=7)
 
 
 def _mark(axes: Axes, marks: Mapping[float, str]) -> None:

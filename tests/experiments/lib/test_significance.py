@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.difference import compare, holm
+from experiments.lib.significance import compare, holm
 
 
 def test_compare__of_two_learners_is_welchs_test() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.statistics import (
+from experiments.lib.statistics import (
     Bootstrap,
     bootstrap_interval,
     interquartile_mean,

@@ -10,7 +10,7 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 
-class Waymarks(BaseCallback):
+class AtEvenDistances(BaseCallback):
     """Calls `look` with the model at even distances on the way, the last time at the end.
 
     It does so between two rollouts, when every transition is stored and every update finished.
@@ -23,12 +23,12 @@ class Waymarks(BaseCallback):
 
     def __init__(self, total_steps: int, n_points: int, look: Callable[[Any], None]) -> None:
         super().__init__()
-        self._marks = deque(np.linspace(0, total_steps, n_points + 1)[1:-1])
+        self._steps = deque(np.linspace(0, total_steps, n_points + 1)[1:-1])
         self._look = look
 
     def _on_rollout_start(self) -> None:
-        if self._marks and self.num_timesteps >= self._marks[0]:
-            self._marks.popleft()
+        if self._steps and self.num_timesteps >= self._steps[0]:
+            self._steps.popleft()
             self._look(self.model)
 
     def _on_step(self) -> bool:

@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.generalise import (
+from experiments.generalization import (
     ELSEWHERE,
     HERE,
     LEARNED,
     OTHER,
     UNSEEN,
-    Generalise,
+    Generalization,
     TravelCase,
     skills,
     train_and_travel,
@@ -59,15 +59,15 @@ def test_skills__name_the_lowest_run_and_the_nearest_of_each_place() -> None:
 def test_command__measures_every_place_on_its_own_scale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--catalogue", "builtin:300", "--other", "builtin:200", "--steps", "64", "--learning-starts", "32"]
     arguments += ["--n-seeds", "2", "--n-sessions", "2", "--out", str(tmp_path), "--jobs", "1"]
-    assert run_command(Generalise, "generalise", arguments) == 0
+    assert run_command(Generalization, "generalization", arguments) == 0
     shown = capsys.readouterr().out
-    results = pd.read_parquet(tmp_path / "generalise.parquet")
+    results = pd.read_parquet(tmp_path / "generalization.parquet")
     for place in (LEARNED, UNSEEN, OTHER):
         assert place in shown
         means = results[results["place"] == place].groupby("method")["skill"].mean()
         assert means["fixed"] == pytest.approx(0)
         assert means["planner"] == pytest.approx(1)
-    assert (tmp_path / "generalise.png").stat().st_size > 10_000
+    assert (tmp_path / "generalization.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,10 @@ def test_command__answers_a_mistake_in_one_line(
     arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (
-        run_command(Generalise, "generalise", ["--catalogue", "builtin:300", "--out", str(tmp_path), *arguments]) == 2
+        run_command(
+            Generalization, "generalization", ["--catalogue", "builtin:300", "--out", str(tmp_path), *arguments]
+        )
+        == 2
     )
     error = capsys.readouterr().err
     assert said in error

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.statistics import Bootstrap, interquartile_mean
-from experiments.summaries import aggregates, comparisons, curves, improvements, profiles, score_array
+from experiments.lib.aggregation import aggregates, comparisons, curves, improvements, profiles, score_array
+from experiments.lib.statistics import Bootstrap, interquartile_mean
 
 ENVS = ("A-v0", "B-v0")
 QUICK = Bootstrap(n_resamples=200)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sb3_contrib import QRDQN
 
-from experiments.comparison.cases import Case
+from experiments.lib.cases import Case
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.training.learners import arguments_of, sessions_of, silent_logger
 from spotify_gym.training.trainer import one_thread

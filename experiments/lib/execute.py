@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.comparison.cases import Case
+from experiments.lib.cases import Case
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.training import Evaluation, evaluate
 from spotify_gym.training.learners import catalogue_of

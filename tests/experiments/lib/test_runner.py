@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.comparison.cases import Case
-from experiments.comparison.runner import IncompleteError, _results, alone_in, backend, run_cases
+from experiments.lib.cases import Case
+from experiments.lib.runner import IncompleteError, _results, alone_in, backend, run_cases
 from spotify_gym.training import TrainConfig
 
 CASES = [Case("DQN", TrainConfig(catalogue="builtin:300", policy="mlp", seed=seed), n_sessions=3) for seed in range(4)]

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.comparison.cases import Case
-from experiments.comparison.execute import execute
-from experiments.comparison.results import with_skill
-from experiments.comparison.stock import QuantileCase
-from experiments.comparison.suites import SUITES
-from experiments.comparison.tables import markdown_table, overview, summary
+from experiments.lib.cases import Case
+from experiments.lib.execute import execute
+from experiments.lib.results import with_skill
+from experiments.lib.stock import QuantileCase
+from experiments.lib.suites import SUITES
+from experiments.lib.tables import markdown_table, overview, summary
 from experiments.report import write_report
 from spotify_gym.training import TrainConfig
 

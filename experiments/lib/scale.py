@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from experiments.comparison.cases import TASK_SETTINGS, Case, CaseT
-from experiments.comparison.results import FIXED, PLANNER, with_skill
-from experiments.comparison.runner import Work, check_cases, run_cases
+from experiments.lib.cases import TASK_SETTINGS, Case, CaseT
+from experiments.lib.results import FIXED, PLANNER, with_skill
+from experiments.lib.runner import Work, check_cases, run_cases
 from spotify_gym.training import TrainConfig
 
 SCALE = (FIXED, "nearest", PLANNER)
@@ -41,7 +41,7 @@ def on_scale(scale: Sequence[Case], cases: Sequence[CaseT], work: Work[CaseT], o
         scale: of every task, as from :func:`scale_of`.
         cases: what is to be measured on it.
         work: what to do with each of these.
-        out: folder of the results, as in :func:`~experiments.comparison.runner.run_cases`, which lists the errors.
+        out: folder of the results, as in :func:`~experiments.lib.runner.run_cases`, which lists the errors.
         jobs: processes.
     """
     check_cases(cases)

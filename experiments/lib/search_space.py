@@ -16,7 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
-from experiments.waymarks import Waymarks
+from experiments.lib.callbacks import AtEvenDistances
 from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate, train
 from spotify_gym.training.learners import catalogue_of
 
@@ -111,8 +111,8 @@ class Search:
                 raise optuna.TrialPruned
 
         for run in range(self.n_seeds):
-            waymarks = Waymarks(config.total_steps, self.n_points, look)
-            train(replace(config, seed=config.seed + run), catalogue=catalogue, callbacks=[waymarks])
+            looks = AtEvenDistances(config.total_steps, self.n_points, look)
+            train(replace(config, seed=config.seed + run), catalogue=catalogue, callbacks=[looks])
             ends.append(returns[-1])
         return float(np.mean(ends))
 

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from experiments.difference import compare, holm
-from experiments.statistics import (
+from experiments.lib.significance import compare, holm
+from experiments.lib.statistics import (
     BOOTSTRAP,
     Bootstrap,
     FloatArray,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from experiments.statistics import FloatArray, as_scores
+from experiments.lib.statistics import FloatArray, as_scores
 
 
 @dataclass(frozen=True)
