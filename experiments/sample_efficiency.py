@@ -1,7 +1,7 @@
 """How soon does a learner play well: its skill against seconds of training and steps.
 
-`python -m experiments.sample_efficiency --catalogue TABLE`. The clock runs from the call of `train` to its last step. On the way the weights are only set aside; they play the
-held-out sessions when the clock has stopped.
+`python -m experiments.sample_efficiency --catalogue TABLE`. The clock runs from the call of `train` to its last step.
+On the way the weights are only set aside; they play the held-out sessions when the clock has stopped.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which settings learn best: `python -m experiments.tune --catalogue TABLE`.
 
-A search by Optuna over those of :data:`experiments.lib.search_space.SPACE`. Trials are judged by validation sessions; in
-the end the best settings and those that the search started from are trained anew, with other seeds, and meet in the held-out
-sessions, so that what is reported was not selected for.
+A search by Optuna over those of :data:`experiments.lib.search_space.SPACE`. Trials are judged by validation sessions;
+in the end the best settings and those that the search started from are trained anew, with other seeds, and meet in the
+held-out sessions, so that what is reported was not selected for.
 """
 
 from __future__ import annotations
