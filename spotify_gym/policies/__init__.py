@@ -1,11 +1,9 @@
 """Who recommends without learning: policies that give every number its scale."""
 
+from spotify_gym.policies.baselines import NearestPolicy, PopularPolicy, RandomPolicy
 from spotify_gym.policies.fixed import FixedPolicy
-from spotify_gym.policies.nearest import NearestPolicy
 from spotify_gym.policies.planner import PlannerPolicy
-from spotify_gym.policies.policy import ReferencePolicy
-from spotify_gym.policies.popular import PopularPolicy
-from spotify_gym.policies.random import RandomPolicy
+from spotify_gym.policies.policy import Ranking, RankingPolicy, ReferencePolicy
 
 POLICIES: dict[str, type[ReferencePolicy]] = {
     "random": RandomPolicy,
@@ -14,7 +12,7 @@ POLICIES: dict[str, type[ReferencePolicy]] = {
     "nearest": NearestPolicy,
     "planner": PlannerPolicy,
 }
-"""The reference policies by name, for command lines."""
+"""The reference policies by name, in the order of the tables; each name here is known wherever policies are named."""
 
 __all__ = [
     "POLICIES",
@@ -23,5 +21,7 @@ __all__ = [
     "PlannerPolicy",
     "PopularPolicy",
     "RandomPolicy",
+    "Ranking",
+    "RankingPolicy",
     "ReferencePolicy",
 ]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from spotify_gym.policies.policy import Ints, ReferencePolicy, session_length
-from spotify_gym.policies.rollout import Rollout
 from spotify_gym.policies.search import Search
+from spotify_gym.policies.session_model import Rollout
 from spotify_gym.session import SessionState
 
 _LOOKAHEAD = 5
@@ -30,33 +30,35 @@ class PlannerPolicy(ReferencePolicy):
         lookahead: tracks planned at a time; None for the rest of the session, or 5 where chance has a part.
     """
 
+    is_quick = False
+
     def __init__(self, env: Any, lookahead: int | None = None) -> None:
         super().__init__(env)
         self._n_tracks = session_length(env)
         self._lookahead = lookahead or (_LOOKAHEAD if self.dynamics.is_stochastic else self._n_tracks)
         self._search = Search(self.dynamics)
-        self._courses: dict[int, Rollout] = {}
+        self._rollouts: dict[int, Rollout] = {}
 
     def choose(self, sessions: SessionState) -> Ints:
         """Go on with the plan of each session, or make a new one where it does not stand as planned."""
         return np.array([self._next(row, sessions.take(np.array([row]))) for row in range(len(sessions))])
 
     def _next(self, slot: int, session: SessionState) -> int:
-        course = self._courses.get(slot)
-        if course is None or not _as_planned(course, session):
+        rollout = self._rollouts.get(slot)
+        if rollout is None or not _as_planned(rollout, session):
             rest = max(1, self._n_tracks - int(session.time[0]))
-            course = self._courses[slot] = self._search.best(session, min(self._lookahead, rest))
-        return int(course.plan[_place(course, session)])
+            rollout = self._rollouts[slot] = self._search.best(session, min(self._lookahead, rest))
+        return int(rollout.plan[_place(rollout, session)])
 
 
-def _place(course: Rollout, session: SessionState) -> int:
-    return int(session.time[0] - course.before[0].time[0])
+def _place(rollout: Rollout, session: SessionState) -> int:
+    return int(session.time[0] - rollout.before[0].time[0])
 
 
-def _as_planned(course: Rollout, session: SessionState) -> bool:
-    """Say whether the session is one that the course was planned for, and has gone as planned so far."""
-    place = _place(course, session)
-    if not 0 <= place < len(course.plan):
+def _as_planned(rollout: Rollout, session: SessionState) -> bool:
+    """Say whether the session is one that the rollout was planned for, and has gone as planned so far."""
+    place = _place(rollout, session)
+    if not 0 <= place < len(rollout.plan):
         return False
-    planned = course.before[place]
+    planned = rollout.before[place]
     return bool(planned.key == session.key and (planned.history == session.history).all())

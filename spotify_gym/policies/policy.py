@@ -1,15 +1,16 @@
-"""What all policies that do not learn have in common: they look at the sessions themselves, not at the observation."""
+"""What all reference policies have in common: they look at the sessions themselves, not at the observation."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.session import SessionDynamics, SessionState, SpotifyVectorEnv
 
+Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 
@@ -21,20 +22,33 @@ class ReferencePolicy(ABC):
     was made for, as that stands.
 
     Args:
-        env: a listening session, or many of them (`gymnasium.make_vec`); wrapped or not.
+        env: a listening session, or many of them (`gymnasium.make_vec`), wrapped or not; or only the dynamics of
+            sessions, which are then handed to `choose`.
 
     Raises:
         TypeError: the environment is no listening session.
+        ValueError: the policy cannot play there.
     """
 
+    is_quick: ClassVar[bool] = True
+    """Whether it plays a thousand sessions in a minute."""
+
     def __init__(self, env: Any) -> None:
-        self.env = env.unwrapped
-        if not isinstance(getattr(self.env, "dynamics", None), SessionDynamics):
+        self.env: Any = getattr(env, "unwrapped", None)
+        dynamics = env if self.env is None else getattr(self.env, "dynamics", None)
+        if not isinstance(dynamics, SessionDynamics):
             raise TypeError(
                 f"{type(self).__name__} needs a listening session, alone or many by make_vec; got {env}. "
                 "A vector env made of single ones hides their state: leave out vectorization_mode"
             )
-        self.dynamics: SessionDynamics = self.env.dynamics
+        if (lacking := self.lacks(dynamics)) is not None:
+            raise ValueError(f"{type(self).__name__} {lacking}")
+        self.dynamics: SessionDynamics = dynamics
+
+    @classmethod
+    def lacks(cls, dynamics: SessionDynamics) -> str | None:
+        """Say what the policy needs in order to play by these rules and does not find there; None: it can play."""
+        return None
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
@@ -61,13 +75,35 @@ class ReferencePolicy(ABC):
         """Return one track for each of B sessions, (B,)."""
 
 
+class Ranking(NamedTuple):
+    """The best tracks for each of B sessions, the best first."""
+
+    tracks: Ints  # (B, k)
+    values: Floats  # (B, k), -inf where fewer than k tracks may be played
+
+
+class RankingPolicy(ReferencePolicy):
+    """A reference policy that values tracks one by one, so that it also knows what it would have played instead."""
+
+    about: ClassVar[str]
+    """One sentence for somebody who has never met such a policy."""
+
+    @abstractmethod
+    def rank(self, sessions: SessionState, k: int) -> Ranking:
+        """Return the k best recordings, or all of them, for each of B sessions; values are on a scale of its own."""
+
+    def choose(self, sessions: SessionState) -> Ints:
+        """Return the best track for each session."""
+        return self.rank(sessions, 1).tracks[:, 0]
+
+
 def session_length(env: Any) -> int:
     """Return after how many tracks a session of this environment is truncated.
 
     Raises:
         ValueError: it never is.
     """
-    inner = env.unwrapped
+    inner = getattr(env, "unwrapped", None)
     length = (
         inner.max_episode_steps if isinstance(inner, SpotifyVectorEnv) else getattr(env.spec, "max_episode_steps", None)
     )

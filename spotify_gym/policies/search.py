@@ -10,94 +10,14 @@ from operator import attrgetter, itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.policies.expected_rewards import mean_expected_rewards
-from spotify_gym.policies.neighbourhoods import best_neighbourhood
-from spotify_gym.policies.replacement import Replacements
-from spotify_gym.policies.rollout import Rollout
+from spotify_gym.policies.session_model import Rollout, SessionModel
+from spotify_gym.search.planning import beam, improve, iterated_local_search, largest
 from spotify_gym.session import SessionDynamics, SessionState
 
-Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-_LEAST_GAIN = 1e-6  # of the return: below that it is rounding
-_SHAKEN = 4  # tracks replaced at random
 _PROMISING = 256  # tracks for each place of a plan
-_STRIDE = 64  # one score in so many makes the sieve
-
-
-def beam(
-    dynamics: SessionDynamics, sessions: SessionState, n_tracks: int, width: int, tracks: Ints | None = None
-) -> tuple[Ints, float]:
-    """Grow lists track by track, keeping those that earn the most so far.
-
-    Args:
-        dynamics: of the sessions; nothing is left to chance.
-        sessions: S sessions that all get the same list; they stay as they are.
-        n_tracks: T, the length of the list.
-        width: W, how many lists are kept.
-        tracks: (M,) what may be played; None for the whole catalogue.
-
-    Returns:
-        The best list found, (T,), and what it is expected to earn, the mean over the sessions.
-    """
-    n_sessions = len(sessions)
-    nodes = sessions.take(np.arange(n_sessions))  # S · W sessions: those of the first session, then of the second, ...
-    playing = np.ones(n_sessions, np.bool_)
-    earned, lists = np.zeros(1), np.zeros((1, 0), np.int64)
-    for _ in range(n_tracks):
-        scores = mean_expected_rewards(dynamics, nodes, tracks, len(lists), playing) + earned[:, None].astype(
-            np.float32
-        )
-        best = largest(scores.ravel(), width)
-        parent, place = np.divmod(best, scores.shape[1])
-        chosen = place if tracks is None else tracks[place]
-        rows = (np.arange(n_sessions)[:, None] * len(lists) + parent).ravel()
-        nodes, playing = nodes.take(rows), playing[rows]
-        playing &= ~dynamics.step(nodes, np.tile(chosen, n_sessions)).left
-        earned = scores.ravel()[best].astype(np.float64)
-        lists = np.concatenate([lists[parent], chosen[:, None]], axis=1)
-    return lists[0], float(earned[0])
-
-
-def largest(scores: Floats, k: int) -> Ints:
-    """Return where the k largest of the scores (n,) stand, the largest first; all of them if there are fewer.
-
-    The k-th largest of a part is no larger than the k-th largest of all, and so a first sieve.
-    """
-    part = scores[::_STRIDE]
-    least = np.partition(part, -k)[-k] if len(part) > k else -np.inf
-    candidates = np.flatnonzero(scores >= least)
-    order = np.argsort(-scores[candidates], kind="stable")[:k]
-    return candidates[order]
-
-
-def improve(course: Rollout, replacements: Replacements) -> Rollout:
-    """Replace one track at a time by the best there is for its place, until no replacement earns more."""
-    position = unchanged = 0
-    while unchanged < len(course.plan):
-        track = replacements.best(course, position)
-        better = course if track == course.plan[position] else course.replaced(replacements.dynamics, position, track)
-        gained = better.value > course.value + _LEAST_GAIN
-        course, unchanged = (better, 0) if gained else (course, unchanged + 1)
-        position = (position + 1) % len(course.plan)
-    return course
-
-
-def shake(course: Rollout, replacements: Replacements, rounds: int) -> Rollout:
-    """Replace a few adjacent tracks by random ones and improve again, which may end better; keep the best.
-
-    Iterated local search (Lourenço, Martin and Stützle 2003, "Iterated local search").
-    """
-    rng = np.random.default_rng(0)
-    tracks = np.arange(len(replacements.dynamics.catalogue)) if replacements.tracks is None else replacements.tracks
-    n_shaken = min(_SHAKEN, len(course.plan), len(tracks))
-    for _ in range(rounds):
-        first = rng.integers(len(course.plan) - n_shaken + 1)
-        plan = course.plan.copy()
-        plan[first : first + n_shaken] = rng.choice(tracks, n_shaken, replace=False)
-        other = improve(Rollout.played(replacements.dynamics, course.before[0], plan), replacements)
-        course = max(course, other, key=attrgetter("value"))
-    return course
+_TRIED = 64  # sessions that neighbourhoods are tried in
 
 
 @dataclass(frozen=True)
@@ -109,9 +29,9 @@ class Search:
     catalogue, until no other track in any place earns more.
 
     Where there is a listener, many lists are such that no single track can be bettered, and some earn far more than
-    others: before the last improvement the list is shaken, among the sample and the tracks that promise most for it.
-    Where chance decides what listeners do, replacements cannot be foreseen, and the best list of the beam searches over
-    the whole catalogue stands.
+    others: before the last improvement follows an iterated local search among the sample and the tracks that promise
+    most for the list. Where chance decides what listeners do, replacements cannot be foreseen, and the best list of the
+    beam searches over the whole catalogue stands.
 
     Attributes:
         dynamics: of the sessions.
@@ -119,7 +39,7 @@ class Search:
         sample_width: of the beam search over the sample.
         sample_size: tracks in the sample.
         n_centres: tracks of the sample whose neighbourhoods are tried too.
-        rounds: how often a list is shaken.
+        n_rounds: of the iterated local search.
     """
 
     dynamics: SessionDynamics
@@ -127,56 +47,64 @@ class Search:
     sample_width: int = 64
     sample_size: int = 4096
     n_centres: int = 0
-    rounds: int = 10
+    n_rounds: int = 10
 
     def best(self, sessions: SessionState, n_tracks: int) -> Rollout:
         """Find the list of n_tracks tracks that earns the most, the mean over the sessions, which stay as they are."""
-        grown = [beam(self._dynamics, sessions, n_tracks, width) for width in self.widths]
+        model = self.model
+        grown = [beam(model, sessions, n_tracks, width) for width in self.widths]
         if self.dynamics.is_stochastic:
-            tracks, _ = max(grown, key=itemgetter(1))
-            return Rollout.played(self._dynamics, sessions, tracks)
-        courses = [Rollout.played(self._dynamics, sessions, tracks) for tracks, _ in grown]
-        courses += [
-            improve(Rollout.played(self._dynamics, sessions, tracks), self._sample)
-            for tracks in self._sampled(sessions, n_tracks)
-        ]
-        course = max(courses, key=attrgetter("value"))
+            return model.rollout(sessions, max(grown, key=itemgetter(1))[0])
+        rollouts = [model.rollout(sessions, plan) for plan, _ in grown]
+        for plan in self._sampled(sessions, n_tracks):
+            rollouts.append(improve(model, model.rollout(sessions, plan), self.sample))
+        rollout = max(rollouts, key=attrgetter("value"))
         if self.dynamics.listener is not None:
-            pool = self._promising(course)
-            course = shake(improve(course, pool), pool, self.rounds)
-        return improve(course, self._whole)
+            pool = self._promising(rollout)
+            rollout = iterated_local_search(model, improve(model, rollout, pool), pool, self.n_rounds)
+        return improve(model, rollout)
+
+    @cached_property
+    def model(self) -> SessionModel:
+        """What is planned in."""
+        return SessionModel(self.dynamics)
+
+    @cached_property
+    def sample(self) -> Ints:
+        """Tracks drawn from one version of each recording, in order."""
+        recordings = self.dynamics.catalogue.recordings
+        tracks = np.flatnonzero(recordings == np.arange(len(recordings)))
+        if len(tracks) <= self.sample_size:
+            return tracks
+        return np.sort(np.random.default_rng(0).choice(tracks, self.sample_size, replace=False))
 
     def _sampled(self, sessions: SessionState, n_tracks: int) -> Iterator[Ints]:
         """Lists of tracks from the sample."""
-        tracks = self._sample.tracks
-        assert tracks is not None
-        yield beam(self._dynamics, sessions, n_tracks, self.sample_width, tracks)[0]
+        yield beam(self.model, sessions, n_tracks, self.sample_width, self.sample)[0]
         if self.n_centres:
-            yield best_neighbourhood(self._dynamics, sessions, n_tracks, tracks, self.n_centres)
+            lists = self.neighbourhoods(n_tracks)
+            few = sessions.take(np.arange(min(len(sessions), _TRIED)))
+            yield lists[self.model.returns(few, lists).argmax()]
 
-    def _promising(self, course: Rollout) -> Replacements:
-        """The sample, and for each place the tracks of the whole catalogue with which the plan would earn the most."""
-        sample = self._sample.tracks
-        assert sample is not None
-        if len(sample) < self.sample_size:
-            return self._sample
-        values = (self._whole.values(course, position) for position in range(len(course.plan)))
-        best = self.dynamics.catalogue.recordings[np.concatenate([largest(value, _PROMISING) for value in values])]
-        return Replacements(self._dynamics, np.union1d(sample, best))
+    def neighbourhoods(self, n_tracks: int) -> Ints:
+        """Return lists (n_centres, n_tracks) that stay around one track: it alone, or its like where none repeats.
 
-    @cached_property
-    def _dynamics(self) -> SessionDynamics:
-        return self.dynamics.determinized()
-
-    @cached_property
-    def _sample(self) -> Replacements:
-        """Drawn from one version of each recording."""
+        A search that goes track by track passes these lists by, as their first track earns little. It is there to take
+        the vibe along, at which long feature vectors are best: the centres are those with the longest.
+        """
         catalogue = self.dynamics.catalogue
-        tracks = np.flatnonzero(catalogue.recordings == np.arange(len(catalogue)))
-        if len(tracks) > self.sample_size:
-            tracks = np.sort(np.random.default_rng(0).choice(tracks, self.sample_size, replace=False))
-        return Replacements(self._dynamics, tracks)
+        lengths = np.linalg.norm(catalogue.features[self.sample], axis=1)
+        centres = self.sample[np.argsort(-lengths, kind="stable")[: self.n_centres]]
+        if self.dynamics.repeats:
+            return np.repeat(centres[:, None], n_tracks, axis=1)
+        far = -catalogue.unit_features[centres] @ catalogue.unit_features[self.sample].T
+        near = far.argsort(axis=1)[:, :n_tracks]
+        return np.resize(self.sample[near].T, (n_tracks, len(centres))).T
 
-    @cached_property
-    def _whole(self) -> Replacements:
-        return Replacements(self._dynamics)
+    def _promising(self, rollout: Rollout) -> Ints:
+        """The sample, and for each place the tracks of the whole catalogue with which the plan would earn the most."""
+        if len(self.sample) < self.sample_size:
+            return self.sample
+        values = (self.model.replacement_values(rollout, position) for position in range(len(rollout.plan)))
+        best = np.concatenate([largest(value, _PROMISING) for value in values])
+        return np.union1d(self.sample, self.dynamics.catalogue.recordings[best])

@@ -1,4 +1,4 @@
-"""Beams, replacements and the search made of them, against trying everything."""
+"""Planning in the true dynamics, against trying everything."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from spotify_gym.listeners import SkippingListener
-from spotify_gym.policies.expected_rewards import mean_expected_rewards
-from spotify_gym.policies.neighbourhoods import best_neighbourhood
-from spotify_gym.policies.replacement import Replacements
-from spotify_gym.policies.rollout import Rollout
-from spotify_gym.policies.search import Search, beam, improve, largest, shake
+from spotify_gym.policies.search import Search
+from spotify_gym.policies.session_model import SessionModel
+from spotify_gym.search.planning import beam, improve, iterated_local_search
 from spotify_gym.session import make_dynamics
 from tests.policies.toys import PROBLEMS, all_lists, dynamics, returns, starts, tracks
 
@@ -18,46 +16,38 @@ every_problem = pytest.mark.parametrize("name", sorted(PROBLEMS))
 
 
 @every_problem
-def test_course__earns_what_the_sessions_earn(name, small):
+def test_rollout__earns_what_the_sessions_earn(name, small):
     problem = dynamics(name, small, 5)
     sessions, plan = starts(problem, 7), np.random.default_rng(1).choice(400, 6, replace=False)
     before = sessions.vibe.copy()
 
-    course = Rollout.played(problem, sessions, plan)
-    changed = course.replaced(problem, 2, 399)
+    rollout = SessionModel(problem).rollout(sessions, plan)
 
-    assert course.value == pytest.approx(returns(problem, sessions, plan[None])[0], abs=1e-5)
-    assert changed.plan.tolist() == [*plan[:2], 399, *plan[3:]]
-    assert changed.value == pytest.approx(Rollout.played(problem, sessions, changed.plan).value, abs=1e-12)
+    assert rollout.value == pytest.approx(returns(problem, sessions, plan[None])[0], abs=1e-5)
+    assert (rollout.before[0].vibe == before).all()
     assert (sessions.vibe == before).all()
 
 
 @every_problem
 @pytest.mark.parametrize("n_groups", [1, 3])
-def test_mean_appraisal__is_the_mean_of_appraisals(name, n_groups, small):
+def test_mean_rewards__are_the_mean_of_expected_rewards(name, n_groups, small):
     problem = dynamics(name, small, 5)
     sessions = starts(problem, 6)
     problem.step(sessions, sessions.history[:, 0])  # a repeat, which stands twice among the played
     which = np.arange(50, 350)
 
-    mean = mean_expected_rewards(problem, sessions, which, n_groups)
+    mean = SessionModel(problem).mean_rewards(sessions, which, n_groups)
 
     assert mean == pytest.approx(
         problem.expected_rewards(sessions, which).reshape(-1, n_groups, 300).mean(axis=0), abs=1e-5
     )
 
 
-def test_mean_appraisal__of_those_who_left__is_nothing(small):
+def test_mean_rewards__of_those_who_left__are_nothing(small):
     problem = dynamics("satiation", small)
     sessions = starts(problem, 4)
-    mean = mean_expected_rewards(problem, sessions, playing=np.array([True, False, False, False]))
+    mean = SessionModel(problem).mean_rewards(sessions, going=np.array([True, False, False, False]))
     assert mean[0] == pytest.approx(problem.expected_rewards(sessions)[0] / 4, abs=1e-6)
-
-
-def test_largest__finds_them_in_order():
-    scores = np.random.default_rng(0).integers(1000, size=10_000).astype(np.float32)
-    assert scores[largest(scores, 20)].tolist() == np.sort(scores)[::-1][:20].tolist()
-    assert largest(scores[:5], 9).tolist() == np.argsort(-scores[:5], kind="stable").tolist()
 
 
 @every_problem
@@ -65,7 +55,7 @@ def test_largest__finds_them_in_order():
 def test_beam__of_any_width__finds_the_best_list_there_is(name, n_sessions):
     problem = dynamics(name, tracks(7))
     sessions = starts(problem, n_sessions)
-    plan, worth = beam(problem, sessions, 3, width=7**3)
+    plan, worth = beam(SessionModel(problem), sessions, 3, width=7**3)
     assert worth == pytest.approx(returns(problem, sessions, all_lists(problem, 3)).max(), abs=1e-5)
     assert returns(problem, sessions, plan[None])[0] == pytest.approx(worth, abs=1e-5)
 
@@ -73,7 +63,7 @@ def test_beam__of_any_width__finds_the_best_list_there_is(name, n_sessions):
 def test_beam__of_one__is_greedy(small):
     problem = dynamics("playlist", small, 5)
     session = starts(problem, 1)
-    plan, _ = beam(problem, session, 4, width=1)
+    plan, _ = beam(SessionModel(problem), session, 4, width=1)
     for track in plan:
         assert track == problem.expected_rewards(session)[0].argmax()
         problem.step(session, np.array([track]))
@@ -85,16 +75,16 @@ def test_beam__of_one__is_greedy(small):
 def test_replacements__are_worth_what_playing_them_earns(name, position, greedy, small):
     problem = dynamics(name, small, 5)
     session = starts(problem, 1)
-    plan = beam(problem, session, 8, width=1)[0] if greedy else np.arange(100, 108)
-    course = Rollout.played(problem, session, plan)
-    lists = np.repeat(course.plan[None], 400, axis=0)
+    plan = beam(SessionModel(problem), session, 8, width=1)[0] if greedy else np.arange(100, 108)
+    rollout = SessionModel(problem).rollout(session, plan)
+    lists = np.repeat(rollout.plan[None], 400, axis=0)
     lists[:, position] = np.arange(400)
-    gains = returns(problem, session, lists) - course.value
+    gains = returns(problem, session, lists) - rollout.value
 
-    values = Replacements(problem).values(course, position)
+    values = SessionModel(problem).replacement_values(rollout, position)
 
     valued = np.isfinite(values)
-    apart = values[valued] - values[course.plan[position]] - gains[valued]
+    apart = values[valued] - values[rollout.plan[position]] - gains[valued]
     assert apart == pytest.approx(np.zeros(len(apart)), abs=1e-5)
     assert (gains[~valued] <= 1e-6).all()
     assert greedy or valued.sum() > 10
@@ -104,26 +94,35 @@ def test_replacements__are_worth_what_playing_them_earns(name, position, greedy,
 def test_replacements__for_several_sessions__are_worth_the_mean(name, small):
     problem = dynamics(name, small, 5)
     sessions = starts(problem, 6)
-    course = Rollout.played(problem, sessions, beam(problem, sessions, 8, width=1)[0])
-    free = np.flatnonzero(~np.isin(small.recordings, course.before[-1].played) & (small.recordings == np.arange(400)))
-    free = free[free != course.plan[-1]]
-    lists = np.repeat(course.plan[None], len(free), axis=0)
+    rollout = SessionModel(problem).rollout(sessions, beam(SessionModel(problem), sessions, 8, width=1)[0])
+    free = np.flatnonzero(~np.isin(small.recordings, rollout.before[-1].played) & (small.recordings == np.arange(400)))
+    free = free[free != rollout.plan[-1]]
+    lists = np.repeat(rollout.plan[None], len(free), axis=0)
     lists[:, 1] = free
 
-    values = Replacements(problem, free).values(course, 1)
+    values = SessionModel(problem).replacement_values(rollout, 1, free)
 
-    expected = returns(problem, sessions, lists) - course.rewards[0]
+    expected = returns(problem, sessions, lists) - rollout.rewards[0]
     valued = np.isfinite(values)
     constant = values[valued] - expected[valued]  # what no candidate changes
     assert constant == pytest.approx(np.full(len(constant), constant[0]), abs=1e-5)
-    assert free[values.argmax()] == Replacements(problem, free).best(course, 1)
+
+
+@every_problem
+def test_replacements__in_any_order__are_worth_the_same(name, small):
+    model = SessionModel(dynamics(name, small, 5))
+    rollout = model.rollout(starts(model.dynamics, 1), np.arange(100, 108))
+    some = np.array([7, 9, 8, 100, 3, 250])  # the last less the first is what it would be, were they side by side
+    values = model.replacement_values(rollout, 2)
+    assert model.replacement_values(rollout, 2, some[:3]) == pytest.approx(values[some[:3]], abs=1e-5)
+    assert model.replacement_values(rollout, 2, some) == pytest.approx(values[some], abs=1e-5)
 
 
 def test_replacements__spare_what_the_plan_and_the_session_hold():
     problem = dynamics("playlist", tracks(30))  # the last track is the first once more
     session = starts(problem, 1)
-    course = Rollout.played(problem, session, [0, 7, 8])
-    values = Replacements(problem).values(course, 1)
+    rollout = SessionModel(problem).rollout(session, [0, 7, 8])
+    values = SessionModel(problem).replacement_values(rollout, 1)
     held = [0, 29, 8, *session.history[0]]
     assert (values[held] == -np.inf).all()
 
@@ -133,9 +132,9 @@ def test_improve__ends_where_no_single_track_is_better(name, small):
     few = small.take(np.arange(120))
     problem = dynamics(name, few, 5)
     session = starts(problem, 1)
-    worst = Rollout.played(problem, session, np.arange(6))
+    worst = SessionModel(problem).rollout(session, np.arange(6))
 
-    best = improve(worst, Replacements(problem))
+    best = improve(SessionModel(problem), worst)
 
     assert best.value > worst.value
     for position in range(6):
@@ -144,14 +143,14 @@ def test_improve__ends_where_no_single_track_is_better(name, small):
         assert returns(problem, session, lists).max() <= best.value + 1e-5
 
 
-def test_shake__leaves_a_list_better_or_as_it_was_and_is_the_same_again(small):
+def test_iterated_local_search__leaves_a_list_better_or_as_it_was_and_is_the_same_again(small):
     problem = dynamics("satiation", small, 5)
-    session, replacements = starts(problem, 1), Replacements(problem)
-    stuck = improve(Rollout.played(problem, session, np.arange(10)), replacements)
-    shaken = shake(stuck, replacements, 5)
+    session, model, everything = starts(problem, 1), SessionModel(problem), np.arange(400)
+    stuck = improve(model, model.rollout(session, np.arange(10)))
+    shaken = iterated_local_search(model, stuck, everything, 5)
     assert shaken.value > stuck.value
-    assert (shake(stuck, replacements, 5).plan == shaken.plan).all()
-    assert shake(shaken, replacements, 1).value >= shaken.value
+    assert (iterated_local_search(model, stuck, everything, 5).plan == shaken.plan).all()
+    assert iterated_local_search(model, shaken, everything, 1).value >= shaken.value
 
 
 @every_problem
@@ -175,8 +174,7 @@ def test_search__of_one_list_for_many__finds_the_best_there_is(name):
 def test_search__in_a_sample__reaches_the_whole_catalogue(name, small):
     problem = dynamics(name, small, 5)
     session = starts(problem, 1)
-    sampled = Search(problem, sample_size=40)._sample.tracks
-    assert sampled is not None
+    sampled = Search(problem, sample_size=40).sample
     assert len(sampled) == 40
     plan = Search(problem, sample_size=40).best(session, 6).plan
     assert not set(plan.tolist()) <= set(sampled.tolist())
@@ -190,17 +188,13 @@ def test_search__where_chance_decides__plans_for_what_is_likely(small):
     assert len(set(plan.tolist())) == 3
 
 
-def test_neighbourhood__where_repeats_are_legal__is_one_long_vector(small):
-    problem = dynamics("session", small, 5)
-    sessions = starts(problem, 64)
-    plan = best_neighbourhood(problem, sessions, 10, np.arange(400), 100)
-    worths = returns(problem, sessions, np.repeat(np.arange(400)[:, None], 10, axis=1))
-    assert len(set(plan.tolist())) == 1
-    assert worths[plan[0]] == pytest.approx(worths.max(), abs=1e-6)
+def test_neighbourhoods__where_repeats_are_legal__are_single_long_vectors(small):
+    lists = Search(dynamics("session", small, 5), n_centres=3).neighbourhoods(10)
+    longest = np.argsort(-np.linalg.norm(small.features, axis=1))[:3]
+    assert lists.tolist() == [[track] * 10 for track in longest]
 
 
-def test_neighbourhood__where_they_are_not__is_a_track_and_the_nearest_to_it(small):
-    problem = dynamics("playlist", small, 5)
-    plan = best_neighbourhood(problem, starts(problem, 8), 5, np.arange(400), 400)
-    cosines = small.unit_features @ small.unit_features[plan[0]]
-    assert plan.tolist() == np.argsort(-cosines)[:5].tolist()
+def test_neighbourhoods__where_they_are_not__are_a_track_and_the_nearest_to_it(small):
+    for plan in Search(dynamics("playlist", small, 5), n_centres=3).neighbourhoods(5):
+        cosines = small.unit_features @ small.unit_features[plan[0]]
+        assert plan.tolist() == np.argsort(-cosines)[:5].tolist()

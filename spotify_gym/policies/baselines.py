@@ -1,0 +1,115 @@
+"""Baselines that choose one track at a time: random, popular, and nearest (greedy)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from spotify_gym.policies.policy import Floats, Ints, Ranking, RankingPolicy
+from spotify_gym.search.planning import largest
+from spotify_gym.session import SessionDynamics, SessionState
+
+_VALUES_AT_ONCE = 2**22  # 16 MB
+
+
+class RandomPolicy(RankingPolicy):
+    """Play a track at random, all that may be played being equally likely.
+
+    Args:
+        env: see :class:`ReferencePolicy`.
+        seed: of its own random numbers.
+    """
+
+    about = "Draws any track out of the hat. Good to see what the others are worth."
+
+    def __init__(self, env: Any, seed: int | None = 0) -> None:
+        super().__init__(env)
+        self._rng = np.random.default_rng(seed)
+
+    def choose(self, sessions: SessionState) -> Ints:
+        """Draw from the whole catalogue, and again, from what is left, where that track was played before."""
+        tracks = self._rng.integers(len(self.dynamics.catalogue), size=len(sessions))
+        if self.dynamics.repeats:
+            return tracks
+        recordings = self.dynamics.catalogue.recordings[tracks]
+        refused = np.flatnonzero((sessions.played == recordings[:, None]).any(axis=1))
+        for row, mask in zip(refused, self.dynamics.allowed(sessions.take(refused)), strict=True):
+            if mask.any():
+                tracks[row] = self._rng.choice(np.flatnonzero(mask))
+        return tracks
+
+    def rank(self, sessions: SessionState, k: int) -> Ranking:
+        """Shuffle, alike whenever the same session is asked about again."""
+        n_tracks = len(self.dynamics.catalogue)
+        values = [np.random.default_rng(played).random(n_tracks, dtype=np.float32) for played in sessions.played]
+        return _best(np.where(self.dynamics.allowed(sessions), values, np.float32(-np.inf)), k)
+
+
+class PopularPolicy(RankingPolicy):
+    """Play the most popular track that the session has not heard, whatever the session; unknown popularity comes last.
+
+    Args:
+        env: see :class:`ReferencePolicy`.
+
+    Raises:
+        ValueError: the catalogue knows no popularity.
+    """
+
+    about = "Plays the most popular track you have not heard, whoever you are."
+
+    @classmethod
+    def lacks(cls, dynamics: SessionDynamics) -> str | None:
+        """The popularity of tracks, in some catalogues."""
+        popularity = dynamics.catalogue.popularity
+        if popularity is not None and not np.isnan(popularity).all():
+            return None
+        return (
+            f"needs the popularity of tracks, and {dynamics.catalogue.source} has none; "
+            "bring a table with a popularity column, or choose another policy"
+        )
+
+    def rank(self, sessions: SessionState, k: int) -> Ranking:
+        """Go down the charts past the recordings played; where all were, back to the top."""
+        catalogue = self.dynamics.catalogue
+        assert catalogue.popularity is not None
+        charts = self._charts[: sessions.played.shape[1] + k]  # so many that k at least were not played
+        heard = (sessions.played[:, :, None] == catalogue.recordings[charts]).any(axis=1)  # (B, charts)
+        order = heard.argsort(axis=1, kind="stable")[:, :k]
+        popularity = np.nan_to_num(catalogue.popularity[charts[order]], nan=-1)
+        return Ranking(charts[order], np.where(np.take_along_axis(heard, order, axis=1), -np.inf, popularity))
+
+    @cached_property
+    def _charts(self) -> Ints:
+        """The most popular version of each recording, the most popular first."""
+        catalogue = self.dynamics.catalogue
+        assert catalogue.popularity is not None
+        order = np.argsort(-catalogue.popularity, kind="stable")  # NaN sorts last
+        _, first = np.unique(catalogue.recordings[order], return_index=True)
+        charts: Ints = order[np.sort(first)]
+        return charts
+
+
+class NearestPolicy(RankingPolicy):
+    """Play the track with the highest expected reward now: the myopic oracle, exact over the whole catalogue.
+
+    In `SpotifySession-v0` that is the nearest neighbour of the vibe by cosine. Elsewhere it knows what the listener
+    hides, a taste or a mood, but not what chance will bring; and it never looks ahead.
+    """
+
+    about = "Learns nothing and looks no further than the next track: it plays whatever earns the most right now."
+
+    def rank(self, sessions: SessionState, k: int) -> Ranking:
+        """Value the whole catalogue, so many sessions at a time that memory is bounded."""
+        rows = np.arange(len(sessions))
+        at_once = max(1, _VALUES_AT_ONCE // len(self.dynamics.catalogue))
+        parts = np.split(rows, rows[at_once::at_once])
+        best = [_best(self.dynamics.expected_rewards(sessions.take(part)), k) for part in parts]
+        return Ranking(*map(np.concatenate, zip(*best, strict=True)))
+
+
+def _best(values: Floats, k: int) -> Ranking:
+    """Return the tracks of the largest of the values (B, N)."""
+    tracks = np.array([largest(row, k) for row in values])
+    return Ranking(tracks, np.take_along_axis(values, tracks, axis=1))

@@ -1,0 +1,205 @@
+"""The true dynamics as a model to plan in: exact values of all replacements in a plan, by a few matrix products.
+
+Let the plan be a_0 ... a_{T-1}, H the history length, x the features and u the unit features of a track. Another track
+c in place i changes the reward of that place, and the vibe before the H tracks that follow. With v_t the planned vibe
+before a_t and w_t = v_t − x_{a_i} / H what is left of it without a_i,
+
+    cos(a_t, vibe with c) = (u_{a_t}·w_t + u_{a_t}·x_c / H) / √(‖w_t‖² + 2 w_t·x_c / H + ‖x_c‖² / H²).
+
+Numerator and radicand are linear in (x_c, 1, ‖x_c‖²): for all c and t they are one product with an (N, d + 2) matrix.
+What the later tracks earn from a listener, the listener is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.catalogue.catalogue import TINY
+from spotify_gym.search import planning
+from spotify_gym.search.planning import PlanningModel
+from spotify_gym.session import SessionDynamics, SessionState
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Rollout = planning.Rollout[SessionState]
+
+_NUMBERS_AT_ONCE = 2**17  # they stay in the cache
+_FOLLOWED = 256  # sessions over which that which follows is averaged; what a track earns at once, over all of them
+_LISTENERS = 32  # the same where a listener must be asked
+_ROUNDING = 1e-4  # of a sum of rewards
+
+
+class SessionModel(PlanningModel[SessionState]):
+    """The true dynamics of a session, with listeners who do what is most likely.
+
+    Args:
+        dynamics: of the sessions.
+    """
+
+    def __init__(self, dynamics: SessionDynamics) -> None:
+        self.dynamics = dynamics.determinized()
+        self.n_actions = len(dynamics.catalogue)
+        features = dynamics.catalogue.features
+        square = np.vecdot(features, features)[:, None]
+        self._lifted = np.concatenate([features, np.ones_like(square), square], axis=1)
+        self._flow = np.float32(dynamics.reward.get("flow", 0.0))
+
+    def step(self, states: SessionState, actions: Ints) -> tuple[Floats, Bools]:
+        """Play one track in each session; return rewards and whose listener has left."""
+        outcome = self.dynamics.step(states, actions)
+        return outcome.reward, outcome.left
+
+    def expected_rewards(self, states: SessionState, actions: Ints | None = None) -> Floats:
+        """Return the expected reward of each track, (B, M)."""
+        return self.dynamics.expected_rewards(states, actions)
+
+    def mean_rewards(
+        self, states: SessionState, actions: Ints | None = None, n_groups: int = 1, going: Bools | None = None
+    ) -> Floats:
+        """Return the mean expected rewards; where nobody in particular listens, from the mean direction instead.
+
+        Rewards are linear in it, and all sessions go on.
+        """
+        dynamics = self.dynamics
+        if dynamics.listener is not None:
+            return super().mean_rewards(states, actions, n_groups, going)
+        units = dynamics.catalogue.unit_features[_all_or(actions)]
+        directions, constant = dynamics.likeness(states)
+        mean = directions.reshape(-1, n_groups, directions.shape[1]).mean(axis=0, dtype=np.float64)
+        rewards: Floats = mean.astype(np.float32) @ units.T + constant
+        if not dynamics.repeats:
+            rows, places = dynamics.refused(states, actions)
+            rows, places = np.divmod(np.unique(rows * len(units) + places), len(units))  # some were played twice
+            lost = np.vecdot(directions[rows], units[places]) + constant - np.float32(dynamics.reward_bounds[0])
+            np.subtract.at(rewards, (rows % n_groups, places), lost * np.float32(n_groups / len(states)))
+        return rewards
+
+    def replacement_values(self, rollout: Rollout, position: int, actions: Ints | None = None) -> Floats:
+        """Return what the plan would earn from `position` on with each track there, the mean over the sessions.
+
+        Left out is what no candidate can change: the baseline and "fit" of the later tracks. Given -inf are candidates
+        that the plan or every session holds already, where repeats are forbidden, and those that could not beat the
+        planned track if all later tracks earned the most there is. The rest is exact where listeners hear every track
+        out and stay, and, among several sessions, for tracks that none of them started with.
+        """
+        values: Floats = self.mean_rewards(rollout.before[position], actions)[0]
+        if not self.dynamics.repeats:
+            recordings = self.dynamics.catalogue.recordings[_all_or(actions)]
+            values[self._is_taken(rollout, position)[recordings]] = -np.inf
+        hopeful = values >= rollout.rewards[position] - self._headroom(rollout, position)
+        values[~hopeful] = -np.inf
+        places = np.flatnonzero(hopeful)
+        if len(places) and position + 1 < len(rollout.plan):
+            values[places] += self._later(rollout, position, places if actions is None else actions[places])
+        return values
+
+    def _is_taken(self, rollout: Rollout, position: int) -> Bools:
+        """Which recordings, (N,), may not be played at `position`, in any order."""
+        taken = np.zeros(self.n_actions, np.bool_)
+        taken[self.dynamics.catalogue.recordings[np.delete(rollout.plan, position)]] = True
+        played = rollout.before[position].played
+        for recording in np.unique(played[0]):
+            if (played == recording).any(axis=1).all():
+                taken[recording] = True
+        return taken
+
+    def _headroom(self, rollout: Rollout, position: int) -> float:
+        """How much more the later tracks could earn at most; no other track changes their "fit"."""
+        dynamics = self.dynamics
+        bounds, weights = dynamics.term_bounds, dict(dynamics.reward)
+        earned = rollout.rewards.copy()
+        if weight := weights.pop("fit", 0.0):
+            direction = _directions(rollout.before[0].seed_vibe).mean(axis=0)
+            cosines = dynamics.catalogue.unit_features[rollout.plan] @ direction
+            earned -= weight * (cosines - dynamics.baseline)
+        highest = sum(max(weight * bound for bound in bounds[name]) for name, weight in weights.items())
+        reach = dynamics.history_length if dynamics.listener is None else len(earned)
+        return float((highest - earned[position + 1 :][:reach]).sum()) + _ROUNDING
+
+    def _later(self, rollout: Rollout, position: int, tracks: Ints) -> Floats:
+        """What the later tracks would earn with each of the given ones at `position`, (len(tracks),)."""
+        if self.dynamics.listener is None:
+            return self._later_flow(rollout, position, tracks)
+        n_sessions = min(len(rollout.before[position]), _LISTENERS)
+        mean: Floats = np.mean([self._later_heard(rollout, position, tracks, row) for row in range(n_sessions)], axis=0)
+        return mean
+
+    def _later_flow(self, rollout: Rollout, position: int, tracks: Ints) -> Floats:
+        """Sum up the flow of the H tracks after `position`, sessions with the same vibe taken together."""
+        catalogue, length = self.dynamics.catalogue, self.dynamics.history_length
+        vibes, units, weights = [], [], []
+        for track, sessions in zip(rollout.plan[position + 1 :][:length], rollout.before[position + 1 :], strict=False):
+            vibe, counts = np.unique(sessions.vibe[:_FOLLOWED], axis=0, return_counts=True)
+            vibes.append(vibe)
+            units.append(np.broadcast_to(catalogue.unit_features[track], vibe.shape))
+            weights.append(self._flow * (counts / counts.sum()).astype(np.float32))
+        weight = np.concatenate(weights)
+        cosines = self._cosines(np.concatenate(units), np.concatenate(vibes), int(rollout.plan[position]))
+        return np.concatenate([weight @ cosines(part) for part in _parts(tracks, len(weight))])
+
+    def _later_heard(self, rollout: Rollout, position: int, tracks: Ints, row: int) -> Floats:
+        """Sum up flow and the listener's terms of all tracks after `position`, in one of the sessions."""
+        listener, catalogue = self.dynamics.listener, self.dynamics.catalogue
+        assert listener is not None
+        state = rollout.before[position].listener.take(np.array([row]))
+        vibes = np.stack([sessions.vibe[row] for sessions in rollout.before[position:]])
+        directions = _directions(vibes)
+        units = catalogue.unit_features[rollout.plan[position + 1 :]]
+        reached = slice(self.dynamics.history_length)
+        cosines = self._cosines(units[reached], vibes[1:][reached], int(rollout.plan[position]))
+        later = np.repeat(np.vecdot(units, directions[1:])[:, None], _NUMBERS_AT_ONCE // len(units), axis=1)
+        values = []
+        for part in _parts(tracks, len(units)):
+            unit = catalogue.unit_features[part]
+            rest_cosine = later[:, : len(unit)]
+            rest_cosine[reached] = cosines(part)
+            value = self._flow * rest_cosine[reached].sum(axis=0)
+            terms = listener.rollout_rewards(state, unit, unit @ directions[0], units, rest_cosine)
+            for name, total in terms.items():
+                value += np.float32(self.dynamics.reward.get(name, 0.0)) * total
+            values.append(value)
+        return np.concatenate(values)
+
+    def _cosines(self, units: Floats, vibes: Floats, planned: int) -> Callable[[Ints | slice], Floats]:
+        """Return a function from M candidates for the place of a planned track to cosines of K later tracks, (K, M).
+
+        Args:
+            units: (K, d) unit features of the later tracks.
+            vibes: (K, d) the vibes before them.
+            planned: the planned track, which counts in all these vibes.
+        """
+        share = np.float32(1 / self.dynamics.history_length)
+        rest = vibes - share * self.dynamics.catalogue.features[planned]
+        dot, square = np.vecdot(units, rest)[:, None], np.vecdot(rest, rest)[:, None]
+        numerators = np.concatenate([share * units, dot, np.zeros_like(dot)], axis=1)
+        radicands = np.concatenate([2 * share * rest, square, np.full_like(square, share**2)], axis=1)
+
+        def cosines(candidates: Ints | slice) -> Floats:
+            lifted = self._lifted[candidates].T
+            cosine: Floats = numerators @ lifted
+            length: Floats = radicands @ lifted
+            cosine /= np.sqrt(np.maximum(length, TINY, out=length), out=length)
+            return cosine
+
+        return cosines
+
+
+def _all_or(tracks: Ints | None) -> Ints | slice:
+    return slice(None) if tracks is None else tracks
+
+
+def _directions(vectors: Floats) -> Floats:
+    directions: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), TINY)
+    return directions
+
+
+def _parts(tracks: Ints, n_rows: int) -> Iterator[Ints | slice]:
+    """Cut tracks into parts so small that n_rows numbers for each stay in the cache; slices where they are adjacent."""
+    size = max(1, _NUMBERS_AT_ONCE // n_rows)
+    for start in range(0, len(tracks), size):
+        part = tracks[start : start + size]
+        yield slice(int(part[0]), int(part[-1]) + 1) if (np.diff(part) == 1).all() else part
