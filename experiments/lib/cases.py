@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import POLICIES
+from spotify_gym.registry import resolve
 from spotify_gym.training import TrainConfig, train
 from spotify_gym.training.learners import catalogue_of, sessions_of
 
@@ -64,7 +65,7 @@ class Case:
     def player(self, catalogue: Catalogue) -> Any:
         """Train the learner, or name the reference: whoever is to play from the `catalogue` of the case."""
         if self.reference is not None:
-            return POLICIES[self.reference]
+            return resolve("policy", self.reference, POLICIES)
         return train(self.config, catalogue=catalogue).model
 
     @property

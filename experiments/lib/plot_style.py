@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.policies import POLICIES
 
 INK, FAINT = "#333333", "#777777"
 
@@ -35,7 +36,7 @@ _COLOURS = {
 
 _SPARE = ("#56B4E9", "#8C6D31", "#6A51A3", "#B10026", "#1B7837", "#CC79A7")
 
-_REFERENCES = frozenset({"random", "popular", "fixed", "nearest", "planner"})
+_REFERENCES = frozenset(POLICIES)
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 

@@ -9,9 +9,10 @@ from typing import Literal
 from experiments.lib.cases import Case, CaseT
 from experiments.lib.scale import scale_of
 from experiments.lib.stock import QuantileCase
+from spotify_gym.policies import POLICIES
 from spotify_gym.training import TrainConfig
 
-REFERENCES = ("random", "popular", "fixed", "nearest", "planner")
+REFERENCES = tuple(POLICIES)
 LEARNERS = {"DQN": "dqn", "Double DQN": "double", "Dueling DQN": "dueling", "Dueling Double DQN": "dueling_double"}
 NETWORKS: dict[str, tuple[Literal["catalogue", "sampled", "shortlist", "action_head"], int | None]] = {
     "all tracks": ("catalogue", None),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.policies import POLICIES, RandomPolicy, ReferencePolicy
+from spotify_gym.registry import resolve
 from spotify_gym.session import SessionState
 
 
@@ -23,7 +24,7 @@ class MixedPolicy(ReferencePolicy):
 
     def __init__(self, env: Any, policy: str, epsilon: float, seed: int = 0) -> None:
         super().__init__(env)
-        self._policy, self._random = POLICIES[policy](env), RandomPolicy(env, seed)
+        self._policy, self._random = resolve("policy", policy, POLICIES)(env), RandomPolicy(env, seed)
         self._epsilon, self._rng = epsilon, np.random.default_rng([seed, 1])
 
     def choose(self, sessions: SessionState) -> NDArray[np.int64]:

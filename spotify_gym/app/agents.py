@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Scaling
+from spotify_gym.policies import POLICIES, RankingPolicy
 from spotify_gym.session import SessionDynamics, SessionState
 from spotify_gym.training import Run
 from spotify_gym.training.recommendation import best_tracks
@@ -42,19 +42,20 @@ class Agent(Protocol):
 
 @dataclass(frozen=True)
 class Reference:
-    """An agent that does not learn: it scores every track by a rule."""
+    """An agent that does not learn."""
 
     name: str
-    about: str
-    dynamics: SessionDynamics
-    score: Callable[[SessionState], Floats]
-    """From a batch of one session to a score for each track, (N,)."""
+    policy: RankingPolicy
+
+    @property
+    def about(self) -> str:
+        """What it does, in one sentence."""
+        return self.policy.about
 
     def rank(self, sessions: SessionState, k: int) -> Ranking:
-        """Score the whole catalogue; of equal scores the earlier track comes first."""
-        scores = np.where(self.dynamics.allowed(sessions)[0], self.score(sessions), -np.inf)
-        best = np.argpartition(-scores, min(k, len(scores) - 1))[:k]
-        return _in_order(best, scores[best])
+        """Ask the policy; of equal scores the earlier track comes first."""
+        tracks, values = self.policy.rank(sessions, k)
+        return _in_order(tracks[0], values[0])
 
 
 @dataclass(frozen=True)
@@ -92,26 +93,12 @@ class Learned:
 
 
 def references(dynamics: SessionDynamics) -> list[Reference]:
-    """Return the agents that do not learn; the popular one only where popularity is known."""
-    agents = [Reference("Nearest", _NEAREST, dynamics, lambda sessions: dynamics.expected_rewards(sessions)[0])]
-    popularity = dynamics.catalogue.popularity
-    if popularity is not None and not np.isnan(popularity).all():
-        known = np.nan_to_num(popularity, nan=-1)
-        agents.append(Reference("Popular", _POPULAR, dynamics, lambda _: known))
+    """Return the reference policies that can rank tracks in such sessions, those that earn the most first."""
     return [
-        *agents,
-        Reference("Random", _RANDOM, dynamics, lambda sessions: _shuffle(sessions, len(dynamics.catalogue))),
+        Reference(name.capitalize(), policy(dynamics))
+        for name, policy in reversed(POLICIES.items())
+        if issubclass(policy, RankingPolicy) and policy.lacks(dynamics) is None
     ]
-
-
-_NEAREST = "Learns nothing and looks no further than the next track: it plays whatever earns the most right now."
-_POPULAR = "Plays the most popular track you have not heard, whoever you are."
-_RANDOM = "Draws any track out of the hat. Good to see what the others are worth."
-
-
-def _shuffle(sessions: SessionState, n_tracks: int) -> Floats:
-    """Score at random, yet alike whenever the same session is asked about again."""
-    return np.random.default_rng(sessions.played[0]).random(n_tracks, dtype=np.float32)
 
 
 def _in_order(tracks: Ints, scores: Floats) -> Ranking:

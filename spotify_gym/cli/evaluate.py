@@ -92,7 +92,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 def _play(runs: Mapping[str, Run], n_sessions: int, seed: int, planner: bool) -> Leaderboard:
     """Let all play, telling on stderr who does."""
-    references = (*QUICK, "planner") if planner else QUICK
+    references = tuple(POLICIES) if planner else QUICK
     with Console(stderr=True).status("") as status:
         return play_leaderboard(runs, n_sessions, seed, references, lambda name: status.update(f"{name} plays ..."))
 

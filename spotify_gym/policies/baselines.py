@@ -104,9 +104,14 @@ class NearestPolicy(RankingPolicy):
         """Value the whole catalogue, so many sessions at a time that memory is bounded."""
         rows = np.arange(len(sessions))
         at_once = max(1, _VALUES_AT_ONCE // len(self.dynamics.catalogue))
-        parts = np.split(rows, rows[at_once::at_once])
-        best = [_best(self.dynamics.expected_rewards(sessions.take(part)), k) for part in parts]
+        best = [self._rank(sessions.take(part), k) for part in np.split(rows, rows[at_once::at_once])]
         return Ranking(*map(np.concatenate, zip(*best, strict=True)))
+
+    def _rank(self, sessions: SessionState, k: int) -> Ranking:
+        values = self.dynamics.expected_rewards(sessions)
+        if not self.dynamics.repeats:
+            values[self.dynamics.refused(sessions)] = -np.inf
+        return _best(values, k)
 
 
 def _best(values: Floats, k: int) -> Ranking:

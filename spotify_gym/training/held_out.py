@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
+
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import POLICIES
+from spotify_gym.registry import resolve
+from spotify_gym.session import SessionDynamics
 from spotify_gym.training.errors import RunError
 from spotify_gym.training.evaluation import Evaluation, Player, PolicyFactory, evaluate
 from spotify_gym.training.tensors import Tensors, read_tensors, write_tensors
@@ -32,6 +36,13 @@ class HeldOut:
     seed: int
     """Of the first session."""
 
+    @property
+    def dynamics(self) -> SessionDynamics:
+        """The rules that they are played by."""
+        env: Any = gym.make(self.env_id, catalogue=self.catalogue, **self.env_options)
+        dynamics: SessionDynamics = env.unwrapped.dynamics
+        return dynamics
+
     def played_by(self, player: Player | PolicyFactory) -> Evaluation:
         """Let somebody play."""
         options = {"catalogue": self.catalogue, **self.env_options}
@@ -41,18 +52,19 @@ class HeldOut:
         """Let a policy that does not learn play, which may take minutes, or look up how it fared the last time.
 
         Args:
-            name: one of `POLICIES`.
+            name: one of `POLICIES`, or one's own as `module:Class`.
             shelf: folder that such results are kept in; None: none are.
         """
+        policy = resolve("policy", name, POLICIES)
         if shelf is None:
-            return self.played_by(POLICIES[name])
+            return self.played_by(policy)
         file = shelf / f"{name}-{self._key}.safetensors"
         try:
             arrays, facts = read_tensors(file)
             kept: dict[str, Any] = {**arrays, **facts}
             return Evaluation(self.catalogue, **kept)
         except (RunError, TypeError):  # not there yet, or damaged
-            evaluation = self.played_by(POLICIES[name])
+            evaluation = self.played_by(policy)
         with suppress(OSError):  # a folder that cannot be written to costs time, not the answer
             shelf.mkdir(exist_ok=True)
             write_tensors(file, Tensors(evaluation.arrays, {"seconds": evaluation.seconds}))

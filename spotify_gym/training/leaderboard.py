@@ -8,16 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import gymnasium as gym
-import numpy as np
 
-from spotify_gym.catalogue import Catalogue
 from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.policies import POLICIES
 from spotify_gym.training.evaluation import Evaluation, evaluate
 from spotify_gym.training.held_out import HeldOut
 from spotify_gym.training.metrics import skill
 from spotify_gym.training.trainer import Run, one_thread
 
-QUICK = ("random", "popular", "fixed", "nearest")
+QUICK = tuple(name for name, policy in POLICIES.items() if policy.is_quick)
 """The reference policies that take a minute at most; the planner takes seconds for each session."""
 
 Leaderboard = dict[str, Evaluation]
@@ -37,7 +36,7 @@ def play_leaderboard(
         runs: the models by name, all of one environment and one catalogue.
         n_sessions: how many sessions.
         seed: of the first.
-        references: names of reference policies; the popular one is left out where no popularity is known.
+        references: names of reference policies; those that cannot play there are left out.
         tell: called with the name of each player before it plays.
 
     Raises:
@@ -52,7 +51,7 @@ def play_leaderboard(
             tell(name)
             leaderboard[name] = sessions.played_by(run.model)
         for name in references:
-            if name != "popular" or _knows_popularity(first.catalogue):
+            if POLICIES[name].lacks(sessions.dynamics) is None:
                 tell(name)
                 leaderboard[name] = sessions.played_by_reference(name, shelf)
     return leaderboard
@@ -112,7 +111,3 @@ def _only_task(runs: Mapping[str, Run]) -> Run:
                 "there is nothing to compare"
             )
     return first
-
-
-def _knows_popularity(catalogue: Catalogue) -> bool:
-    return catalogue.popularity is not None and not bool(np.isnan(catalogue.popularity).all())

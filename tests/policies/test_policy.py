@@ -13,7 +13,10 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 
 import spotify_gym  # noqa: F401  registers the envs
-from spotify_gym.policies import POLICIES, FixedPolicy, NearestPolicy, PlannerPolicy
+from spotify_gym.app.agents import references
+from spotify_gym.app.listening import dynamics_for_a_person
+from spotify_gym.policies import POLICIES, FixedPolicy, NearestPolicy, PlannerPolicy, Ranking, RankingPolicy
+from spotify_gym.training.held_out import HeldOut
 
 MAKERS = {**POLICIES, "fixed": partial(FixedPolicy, n_starts=8)}
 ENVS = ["SpotifySession-v0", "SpotifyPlaylist-v0", "SpotifySatiation-v0", "SpotifySkip-v0"]
@@ -22,6 +25,46 @@ ENVS = ["SpotifySession-v0", "SpotifyPlaylist-v0", "SpotifySatiation-v0", "Spoti
 @pytest.fixture(scope="module")
 def few(small):
     return small.take(np.arange(60))
+
+
+class FirstPolicy(RankingPolicy):
+    """Play the tracks in the order of the catalogue: a policy of one's own."""
+
+    about = "Goes through the catalogue from top to bottom."
+
+    def rank(self, sessions, k):
+        allowed = self.dynamics.allowed(sessions)
+        tracks = np.argsort(~allowed, axis=1, kind="stable")[:, :k]
+        return Ranking(tracks, np.where(np.take_along_axis(allowed, tracks, axis=1), -tracks, -np.inf))
+
+
+def test_policy_of_ones_own__needs_one_line_to_be_known_everywhere(few, monkeypatch):
+    monkeypatch.setitem(POLICIES, "first", FirstPolicy)
+    sessions = HeldOut("SpotifyPlaylist-v0", {}, few, 3, 0)
+    evaluation = sessions.played_by_reference("first")
+    assert evaluation.repeats.sum() == 0
+    page = references(dynamics_for_a_person(sessions.dynamics))
+    assert page[0].name == "First"
+    start = sessions.dynamics.start(np.zeros(1, np.uint64), np.array([[0, 1, 2, 3, 5]]))
+    assert page[0].rank(start, 3).tracks.tolist() == [4, 6, 7]
+
+
+def test_policy_of_ones_own__can_be_named_by_where_it_stands(few):
+    evaluation = HeldOut("SpotifyPlaylist-v0", {}, few, 3, 0).played_by_reference(f"{__name__}:FirstPolicy")
+    assert evaluation.repeats.sum() == 0
+
+
+@pytest.mark.parametrize("name", [name for name in POLICIES if issubclass(POLICIES[name], RankingPolicy)])
+def test_rank__is_in_order_and_begins_with_the_choice(name, few):
+    env = gym.make_vec("SpotifyPlaylist-v0", num_envs=4, catalogue=few.take(np.arange(8)))
+    env.reset(seed=0)
+    sessions = env.unwrapped.sessions
+    tracks, values = POLICIES[name](env.unwrapped.dynamics).rank(sessions, 10)
+    allowed = np.take_along_axis(env.unwrapped.action_masks(), tracks, axis=1)
+    assert (np.isfinite(values) == allowed).all()
+    assert allowed.sum(axis=1).tolist() == [3] * 4
+    assert (np.diff(values[:, :3]) <= 0).all()
+    assert name == "random" or (tracks[:, 0] == POLICIES[name](env).choose(sessions)).all()
 
 
 @pytest.mark.parametrize("env_id", ENVS)
