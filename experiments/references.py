@@ -38,6 +38,8 @@ class References(Command):
     """What can be played: "builtin", "builtin:26000", a CSV or Parquet table, or a prepared .npz."""
     envs: tuple[str, ...] = FAMILY
     """Environments."""
+    policies: tuple[str, ...] = REFERENCES
+    """Reference policies by name, or one's own as module:Class."""
     n_sessions: int = 100
     """Held-out sessions of each."""
     out: Path = Path("results/references")
@@ -48,7 +50,7 @@ class References(Command):
     def run(self) -> None:
         """Play, print a table, keep it as references.json."""
         tasks = [TrainConfig(catalogue=self.catalogue, env=env) for env in self.envs]
-        cases = [Case(name, task, name, self.n_sessions) for task in tasks for name in REFERENCES]
+        cases = [Case(name, task, name, self.n_sessions) for task in tasks for name in self.policies]
         rows = run_cases(cases, self.out, jobs=self.jobs)
         found = pd.concat([_of_task(task, rows, self.n_sessions) for task in tasks], ignore_index=True)
         (self.out / "references.json").write_text(json.dumps(found.to_dict("records"), indent=1))
