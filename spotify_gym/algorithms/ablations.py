@@ -8,7 +8,7 @@ target and in playing alike.
 from __future__ import annotations
 
 from math import ceil, log2
-from typing import Any
+from typing import Any, ClassVar
 
 import torch as th
 from gymnasium import spaces
@@ -19,7 +19,6 @@ from torch import nn
 from spotify_gym.algorithms.catalogue_policy import CataloguePolicy, CatalogueQNetwork
 from spotify_gym.algorithms.embeddings import unit
 from spotify_gym.algorithms.networks import TopK
-from spotify_gym.algorithms.state_encoder import StateInput
 from spotify_gym.search import exact_topk
 
 
@@ -48,7 +47,7 @@ class SampledQNetwork(CatalogueQNetwork):
         Raises:
             ValueError: all candidates for a state have been played.
         """
-        recordings = self._known()
+        recordings = self.recordings
         candidates = self.propose(obs)
         values, heard = self.score(obs, candidates), recordings.played(played)
         if heard is not None:
@@ -60,12 +59,12 @@ class SampledQNetwork(CatalogueQNetwork):
 
     def propose(self, obs: Any) -> th.Tensor:
         """Return the candidates for each state, (batch, n_candidates), as places among the recordings."""
-        return th.randint(self._known().n, (len(obs), self.n_candidates), device=self.device)
+        return th.randint(self.recordings.n, (len(obs), self.n_candidates), device=self.device)
 
     def score(self, obs: PyTorchObs, candidates: th.Tensor) -> th.Tensor:
         """Return Q of the candidates, (batch, n_candidates)."""
-        directions, values = self._state(obs)
-        vectors = self.embedding(self._known().units[candidates])
+        directions, values = self.encode(obs)
+        vectors = self.embedding(self.recordings.units[candidates])
         scores: th.Tensor = th.einsum("bw,bnw->bn", directions, vectors) + values
         return scores
 
@@ -82,7 +81,7 @@ class ShortlistQNetwork(SampledQNetwork):
 
     def propose(self, obs: Any) -> th.Tensor:
         """Return the nearest recordings by cosine, (batch, n_candidates or all)."""
-        recordings = self._known()
+        recordings = self.recordings
         vibes = unit(obs.flatten(1)[:, : recordings.units.shape[1]])
         k = min(self.n_candidates, recordings.n)
         return exact_topk.largest(recordings.unit_table.columns, recordings.n, vibes, k)[1]
@@ -99,50 +98,38 @@ class ActionHeadQNetwork(SampledQNetwork):
 
     def __init__(self, *args: Any, net_arch: list[int] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, net_arch=net_arch, **kwargs)
-        encoder: StateInput = self.tower.encoder
+        self.encoder = self.tower.encoder
         del self.tower  # none of its weights stay behind
         hidden = [64] if net_arch is None else net_arch
-        self.encoder = encoder
-        self.head = nn.Sequential(*create_mlp(encoder.width + self.embedding.width, 1, hidden))
+        self.head = nn.Sequential(
+            *create_mlp(self.encoder.width + self.encoder.n_features + self.embedding.extra, 1, hidden)
+        )
 
     def forward(self, obs: PyTorchObs) -> th.Tensor:
         """Return Q of every action, (batch, n_actions), a state at a time."""
-        recordings = self._known()
-        everything = th.arange(recordings.n, device=self.device)[None]
+        everything = th.arange(self.recordings.n, device=self.device)[None]
         scores = th.cat([self.score(state, everything) for state in obs.split(1)])  # type: ignore[union-attr]
-        return scores[:, recordings.of_action]
+        return scores[:, self.recordings.of_action]
 
     def taken(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
         """Return Q(s, a) of the given actions, (batch, 1), which are int64 of the same shape."""
-        return self.score(obs, self._known().of_action[actions])
+        return self.score(obs, self.recordings.of_action[actions])
 
     def score(self, obs: PyTorchObs, candidates: th.Tensor) -> th.Tensor:
         """Return Q of the candidates, (batch, n_candidates)."""
         assert self.features_extractor is not None
         states = self.encoder(self.extract_features(obs, self.features_extractor))
-        tracks = self.embedding(self._known().units[candidates])
+        tracks = self.embedding(self.recordings.units[candidates])
         pairs = th.cat([states[:, None].expand(-1, candidates.shape[1], -1), tracks], dim=2)
         scores: th.Tensor = self.head(pairs).squeeze(2)
         return scores
 
 
 class SampledPolicy(CataloguePolicy):
-    """`CataloguePolicy` with a maximum over tracks drawn at random.
-
-    Args:
-        *args: those of `CataloguePolicy`.
-        n_candidates: as in the network.
-        **kwargs: those of `CataloguePolicy`.
-    """
+    """`CataloguePolicy` with a maximum over `n_candidates` tracks drawn at random."""
 
     network_class = SampledQNetwork
-
-    def __init__(self, *args: Any, n_candidates: int | None = None, **kwargs: Any) -> None:
-        self._n_candidates = n_candidates
-        super().__init__(*args, **kwargs)
-
-    def _network_arguments(self) -> dict[str, Any]:
-        return {**super()._network_arguments(), "n_candidates": self._n_candidates}
+    network_options: ClassVar[dict[str, Any]] = {**CataloguePolicy.network_options, "n_candidates": None}
 
 
 class ShortlistPolicy(SampledPolicy):

@@ -1,25 +1,29 @@
-"""SB3's DQN, acting on tracks: explores in each environment on its own, plays nothing twice where that is forbidden."""
+"""SB3's DQN for actions that are tracks: plays nothing twice where that is forbidden, and only what it understands."""
 
 from __future__ import annotations
 
-from typing import Any
+import io
+import pathlib
+from typing import Any, Self
 
 import numpy as np
+import stable_baselines3
+import torch as th
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
-from stable_baselines3.common.type_aliases import MaybeCallback
+from stable_baselines3.common.save_util import load_from_zip_file
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 
-from spotify_gym.algorithms.bound_dqn import BoundDQN
-from spotify_gym.algorithms.compatibility import recordings_of
+from spotify_gym.algorithms.compatibility import BindingError, Spaces, fingerprint_of, recordings_of
 from spotify_gym.algorithms.played import Played, draw_unplayed, played_next, played_of
-from spotify_gym.algorithms.policies import MlpPolicy, Observation, State
-from spotify_gym.algorithms.replay import PlayedReplayBuffer
+from spotify_gym.algorithms.policies import MlpPolicy, Observation, State, n_states
+from spotify_gym.algorithms.replay import Batch, PlayedReplayBuffer
 
 
-class TrackDQN(BoundDQN):
+class TrackDQN(stable_baselines3.DQN):
     """SB3's DQN (its `train` included) for actions that are tracks.
 
     What differs from SB3:
@@ -28,42 +32,78 @@ class TrackDQN(BoundDQN):
       (SB3 draws one epsilon for all environments, from NumPy's global stream);
     - where an environment puts `played` into `info`, neither acting, nor random exploration, nor the replayed targets
       of the learners built on this class choose a track that was played, in any of its versions;
-    - a model refuses action spaces that it does not fit, with the reason: see `BoundDQN`.
+    - a file keeps weights and the identity of the catalogue, not the catalogue: the features come from `env` (`load` or
+      `set_env`) or from an action space (`bind`). A policy that does not fit them refuses, with the reason.
 
     Environments that say nothing of `played`, `features` or `fingerprint` are served as SB3 serves them. The arguments
     are SB3's; `target_update_interval` counts environment steps there and here.
     """
 
+    policy: MlpPolicy
     rng: np.random.Generator
     _played: Played | None = None  # of the sessions in `_last_obs`
 
-    def _setup_model(self) -> None:
-        if not issubclass(self.policy_class, MlpPolicy):
-            raise TypeError(
-                f"policy {self.policy_class.__name__} does not know how to leave tracks out; pass one of "
-                f"{sorted(self.policy_aliases)}, or a class derived from spotify_gym.algorithms.policies.MlpPolicy"
+    @classmethod
+    def load(
+        cls,
+        path: str | pathlib.Path | io.BufferedIOBase,
+        env: GymEnv | None = None,
+        device: th.device | str = "auto",
+        custom_objects: dict[str, Any] | None = None,
+        print_system_info: bool = False,
+        force_reset: bool = True,
+        **kwargs: Any,
+    ) -> Self:
+        """Load a model from a file; the arguments are SB3's.
+
+        Raises:
+            BindingError: `env` plays from a catalogue that this model does not fit.
+        """
+        if env is not None:
+            env = cls._wrap_env(env, verbose=0)
+            stored, _, _ = load_from_zip_file(path, custom_objects=custom_objects)
+            assert stored is not None  # SB3 writes it into every file
+            trained, offered = Spaces(stored["observation_space"], stored["action_space"]), _spaces_of(env)
+            stored["policy_class"].check_spaces(trained, offered)
+            own = {"observation_space": offered.observation, "action_space": offered.action}
+            custom_objects = {**(custom_objects or {}), **own}
+        return super().load(path, env, device, custom_objects, print_system_info, force_reset, **kwargs)
+
+    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
+        """Play and train in this environment from now on.
+
+        Raises:
+            BindingError: it plays from a catalogue that this model does not fit.
+        """
+        env = self._wrap_env(env, self.verbose)
+        self._bind(_spaces_of(env))
+        super().set_env(env, force_reset)
+
+    def bind(self, action_space: spaces.Discrete) -> Self:
+        """Play from the catalogue of this action space from now on, without an environment; return the model.
+
+        Raises:
+            BindingError: a catalogue that this model does not fit.
+        """
+        self._bind(Spaces(self.observation_space, action_space))
+        return self
+
+    def load_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True) -> None:
+        """Load a replay buffer from a file.
+
+        Raises:
+            BindingError: its actions are tracks of another catalogue.
+        """
+        kept = self.replay_buffer
+        super().load_replay_buffer(path, truncate_last_traj)
+        assert self.replay_buffer is not None
+        loaded, own = fingerprint_of(self.replay_buffer.action_space), fingerprint_of(self.action_space)
+        if loaded != own:
+            self.replay_buffer = kept
+            raise BindingError(
+                f"the actions in this replay buffer are tracks of a catalogue with fingerprint {loaded}, "
+                f"and the model plays from {own}; bind it to that catalogue first"
             )
-        own_buffer = self._wants_own_buffer()
-        if own_buffer:
-            self.replay_buffer = self._make_buffer()
-        super()._setup_model()
-        if own_buffer:
-            self.replay_buffer_class = None  # SB3 has filled it in; a saved model is to choose again
-
-    def _wants_own_buffer(self) -> bool:
-        plain = not isinstance(self.observation_space, spaces.Dict) and not self.optimize_memory_usage
-        return self.replay_buffer_class is None and plain
-
-    def _make_buffer(self) -> PlayedReplayBuffer:
-        options = {**self.replay_buffer_kwargs, "n_steps": self.n_steps, "gamma": self.gamma}
-        return PlayedReplayBuffer(
-            self.buffer_size, self.observation_space, self.action_space, self.device, self.n_envs, **options
-        )
-
-    def set_random_seed(self, seed: int | None = None) -> None:
-        """Seed everything that SB3 seeds, and the generator of the exploration."""
-        super().set_random_seed(seed)
-        self.rng = np.random.default_rng(seed)
 
     def predict(
         self,
@@ -76,28 +116,52 @@ class TrackDQN(BoundDQN):
     ) -> tuple[NDArray[np.int64], State]:
         """Return the best allowed actions, or with probability `exploration_rate` each a random allowed one.
 
-        Args:
-            observation: of one environment, or with a leading axis for many.
-            state: unused, as in SB3.
-            episode_start: unused, as in SB3.
-            deterministic: never explore.
-            action_masks: True where an action is allowed, (n,) or (batch, n), as sb3-contrib has it.
-            played: tracks not to play again in any version, (width,) or (batch, width), padded with -1.
-
-        Returns:
-            Actions, () or (batch,), and `state` as it came.
+        The arguments, but for the chance to explore that `deterministic` takes away, are those of `MlpPolicy.predict`.
         """
         if deterministic or self.exploration_rate == 0.0:
             return self.policy.predict(observation, state, episode_start, deterministic, action_masks, played)
         batched = self.policy.is_vectorized_observation(observation)
-        arrays = observation.values() if isinstance(observation, dict) else [observation]
-        n = len(next(iter(arrays))) if batched else 1
+        n = n_states(observation) if batched else 1
         explores = self.rng.random(n) < self.exploration_rate
         actions = self._draw(n, action_masks, played)
         if not explores.all():
             best, _ = self.policy.predict(observation, state, episode_start, deterministic, action_masks, played)
             actions = np.where(explores, actions, best.reshape(n))
         return (actions if batched else actions.squeeze(axis=0)), state
+
+    def sample(self, batch_size: int) -> Batch:
+        """Draw replayed transitions, from any of SB3's buffers; `played` only where it is kept."""
+        assert self.replay_buffer is not None
+        samples = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+        return samples if isinstance(samples, Batch) else Batch(*samples[:6])
+
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """Seed everything that SB3 seeds, and the generator of the exploration."""
+        super().set_random_seed(seed)
+        self.rng = np.random.default_rng(seed)
+
+    def _setup_model(self) -> None:
+        if not issubclass(self.policy_class, MlpPolicy):
+            raise TypeError(
+                f"policy {self.policy_class.__name__} does not know how to leave tracks out; pass one of "
+                f"{sorted(self.policy_aliases)}, or a class derived from spotify_gym.algorithms.policies.MlpPolicy"
+            )
+        plain = not isinstance(self.observation_space, spaces.Dict) and not self.optimize_memory_usage
+        own_buffer = self.replay_buffer_class is None and plain
+        if own_buffer:
+            options = {**self.replay_buffer_kwargs, "n_steps": self.n_steps, "gamma": self.gamma}
+            self.replay_buffer = PlayedReplayBuffer(
+                self.buffer_size, self.observation_space, self.action_space, self.device, self.n_envs, **options
+            )
+        super()._setup_model()
+        if own_buffer:
+            self.replay_buffer_class = None  # SB3 has filled it in; a saved model is to choose again
+
+    def _bind(self, offered: Spaces) -> None:
+        self.policy.bind(*offered)
+        if self.replay_buffer is not None and fingerprint_of(offered.action) != fingerprint_of(self.action_space):
+            self.replay_buffer.reset()  # its actions are tracks of the other catalogue
+        self.observation_space, self.action_space = offered
 
     def _draw(self, n: int, masks: NDArray[np.bool_] | None, played: NDArray[np.integer] | None) -> NDArray[np.int64]:
         """Return one random allowed action for each of `n` environments."""
@@ -106,9 +170,8 @@ class TrackDQN(BoundDQN):
             rows = np.broadcast_to(masks, (n, n_actions))
             return np.array([self.rng.choice(np.flatnonzero(row)) for row in rows])
         if played is not None:
-            return draw_unplayed(
-                self.rng, recordings_of(self.action_space), np.broadcast_to(played, (n, np.shape(played)[-1]))
-            )
+            heard = np.broadcast_to(played, (n, np.shape(played)[-1]))
+            return draw_unplayed(self.rng, recordings_of(self.action_space), heard)
         return self.rng.integers(n_actions, size=n)
 
     def _sample_action(
@@ -156,3 +219,7 @@ class TrackDQN(BoundDQN):
     def _reset_infos(self) -> list[dict[str, Any]]:
         assert self.env is not None
         return list(self.env.unwrapped.reset_infos)  # a wrapper's own list stays empty
+
+
+def _spaces_of(env: Any) -> Spaces:
+    return Spaces(env.observation_space, env.action_space)

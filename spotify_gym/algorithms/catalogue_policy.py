@@ -10,24 +10,22 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
 
-from spotify_gym.algorithms.compatibility import check_alike, features_of, n_features_of
-from spotify_gym.algorithms.embeddings import FixedEmbedding, LearnedEmbedding, Recordings, Table
+from spotify_gym.algorithms.compatibility import check_alike, n_features_of
+from spotify_gym.algorithms.embeddings import FixedEmbedding, LearnedEmbedding, Recordings, Table, Tracks
 from spotify_gym.algorithms.networks import DenseQNetwork, TopK
 from spotify_gym.algorithms.policies import MlpPolicy
-from spotify_gym.algorithms.state_encoder import DenseEncoder, StateInput
+from spotify_gym.algorithms.state_encoder import DenseEncoder
 from spotify_gym.search import exact_topk
 
 EMBEDDINGS: dict[str, type[FixedEmbedding | LearnedEmbedding]] = {"fixed": FixedEmbedding, "learned": LearnedEmbedding}
-REFRESH = 50
-"""Scans after which a learned table is computed anew while training; what it says is then that much behind."""
 
 
 class CatalogueQNetwork(BasePolicy):
     """Q(s, a) = f(s) · φ(x_a) + v(s), the dot product of a state and a track.
 
-    The maximum over all tracks is exact and never holds a score for every pair: a scan keeps the best of each block of
-    tracks (:mod:`~spotify_gym.search.exact_topk`). Related are the two-tower retrieval models (Yi et al. 2019) and DQN
-    with action embeddings (Dulac-Arnold et al. 2015, https://arxiv.org/abs/1512.07679), who search approximately.
+    The maximum over all tracks is exact and never holds a score for every pair: a search keeps the best of each block
+    of tracks (:mod:`~spotify_gym.search.exact_topk`). Related are the two-tower retrieval models (Yi et al. 2019) and
+    DQN with action embeddings (Dulac-Arnold et al. 2015, https://arxiv.org/abs/1512.07679), who search approximately.
 
     Args:
         observation_space: flat, (k,).
@@ -38,8 +36,7 @@ class CatalogueQNetwork(BasePolicy):
         activation_fn: between layers.
         normalize_images: SB3's.
         track_embedding: "fixed", the unit features, or "learned", these and a few learned coordinates.
-        unit_state: bring the blocks of the observation to unit length.
-        layer_norm: normalise the hidden layers.
+        **former: what files of before say of the encoder.
     """
 
     dueling: ClassVar[bool] = False
@@ -54,8 +51,7 @@ class CatalogueQNetwork(BasePolicy):
         activation_fn: type[nn.Module] = nn.ReLU,
         normalize_images: bool = True,
         track_embedding: Literal["fixed", "learned"] = "fixed",
-        unit_state: bool = True,
-        layer_norm: bool = False,
+        **former: bool,
     ) -> None:
         super().__init__(
             observation_space,
@@ -65,26 +61,26 @@ class CatalogueQNetwork(BasePolicy):
         )
         n_features = n_features_of(action_space)
         self.embedding = EMBEDDINGS[track_embedding](n_features)
-        encoder = StateInput(features_dim, n_features, unit_state)
-        hidden = [64] if net_arch is None else net_arch
-        self.tower = DenseEncoder(encoder, self.embedding.width, hidden, activation_fn, layer_norm)
-        self.recordings: Recordings | None = None
-        self._table: Table | None = None
-        self._scans = 0
+        width, hidden = n_features + self.embedding.extra, [64] if net_arch is None else net_arch
+        self.tower = DenseEncoder(features_dim, n_features, width, hidden, activation_fn, **former)
+        self.tracks = Tracks(action_space)
+        self._learned: tuple[Recordings, th.Tensor, Table] | None = None  # of which recordings, by which weights
+
+    @property
+    def recordings(self) -> Recordings:
+        """What can be played."""
+        return self.tracks.on(self.device)
 
     def forward(self, obs: PyTorchObs) -> th.Tensor:
         """Return Q of every action, (batch, n_actions): for small catalogues and for stock SB3."""
-        recordings = self._known()
-        directions, values = self._state(obs)
-        vectors = self.embedding(recordings.units)
-        scores: th.Tensor = directions @ vectors.T + values
-        return scores[:, recordings.of_action]
+        directions, values = self.encode(obs)
+        scores: th.Tensor = directions @ self.embedding(self.recordings.units).T + values
+        return scores[:, self.recordings.of_action]
 
     def taken(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
         """Return Q(s, a) of the given actions, (batch, 1), which are int64 of the same shape."""
-        recordings = self._known()
-        directions, values = self._state(obs)
-        vectors = self.embedding(recordings.units[recordings.of_action[actions[:, 0]]])
+        directions, values = self.encode(obs)
+        vectors = self.embedding(self.recordings.units[self.recordings.of_action[actions[:, 0]]])
         scores: th.Tensor = (directions * vectors).sum(dim=1, keepdim=True) + values
         return scores
 
@@ -94,56 +90,36 @@ class CatalogueQNetwork(BasePolicy):
 
     def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> TopK:
         """Return the `k` best recordings of each state, (batch, k or all), by first action, none of them `played`."""
-        recordings, table = self._known(), self._current_table()
-        directions, values = self._state(obs)
+        recordings, table = self.recordings, self.table()
+        directions, values = self.encode(obs)
         k = min(k, recordings.n)
         products, places = exact_topk.largest(table.columns, recordings.n, directions, k, recordings.played(played))
         return TopK(products + values, recordings.actions[places])
 
     def best_of(self, obs: PyTorchObs, allowed: th.Tensor) -> TopK:
-        """Return the best action of each state, (batch, 1), of those `allowed`, a mask (batch or 1, n)."""
-        masks = allowed.expand(len(obs), -1)  # a state at a time: values of all actions for all would not fit
-        best = [self(obs[i, None]).masked_fill(~mask, -th.inf).max(dim=1) for i, mask in enumerate(masks)]  # type: ignore[index]
+        """Return the best action of each state, (batch, 1), of those `allowed`, a mask (batch, n)."""
+        # A state at a time: values of all actions for all would not fit.
+        best = [self(obs[i, None]).masked_fill(~mask, -th.inf).max(dim=1) for i, mask in enumerate(allowed)]  # type: ignore[index]
         return TopK(th.stack([row.values for row in best]), th.stack([row.indices for row in best]))
 
-    def know(self, recordings: Recordings | None) -> None:
-        """Know these tracks from now on, or none until they are asked for."""
-        self.recordings, self._table = recordings, None
-
-    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """Take over weights, as PyTorch's; what was computed from the former ones is forgotten."""
-        self._table = None
-        return super().load_state_dict(*args, **kwargs)
-
-    def train(self, mode: bool = True) -> CatalogueQNetwork:
-        """Switch between training and playing; playing begins with a table of the weights as they are."""
-        if not mode and self.training:
-            self._scans = REFRESH
-        return super().train(mode)
-
-    def _known(self) -> Recordings:
-        if self.recordings is None:
-            self.recordings = Recordings(self.action_space, self.device)  # type: ignore[arg-type]
-        return self.recordings
-
-    def _state(self, obs: PyTorchObs) -> tuple[th.Tensor, th.Tensor]:
+    def encode(self, obs: PyTorchObs) -> tuple[th.Tensor, th.Tensor]:
         """Return f and v; in the dueling form v is what remains when the mean advantage is taken off."""
         assert self.features_extractor is not None
         directions, values = self.tower(self.extract_features(obs, self.features_extractor))
         if self.dueling:
-            values = values - (directions @ self._current_table().mean)[:, None]
+            values = values - (directions @ self.table().mean)[:, None]
         return directions, values
 
-    def _current_table(self) -> Table:
-        """Return φ of all tracks; a learned one is computed anew every so often."""
-        recordings = self._known()
+    @th.no_grad()
+    def table(self) -> Table:
+        """Return φ of all recordings; a learned one is computed anew when its weights have changed."""
+        recordings = self.recordings
         if isinstance(self.embedding, FixedEmbedding):
             return recordings.unit_table  # one for the online and the target network
-        self._scans += 1
-        if self._table is None or self._scans > REFRESH:
-            with th.no_grad():
-                self._table, self._scans = Table(recordings, self.embedding(recordings.units)), 0
-        return self._table
+        weights = nn.utils.parameters_to_vector(self.embedding.parameters())
+        if self._learned is None or self._learned[0] is not recordings or not th.equal(self._learned[1], weights):
+            self._learned = recordings, weights, recordings.table(self.embedding(recordings.units))
+        return self._learned[2]
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> th.Tensor:
         return self.best(observation).actions[:, 0]
@@ -155,8 +131,7 @@ class DuelingCatalogueQNetwork(CatalogueQNetwork):
     The mean advantage of a dot product is the dot product with the mean, so that it is exact over all tracks at the
     price of one.
 
-    Deviations from the paper: those of `DuelingQNetwork`; where φ is learned, its mean is that of the last table and
-    passes no gradient to φ.
+    Deviations from the paper: those of `DuelingQNetwork`; where φ is learned, its mean passes no gradient to φ.
     """
 
     dueling = True
@@ -170,58 +145,36 @@ class CataloguePolicy(MlpPolicy):
 
     Args:
         *args: those of SB3's `DQNPolicy`.
-        track_embedding: as in `CatalogueQNetwork`.
-        unit_state: as in `CatalogueQNetwork`.
-        layer_norm: as in `CatalogueQNetwork`.
-        **kwargs: those of SB3's `DQNPolicy`.
+        **kwargs: those of SB3's `DQNPolicy`, and `network_options` with other values.
     """
 
     network_class: ClassVar[type[Any]] = CatalogueQNetwork
+    network_options: ClassVar[dict[str, Any]] = {"track_embedding": "fixed", "unit_state": True, "layer_norm": False}
     check_spaces = staticmethod(check_alike)
 
-    def __init__(
-        self,
-        *args: Any,
-        track_embedding: Literal["fixed", "learned"] = "fixed",
-        unit_state: bool = True,
-        layer_norm: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        self._recordings: Recordings | None = None
-        self._network_kwargs = {
-            "track_embedding": track_embedding,
-            "unit_state": unit_state,
-            "layer_norm": layer_norm,
-        }
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._options = {name: kwargs.pop(name, default) for name, default in self.network_options.items()}
         super().__init__(*args, **kwargs)
 
     def make_q_net(self) -> DenseQNetwork:
         """Return a new network; called for the online and for the target network."""
-        net_args = self._update_features_extractor(
-            {**self.net_args, **self._network_arguments()}, features_extractor=None
-        )
+        net_args = self._update_features_extractor({**self.net_args, **self._options}, features_extractor=None)
         net: Any = self.network_class(**net_args).to(self.device)
-        if self._recordings is None:
-            self._recordings = self._recordings_of(self.action_space)
-        net.know(self._recordings)
+        net.tracks = getattr(self, "q_net", net).tracks
         return net  # type: ignore[no-any-return]
 
     def bind(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
-        """Play from the catalogue of this action space, or from none where it has left its features behind."""
-        super().bind(observation_space, action_space)
-        self._recordings = self._recordings_of(action_space)
-        nets: list[Any] = [self.q_net, self.q_net_target]
-        for net in nets:
-            net.know(self._recordings)
+        """Play from the catalogue of this action space from now on.
 
-    def _recordings_of(self, space: Any) -> Recordings | None:
-        return None if features_of(space) is None else Recordings(space, self.device)
+        Raises:
+            BindingError: this policy knows tracks by other features, or states of another shape.
+        """
+        super().bind(observation_space, action_space)
+        nets: list[Any] = [self.q_net, self.q_net_target]
+        nets[0].tracks = nets[1].tracks = Tracks(action_space)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        return {**super()._get_constructor_parameters(), **self._network_arguments()}
-
-    def _network_arguments(self) -> dict[str, Any]:
-        return self._network_kwargs
+        return {**super()._get_constructor_parameters(), **self._options}
 
 
 class DuelingCataloguePolicy(CataloguePolicy):

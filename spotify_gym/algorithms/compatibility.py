@@ -1,12 +1,12 @@
-"""What the learners ask of an action space whose actions have features, and which model may play on which space.
+"""Which model may play on which space, and what learners ask of a space whose actions have features.
 
 The seam is a `Discrete` space with any of these attributes; a space that has none of them is an ordinary one.
 
-    features       (n, d) float32, the features of each action, or None where the space came out of a file
-    recordings     (n,) int64, the smallest action with exactly the same features
-    feature_names  (d,) what is measured
-    fingerprint    identity of the content: equal where the actions are the same ones
-    coordinates    identity of names and scaling: equal where actions of two spaces are measured alike
+    features         (n, d) float32, the features of each action, or None where the space came out of a file
+    recordings       (n,) int64, the smallest action with exactly the same features
+    feature_names    (d,) what is measured
+    fingerprint      identity of the content: equal where the actions are the same ones
+    coordinates      identity of names and scaling: equal where actions of two spaces are measured alike
 """
 
 from __future__ import annotations
@@ -22,13 +22,28 @@ class BindingError(ValueError):
     """A model and an action space that do not belong together."""
 
 
-def features_of(space: spaces.Discrete) -> NDArray[np.float32] | None:
-    """Return the (n, d) features of the actions, or None where the space has left them behind."""
+class Spaces(NamedTuple):
+    """What an environment shows and what it lets one do."""
+
+    observation: spaces.Space[Any]
+    action: spaces.Space[Any]
+
+
+def features_of(space: spaces.Space[Any]) -> NDArray[np.float32]:
+    """Return the (n, d) features of the actions.
+
+    Raises:
+        BindingError: the space came out of a file, which keeps none.
+    """
     features: NDArray[np.float32] | None = getattr(space, "features", None)
+    if features is None:
+        raise BindingError(
+            "this model has no catalogue yet: its file keeps none. Load it with `env=`, or `bind` it to a space"
+        )
     return features
 
 
-def n_features_of(space: spaces.Discrete) -> int:
+def n_features_of(space: spaces.Space[Any]) -> int:
     """Return d, which a space knows also without its features.
 
     Raises:
@@ -50,11 +65,10 @@ def recordings_of(space: spaces.Space[Any]) -> NDArray[np.int64]:
     return np.arange(space.n) if recordings is None else recordings
 
 
-class Spaces(NamedTuple):
-    """What an environment shows and what it lets one do."""
-
-    observation: spaces.Space[Any]
-    action: spaces.Space[Any]
+def fingerprint_of(space: spaces.Space[Any]) -> str | None:
+    """Return the identity of the actions, None where a space has none."""
+    fingerprint: str | None = getattr(space, "fingerprint", None)
+    return fingerprint
 
 
 def check_same(trained: Spaces, offered: Spaces) -> None:
@@ -65,7 +79,7 @@ def check_same(trained: Spaces, offered: Spaces) -> None:
     Raises:
         BindingError: another catalogue, with what to do instead.
     """
-    ours, theirs = (_identity(space, "fingerprint") for space in (trained.action, offered.action))
+    ours, theirs = fingerprint_of(trained.action), fingerprint_of(offered.action)
     if ours != theirs:
         raise BindingError(
             f"this model has one output per track of the catalogue it was trained on ({_size(trained.action)}, "
@@ -83,7 +97,7 @@ def check_alike(trained: Spaces, offered: Spaces) -> None:
     Raises:
         BindingError: other features, another scaling or another state, with what to do instead.
     """
-    ours, theirs = (_identity(space, "coordinates") for space in (trained.action, offered.action))
+    ours, theirs = (getattr(space.action, "coordinates", None) for space in (trained, offered))
     if ours != theirs or _n_features(trained.action) != _n_features(offered.action):
         raise BindingError(
             f"this model knows tracks by {_names(trained.action)} (coordinates {ours}), and the tracks offered are "
@@ -97,18 +111,13 @@ def check_alike(trained: Spaces, offered: Spaces) -> None:
         )
 
 
-def _identity(space: spaces.Space[Any], kind: str) -> str | None:
-    identity: str | None = getattr(space, kind, None)
-    return identity
-
-
 def _size(space: spaces.Space[Any]) -> str:
     return f"{space.n} tracks" if isinstance(space, spaces.Discrete) else str(space)
 
 
 def _n_features(space: spaces.Space[Any]) -> int:
     features = getattr(space, "features", None)
-    return len(getattr(space, "feature_names", ())) if features is None else int(features.shape[1])
+    return len(getattr(space, "feature_names", ())) or (0 if features is None else int(features.shape[1]))
 
 
 def _names(space: spaces.Space[Any]) -> str:

@@ -36,12 +36,11 @@ class DQN(TrackDQN):
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """Take `gradient_steps` steps of gradient descent on replayed transitions."""
-        assert self.replay_buffer is not None
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         losses = []
         for _ in range(gradient_steps):
-            batch: Batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)  # type: ignore[assignment]
+            batch = self.sample(batch_size)
             with th.no_grad():
                 targets = self.targets(batch)
             loss = F.smooth_l1_loss(self.values_taken(batch), targets)

@@ -1,15 +1,16 @@
-"""What a network knows of each track: the embedding φ, one row per recording, laid out for the scan."""
+"""What a network knows of each track: the embedding φ, one row per recording, laid out for the search."""
 
 from __future__ import annotations
 
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch as th
 from gymnasium import spaces
 from torch import nn
 
-from spotify_gym.algorithms.compatibility import BindingError, features_of, recordings_of
+from spotify_gym.algorithms.compatibility import features_of, recordings_of
 from spotify_gym.search import exact_topk
 
 TINY = 1e-6
@@ -19,6 +20,13 @@ def unit(vectors: th.Tensor) -> th.Tensor:
     """Bring the last axis to length 1; a zero vector stays what it is."""
     lengths: th.Tensor = vectors.norm(dim=-1, keepdim=True)
     return vectors / lengths.clamp_min(TINY)
+
+
+class Table(NamedTuple):
+    """φ of all recordings."""
+
+    columns: th.Tensor  # as `exact_topk` reads it
+    mean: th.Tensor  # (width,) over the actions
 
 
 class Recordings:
@@ -31,25 +39,23 @@ class Recordings:
         units: (n, d) unit features.
     """
 
-    def __init__(self, space: spaces.Discrete, device: th.device) -> None:
-        features = features_of(space)
-        if features is None:
-            raise BindingError(
-                "this model has no catalogue yet: its file keeps none. Load it with `env=`, or `bind` it to a space"
-            )
-        first = recordings_of(space)
-        actions = np.flatnonzero(first == np.arange(len(first)))
-        places = np.zeros(len(first), np.int64)
-        places[actions] = np.arange(len(actions))
+    def __init__(self, space: spaces.Space[object], device: th.device) -> None:
+        features, first = features_of(space), recordings_of(space)
+        actions, of_action = np.unique(first, return_inverse=True)
         self.n = len(actions)
-        self.of_action = th.tensor(places[first], device=device)
+        self.of_action = th.tensor(of_action, device=device)
         self.actions = th.tensor(actions, device=device)
         self.units = unit(th.tensor(features[actions], device=device))
 
     @cached_property
     def unit_table(self) -> Table:
         """The unit features, to search in."""
-        return Table(self, self.units)
+        return self.table(self.units)
+
+    def table(self, vectors: th.Tensor) -> Table:
+        """Lay out φ of all recordings, (n, width), to search in."""
+        counts = th.bincount(self.of_action, minlength=self.n).to(vectors.dtype)
+        return Table(exact_topk.in_blocks(vectors), counts @ vectors / counts.sum())
 
     def played(self, actions: th.Tensor | None) -> th.Tensor | None:
         """Return the recordings of the given actions, (batch, width or fewer); padding stays -1."""
@@ -61,50 +67,43 @@ class Recordings:
         return found[:, says_more]
 
 
-class FixedEmbedding(nn.Module):
-    """φ(x) = x / ‖x‖, as the reward sees a track: nothing to learn, nothing to refresh.
+class Tracks:
+    """The recordings of an action space, read when a network first asks; the networks of a policy share one.
 
     Args:
-        n_features: d.
+        space: whose actions have features, by then.
     """
+
+    def __init__(self, space: spaces.Space[object]) -> None:
+        self.space = space
+        self._recordings: Recordings | None = None
+
+    def on(self, device: th.device) -> Recordings:
+        """Return the recordings, in the memory of `device`."""
+        if self._recordings is None or self._recordings.units.device != device:
+            self._recordings = Recordings(self.space, device)
+        return self._recordings
+
+
+class FixedEmbedding(nn.Identity):
+    """φ(x) = x / ‖x‖, as the reward sees a track: nothing to learn, nothing to refresh."""
+
+    extra = 0
+    """Coordinates beside the unit features."""
 
     def __init__(self, n_features: int) -> None:
         super().__init__()
-        self.width = n_features
-
-    def forward(self, units: th.Tensor) -> th.Tensor:
-        """Return φ, (..., width), of unit features (..., d)."""
-        return units
 
 
 class LearnedEmbedding(nn.Module):
-    """φ(x) = [x / ‖x‖, g(x / ‖x‖)] with a small network g, so that it starts from what the fixed one knows.
+    """φ(x) = [x / ‖x‖, g(x / ‖x‖)] with a small network g, so that it starts from what the fixed one knows."""
 
-    Args:
-        n_features: d.
-        width: of the hidden layer.
-        n_outputs: coordinates that g adds.
-    """
+    extra = 8
 
-    def __init__(self, n_features: int, width: int = 32, n_outputs: int = 8) -> None:
+    def __init__(self, n_features: int) -> None:
         super().__init__()
-        self.width = n_features + n_outputs
-        self.net = nn.Sequential(nn.Linear(n_features, width), nn.ReLU(), nn.Linear(width, n_outputs))
+        self.net = nn.Sequential(nn.Linear(n_features, 32), nn.ReLU(), nn.Linear(32, self.extra))
 
     def forward(self, units: th.Tensor) -> th.Tensor:
-        """Return φ, (..., width), of unit features (..., d)."""
+        """Return φ, (..., d + 8), of unit features (..., d)."""
         return th.cat([units, self.net(units)], dim=-1)
-
-
-class Table:
-    """φ of all recordings as `scan` reads it, and its mean over the actions.
-
-    Args:
-        recordings: of the space.
-        vectors: (n, width) φ of each.
-    """
-
-    def __init__(self, recordings: Recordings, vectors: th.Tensor) -> None:
-        self.columns = exact_topk.in_blocks(vectors)
-        counts = th.bincount(recordings.of_action, minlength=recordings.n)
-        self.mean = (counts.to(vectors.dtype) @ vectors) / counts.sum()

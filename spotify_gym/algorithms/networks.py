@@ -32,7 +32,7 @@ class DenseQNetwork(QNetwork):
         return TopK(*self._allowed(obs, played).max(dim=1, keepdim=True))
 
     def best_of(self, obs: PyTorchObs, allowed: th.Tensor) -> TopK:
-        """Return the best action of each state, (batch, 1), of those `allowed`, a mask (batch or 1, n)."""
+        """Return the best action of each state, (batch, 1), of those `allowed`, a mask (batch, n)."""
         return TopK(*self(obs).masked_fill(~allowed, -th.inf).max(dim=1, keepdim=True))
 
     def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> TopK:

@@ -18,10 +18,13 @@ NOTHING = -1
 
 def played_of(infos: Sequence[dict[str, Any]]) -> Played | None:
     """Return the tracks played in each session, or None where no `info` speaks of any: repeats are legal there."""
-    rows = [info.get("played") for info in infos]
-    if all(row is None for row in rows):
+    if not any("played" in info for info in infos):
         return None
-    return padded([() if row is None else row for row in rows])
+    rows = [info.get("played", ()) for info in infos]
+    played = np.full((len(rows), max(map(len, rows))), NOTHING, np.int32)
+    for line, row in zip(played, rows, strict=True):
+        line[: len(row)] = row
+    return played
 
 
 def played_next(
@@ -29,20 +32,6 @@ def played_next(
 ) -> Played | None:
     """Return what is played in the sessions that go on after a step: a new session where the last one is done."""
     return played_of([reset if done else info for info, done, reset in zip(infos, dones, resets, strict=True)])
-
-
-def padded(rows: Sequence[Sequence[int] | NDArray[np.integer]]) -> Played:
-    """Return rows of ids of different lengths as one array.
-
-    >>> padded([[3, 1], [], [4]])
-    array([[ 3,  1],
-           [-1, -1],
-           [ 4, -1]], dtype=int32)
-    """
-    played = np.full((len(rows), max(map(len, rows), default=0)), NOTHING, np.int32)
-    for line, row in zip(played, rows, strict=True):
-        line[: len(row)] = row
-    return played
 
 
 def draw_unplayed(rng: np.random.Generator, recordings: NDArray[np.int64], played: Played) -> NDArray[np.int64]:

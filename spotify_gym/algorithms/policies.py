@@ -12,11 +12,16 @@ from stable_baselines3.common.type_aliases import PyTorchObs
 from stable_baselines3.dqn import policies as sb3
 from stable_baselines3.dqn.policies import DQNPolicy
 
-from spotify_gym.algorithms.compatibility import check_same
+from spotify_gym.algorithms.compatibility import Spaces, check_same
 from spotify_gym.algorithms.networks import DenseQNetwork, DuelingQNetwork
 
 Observation = NDArray[Any] | dict[str, NDArray[Any]]
 State = tuple[NDArray[Any], ...] | None
+
+
+def n_states(observations: Any) -> int:
+    """Return how many states there are in a batch, an array, a tensor or a dictionary of either."""
+    return len(next(iter(observations.values())) if isinstance(observations, dict) else observations)
 
 
 class MlpPolicy(DQNPolicy):
@@ -36,7 +41,12 @@ class MlpPolicy(DQNPolicy):
         return self.network_class(**net_args).to(self.device)
 
     def bind(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
-        """Take these spaces for the ones the policy was made with; whether they fit is for `check_spaces` to say."""
+        """Take these spaces for the ones the policy was made with from now on.
+
+        Raises:
+            BindingError: they do not fit.
+        """
+        self.check_spaces(Spaces(self.observation_space, self.action_space), Spaces(observation_space, action_space))
         for module in (self, self.q_net, self.q_net_target):
             module.observation_space, module.action_space = observation_space, action_space
 
@@ -75,19 +85,20 @@ class MlpPolicy(DQNPolicy):
     ) -> th.Tensor:
         if masks is not None and played is not None:
             raise ValueError("give `action_masks` or `played`, not both: each alone says all that is forbidden")
+        n = n_states(obs)
         if masks is not None:
-            choice = self.q_net.best_of(obs, self._rows(masks, th.bool, "action_masks"))
+            choice = self.q_net.best_of(obs, self._rows(n, masks, th.bool, "action_masks"))
         else:
-            choice = self.q_net.best(obs, self._rows(played, th.int64, "played"))
+            choice = self.q_net.best(obs, self._rows(n, played, th.int64, "played"))
         if bool(choice.values.isneginf().any()):
             raise ValueError("there is a session in which every action is forbidden")
         return choice.actions[:, 0]
 
-    def _rows(self, values: Any, dtype: th.dtype, name: str) -> th.Tensor:
+    def _rows(self, n: int, values: Any, dtype: th.dtype, name: str) -> th.Tensor:
         rows = np.atleast_2d(values)
-        if rows.ndim != 2 or rows.dtype.kind not in "biu":
-            raise ValueError(f"{name} must be (n,) or (batch, n), of {dtype}; got {rows.dtype} {rows.shape}")
-        return th.as_tensor(rows, dtype=dtype, device=self.device)
+        if rows.ndim != 2 or len(rows) not in (1, n) or rows.dtype.kind not in "biu":
+            raise ValueError(f"{name} must be (n,) or ({n}, n), of {dtype}; got {rows.dtype} {rows.shape}")
+        return th.as_tensor(rows, dtype=dtype, device=self.device).expand(n, -1)
 
 
 class CnnPolicy(MlpPolicy, sb3.CnnPolicy):

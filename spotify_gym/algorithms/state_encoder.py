@@ -39,27 +39,33 @@ class DenseEncoder(nn.Module):
     f is a linear map of the encoded state plus a multilayer perceptron, v a perceptron of its own; all start at 0.
 
     Args:
-        encoder: what is read of a state.
+        n_inputs: width of the observation.
+        n_features: d.
         width: of f.
         net_arch: widths of the hidden layers.
         activation_fn: between layers.
-        layer_norm: normalise each hidden layer (Ba et al. 2016).
+        unit_state: as in `StateInput`; False only in files of before.
+        layer_norm: normalise each hidden layer (Ba et al. 2016); True only in files of before.
     """
 
     def __init__(
         self,
-        encoder: StateInput,
+        n_inputs: int,
+        n_features: int,
         width: int,
         net_arch: list[int],
         activation_fn: type[nn.Module] = nn.ReLU,
+        unit_state: bool = True,
         layer_norm: bool = False,
     ) -> None:
         super().__init__()
         after: list[type[nn.Module]] = [nn.LayerNorm] if layer_norm else []
-        self.encoder = encoder
-        self.direct = nn.Linear(encoder.width, width)
-        self.deep = nn.Sequential(*create_mlp(encoder.width, width, net_arch, activation_fn, post_linear_modules=after))
-        self.value = nn.Sequential(*create_mlp(encoder.width, 1, net_arch, activation_fn, post_linear_modules=after))
+        self.encoder = StateInput(n_inputs, n_features, unit_state)
+        self.direct = nn.Linear(self.encoder.width, width)
+        self.deep, self.value = (
+            nn.Sequential(*create_mlp(self.encoder.width, n, net_arch, activation_fn, post_linear_modules=after))
+            for n in (width, 1)
+        )
         for layer in (self.direct, self.deep[-1], self.value[-1]):
             for parameter in layer.parameters():
                 nn.init.zeros_(parameter)

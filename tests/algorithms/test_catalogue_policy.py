@@ -122,7 +122,7 @@ def test_bind__to_a_space_without_its_features_forgets_the_tracks():
 
 def test_networks__share_what_they_know_of_the_tracks():
     model = model_of(DuelingDoubleDQN)
-    assert model.q_net._current_table() is model.q_net_target._current_table()
+    assert model.q_net.table() is model.q_net_target.table()
 
 
 def test_model__refuses_tracks_that_are_measured_otherwise(tmp_path):

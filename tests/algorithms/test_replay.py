@@ -89,5 +89,6 @@ def test_buffer__counts_truncation_as_no_end():
 
 
 def test_buffer__refuses_what_it_cannot_do():
+    options = {"optimize_memory_usage": True, "handle_timeout_termination": False}
     with pytest.raises(NotImplementedError, match="optimize_memory_usage"):
-        PlayedReplayBuffer(4, OBSERVATION, ACTION, optimize_memory_usage=True)
+        PlayedReplayBuffer(4, OBSERVATION, ACTION, **options)

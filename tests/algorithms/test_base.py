@@ -98,6 +98,10 @@ def test_predict__takes_masks_or_ids():
     assert model.predict(one, deterministic=True, action_masks=mask)[0] != best
     without = int(model.predict(one, deterministic=True, played=np.array([best]))[0])
     assert space.recordings[without] != space.recordings[best]
+    assert np.array_equal(  # one row stands for all
+        model.predict(OBSERVATIONS, deterministic=True, played=np.array([best, 5]))[0],
+        model.predict(OBSERVATIONS, deterministic=True, played=np.tile([best, 5], (20, 1)))[0],
+    )
     only = np.eye(12, dtype=np.bool_)[[3, 7]]
     assert model.predict(OBSERVATIONS[:2], deterministic=True, action_masks=only)[0].tolist() == [3, 7]
     model.exploration_rate = 1.0
@@ -109,7 +113,7 @@ def test_predict__takes_masks_or_ids():
     [
         ({"action_masks": np.zeros(30, np.bool_)}, "every action is forbidden"),
         ({"action_masks": np.ones(30, np.bool_), "played": [1]}, "not both"),
-        ({"played": np.zeros(3)}, r"played must be \(n,\) or \(batch, n\)"),
+        ({"played": np.zeros(3)}, r"played must be \(n,\) or \(1, n\)"),
         ({"played": [30]}, "30"),
         ({"action_masks": np.ones(29, np.bool_)}, "29"),
     ],
