@@ -33,7 +33,7 @@ class Benchmark(Command):
     """Measure everything on one core in one run, others' ways beside ours, and print one table."""
 
     catalogue: str = "builtin:211871"
-    """What can be played: "builtin:211871" (as many tracks as the goals are about), a table, or a prepared .npz."""
+    """What can be played: "builtin:211871" (as many tracks as the goals are about), a table, or a prepared .arrow."""
     quick: bool = False
     """Fewer sizes and shorter measurements: half a minute instead of minutes."""
     device: Literal["cpu", "cuda"] = "cpu"

@@ -37,7 +37,7 @@ class Setting:
     """What all commands share."""
 
     catalogue: str = "builtin"
-    """Tracks that the simulated sessions play: "builtin", a table of tracks, or a prepared .npz."""
+    """Tracks that the simulated sessions play: "builtin", a table of tracks, or a prepared .arrow."""
     out: Path = Path("results/calibrate")
     """Folder to write to."""
     n_sessions: int = 10_000

@@ -29,7 +29,7 @@ class Compare(Command):
     envs: tuple[str, ...] = FAMILY
     """Environments to keep of the suite."""
     catalogue: str = "builtin"
-    """What can be played: "builtin", "builtin:26000", a CSV or Parquet table, or a prepared .npz."""
+    """What can be played: "builtin", "builtin:26000", a CSV or Parquet table, or a prepared .arrow."""
     out: Path = Path("results/compare")
     """Folder of the results."""
     jobs: int = 2

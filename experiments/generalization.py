@@ -100,7 +100,7 @@ class Generalization(Command):
         return {name: self._written(catalogue) for name, catalogue in catalogues.items()}
 
     def _written(self, catalogue: Catalogue) -> str:
-        path = self.out / f"{catalogue.fingerprint[:12]}.npz"
+        path = self.out / f"{catalogue.fingerprint[:12]}.arrow"
         if not path.exists():
             catalogue.save(path)
         return str(path)

@@ -35,7 +35,7 @@ class References(Command):
     """Let the reference policies play the same held-out sessions; a second call with the same settings is at once."""
 
     catalogue: str = "builtin"
-    """What can be played: "builtin", "builtin:26000", a CSV or Parquet table, or a prepared .npz."""
+    """What can be played: "builtin", "builtin:26000", a CSV or Parquet table, or a prepared .arrow."""
     envs: tuple[str, ...] = FAMILY
     """Environments."""
     policies: tuple[str, ...] = REFERENCES

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from spotify_gym import Catalogue
 from spotify_gym.catalogue.report import Report
 from spotify_gym.catalogue.scaling import Scaling
-from spotify_gym.catalogue.text import TextColumn
-from spotify_gym.catalogue.tracks import Tracks
+from spotify_gym.catalogue.tracks import TextColumn, Tracks
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -116,17 +116,17 @@ def _read_usually(table: Path, column_of: Mapping[str, str]) -> tuple[pd.DataFra
 
 
 def _loading(setting: Setting, catalogue: Catalogue) -> list[Task]:
-    prepared, n = setting.folder / "catalogue.npz", len(catalogue)
+    prepared, n = setting.folder / "catalogue.arrow", len(catalogue)
     catalogue.save(prepared)
     n_bytes = prepared.stat().st_size
     ours = setting.repeating(done_often(lambda: Catalogue.load(prepared)))
     session = setting.repeating(done_often(lambda: _first_session(prepared)))
-    usual = setting.repeating(done_often(lambda: dict(np.load(prepared))))
+    usual = setting.repeating(done_often(lambda: pd.read_feather(prepared)))
     limit, goal = setting.machine.moving(n_bytes, within=n_bytes), goal_at(n, LOAD_GOAL)
     return [
         Task(LOAD, "Catalogue.load", n, ours, limit=limit, goal=goal),
         Task(LOAD, "Catalogue.load, gym.make and reset", n, session),
-        Task(LOAD, "numpy.load of the same arrays, nothing checked", n, usual, "usual"),
+        Task(LOAD, "pandas.read_feather of the same file, nothing checked", n, usual, "usual"),
     ]
 
 

@@ -23,7 +23,7 @@ USS = Group("the same, pages that a worker shares with nobody", "B", "workers")
 _KINDS = {
     "mapped": "Catalogue.load",
     "session": "Catalogue.load, gym.make and reset",
-    "copied": "numpy.load, a copy each",
+    "copied": "pandas.read_feather, a copy each",
 }
 _SMALL = 100  # tracks of a catalogue that costs next to nothing
 _ROOT = Path(__file__).parents[2]
@@ -35,7 +35,7 @@ def races(setting: Setting) -> Iterator[list[Task]]:
     if not ROLLUP.exists():
         yield [Task(PSS, name, n, None, reason=f"needs {ROLLUP}, which Linux has") for name in _KINDS.values()]
         return
-    small, big = setting.folder / "small.npz", setting.folder / "big.npz"
+    small, big = setting.folder / "small.arrow", setting.folder / "big.arrow"
     Catalogue.builtin(_SMALL).save(small)
     setting.catalogue.save(big)
     added = {kind: added_memory(kind, small, big, n) for kind in _KINDS}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import gymnasium as gym
-import numpy as np
+import pandas as pd
 
 from spotify_gym.catalogue import Catalogue
 
@@ -29,7 +29,7 @@ def _session(path: str) -> object:
 HOLD: Mapping[str, Callable[[str], object]] = {
     "mapped": Catalogue.load,
     "session": _session,
-    "copied": lambda path: dict(np.load(path)),
+    "copied": pd.read_feather,
 }
 """Ways to hold a prepared catalogue."""
 

@@ -41,7 +41,7 @@ class Subject(Protocol):
 
 KINDS: Mapping[str, Subject] = {**SPECIMENS, "run": RunSpecimen(), "line": LineSpecimen()}
 """What is damaged, by name."""
-TURNS = ("csv", "npz") * 16 + ("gzip", "parquet") * 3 + ("run", "line")
+TURNS = ("csv", "arrow") * 15 + ("gzip", "parquet", "npz") * 3 + ("run", "line")
 """The kinds of so many cases, which then begin anew; runs and lines take a hundred times as long as files."""
 
 
@@ -51,10 +51,10 @@ class FoundError(ValueError):
 
 @dataclass(frozen=True)
 class Fuzz(Command):
-    """Use damaged CSV and .npz files, others, run folders and command lines until one does what none may do."""
+    """Use damaged CSV and .arrow files, others, run folders and command lines until one does what none may do."""
 
     cases: int = 125_000
-    """How many; four fifths of them are CSV and .npz files."""
+    """How many; three quarters of them are CSV and .arrow files."""
     seed: int = 0
     """Decides every damage."""
     seconds: float = 20.0

@@ -14,11 +14,11 @@ from spotify_gym import cli
 WORDS = (
     *("--steps", "--env", "--gamma", "--out", "--resume", "--settings", "--history", "--top", "--sessions", "--seed"),
     *("-1", "0", "1e999", "nan", "", " ", "--", "-", "=", "--=", "--help", "\x1b[2J", "é", "[", "%s", "{}", "True"),
-    *("SpotifySkip-v0", "runs", "nowhere/at/all", "/dev/null", "songs.csv", "catalogue.npz", "--trust", "--hidden"),
+    *("SpotifySkip-v0", "runs", "nowhere/at/all", "/dev/null", "songs.csv", "catalogue.arrow", "--trust", "--hidden"),
 )
 """What gets between the words of a line."""
 LINES = (
-    "prepare songs.csv --out catalogue.npz --scaling minmax --columns track_id=track_id",
+    "prepare songs.csv --out catalogue.arrow --scaling minmax --columns track_id=track_id",
     "train --env SpotifyPlaylist-v0 --policy mlp --hidden 8 --gamma 0.5",
     "evaluate run --sessions 3 --seed 1000000000",
     "recommend run --history a,b,c,d,e --top 3",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,11 +14,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from experiments.trust.damage import Rng, damaged
 from spotify_gym import Catalogue, CatalogueError
 from spotify_gym.session import SessionDynamics
 
+_BEFORE = Path(__file__).parents[2] / "tests" / "catalogue" / "written_before.npz"
 _FORGED = 0.7  # of packed files are packed again after the damage, checksums right
 
 
@@ -113,9 +116,9 @@ def _parquet() -> bytes:
     return buffer.getvalue()
 
 
-def _npz() -> bytes:
+def _arrow() -> bytes:
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "catalogue.npz"
+        path = Path(folder) / "catalogue.arrow"
         Catalogue.builtin(12, seed=3).save(path)
         return path.read_bytes()
 
@@ -125,6 +128,20 @@ def _damage_packed(content: bytes, rng: Rng) -> bytes:
     if rng.random() < _FORGED:
         return gzip.compress(damaged(gzip.decompress(content), rng), compresslevel=1)
     return damaged(content, rng)
+
+
+def _damage_arrow(content: bytes, rng: Rng) -> bytes:
+    """Damage what is in the columns, the checksum set right, or what is said of them; or any byte of the file."""
+    _, message = pa.ipc.MessageReader.open_stream(pa.BufferReader(content[8:]))
+    header = pa.ipc.open_file(content).schema.metadata[b"spotify_gym"]
+    body, way = message.body.to_pybytes(), rng.random()
+    if way < 1 - _FORGED:
+        return damaged(content, rng)
+    victim = body if way < 1 - _FORGED / 2 else header
+    forged = damaged(victim, rng)[: len(victim)].ljust(len(victim))
+    content = content.replace(victim, forged)
+    before, after = (b"%08x" % zlib.crc32(held) for held in (body, forged))
+    return content.replace(before, after) if victim is body else content
 
 
 def _damage_archive(content: bytes, rng: Rng) -> bytes:
@@ -165,6 +182,7 @@ SPECIMENS: Mapping[str, Specimen] = {
     "parquet": Specimen(
         ".parquet", _parquet, damaged, lambda path: check_table(Catalogue.read(path, scaling="minmax"))
     ),
-    "npz": Specimen(".npz", _npz, _damage_archive, Catalogue.load),
+    "arrow": Specimen(".arrow", _arrow, _damage_arrow, Catalogue.load),
+    "npz": Specimen(".npz", _BEFORE.read_bytes, _damage_archive, Catalogue.load),
 }
 """The kinds of file, by name."""

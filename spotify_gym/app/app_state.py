@@ -40,7 +40,7 @@ class AppState:
 
         Args:
             runs: run folders; none for the model that comes with the package.
-            catalogue: a table, a prepared .npz, "builtin" or "builtin:26000"; None for what the first learned from.
+            catalogue: a table, a prepared .arrow, "builtin" or "builtin:26000"; None for what the first learned from.
 
         Raises:
             ValueError: a run or a table that is missing, damaged, or does not fit the others; as `RunError`,

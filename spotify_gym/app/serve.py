@@ -33,7 +33,7 @@ def serve(runs: Sequence[Path] = (), catalogue: str | None = None, port: int = P
 
     Args:
         runs: run folders; none for the model that comes with the package.
-        catalogue: a table, a prepared .npz, "builtin" or "builtin:26000"; None for what the first run learned from.
+        catalogue: a table, a prepared .arrow, "builtin" or "builtin:26000"; None for what the first run learned from.
         port: where; the next free one if it is taken.
 
     Raises:

@@ -5,7 +5,6 @@ from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.report import Finding, Report
 from spotify_gym.catalogue.scaling import Scaling
 from spotify_gym.catalogue.sources import as_catalogue
-from spotify_gym.catalogue.text import TextColumn
-from spotify_gym.catalogue.tracks import FEATURE_NAMES
+from spotify_gym.catalogue.tracks import FEATURE_NAMES, TextColumn
 
 __all__ = ["FEATURE_NAMES", "Catalogue", "CatalogueError", "Finding", "Report", "Scaling", "TextColumn", "as_catalogue"]

@@ -22,8 +22,7 @@ from spotify_gym.catalogue.sharing import remember, revive
 from spotify_gym.catalogue.splitting import related_groups, split_groups
 from spotify_gym.catalogue.synthetic import builtin_scaling, invent_tracks
 from spotify_gym.catalogue.tables import read_tracks
-from spotify_gym.catalogue.text import TextColumn
-from spotify_gym.catalogue.tracks import FEATURE_NAMES, Tracks
+from spotify_gym.catalogue.tracks import FEATURE_NAMES, TextColumn, Tracks
 
 _ARRAYS = {"features": np.float32, "genres": np.bool_, "popularity": np.float32}
 _TEXTS = ("track_ids", "names", "artists")
@@ -172,7 +171,7 @@ class Catalogue(Tracks):
             track_ids=TextColumn.of(map(str, range(n_tracks)) if track_ids is None else track_ids),
             feature_names=tuple(generic if feature_names is None else feature_names),
         )
-        if not tracks.track_ids.is_unique:
+        if len(set(tracks.track_ids)) < len(tracks.track_ids):
             raise CatalogueError("track_ids must be unique.")
         return cls.of(tracks, scaling, source="arrays in memory", report=Report(rows=n_tracks, tracks=n_tracks))
 
@@ -184,17 +183,16 @@ class Catalogue(Tracks):
             CatalogueError: if the file is missing, damaged, of another kind or of a later version.
         """
         where = Path(path).absolute()
-        columns = load_fields(where)
         try:
-            return cls(**columns, origin=partial(cls.load, where))
+            return cls(**load_fields(where), origin=partial(cls.load, where))
         except CatalogueError as error:
-            raise CatalogueError(f"{path} is damaged: {error}") from error
+            raise CatalogueError(f"cannot load {path}: {error}") from error
 
     def save(self, path: str | Path) -> None:
-        """Write the catalogue to an ``.npz`` file, all of it or nothing.
+        """Write the catalogue to an ``.arrow`` file, all of it or nothing.
 
         Raises:
-            CatalogueError: if the file cannot be written.
+            CatalogueError: if the file cannot be written, or its name does not end so.
         """
         save_fields(Path(path), self._fields())
 
@@ -223,8 +221,7 @@ class Catalogue(Tracks):
         arrays: dict[str, NDArray[Any] | None] = {name: getattr(self, name) for name in _ARRAYS}
         for name in _TEXTS:
             column: TextColumn | None = getattr(self, name)
-            arrays[name] = None if column is None else column.data
-            arrays[f"{name} begin"] = None if column is None else column.offsets
+            arrays[name], arrays[f"{name} begin"] = (None, None) if column is None else column.buffers()
         fingerprint = _digest((self.coordinates, *self.genre_names), arrays)
         remember(fingerprint, self)
         return fingerprint
@@ -251,8 +248,8 @@ class Catalogue(Tracks):
     def take(self, indices: ArrayLike) -> Catalogue:
         """Return the catalogue of some tracks (indices, or a mask over all), in their order; the scaling stays."""
         chosen = np.asarray(indices)
-        chosen = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen.astype(np.int64)
-        if len(np.unique(chosen % len(self))) != len(chosen):
+        chosen = np.arange(len(self))[chosen if chosen.dtype == np.bool_ else chosen.astype(np.int64)]
+        if len(np.unique(chosen)) != len(chosen):
             raise CatalogueError("a catalogue cannot hold a track twice: some indices are equal.")
         note = f"a selection of {len(chosen):,} of {len(self):,} tracks"
         report = replace(self.report, notes=(*self.report.notes, note))

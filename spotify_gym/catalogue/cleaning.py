@@ -12,8 +12,7 @@ from spotify_gym.catalogue.draft import Draft
 from spotify_gym.catalogue.numbers import describe_fault, parse_numbers
 from spotify_gym.catalogue.raw_table import RawTable
 from spotify_gym.catalogue.report import Finding
-from spotify_gym.catalogue.text import TextColumn
-from spotify_gym.catalogue.tracks import FEATURE_RANGES, Tracks
+from spotify_gym.catalogue.tracks import FEATURE_RANGES, TextColumn, Tracks
 
 if TYPE_CHECKING:
     import pyarrow as pa

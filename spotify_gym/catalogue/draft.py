@@ -26,7 +26,7 @@ class Draft:
 
     def fold_ids(self) -> Draft:
         """Make one track of the rows of one id: the first row speaks for all, and their genres are gathered."""
-        codes = self.tracks.track_ids.to_arrow().dictionary_encode().indices.to_numpy()
+        codes = self.tracks.track_ids.arrow.dictionary_encode().indices.to_numpy()
         first = np.unique(codes, return_index=True)[1][codes]
         differs = (self.tracks.features != self.tracks.features[first]).any(axis=1)
         repeats = first != np.arange(len(first))

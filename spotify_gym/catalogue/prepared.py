@@ -1,66 +1,259 @@
-"""The fields of a catalogue to and from a file: texts, arrays, scaling and report, each in plain form."""
+"""A catalogue as a file: Arrow, mapped into memory instead of read, and no pickle anywhere.
+
+The file is an Arrow IPC file of one uncompressed record batch, a row a track, which pandas (``read_feather``), polars
+(``read_ipc``) and the Hugging Face hub read as a table. Features and genres are lists of one length, so that the arrays
+(n_tracks, d) of a loaded catalogue *are* the file's pages: loading copies nothing, and all processes that load one file
+share one copy in memory. What is said of the whole catalogue is JSON in the schema's metadata. Columns of other names
+are ignored.
+"""
 
 from __future__ import annotations
 
+import json
+import mmap
+import re
+import struct
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.catalogue import storage
+from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.catalogue.errors import CatalogueError
+from spotify_gym.catalogue.files import open_regular
 from spotify_gym.catalogue.report import Report
 from spotify_gym.catalogue.scaling import Scaling
-from spotify_gym.catalogue.text import TextColumn
+from spotify_gym.catalogue.tracks import TextColumn
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMAT, VERSION, NPZ_VERSION = "spotify_gym catalogue", 2, 1
+ALIGNMENT = 64  # bytes, of the features; what the fastest paths of NumPy and BLAS want
+_KEY = b"spotify_gym"  # of the schema's metadata
+_MAGIC = b"ARROW1"  # at both ends of the file; two zeros follow the first
 _TEXTS = ("track_ids", "names", "artists")
-_ARRAYS = ("features", "genres", "popularity")
-_TUPLES = ("feature_names", "genre_names")
+_NPY_HEAD = re.compile(
+    rb"\x93NUMPY\x01\x00(?s:..)\{'descr': '(?P<dtype>[<|][biuf][1248])', 'fortran_order': False, "
+    rb"'shape': \((?P<shape>[0-9, ]*)\), \} *\n"
+)
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    RuntimeError,
+    EOFError,
+    struct.error,
+)
+
+Contents = tuple[dict[str, Any], dict[str, "TextColumn | NDArray[Any] | None"]]
+"""The header of a file, and its columns by name."""
+
+
+def check_name(path: Path) -> None:
+    """Raise `CatalogueError` unless the name of a file says that it holds a prepared catalogue."""
+    if path.suffix != ".arrow":
+        raise CatalogueError(f"{path} must end in .arrow, such as {path.stem or 'catalogue'}.arrow.")
 
 
 def save_fields(path: Path, fields: Mapping[str, Any]) -> None:
-    """Write the fields of a catalogue to a file; those that are ``None`` are left out."""
-    scaling: Scaling = fields["scaling"]
-    arrays: dict[str, NDArray[Any]] = {"centre": scaling.centre, "scale": scaling.scale}
-    for name in _TEXTS:
-        if fields[name] is not None:
-            arrays |= {f"{name}.data": fields[name].data, f"{name}.offsets": fields[name].offsets}
-    arrays |= {name: fields[name] for name in _ARRAYS if fields[name] is not None}
-    header = {
-        **{name: fields[name] for name in (*_TUPLES, "source", "synthetic")},
-        "scaling": scaling.kind,
+    """Write the fields of a catalogue to ``path``, which holds the old file or the new one, never half.
+
+    Raises:
+        CatalogueError: if the name does not end in ``.arrow``, or the file cannot be written.
+    """
+    import pyarrow as pa
+
+    check_name(path)
+    types = {name: kind for name, kind in _column_types(fields).items() if fields[name] is not None}
+    batch = pa.record_batch({name: _to_arrow(fields[name], kind) for name, kind in types.items()})
+    message, scaling = batch.serialize(), fields["scaling"]
+    body = pa.ipc.read_message(message).body
+    header = {name: fields[name] for name in ("feature_names", "genre_names", "source", "synthetic")} | {
+        "format": FORMAT,
+        "version": VERSION,
+        "checksum": _checksum(body),
+        "scaling": {"kind": scaling.kind, "centre": scaling.centre.tolist(), "scale": scaling.scale.tolist()},
         "report": fields["report"].to_json(),
     }
-    storage.write(path, header, arrays)
+    text = json.dumps(header)
+    start = 8 + batch.schema.with_metadata({_KEY: text}).serialize().size + message.size - body.size
+    batch = batch.replace_schema_metadata({_KEY: text + " " * (-start % ALIGNMENT)})
+    try:
+        with replacing(path) as file, pa.ipc.new_file(file, batch.schema) as writer:
+            writer.write_batch(batch)
+    except OSError as error:
+        raise CatalogueError(f"cannot write {path}: {error.strerror or error}.") from error
 
 
 def load_fields(path: Path) -> dict[str, Any]:
     """Map the fields of a catalogue from a file.
 
     Raises:
-        CatalogueError: if the file is missing, damaged, of another kind or of a later version.
+        CatalogueError: if the file is missing, damaged, of another kind or of a later version; it does not name it.
     """
-    header, arrays = storage.read(path)
+    import pyarrow as pa
+
     try:
+        with open_regular(path) as file:
+            content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            header, columns = _read_npz(file) if bytes(content[:2]) == b"PK" else _read_arrow(content)
         return {
-            **{name: tuple(map(str, header[name])) for name in _TUPLES},
-            **{name: _text(name, arrays) for name in _TEXTS},
-            **{name: arrays.get(name) for name in _ARRAYS},
-            "scaling": Scaling(header["scaling"], arrays["centre"], arrays["scale"]),
+            **_checked(columns),
+            **{name: tuple(map(str, header[name])) for name in ("feature_names", "genre_names")},
+            "scaling": Scaling(**header["scaling"]),
             "source": str(header["source"]),
             "synthetic": bool(header["synthetic"]),
             "report": Report.from_json(header["report"]),
         }
-    except (KeyError, TypeError, ValueError) as error:
-        raise CatalogueError(f"{path} is damaged: {error}.") from error
+    except CatalogueError:
+        raise
+    except (*_DAMAGE, OSError, pa.ArrowException) as error:
+        told = error.strerror if isinstance(error, OSError) else None  # by the system, and not by pyarrow
+        raise CatalogueError(f"{told or f'it is no prepared catalogue, or damaged: {error}'}.") from error
 
 
-def _text(name: str, arrays: Mapping[str, NDArray[Any]]) -> TextColumn | None:
-    if f"{name}.data" not in arrays:
-        return None
-    column = TextColumn(arrays[f"{name}.data"], arrays[f"{name}.offsets"])
-    column.check()
-    if name == "track_ids" and not column.is_unique:
-        raise CatalogueError("a track id stands twice")
-    return column
+def _read_arrow(content: memoryview) -> Contents:
+    """View what the bytes of an Arrow file hold.
+
+    They are read as the stream of messages that the file begins with: only so can a record batch be seen to be
+    compressed before it takes the memory that it claims to need.
+    """
+    import pyarrow as pa
+
+    if content[:6] != _MAGIC or content[-6:] != _MAGIC:
+        raise ValueError("it is no whole Arrow file (a table of songs is read, not loaded)")
+    first, *others = pa.ipc.MessageReader.open_stream(pa.BufferReader(content[8:]))
+    schema = pa.ipc.read_schema(first)
+    header = _checked_header((schema.metadata or {}).get(_KEY, b"null"), VERSION)
+    types = {name: kind for name, kind in _column_types(header).items() if name in schema.names}
+    for name, kind in types.items():
+        if schema.field(name).type != kind:
+            raise ValueError(f"its column {name!r} holds {schema.field(name).type}, not {kind}")
+    if [message.type for message in others] != ["record batch"] or _is_compressed(others[0].metadata.to_pybytes()):
+        raise ValueError("it must hold one record batch, neither compressed nor with dictionaries")
+    if _checksum(others[0].body) != header["checksum"]:
+        raise ValueError("its content does not match its checksum")
+    batch = pa.ipc.read_record_batch(others[0], schema).select(list(types))
+    batch.validate(full=True)  # a wrong offset would end the process
+    return header, {name: _from_arrow(batch.column(name)) for name in types}
+
+
+def _read_npz(file: BinaryIO) -> Contents:
+    """Read what versions before Arrow wrote: an uncompressed ``.npz`` of plain arrays, one of them a JSON header."""
+    with zipfile.ZipFile(file) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError("it is compressed")
+        arrays = {name.removesuffix(".npy"): _parse_npy(archive.read(name)) for name in archive.namelist()}
+    header = _checked_header(arrays.pop("header").tobytes(), NPZ_VERSION)
+    if header["arrays"] != sorted(arrays):
+        raise ValueError("some of its arrays are missing or misnamed")
+    header["scaling"] = {"kind": header["scaling"], **{name: arrays.pop(name) for name in ("centre", "scale")}}
+    texts = {name: _text(arrays, name) for name in _TEXTS if f"{name}.data" in arrays}
+    return header, texts | {name: array for name, array in arrays.items() if "." not in name}
+
+
+def _parse_npy(stored: bytes) -> NDArray[Any]:
+    """View the array in the bytes of an ``.npy`` file, of the plain kind that this program wrote."""
+    head = _NPY_HEAD.match(stored)
+    if head is None:
+        raise ValueError("an array is not plain numbers (Python objects, which need pickle, are never loaded)")
+    shape = tuple(int(length) for length in head["shape"].split(b",") if length.strip())
+    return np.frombuffer(stored[head.end() :], dtype=head["dtype"].decode()).reshape(shape)
+
+
+def _text(arrays: Mapping[str, NDArray[Any]], name: str) -> TextColumn:
+    import pyarrow as pa
+
+    data, offsets = arrays[f"{name}.data"], arrays[f"{name}.offsets"].astype(np.int64)
+    texts = pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
+    texts.validate(full=True)
+    return TextColumn(texts)
+
+
+def _checksum(body: pa.Buffer) -> str:
+    return f"{zlib.crc32(body):08x}"
+
+
+def _checked_header(text: bytes, version: int) -> dict[str, Any]:
+    header = json.loads(text)
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ValueError("it was not written by Catalogue.save")
+    if header.get("version") != version:
+        raise CatalogueError(
+            f"it is of format version {header.get('version')}; this program reads version {version}. "
+            "Update spotify_gym, or prepare the table again."
+        )
+    json.dumps(header, ensure_ascii=False).encode()  # fails where a text is half a character
+    return header
+
+
+def _checked(columns: dict[str, Any]) -> dict[str, Any]:
+    ids, genres = columns["track_ids"].arrow, columns.get("genres")
+    if len(ids.unique()) < len(ids):
+        raise ValueError("a track id stands twice")
+    if genres is not None and (genres.view(np.uint8) > 1).any():
+        raise ValueError("a genre is neither 0 nor 1")
+    return columns | {"features": columns["features"], "genres": None if genres is None else genres.view(np.bool_)}
+
+
+def _is_compressed(message: bytes) -> bool:
+    """Say whether the FlatBuffers of a message (`Message.fbs` of Arrow) have `header.compression`."""
+    header = _flatbuffers_field(message, 0, 2)
+    return bool(header and _flatbuffers_field(message, header, 3))
+
+
+def _flatbuffers_field(content: bytes, reference: int, number: int) -> int:
+    """Follow a reference to a table and return where its field of a number lies; 0 if it has none."""
+    table = reference + struct.unpack_from("<I", content, reference)[0]
+    index = table - struct.unpack_from("<i", content, table)[0]
+    (size,) = struct.unpack_from("<H", content, index)
+    place = 4 + 2 * number
+    (offset,) = struct.unpack_from("<H", content, index + place) if place < size else (0,)
+    return int(table + offset) if offset else 0
+
+
+def _column_types(names: Mapping[str, Any]) -> dict[str, pa.DataType]:
+    """Return the type of each column, given the names of the features and of the genres."""
+    import pyarrow as pa
+
+    return {
+        "features": pa.list_(pa.float32(), len(names["feature_names"])),
+        "genres": pa.list_(pa.uint8(), len(names["genre_names"])),  # 0 or 1; Arrow would pack truth values
+        "popularity": pa.float32(),
+        **dict.fromkeys(_TEXTS, pa.large_string()),
+    }
+
+
+def _to_arrow(column: TextColumn | NDArray[Any], kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    if isinstance(column, TextColumn):
+        return column.arrow
+    buffers = [None, pa.py_buffer(column)]
+    if column.ndim == 1:
+        return pa.Array.from_buffers(kind, len(column), buffers)
+    values = pa.Array.from_buffers(kind.value_type, column.size, buffers)
+    return pa.Array.from_buffers(kind, len(column), [None], children=[values])
+
+
+def _from_arrow(column: pa.Array) -> TextColumn | NDArray[Any]:
+    """View what `_to_arrow` made."""
+    from pyarrow import types
+
+    is_wide = types.is_fixed_size_list(column.type)
+    values = column.flatten() if is_wide else column
+    if column.null_count or values.null_count:
+        raise ValueError("a value is missing")
+    if types.is_large_string(column.type):
+        return TextColumn(column)
+    every = np.frombuffer(values.buffers()[1], values.type.to_pandas_dtype())  # Array.to_numpy would import pandas
+    array = every[values.offset : values.offset + len(values)]
+    return array.reshape(len(column), column.type.list_size) if is_wide else array

@@ -15,8 +15,8 @@ def as_catalogue(source: str | Path | Catalogue, scaling: str | Scaling | None =
     """Return the catalogue that ``source`` names; the same object as long as the source is the same.
 
     Args:
-        source: ``"builtin"``, ``"builtin:26000"`` (that many tracks), the path of a table or of a prepared ``.npz``,
-            or a catalogue.
+        source: ``"builtin"``, ``"builtin:26000"`` (that many tracks), the path of a table or of a prepared
+            ``.arrow``, or a catalogue.
         scaling: what the features must be scaled by. ``None`` leaves a catalogue as it is and standardises a table.
     """
     if scaling is not None and not isinstance(scaling, Scaling):
@@ -58,7 +58,7 @@ def _builtin(n_tracks: int, scaling: str | Scaling) -> Catalogue:
 
 @lru_cache(maxsize=8)
 def _from_file(path: Path, stamp: tuple[int, int] | None, scaling: str | Scaling | None) -> Catalogue:
-    if path.suffix == ".npz":
+    if path.suffix in (".arrow", ".npz"):
         return Catalogue.load(path)
     return Catalogue.read(path, scaling=scaling or "standard")
 

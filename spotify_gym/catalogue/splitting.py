@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.catalogue.text import TextColumn
+from spotify_gym.catalogue.tracks import TextColumn
 
 
 def related_groups(recordings: NDArray[np.int64], artists: TextColumn | None) -> NDArray[np.int64]:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from spotify_gym.catalogue import measured
 from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.scaling import Scaling, check_kind
-from spotify_gym.catalogue.text import TextColumn
-from spotify_gym.catalogue.tracks import Tracks
+from spotify_gym.catalogue.tracks import TextColumn, Tracks
 from spotify_gym.catalogue.wording import invent_artists, invent_titles
 
 MAX_TRACKS = 10_000_000

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spotify_gym.catalogue.text import TextColumn
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FEATURE_RANGES: Mapping[str, tuple[float, float]] = {
     "acousticness": (0, 1),
@@ -27,6 +28,81 @@ FEATURE_RANGES: Mapping[str, tuple[float, float]] = {
 FEATURE_NAMES = tuple(FEATURE_RANGES)
 
 Self = TypeVar("Self", bound="Tracks")
+
+
+class TextColumn(Sequence[str]):
+    """A read-only column of text that costs no Python object per row: an Arrow array that reads like a tuple of `str`.
+
+    >>> column = TextColumn.of(["Hurt", "Águas de Março", ""])
+    >>> column[1], len(column), column.contains("DE MAR").tolist()
+    ('Águas de Março', 3, [False, True, False])
+
+    Args:
+        arrow: (n_texts,), without nulls.
+    """
+
+    __slots__ = ("_begins", "_data", "_places", "arrow")
+
+    def __init__(self, arrow: pa.LargeStringArray) -> None:
+        self.arrow = arrow
+        _, begins, data = arrow.buffers()
+        self._begins, self._data = memoryview(begins).toreadonly().cast("q"), memoryview(data or b"").toreadonly()
+        self._places = range(arrow.offset, arrow.offset + len(arrow))
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> TextColumn:
+        """Lay out texts one after another; half a character becomes a question mark."""
+        import pyarrow as pa
+
+        encoded = [text.encode("utf-8", "replace") for text in texts]
+        begins = np.cumsum([0, *map(len, encoded)])
+        buffers = pa.py_buffer(begins), pa.py_buffer(b"".join(encoded))  # pyarrow.array would import pandas
+        return cls(pa.LargeStringArray.from_buffers(len(encoded), *buffers))
+
+    @classmethod
+    def from_arrow(cls, array: pa.Array | pa.ChunkedArray) -> TextColumn:
+        """Take over an Arrow column of strings; a missing text becomes an empty one."""
+        import pyarrow as pa
+
+        whole = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+        return cls(whole.cast(pa.large_string()).fill_null(""))
+
+    def __len__(self) -> int:
+        return len(self.arrow)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> TextColumn: ...
+    def __getitem__(self, index: int | slice) -> str | TextColumn:
+        if isinstance(index, slice):
+            return TextColumn(self.arrow[index])
+        place = self._places[index]
+        return str(self._data[self._begins[place] : self._begins[place + 1]], "utf-8")  # Arrow's scalars cost more
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.arrow.to_pylist())
+
+    def __reduce__(self) -> tuple[type[TextColumn], tuple[pa.LargeStringArray]]:
+        return TextColumn, (self.arrow,)
+
+    def take(self, indices: ArrayLike) -> TextColumn:
+        """Gather the texts at ``indices`` (k,), in that order."""
+        import pyarrow as pa
+
+        chosen = np.ascontiguousarray(indices, dtype=np.int64)
+        return TextColumn(self.arrow.take(pa.Array.from_buffers(pa.int64(), len(chosen), [None, pa.py_buffer(chosen)])))
+
+    def contains(self, text: str) -> NDArray[np.bool_]:
+        """Say for each row (n_texts,) whether it contains ``text``, upper or lower case alike."""
+        import pyarrow.compute as pc
+
+        return np.asarray(pc.match_substring(self.arrow, text, ignore_case=True))
+
+    def buffers(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return the UTF-8 bytes of all texts, and where in them each begins, (n_texts + 1,)."""
+        offsets = np.frombuffer(self._begins, np.int64)[self._places.start : self._places.stop + 1]
+        return np.frombuffer(self._data, np.uint8)[offsets[0] : offsets[-1]], offsets - offsets[0]
 
 
 @dataclass(frozen=True, eq=False)

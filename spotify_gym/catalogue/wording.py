@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from spotify_gym.catalogue.text import TextColumn
+from spotify_gym.catalogue.tracks import TextColumn
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ class App(Command):
     paths: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Folders of runs, each an agent of its own; none: the small trained model that comes with the package."""
     catalogue: str | None = None
-    """A table, a prepared .npz, "builtin" or "builtin:26000"; None: what the first run was trained on."""
+    """A table, a prepared .arrow, "builtin" or "builtin:26000"; None: what the first run was trained on."""
     port: int = PORT
     """Where the page is served; the next free one if it is taken."""
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import tyro
 
 from spotify_gym.catalogue import Catalogue
+from spotify_gym.catalogue.prepared import check_name
 from spotify_gym.cli.command import Command
 
 
@@ -20,7 +21,7 @@ class Prepare(Command):
 
     table: tyro.conf.Positional[Path]
     """CSV or Parquet, also gzipped."""
-    out: Path = Path("catalogue.npz")
+    out: Path = Path("catalogue.arrow")
     """The catalogue to write."""
     scaling: Literal["standard", "minmax"] = "standard"
     """How features are scaled."""
@@ -37,8 +38,7 @@ class Prepare(Command):
 
     def run(self) -> None:
         """Read, report, write."""
-        if self.out.suffix != ".npz":
-            raise ValueError(f"--out {self.out} must end in .npz, which is how a prepared catalogue is known")
+        check_name(self.out)
         print(f"reading {self.table} ...", file=sys.stderr)
         catalogue = Catalogue.read(
             self.table,

@@ -103,7 +103,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
 
     | argument | default | meaning |
     |---|---|---|
-    | `catalogue` | `"builtin"` | or `"builtin:26000"`, a CSV or Parquet table, a prepared `.npz`, a `Catalogue` |
+    | `catalogue` | `"builtin"` | or `"builtin:26000"`, a CSV or Parquet table, a prepared `.arrow`, a `Catalogue` |
     | `scaling` | None | `"standard"` or `"minmax"`; None: a catalogue as it is, a table standardised |
     | `reward` | of the id | weight of each reward term; unknown names raise |
     | `history_length` | 5 | H |

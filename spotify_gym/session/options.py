@@ -15,7 +15,7 @@ from spotify_gym.session.dynamics import SessionDynamics
 from spotify_gym.session.state import Ints
 
 Source = Catalogue | str | Path
-"""What a catalogue is made from: "builtin", "builtin:26000", a table, a prepared .npz, or a catalogue."""
+"""What a catalogue is made from: "builtin", "builtin:26000", a table, a prepared .arrow, or a catalogue."""
 
 
 LISTENERS: dict[str, type[Listener[Any]]] = {"satiated": SatiatedListener, "skipping": SkippingListener}

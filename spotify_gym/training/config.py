@@ -67,7 +67,7 @@ class TrainConfig:
     """
 
     catalogue: str = "builtin"
-    """What can be played: "builtin", "builtin:26000" (that many tracks), a CSV or Parquet table, or a prepared .npz."""
+    """What can be played: "builtin", "builtin:26000" (that many tracks), a CSV or Parquet table, a prepared .arrow."""
     max_tracks: int | None = None
     """Keep a random sample of this many tracks, the same in every run."""
     env: str = "SpotifySession-v0"

@@ -61,14 +61,14 @@ def test_load_trained__lets_a_run_play_in_sessions_that_are_measured_otherwise(r
         ({"history_length": 3}, "mean of 3 tracks, and in these sessions it is one of 5"),
         ({"env": "SpotifySkip-v0"}, "watches the listener of SpotifySkip-v0"),
         ({"policy": "mlp"}, "one output per track"),
-        ({"catalogue": "two.npz"}, "measured otherwise than by acousticness, danceability"),
+        ({"catalogue": "two.arrow"}, "measured otherwise than by acousticness, danceability"),
     ],
 )
 def test_load_trained__refuses_what_does_not_fit_the_first_and_names_it(
     run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    hand_made(np.random.default_rng(0).random((50, 2)).astype(np.float32)).save("two.npz")
+    hand_made(np.random.default_rng(0).random((50, 2)).astype(np.float32)).save("two.arrow")
     other = barely_trained(Path("other"), **{"catalogue": "builtin:200", **settings})
     with pytest.raises(RunError) as refusal:
         load_trained([run_folder, other])

@@ -1,23 +1,30 @@
-import io
+import json
 import os
 import subprocess
 import sys
-import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spotify_gym.catalogue import Catalogue, CatalogueError, storage
+from spotify_gym.catalogue import Catalogue, CatalogueError
+from spotify_gym.catalogue.prepared import ALIGNMENT
 
 SMALL = Catalogue.builtin(40)
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("prepared") / "catalogue.npz"
+    path = tmp_path_factory.mktemp("prepared") / "catalogue.arrow"
     SMALL.save(path)
     return path
 
@@ -30,35 +37,55 @@ def test_load__brings_back_everything(prepared: Path) -> None:
     assert [loaded.label(index) for index in range(40)] == [SMALL.label(index) for index in range(40)]
 
 
+@pytest.mark.parametrize("d", [1, 5, 128])
+def test_load__brings_back_any_features(d: int, tmp_path: Path) -> None:
+    catalogue = Catalogue.from_features(
+        np.random.default_rng(0).random((7, d)), feature_names=[f"x, {i} %" for i in range(d)]
+    )
+    catalogue.save(tmp_path / "any.arrow")
+    loaded = Catalogue.load(tmp_path / "any.arrow")
+    assert loaded.fingerprint == catalogue.fingerprint
+    assert loaded.feature_names == catalogue.feature_names
+    np.testing.assert_array_equal(loaded.features, catalogue.features)
+
+
+def test_load__brings_back_that_no_genre_is_known(tmp_path: Path) -> None:
+    bare = replace(SMALL, genres=np.zeros((40, 0)), genre_names=(), origin=None)
+    bare.save(tmp_path / "bare.arrow")
+    assert Catalogue.load(tmp_path / "bare.arrow").fingerprint == bare.fingerprint
+
+
 def test_load__brings_back_what_is_not_known(tmp_path: Path) -> None:
     bare = Catalogue.from_features(np.eye(4), scaling="minmax")
-    bare.save(tmp_path / "bare.npz")
-    loaded = Catalogue.load(tmp_path / "bare.npz")
+    bare.save(tmp_path / "bare.arrow")
+    loaded = Catalogue.load(tmp_path / "bare.arrow")
     assert loaded.names is loaded.genres is loaded.popularity is None
     assert loaded.scaling.equals(bare.scaling)
 
 
 def test_load__maps_aligned_read_only_memory(prepared: Path) -> None:
-    features = Catalogue.load(prepared).features
-    assert features.ctypes.data % storage.ALIGNMENT == 0
+    loaded = Catalogue.load(prepared)
+    assert loaded.features.ctypes.data % ALIGNMENT == 0
     with pytest.raises(ValueError, match="read-only"):
-        features[0] = 0
-    base = features
-    while isinstance(base, np.ndarray):
-        base = base.base
-    assert type(base.obj).__name__ == "mmap"
+        loaded.features[0] = 0
+    mapped = [
+        line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines() if str(prepared) in line
+    ]
+    for array in (loaded.features, loaded.genres, loaded.popularity, loaded.names.buffers()[0]):
+        assert any(int(begin, 16) <= array.ctypes.data < int(end, 16) for begin, end in mapped)
 
 
-def test_file__is_an_ordinary_npz_without_pickle(prepared: Path) -> None:
-    with np.load(prepared, allow_pickle=False) as arrays:
-        np.testing.assert_array_equal(arrays["features"], SMALL.features)
+def test_file__is_a_table_for_others(prepared: Path) -> None:
+    table = pd.read_feather(prepared)
+    np.testing.assert_array_equal(np.stack(table["features"]), SMALL.features)
+    assert table["names"].tolist() == list(SMALL.names)
+    assert table["genres"][7].tolist() == SMALL.genres[7].tolist()
 
 
 def test_load__needs_no_heavy_library(prepared: Path) -> None:
     code = (
         "import sys; from spotify_gym.catalogue import Catalogue; c = Catalogue.load(sys.argv[1]); c.label(0); "
-        "c.fingerprint; Catalogue.builtin(10); "
-        "print({'pandas', 'pyarrow', 'sklearn', 'scipy', 'torch'} & set(sys.modules))"
+        "c.fingerprint; Catalogue.builtin(10); print({'pandas', 'sklearn', 'scipy', 'torch'} & set(sys.modules))"
     )
     shown = subprocess.run([sys.executable, "-c", code, str(prepared)], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "set()"
@@ -67,7 +94,7 @@ def test_load__needs_no_heavy_library(prepared: Path) -> None:
 def test_save__replaces_the_old_file_only_when_the_new_one_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "catalogue.npz"
+    path = tmp_path / "catalogue.arrow"
     SMALL.save(path)
     before = path.read_bytes()
 
@@ -82,7 +109,7 @@ def test_save__replaces_the_old_file_only_when_the_new_one_is_whole(
 
 
 def test_save__while_loaded_leaves_the_loaded_one_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "catalogue.npz"
+    path = tmp_path / "catalogue.arrow"
     SMALL.save(path)
     loaded = Catalogue.load(path)
     Catalogue.builtin(50).save(path)
@@ -92,14 +119,26 @@ def test_save__while_loaded_leaves_the_loaded_one_as_it_was(tmp_path: Path) -> N
 
 def test_save__into_no_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"cannot write .*: No such file"):
-        SMALL.save(tmp_path / "absent" / "catalogue.npz")
+        SMALL.save(tmp_path / "absent" / "catalogue.arrow")
 
 
 def test_load__of_nothing_says_so(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match=r"cannot read .*: No such file"):
-        Catalogue.load(tmp_path / "catalogue.npz")
-    with pytest.raises(CatalogueError, match=r"cannot read .*: Is a directory"):
+    with pytest.raises(CatalogueError, match=r"cannot load .*: No such file"):
+        Catalogue.load(tmp_path / "catalogue.arrow")
+    with pytest.raises(CatalogueError, match=r"cannot load .*: Is a directory"):
         Catalogue.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["catalogue.npz", "catalogue", "tracks.csv"])
+def test_save__says_how_the_file_must_be_called(name: str, tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match=rf"{name} must end in .arrow, such as {Path(name).stem}.arrow"):
+        SMALL.save(tmp_path / name)
+
+
+def test_npz__of_before_is_loaded() -> None:
+    before = Catalogue.load(Path(__file__).with_name("written_before.npz"))
+    assert before.fingerprint == Catalogue.builtin(12, seed=3).fingerprint == "20c7a44c24bdb9d3db7c551ff3807016"
+    assert before.report == Catalogue.builtin(12, seed=3).report
 
 
 class Loud:
@@ -107,7 +146,7 @@ class Loud:
         return os.system, ("touch executed",)
 
 
-def test_load__never_unpickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_npz__is_never_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     np.savez("evil.npz", features=np.array([Loud()], dtype=object))
     with pytest.raises(CatalogueError, match="Python objects, which need pickle, are never loaded"):
@@ -115,74 +154,170 @@ def test_load__never_unpickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert not Path("executed").exists()
 
 
-def with_header(prepared: Path, path: Path, old: bytes, new: bytes) -> Path:
-    """Copy a prepared file with a change in its header, every checksum right."""
-    with zipfile.ZipFile(prepared) as source, zipfile.ZipFile(path, "w") as target:
-        for name in source.namelist():
-            content = source.read(name)
-            if name == "header.npy":
-                buffer = io.BytesIO()
-                text = np.load(io.BytesIO(content)).tobytes()
-                assert old in text
-                np.save(buffer, np.frombuffer(text.replace(old, new), dtype=np.uint8))
-                content = buffer.getvalue()
-            target.writestr(name, content)
+def test_npz__of_others_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "plain.npz", features=np.eye(3))
+    np.savez_compressed(tmp_path / "compressed.npz", features=np.eye(3))
+    for name, message in {"plain": "'header'", "compressed": "it is compressed"}.items():
+        with pytest.raises(CatalogueError, match=rf"{name}\.npz: it is no prepared catalogue, or damaged: {message}"):
+            Catalogue.load(tmp_path / f"{name}.npz")
+
+
+Columns = dict[str, pa.Array]
+Header = dict[str, Any]
+
+
+def rewritten(prepared: Path, change: Callable[[Header, Columns], Columns], **options: Any) -> Path:
+    """Write the file again with other columns or another header, its checksum right."""
+    with pa.OSFile(str(prepared)) as source:
+        batch = pa.ipc.open_file(source).read_all().to_batches()[0]
+    header = json.loads(batch.schema.metadata[b"spotify_gym"])
+    changed = pa.record_batch(change(header, {name: batch.column(name) for name in batch.schema.names}))
+    if not any(pa.types.is_dictionary(kind) for kind in changed.schema.types):
+        header["checksum"] = f"{zlib.crc32(pa.ipc.read_message(changed.serialize()).body):08x}"
+    path = prepared.with_name("rewritten.arrow")
+    changed = changed.replace_schema_metadata({"spotify_gym": json.dumps(header)})
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, changed.schema, **options) as writer:
+        for _ in range(header.get("batches", 1)):
+            writer.write_batch(changed)
     return path
 
 
-def test_load__of_a_later_version_names_it(prepared: Path, tmp_path: Path) -> None:
-    later = with_header(prepared, tmp_path / "later.npz", b'"version": 1', b'"version": 2')
-    with pytest.raises(CatalogueError, match="has format version 2; this program reads version 1"):
-        Catalogue.load(later)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        (b'"format": "spotify_gym', b'"format": "other', "not one written by Catalogue.save"),
-        (b'"scaling": "standard"', b'"scaling": "robust"', "'robust' is not known"),
-        (b'"acousticness", ', b"", "must have shape"),
-        (b'"source"', b'"sauce"', "damaged: 'source'"),
-        (b'"features", ', b"", "arrays are missing"),
-        (b"{", b"", "damaged"),
-    ],
-)
-def test_load__of_a_crafted_header_says_what_is_wrong(
-    prepared: Path, tmp_path: Path, old: bytes, new: bytes, message: str
-) -> None:
-    with pytest.raises(CatalogueError, match=message):
-        Catalogue.load(with_header(prepared, tmp_path / "crafted.npz", old, new))
+def test_load__ignores_columns_of_later_versions(prepared: Path) -> None:
+    nested = pa.array([[{"a": 1}]] * 40)
+    path = rewritten(prepared, lambda _, columns: {"mood": nested, **columns, "songs": pa.array(range(40))})
+    assert Catalogue.load(path).fingerprint == SMALL.fingerprint
 
 
 def test_load__copies_what_another_program_left_unaligned(prepared: Path, tmp_path: Path) -> None:
-    rewritten = with_header(prepared, tmp_path / "rewritten.npz", b"standard", b"standard")
-    loaded = Catalogue.load(rewritten)
+    loaded = Catalogue.load(rewritten(prepared, lambda _, columns: columns))
     assert loaded.fingerprint == SMALL.fingerprint
     assert loaded.features.flags.aligned
 
 
+FLAT = pa.array(np.zeros(360, np.float32))
+EMBEDDED = pa.ExtensionArray.from_storage(
+    pa.fixed_shape_tensor(pa.float32(), [9]), pa.FixedSizeListArray.from_arrays(FLAT, 9)
+)
+COLUMNS: dict[str, tuple[str, pa.Array]] = {
+    "dictionary": ("names", pa.array(["a"] * 40).dictionary_encode()),
+    "extension": ("features", EMBEDDED),
+    "nested": ("features", pa.array([[[1.0]]] * 40)),
+    "list": ("features", pa.array([[1.0] * 9] * 40, pa.list_(pa.float32()))),
+    "double": ("features", pa.array([[1.0] * 9] * 40, pa.list_(pa.float64(), 9))),
+    "too wide": ("features", pa.array([[1.0] * 10] * 40, pa.list_(pa.float32(), 10))),
+    "string": ("track_ids", pa.array(map(str, range(40)))),
+    "view": ("artists", pa.array(["a"] * 40, pa.string_view())),
+    "integer": ("popularity", pa.array(range(40))),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_load__of_a_column_of_another_type_names_both(kind: str, prepared: Path) -> None:
+    name, column = COLUMNS[kind]
+    path = rewritten(prepared, lambda _, columns: {**columns, name: column})
+    with pytest.raises(CatalogueError, match=rf"rewritten.arrow: .* its column '{name}' holds .*, not "):
+        Catalogue.load(path)
+
+
+def offsets(*values: int) -> pa.Array:
+    begins = np.array([*values, *[0] * (41 - len(values))])
+    return pa.LargeStringArray.from_buffers(40, pa.py_buffer(begins), pa.py_buffer(b"abc"))
+
+
+FORGED: dict[str, tuple[str, pa.Array, str]] = {
+    "a null": ("names", pa.array([None] + ["a"] * 39, pa.large_string()), "a value is missing"),
+    "a null among features": ("features", pa.array([[None] * 9] * 40, pa.list_(pa.float32(), 9)), "a value is missing"),
+    "NaN": ("features", pa.FixedSizeListArray.from_arrays(pc.divide(FLAT, np.float32(0)), 9), "not a finite number"),
+    "wild offsets": ("names", offsets(0, 7 * 10**18, -7 * 10**18), "offset"),
+    "offsets that go back": ("track_ids", offsets(0, 3), "offset"),
+    "half a character": ("names", pa.array([b"\xc3"] * 40, pa.large_binary()).view(pa.large_string()), "UTF8"),
+    "two ids": ("track_ids", pa.array(["a"] * 40, pa.large_string()), "a track id stands twice"),
+    "genre": ("genres", pa.array([[2] * 14] * 40, pa.list_(pa.uint8(), 14)), "neither 0 nor 1"),
+    "popularity": ("popularity", pa.array([101] * 40, pa.float32()), "not from 0 to 100"),
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_load__of_a_forged_column_says_what_is_wrong(kind: str, prepared: Path) -> None:
+    name, column, message = FORGED[kind]
+    path = rewritten(prepared, lambda _, columns: {**columns, name: column})
+    with pytest.raises(CatalogueError, match=rf"cannot load .*rewritten.arrow: .*{message}"):
+        Catalogue.load(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": 3}, "it is of format version 3; this program reads version 2"),
+        ({"format": "other"}, "not written by Catalogue.save"),
+        ({"scaling": {"kind": "robust", "centre": [0.0] * 9, "scale": [1.0] * 9}}, "'robust' is not known"),
+        ({"scaling": {"kind": "minmax", "centre": [0.0], "scale": [1.0]}}, "the scaling is of 1 features"),
+        ({"scaling": {"kind": "minmax", "centre": [0.0] * 9, "scale": [0.0] * 9}}, "every scale above 0"),
+        ({"scaling": "standard"}, "damaged"),
+        ({"feature_names": ["tempo"]}, "'features' holds .*9.*, not .*1"),
+        ({"feature_names": 9}, "damaged"),
+        ({"genre_names": ["\ud800"] * 14}, "surrogates not allowed"),
+        ({"report": {}}, "damaged: 'rows'"),
+        ({"report": {**SMALL.report.to_json(), "rows": float("inf")}}, "damaged"),
+        ({"batches": 2}, "one record batch"),
+    ],
+)
+def test_load__of_a_forged_header_says_what_is_wrong(changes: Header, message: str, prepared: Path) -> None:
+    def change(header: Header, columns: Columns) -> Columns:
+        header.update(changes)
+        return columns
+
+    with pytest.raises(CatalogueError, match=f"cannot load .*rewritten.arrow: .*{message}"):
+        Catalogue.load(rewritten(prepared, change))
+
+
+def test_load__without_ids_or_features_is_refused(prepared: Path) -> None:
+    for name in ("track_ids", "features"):
+        kept = rewritten(prepared, lambda _, columns, name=name: {key: columns[key] for key in columns if key != name})
+        with pytest.raises(CatalogueError, match=f"damaged: '{name}'"):
+            Catalogue.load(kept)
+
+
+@pytest.mark.parametrize("name", ["mood", "artists"])
+def test_load__unpacks_nothing(name: str, prepared: Path) -> None:
+    """A column of 80 MB in a few kilobytes."""
+    bomb = pa.array(["a" * 2**21] * 40, pa.large_string())
+    packed = pa.ipc.IpcWriteOptions(compression="zstd")
+    path = rewritten(prepared, lambda _, columns: {**columns, name: bomb}, options=packed)
+    assert path.stat().st_size < 2**17
+    usual = pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(usual)
+    pa.set_memory_pool(pool)
+    try:
+        with pytest.raises(CatalogueError, match="neither compressed nor with dictionaries"):
+            Catalogue.load(path)
+        assert pool.max_memory() < 2**20
+    finally:
+        pa.set_memory_pool(usual)
+
+
 def test_load__of_other_files_says_that_they_are_none(prepared: Path, tmp_path: Path) -> None:
-    np.savez(tmp_path / "plain.npz", features=np.eye(3))
-    np.savez_compressed(tmp_path / "compressed.npz", features=np.eye(3))
-    (tmp_path / "table.npz").write_text("track_id,tempo\n")
-    (tmp_path / "empty.npz").write_bytes(b"")
-    (tmp_path / "cut.npz").write_bytes(prepared.read_bytes()[:-100])
-    for name in ("plain", "compressed", "table", "empty", "cut"):
-        with pytest.raises(CatalogueError, match=rf"{name}.npz is not a prepared catalogue, or is damaged"):
-            Catalogue.load(tmp_path / f"{name}.npz")
+    pd.DataFrame({"track_id": ["a"]}).to_feather(tmp_path / "plain.arrow", compression="uncompressed")
+    (tmp_path / "table.arrow").write_text("track_id,tempo\n")
+    (tmp_path / "empty.arrow").write_bytes(b"")
+    (tmp_path / "cut.arrow").write_bytes(prepared.read_bytes()[:-100])
+    for name in ("plain", "table", "empty", "cut"):
+        with pytest.raises(CatalogueError, match=rf"{name}.arrow: it is no prepared catalogue, or damaged"):
+            Catalogue.load(tmp_path / f"{name}.arrow")
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=1000, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_any_damage__ends_in_a_valid_catalogue_or_an_error(prepared: Path, tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(prepared.read_bytes())
     start = data.draw(st.integers(0, len(content)))
     end = data.draw(st.sampled_from([start + 1, start + 8, len(content)]))
     content[start:end] = data.draw(st.binary(max_size=8))
-    path = tmp_path / "damaged.npz"
+    path = tmp_path / "damaged.arrow"
     path.write_bytes(content)
     try:
         loaded = Catalogue.load(path)
     except CatalogueError:
         return
-    assert loaded.fingerprint == SMALL.fingerprint
+    np.testing.assert_array_equal(loaded.features, SMALL.features)
+    assert list(loaded.track_ids) == list(SMALL.track_ids)

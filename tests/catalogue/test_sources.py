@@ -23,8 +23,9 @@ def test_table__is_read_once_until_it_changes(tmp_path: Path) -> None:
 
 
 def test_prepared_file__is_loaded_once(tmp_path: Path) -> None:
-    Catalogue.builtin(20).save(tmp_path / "catalogue.npz")
-    assert as_catalogue(tmp_path / "catalogue.npz") is as_catalogue(tmp_path / "catalogue.npz")
+    path = tmp_path / "catalogue.arrow"
+    Catalogue.builtin(20).save(path)
+    assert as_catalogue(path) is as_catalogue(path)
 
 
 def test_catalogue__is_left_as_it_is_unless_another_scaling_is_asked_for() -> None:
@@ -37,7 +38,7 @@ def test_catalogue__is_left_as_it_is_unless_another_scaling_is_asked_for() -> No
     assert as_catalogue(catalogue, "minmax") is minmax
 
 
-@pytest.mark.parametrize("source", ["builtin:many", "absent.csv", "absent.npz", "builtin:0"])
+@pytest.mark.parametrize("source", ["builtin:many", "absent.csv", "absent.arrow", "absent.npz", "builtin:0"])
 def test_nonsense__is_named(source: str) -> None:
     with pytest.raises(CatalogueError, match=source.partition(":")[2] or source):
         as_catalogue(source)

@@ -68,27 +68,28 @@ def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_prepare__writes_what_it_read_and_reports(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["prepare", str(table), "--out", "cat.npz", "--scaling", "minmax"]) == 0
+    assert cli.main(["prepare", str(table), "--out", "cat.arrow", "--scaling", "minmax"]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("8 rows read, 8 tracks kept")
-    catalogue = Catalogue.load("cat.npz")
-    assert out.endswith(f"cat.npz: 8 tracks, fingerprint {catalogue.fingerprint}\n")
+    catalogue = Catalogue.load("cat.arrow")
+    assert out.endswith(f"cat.arrow: 8 tracks, fingerprint {catalogue.fingerprint}\n")
     assert catalogue.scaling.kind == "minmax"
-    assert err == "reading songs.csv ...\nwriting cat.npz ...\n"
+    assert err == "reading songs.csv ...\nwriting cat.arrow ...\n"
 
 
 def test_prepare__maps_columns(table: Path) -> None:
     table.write_text(table.read_text().replace("track_id", "uri").replace("tempo", "bpm"))
     assert cli.main(["prepare", "songs.csv", "--columns", "track_id=uri", "tempo=bpm"]) == 0
-    assert Catalogue.load("catalogue.npz").track_ids[0] == "t0"
+    assert Catalogue.load("catalogue.arrow").track_ids[0] == "t0"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["no.csv"], "no.csv"),
-        (["songs.csv", "--out", "cat.zip"], "--out cat.zip must end in .npz"),
-        (["songs.csv", "--out", "no/such/cat.npz"], "cannot write no/such/cat.npz"),
+        (["songs.csv", "--out", "cat.zip"], "cat.zip must end in .arrow, such as cat.arrow"),
+        (["songs.csv", "--out", "cat.npz"], "cat.npz must end in .arrow, such as cat.arrow"),
+        (["songs.csv", "--out", "no/such/cat.arrow"], "cannot write no/such/cat.arrow"),
         (["songs.csv", "--columns", "uri"], "--columns 'uri' must be ROLE=COLUMN"),
     ],
 )
@@ -109,7 +110,7 @@ def test_prepare__wrong_option(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_prepare__reads_the_users_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = real_table("SpotifyFeatures_spreadsheet_damaged.csv")
-    assert cli.main(["prepare", str(path), "--out", str(tmp_path / "cat.npz")]) == 0
+    assert cli.main(["prepare", str(path), "--out", str(tmp_path / "cat.arrow")]) == 0
     assert "dropped" in capsys.readouterr().out
 
 

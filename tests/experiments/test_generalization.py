@@ -26,7 +26,7 @@ from spotify_gym.training import TrainConfig
 def test_travel__plays_in_each_place_and_says_where_it_learned(tmp_path: Path) -> None:
     paths = []
     for name, part in zip(("learned", "unseen"), Catalogue.builtin(300).split(), strict=True):
-        paths.append(str(tmp_path / f"{name}.npz"))
+        paths.append(str(tmp_path / f"{name}.arrow"))
         part.save(paths[-1])
     config = TrainConfig(catalogue=paths[0], env="SpotifyPlaylist-v0", steps=64, learning_starts=32)
     rows = train_and_travel(TravelCase(HERE, config, None, n_sessions=3, plays_from=tuple(paths)))

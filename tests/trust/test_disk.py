@@ -100,7 +100,7 @@ def test_comparison__on_a_full_disk_keeps_what_was_done(tmp_path: Path, monkeypa
 
 
 def test_catalogue__on_a_full_disk_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "catalogue.npz"
+    file = tmp_path / "catalogue.arrow"
     Catalogue.builtin(20).save(file)
     with full_after(0, monkeypatch), pytest.raises(CatalogueError, match=f"cannot write .*: {FULL}"):
         Catalogue.builtin(30).save(file)
@@ -117,7 +117,7 @@ def nowhere(tmp_path: Path) -> Path:
 
 COMMANDS: dict[str, Callable[[str], int]] = {
     "train": lambda out: cli.main(["train", "--catalogue", "builtin:60", "--steps", "20", "--out", out]),
-    "prepare": lambda out: cli.main(["prepare", "songs.csv", "--out", f"{out}/songs.npz"]),
+    "prepare": lambda out: cli.main(["prepare", "songs.csv", "--out", f"{out}/songs.arrow"]),
     "compare": lambda out: run_command(Compare, "compare", ["--catalogue", "builtin:300", "--out", out]),
     "tune": lambda out: run_command(Tune, "tune", ["--catalogue", "builtin:300", "--out", out]),
 }

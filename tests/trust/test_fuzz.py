@@ -72,7 +72,7 @@ def test_crafted_file__with_right_checksums_is_refused(
     changes: dict[str, object], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(CatalogueError, match=message):
-        Catalogue.load(crafted(tmp_path / "crafted.npz", **changes))
+        Catalogue.load(crafted(tmp_path / "crafted.arrow", **changes))
 
 
 def test_read__takes_no_more_memory_than_the_file_needs(tmp_path: Path) -> None:

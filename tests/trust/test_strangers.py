@@ -104,7 +104,7 @@ def test_bomb__in_any_file_of_a_run_goes_unexploded(
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-@pytest.mark.parametrize("suffix", [".npz", ".csv", ".parquet", ".csv.gz"])
+@pytest.mark.parametrize("suffix", [".arrow", ".npz", ".csv", ".parquet", ".csv.gz"])
 def test_bomb__as_a_catalogue_goes_unexploded(
     bomb: str, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,10 +180,10 @@ def test_config__that_names_a_file_of_the_system_gets_no_further(target: str, fi
 
 
 def test_catalogue__that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    for name in ("songs.csv", "songs.npz"):
+    for name in ("songs.csv", "songs.arrow"):
         os.mkfifo(tmp_path / name)
         with pytest.raises(CatalogueError, match="is no regular file"):
-            (Catalogue.load if name.endswith("npz") else Catalogue.read)(tmp_path / name)
+            (Catalogue.load if name.endswith("arrow") else Catalogue.read)(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", FILES)
