@@ -46,8 +46,8 @@ class TrackSearch:
         import pyarrow.compute as pc
 
         self._catalogue = catalogue
-        self._titles = folded((catalogue.names or catalogue.track_ids).to_arrow())
-        artists = catalogue.artists.to_arrow() if catalogue.artists is not None else [""] * len(catalogue)
+        self._titles = folded((catalogue.names or catalogue.track_ids).arrow)
+        artists = catalogue.artists.arrow if catalogue.artists is not None else [""] * len(catalogue)
         each = pc.split_pattern(pa.array(artists, pa.large_string()), ";")
         folded_each = type(each).from_arrays(each.offsets, folded(each.flatten()))
         self._artists = pc.binary_join(folded_each, pa.scalar("\n", pa.large_string()))  # a line for each
