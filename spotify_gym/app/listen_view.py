@@ -97,7 +97,11 @@ def _show_controls(user: UserSession, session: ListeningSession) -> None:
         key="agent",
         help=user.agent.about,
         on_change=user.click,
-        args=("agent", lambda: user.sit_with(user.app_state.agents[st.session_state["agent"]]), user.version),
+        args=(
+            "agent",
+            lambda: user.sit_with(user.app_state.agents[st.session_state["agent"]]),
+            st.session_state["tab"],
+        ),
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         remaining = user.app_state.length - len(session.plays)
@@ -111,12 +115,11 @@ def _show_controls(user: UserSession, session: ListeningSession) -> None:
 
 def _play_on(user: UserSession, session: ListeningSession, autoplay_timer: AutoplayTimer, pace: float) -> None:
     """Listen to the next track after `pace` seconds without a click."""
-    seen = user.version
 
     @st.fragment(run_every=autoplay_timer.wind(pace) + _EARLY)
     def tick() -> None:  # once now, in vain, and then with the clock
         if autoplay_timer.beats():
-            user.click("auto", session.listened, seen)
+            user.click("auto", session.listened, st.session_state["tab"])
             st.rerun()
 
     tick()

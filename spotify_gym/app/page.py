@@ -13,7 +13,7 @@ from spotify_gym.app.listening import ListeningSession
 from spotify_gym.app.markup import headline
 from spotify_gym.app.serve import user_sessions
 from spotify_gym.app.start_view import show_start
-from spotify_gym.app.user_session import UserSession
+from spotify_gym.app.user_session import Tab, UserSession
 from spotify_gym.app.widgets import user_button
 from spotify_gym.app.words import origin_of
 
@@ -49,6 +49,7 @@ def page(catalogue: str, *runs: str) -> None:
         return
     secret, user = users.find(st.query_params.get("user"))
     st.query_params["user"] = secret
+    st.session_state.setdefault("tab", Tab()).seen = user.version
     if user.notice:
         st.warning(user.notice)
     if user.session is None:

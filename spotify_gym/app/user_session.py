@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import RLock
@@ -24,6 +25,14 @@ DOUBLE_CLICK = 0.4
 """A second click on one button this soon after the first is done belongs to it [s]."""
 _MOST_USERS = 1_000
 _KEPT = 30 * 86_400.0  # after its last click, on disk [s]
+
+
+@dataclass
+class Tab:
+    """A tab of a browser."""
+
+    seen: int = 0
+    """The version of the session that it shows."""
 
 
 class UserSession:
@@ -61,7 +70,7 @@ class UserSession:
         """Whether enough tracks are chosen to begin."""
         return len(self.chosen) == self.app_state.dynamics.history_length
 
-    def click(self, button: str, action: Callable[[], None], seen: int) -> None:
+    def click(self, button: str, action: Callable[[], None], tab: Tab) -> None:
         """Do what a button does, once for a double click, and only if its page shows the session as it stands.
 
         The time counts from the moment the action is done: a page that is busy delivers the second click late.
@@ -69,16 +78,17 @@ class UserSession:
         Args:
             button: its key.
             action: what it does.
-            seen: the version that was shown when the button was.
+            tab: where it was pressed.
         """
         with self._lock:
             pressed, done = self._last
             if button == pressed and self._clock() - done < DOUBLE_CLICK:
                 return
-            self.notice = "" if seen == self.version else f"Nothing was done: {self._changes()}"
+            self.notice = "" if tab.seen == self.version else f"Nothing was done: {self._changes()}"
             if not self.notice:
                 action()
                 self.version += 1
+                tab.seen = self.version  # of several clicks before the page is drawn anew, all count
                 self._last = button, self._clock()
                 self._keep(self.to_json())
 

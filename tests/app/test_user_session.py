@@ -6,7 +6,7 @@ import pytest
 
 from spotify_gym.app import user_session as user_session_module
 from spotify_gym.app.app_state import AppState
-from spotify_gym.app.user_session import DOUBLE_CLICK, SessionStore, UserSession, UserSessions
+from spotify_gym.app.user_session import DOUBLE_CLICK, SessionStore, Tab, UserSession, UserSessions
 from spotify_gym.session import SessionDynamics
 
 
@@ -25,12 +25,12 @@ class Clock:
 def test_click__counts_once_when_it_is_double(app_state: AppState) -> None:
     clock, done = Clock(), []
     user = UserSession(app_state, clock=clock)
-    user.click("listened", lambda: done.append(1), user.version)
+    user.click("listened", lambda: done.append(1), Tab(user.version))
     clock.now += DOUBLE_CLICK / 2
-    user.click("listened", lambda: done.append(2), user.version)
-    user.click("skip", lambda: done.append(3), user.version)
+    user.click("listened", lambda: done.append(2), Tab(user.version))
+    user.click("skip", lambda: done.append(3), Tab(user.version))
     clock.now += DOUBLE_CLICK * 1.01
-    user.click("skip", lambda: done.append(4), user.version)
+    user.click("skip", lambda: done.append(4), Tab(user.version))
     assert done == [1, 3, 4]
 
 
@@ -42,8 +42,8 @@ def test_click__counts_the_time_from_when_the_action_is_done(app_state: AppState
         done.append(1)
         clock.now += 10 * DOUBLE_CLICK
 
-    user.click("listened", slow, user.version)
-    user.click("listened", slow, user.version)
+    user.click("listened", slow, Tab(user.version))
+    user.click("listened", slow, Tab(user.version))
     assert done == [1]
 
 
@@ -51,13 +51,13 @@ def test_click__on_a_page_that_is_out_of_date_does_nothing_and_says_so(app_state
     user = UserSession(app_state)
     user.begin([1, 2, 3, 4, 5])
     assert user.session is not None
-    shown = user.version
-    user.click("listened", user.session.listened, shown)
-    user.click("skip", user.session.skip, shown)
+    one, other = Tab(user.version), Tab(user.version)
+    user.click("listened", user.session.listened, one)
+    user.click("skip", user.session.skip, other)
     assert len(user.session.plays) == 1
     assert "another tab" in user.notice
     assert "track 2" in user.notice
-    user.click("skip", user.session.skip, user.version)
+    user.click("skip", user.session.skip, Tab(user.version))
     assert len(user.session.plays) == 2
     assert not user.notice
 
@@ -104,9 +104,9 @@ def test_user_sessions__are_found_again_by_their_secret_alone(app_state: AppStat
 def test_user_sessions__outlive_the_server(app_state: AppState, tmp_path: Path) -> None:
     store = SessionStore(tmp_path / "sessions")
     secret, user = UserSessions(app_state, store).find(None)
-    user.click("begin", lambda: user.begin([1, 2, 3, 4, 5]), user.version)
+    user.click("begin", lambda: user.begin([1, 2, 3, 4, 5]), Tab(user.version))
     assert user.session is not None
-    user.click("skip", user.session.skip, user.version)
+    user.click("skip", user.session.skip, Tab(user.version))
     again = UserSessions(app_state, SessionStore(tmp_path / "sessions")).find(secret)
     assert again[0] == secret
     assert again[1].session is not None
