@@ -28,10 +28,12 @@ from experiments.lib.tables import interval_text
 from spotify_gym.cli.command import Command, run_command
 from spotify_gym.cli.printing import show_table
 from spotify_gym.listeners import Listener, SatiatedListener, SkippingListener
-from spotify_gym.session.observation import STATES
 from spotify_gym.training import SessionVecEnv, TrainConfig, evaluate
 from spotify_gym.training.learners import catalogue_of, learner_of
 from spotify_gym.training.trainer import one_thread
+
+COMPARED = ("mean", "decayed", "mean+decayed", "mean+genres", "history", "mean+history")
+"""States that are worth a comparison."""
 
 
 class SilentSatiatedListener(SatiatedListener):
@@ -99,7 +101,7 @@ class States(Command):
         print(f"every session: {self.out / 'states.parquet'}\npicture: {self.out / 'states.png'}")
 
     def _cases(self, task: TrainConfig) -> Iterator[StateCase]:
-        can_show = [state for state in STATES if "genres" not in state or catalogue_of(task).genres is not None]
+        can_show = [state for state in COMPARED if "genres" not in state or catalogue_of(task).genres is not None]
         if unknown := sorted(set(self.states) - set(can_show)):
             raise ValueError(
                 f"{task.catalogue} cannot show the state {unknown[0]!r}; choose from {', '.join(can_show)}"

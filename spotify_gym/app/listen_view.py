@@ -96,30 +96,25 @@ def _show_controls(user: UserSession, session: ListeningSession) -> None:
         index=names.index(user.agent.name),
         key="agent",
         help=user.agent.about,
-        on_change=user.click,
-        args=(
-            "agent",
-            lambda: user.sit_with(user.app_state.agents[st.session_state["agent"]]),
-            st.session_state["tab"],
-        ),
+        on_change=lambda: user.sit_with(user.app_state.agents[st.session_state["agent"]]),
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         remaining = user.app_state.length - len(session.plays)
         playing = st.toggle("Auto-play", key="auto", help="Listens to everything that comes.", disabled=remaining <= 0)
         pace = st.slider("Seconds a track", 0.5, 5.0, 1.5, 0.5, key="pace", width=180)
     if playing and remaining > 0:
-        _play_on(user, session, st.session_state.setdefault("autoplay_timer", AutoplayTimer()), pace)
+        _play_on(session, st.session_state.setdefault("autoplay_timer", AutoplayTimer()), pace)
     else:
         st.session_state.pop("autoplay_timer", None)
 
 
-def _play_on(user: UserSession, session: ListeningSession, autoplay_timer: AutoplayTimer, pace: float) -> None:
+def _play_on(session: ListeningSession, autoplay_timer: AutoplayTimer, pace: float) -> None:
     """Listen to the next track after `pace` seconds without a click."""
 
     @st.fragment(run_every=autoplay_timer.wind(pace) + _EARLY)
     def tick() -> None:  # once now, in vain, and then with the clock
         if autoplay_timer.beats():
-            user.click("auto", session.listened, st.session_state["tab"])
+            session.listened()
             st.rerun()
 
     tick()

@@ -178,7 +178,7 @@ class ListeningSession:
             self._answer(offers[place].track, heard, self._agent.name)
 
     def _answer(self, track: int, heard: bool, agent: str) -> None:
-        self._sessions.listener.heard[:] = heard
+        self._sessions.listener.completed[:] = heard
         outcome = self.dynamics.step(self._sessions, np.array([track], np.int64))
         reward = float(outcome.reward[0]) if heard else 0.0
         self.plays.append(Play(track, heard, agent, float(outcome.cosine[0]), reward))

@@ -2,31 +2,67 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.listeners.batch import BatchState
-
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
-S = TypeVar("S", bound=BatchState)
+S = TypeVar("S", bound="BatchState")
 
 
-@dataclass(frozen=True)
+@dataclass
+class BatchState:
+    """Arrays (or further batch states) whose first axis is the session.
+
+    A subclass only lists its fields. Planners copy sessions with :meth:`take`; autoreset writes fresh ones over
+    ended ones with :meth:`put`.
+    """
+
+    def take(self, rows: NDArray[Any]) -> Self:
+        """Copy the given sessions, in the given order; an index may stand more than once."""
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        return type(self)(**{name: _take(part, rows) for name, part in parts.items()})
+
+    def put(self, rows: NDArray[Any], other: Self) -> None:
+        """Overwrite the given sessions with those of `other`, one for one."""
+        for f in fields(self):
+            mine, theirs = getattr(self, f.name), getattr(other, f.name)
+            if isinstance(mine, BatchState):
+                mine.put(rows, theirs)
+            elif mine is not None:
+                mine[rows] = theirs
+
+
+def _take(part: Any, rows: NDArray[Any]) -> Any:
+    if part is None:
+        return None
+    return part.take(rows) if isinstance(part, BatchState) else np.take(part, rows, axis=0)
+
+
+@dataclass(init=False)
 class Response:
     """What the listeners of B sessions did with one track each."""
 
     terms: Mapping[str, Floats]
     """Reward terms by name, each (B,)."""
-    listened: Bools | None = None
+    completed: Bools | None = None
     """(B,) whether the track was heard out, so that it enters the history; None: all were."""
     left: Bools | None = None
     """(B,) whether the listener ends the session with this track; None: nobody does."""
+
+    def __init__(
+        self, terms: Mapping[str, Floats], completed: Bools | None = None, left: Bools | None = None, **other: Any
+    ) -> None:
+        if other:
+            raise TypeError(f"Response has no {', '.join(other)}; what was `listened` is now called `completed`")
+        self.terms, self.completed, self.left = terms, completed, left
 
 
 class Listener(ABC, Generic[S]):
@@ -74,6 +110,8 @@ class Listener(ABC, Generic[S]):
         >>> env = gymnasium.make("SpotifySession-v0", listener=RestlessListener(), reward=reward)
     """
 
+    name: ClassVar[str] = ""
+    """What it is called in the registry of listeners; "": one's own."""
     n_uniforms: ClassVar[int] = 0
     """Uniform numbers in [0, 1) used by each response."""
     n_start_uniforms: ClassVar[int] = 0
@@ -161,3 +199,62 @@ class Listener(ABC, Generic[S]):
     def visible_bounds(self, n_features: int) -> tuple[Floats, Floats] | None:
         """Return the lower and the upper bounds, (k,) each, of what :meth:`visible` returns."""
         return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what it is and its values, plain as in JSON; an environment takes that for the listener.
+
+        Raises:
+            TypeError: it has values, and is no dataclass that lists them or holds what JSON cannot.
+        """
+        kind = self.name or f"{type(self).__module__}:{type(self).__qualname__}"
+        if not is_dataclass(self) and vars(self):
+            raise TypeError(f"{self!r} cannot be written down: make {kind} a dataclass that lists its values")
+        names: list[str] = [f.name for f in fields(self)] if is_dataclass(self) else []
+        values = {name: getattr(self, name) for name in names}
+        plain: dict[str, Any] = json.loads(json.dumps({"listener": kind, **values}))
+        return plain
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Make the listener of these values; those not given are the class's own.
+
+        Raises:
+            ValueError: they are those of another class, or not allowed.
+        """
+        own = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if name != "listener"}
+        try:
+            return cls(**own)
+        except TypeError as error:
+            raise ValueError(f"these are no values of {cls.__name__}: {error}") from error
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> Self:
+        """Read the listener that :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: the file is no JSON, or holds something else than the values of this class.
+        """
+        values = values_in(path)
+        try:
+            return cls.from_dict(values)
+        except ValueError as error:
+            raise ValueError(f"{path} holds no {cls.__name__}: {error}") from error
+
+    def to_json(self, path: str | Path) -> None:
+        """Write :meth:`to_dict` to a file."""
+        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+def values_in(path: str | Path) -> dict[str, Any]:
+    """Read the values of a listener from its JSON file.
+
+    Raises:
+        ValueError: there is no such file, or it holds no values.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} holds no listener as to_json writes one: {error}") from error
+    if not isinstance(values, dict) or not values:
+        raise ValueError(f"{path} holds no listener as to_json writes one, but {str(values)[:40]}")
+    return values

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.listeners.batch import BatchState
-from spotify_gym.listeners.listener import Bools, Floats, Listener, Response
+from spotify_gym.listeners.listener import BatchState, Bools, Floats, Listener, Response
 
 _LUCK = (0.0, float(np.nextafter(np.float32(1), np.float32(0))))  # the least and the most that a listener can be dealt
 
@@ -19,7 +18,7 @@ _LUCK = (0.0, float(np.nextafter(np.float32(1), np.float32(0))))  # the least an
 class Answers(BatchState):
     """What B people are about to answer, and the state of the listeners that they replace."""
 
-    heard: Bools
+    completed: Bools
     """(B,) whether the next track is heard out; to be set before it plays."""
     replaced: Any
     """A :class:`BatchState`; None where nobody is replaced."""
@@ -29,7 +28,7 @@ class Answers(BatchState):
 class Person(Listener[Answers]):
     """A person who answers for themselves, so that a trained agent can be tried on somebody real.
 
-    *Response*: what stands in :attr:`Answers.heard`. A track that is not heard out earns nothing and moves no vibe.
+    *Response*: what stands in :attr:`Answers.completed`. A track that is not heard out earns nothing and moves no vibe.
     Nobody leaves: a person closes the page.
 
     An agent that learned from a simulated listener sees what that listener shows, so the listener comes along and is
@@ -64,19 +63,19 @@ class Person(Listener[Answers]):
         """Answer as was set, and let the listener that is replaced live through the same."""
         terms = {name: np.zeros(len(unit), np.float32) for name in self.term_bounds}
         if self.replaces is None:
-            return Response(terms, listened=state.heard.copy())
+            return Response(terms, state.completed.copy())
         everyone, before = np.arange(len(unit)), state.replaced.take(np.arange(len(unit)))
         for luck in _LUCK:
             trial = before.take(everyone)
             response = self.replaces.respond(
                 trial, unit, cosine, np.full((len(unit), self.replaces.n_uniforms), luck, np.float32)
             )
-            did = np.ones(len(unit), np.bool_) if response.listened is None else response.listened
-            alike = np.flatnonzero(did == state.heard)
+            did = np.ones(len(unit), np.bool_) if response.completed is None else response.completed
+            alike = np.flatnonzero(did == state.completed)
             state.replaced.put(alike, trial.take(alike))
             for name, values in response.terms.items():
                 terms[name][alike] = values[alike]
-        return Response(terms, listened=state.heard.copy())
+        return Response(terms, state.completed.copy())
 
     def expect(self, state: Answers, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
         """Give what the listener that is replaced would be expected to earn."""

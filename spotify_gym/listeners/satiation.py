@@ -9,8 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.listeners.batch import BatchState
-from spotify_gym.listeners.listener import Floats, Listener, Response
+from spotify_gym.listeners.listener import BatchState, Floats, Listener, Response
 
 
 @dataclass
@@ -54,6 +53,7 @@ class SatiatedListener(Listener[Satiation]):
         weight: reward lost per track of exposure, at least 0.
     """
 
+    name: ClassVar[str] = "satiated"
     visible_vectors: ClassVar[int] = 1
 
     decay: float = 0.8

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.listeners.batch import BatchState
-from spotify_gym.listeners.listener import Floats, Listener, Response
+from spotify_gym.listeners.listener import BatchState, Floats, Listener, Response
 
 MEMORY = 3
 """Responses that the listener is influenced by, and shows."""
@@ -80,6 +77,7 @@ class SkippingListener(Listener[Mind]):
         start_pool: tracks drawn for a start: one for the taste, the rest in equal shares for the H starting tracks.
     """
 
+    name: ClassVar[str] = "skipping"
     n_uniforms: ClassVar[int] = 1
     n_start_uniforms: ClassVar[int] = 2
 
@@ -101,24 +99,6 @@ class SkippingListener(Listener[Mind]):
         numbers = (*self.position, self.last_skip, self.recent_skips, self.mood_sd, self.taste_weight)
         if not np.isfinite(numbers).all():
             raise ValueError(f"every log-odds must be finite; got {self}")
-
-    @classmethod
-    def from_json(cls, path: str | Path) -> Self:
-        """Read the listener that :meth:`to_json` wrote.
-
-        Raises:
-            ValueError: the file is no JSON, or holds something else than the attributes of this listener.
-        """
-        text = Path(path).read_text(encoding="utf-8")
-        try:
-            values = json.loads(text)
-            return cls(**{**values, "position": tuple(values["position"])})
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise ValueError(f"{path} holds no listener as to_json writes one: {error}") from error
-
-    def to_json(self, path: str | Path) -> None:
-        """Write every attribute to a file that :meth:`from_json` reads."""
-        Path(path).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @property
     def term_bounds(self) -> Mapping[str, tuple[float, float]]:
@@ -145,14 +125,14 @@ class SkippingListener(Listener[Mind]):
     def respond(self, state: Mind, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
         """Skip or hear the track out, and leave if that was one skip too many."""
         log_odds = self._readiness(state) - np.float32(self.taste_weight) * np.einsum("bd,bd->b", unit, state.taste)
-        listened = uniforms[:, 0] >= _sigmoid(log_odds)
-        heard = listened.astype(np.float32)
-        response = 2 * heard - 1
+        completed = uniforms[:, 0] >= _sigmoid(log_odds)
+        listened = completed.astype(np.float32)
+        response = 2 * listened - 1
         state.responses[:, :-1] = state.responses[:, 1:]
         state.responses[:, -1] = response
         np.minimum(state.patience + response, np.float32(self.patience), out=state.patience)
         state.position += 1
-        return Response({"listened": heard}, listened=listened, left=state.patience <= 0)
+        return Response({"listened": listened}, completed, left=state.patience <= 0)
 
     def expect(self, state: Mind, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
         """Give the probability that each track would be heard out."""

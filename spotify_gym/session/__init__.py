@@ -18,3 +18,17 @@ __all__ = [
     "TrackSpace",
     "make_dynamics",
 ]
+
+_NEW_NAMES = {
+    "Outcome": "StepResult",
+    "Problem": "EnvOptions",
+    "SessionRules": "SessionDynamics",
+    "Sessions": "SessionState",
+    "rules_of": "make_dynamics",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _NEW_NAMES:  # `from ... import` would hide the words of an AttributeError
+        raise ImportError(f"{__name__}.{name} is now called {_NEW_NAMES[name]}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,8 +1,8 @@
-"""The rules of a listening session: how it starts, what a track earns, how the vibe moves; once, for a batch."""
+"""What a step of a session does: what a track earns, cos − b and the weights, and how it moves window and vibe."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, reduce
 from typing import Any
@@ -12,15 +12,41 @@ from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners import Listener
-from spotify_gym.listeners.certain import CertainListener
+from spotify_gym.registry import resolve
 from spotify_gym.session import kernels
-from spotify_gym.session.baseline import expected_cosine
+from spotify_gym.session.kernels import unit
 from spotify_gym.session.observation import Observer, observer
+from spotify_gym.session.reward import Look, RewardTerm, expected_cosine
 from spotify_gym.session.state import Bools, Floats, Ints, SessionState, StepResult
-from spotify_gym.session.streams import Keys, fast_uniforms
+from spotify_gym.session.streams import Keys, uniforms
 
-_DECAY = np.float32(0.9)  # of a track's weight in `SessionState.memory` with each further track heard
 _ROOM = 51  # tracks that a fresh session has room for, one to spare; it grows
+
+
+def _flow(catalogue: Catalogue, b: float) -> RewardTerm:
+    """cos(x, s) − b, with s the vibe before the track plays."""
+    shift = np.array([b], np.float32)  # which NumPy subtracts faster than a scalar
+    return RewardTerm(
+        bounds=(-1 - b, 1 - b),
+        value=lambda _, look: look.cosine - shift,
+        direction=lambda sessions: unit(sessions.vibe),
+        constant=-b,
+    )
+
+
+def _fit(catalogue: Catalogue, b: float) -> RewardTerm:
+    """cos(x, s₀) − b, with s₀ the vibe that the session started with."""
+    shift = np.array([b], np.float32)
+    return RewardTerm(
+        bounds=(-1 - b, 1 - b),
+        value=lambda _, look: look.fit - shift,
+        direction=lambda sessions: unit(sessions.seed_vibe),
+        constant=-b,
+    )
+
+
+REWARD_TERMS: dict[str, Callable[[Catalogue, float], RewardTerm]] = {"flow": _flow, "fit": _fit}
+"""The reward terms that need no listener, by name: from the catalogue and its baseline b to the term."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +55,16 @@ class SessionDynamics:
 
     Attributes:
         catalogue: what can be played, N tracks with d features.
-        reward: weight of each reward term: "flow", the cosine of the track to the vibe; "fit", its cosine to the seed
-            vibe; and those of the listener.
+        reward: weight of each reward term: one of :data:`REWARD_TERMS`, one's own as `module:term`, or one of the
+            listener's.
         history_length: H, the tracks whose mean is the vibe.
-        state: what the agent sees, one of :data:`~spotify_gym.session.observation.STATES`.
+        state: what the agent sees, blocks of :data:`~spotify_gym.session.observation.STATES` joined by "+".
         repeats: whether a recording may play again. Where it may not, playing it earns the lowest reward and leaves
             vibe and listener as they were.
         reward_baseline: b, taken from each cosine; None for the catalogue's own, :attr:`baseline`.
         listener: who listens; None for nobody in particular, who hears everything out.
+        certain: whether the listener is dealt 1/2 in place of chance, under which the likelier of two responses
+            happens; what is to be expected of it stays.
     """
 
     catalogue: Catalogue
@@ -46,6 +74,7 @@ class SessionDynamics:
     repeats: bool = True
     reward_baseline: float | None = None
     listener: Listener[Any] | None = None
+    certain: bool = False
 
     def __post_init__(self) -> None:
         if self.history_length < 1:
@@ -55,8 +84,8 @@ class SessionDynamics:
                 f"the catalogue has {len(self.catalogue)} tracks, and a session starts from {self._pool_size}; "
                 "bring more tracks or a smaller history_length"
             )
-        if unknown := sorted(set(self.reward) - set(self.term_bounds)):
-            raise ValueError(f"unknown reward term {unknown[0]!r}; choose from {sorted(self.term_bounds)}")
+        if unknown := sorted(set(self.reward) - set(self._terms)):
+            raise ValueError(f"unknown reward term {unknown[0]!r}; choose from {sorted(self._terms)}")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SessionDynamics:
         return self
@@ -64,91 +93,114 @@ class SessionDynamics:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, f.name) for f in fields(self))
 
-    @cached_property
-    def observer(self) -> Observer:
-        """What the agent sees."""
-        return observer(
-            self.catalogue,
-            self.state,
-            self.history_length,
-            shows_seed="fit" in self.reward,
-            listener=self.listener,
-        )
-
-    @cached_property
-    def baseline(self) -> float:
-        """The b in use: as given, or the expected cosine of a random track to the mean of H random tracks."""
-        if self.reward_baseline is not None:
-            return self.reward_baseline
-        return expected_cosine(self.catalogue, self.history_length)
-
-    @cached_property
-    def _weights(self) -> list[tuple[str, Floats | None]]:
-        """Weights as arrays of shape (1,), which NumPy multiplies faster than scalars; None for 1."""
-        return [(name, None if w == 1 else np.array([w], np.float32)) for name, w in self.reward.items()]
-
-    @cached_property
-    def _baseline(self) -> Floats:
-        return np.array([self.baseline], np.float32)
-
-    @cached_property
-    def term_bounds(self) -> dict[str, tuple[float, float]]:
-        """Lowest and highest value of each possible reward term, before its weight."""
-        cosine = (-1.0 - self.baseline, 1.0 - self.baseline)
-        own = {} if self.listener is None else dict(self.listener.term_bounds)
-        return {"flow": cosine, "fit": cosine, **own}
-
-    @cached_property
-    def reward_bounds(self) -> tuple[float, float]:
-        """Lowest and highest reward of a step."""
-        ends = [sorted(w * b for b in self.term_bounds[name]) for name, w in self.reward.items()]
-        return sum(low for low, _ in ends), sum(high for _, high in ends)
-
-    @property
-    def is_stochastic(self) -> bool:
-        """Whether chance has a part in how listeners respond."""
-        return self.listener is not None and self.listener.n_uniforms > 0
-
-    def determinized(self) -> SessionDynamics:
-        """Return the rules to plan by: listeners do what is most likely, and expected rewards are what they were."""
-        if self.listener is None or not self.is_stochastic:
-            return self
-        return replace(self, listener=CertainListener(self.listener))
-
     def start(self, keys: Keys, history: Ints | None = None) -> SessionState:
         """Begin one session per key, (B,), with the given history (B, H) or one drawn from the key."""
         n_start = self.listener.n_start_uniforms if self.listener is not None else 0
         n_pool = 0 if history is not None else self._pool_size
-        drawn = fast_uniforms(keys, np.zeros(len(keys), np.int64) - 1, n_pool + n_start)
-        pool = kernels.fast_distinct(drawn[:, :n_pool], len(self.catalogue)) if history is None else history
+        drawn = uniforms(keys, np.zeros(len(keys), np.int64) - 1, n_pool + n_start)
+        pool = kernels.distinct(drawn[:, :n_pool], len(self.catalogue)) if history is None else history
         listener = None
         if self.listener is not None:
             units = self.catalogue.unit_features[pool]
-            chosen, listener = self.listener.start(units, self.history_length, _single(drawn[:, n_pool:]))
+            chosen, listener = self.listener.start(units, self.history_length, self._chance(drawn[:, n_pool:]))
             pool = np.take_along_axis(pool, chosen, axis=1)
-        return self._sessions(keys, pool, listener)
+        sessions = self._sessions(keys, pool, listener)
+        self.observer.start(sessions)
+        return sessions
 
     def step(self, sessions: SessionState, tracks: Ints) -> StepResult:
-        """Play one track in each session, (B,), and move `sessions`, in place."""
-        if self.listener is None and sessions.memory is None:
+        """Play one track in each session, (B,), and move `sessions`, in place.
+
+        Look at the tracks; ask the listeners; sum up weight · term, "flow" = cos − b among them; let what was heard out
+        enter the window, whose mean is the vibe. Where repeats are forbidden, a repeat is asked of nobody, earns the
+        lowest of each term, and enters nothing.
+        """
+        if self._is_plain:
             return self._play(sessions, tracks)
-        catalogue = self.catalogue
-        looked, recording, cosine, fit, repeat, any_repeat = kernels.fast_look(
-            catalogue.features,
-            catalogue.recordings,
+        state = sessions.vibe, sessions.seed_vibe, sessions.played, sessions.time
+        features, recordings = self.catalogue.features, self.catalogue.recordings
+        x, recording, cosine, fit, repeat, any_repeat = kernels.look(
+            features, recordings, tracks, *state, self.history_length
+        )
+        refused = repeat if any_repeat and not self.repeats else None
+        response, completed, left = self._respond(sessions, x, cosine, refused)
+        terms = self._earn(sessions, Look(tracks, cosine, fit, repeat, response), refused)
+        window = sessions.time, sessions.played, sessions.history, sessions.window, sessions.vibe
+        if kernels.move(x, recording, tracks, completed, *window):
+            sessions.grow()
+        result = StepResult(_total(terms), terms, cosine, repeat, completed, left)
+        self.observer.move(sessions, result)
+        return result
+
+    def _play(self, sessions: SessionState, tracks: Ints) -> StepResult:
+        """Do what `step` does, in one loop, where nobody has to be asked and only the window is remembered."""
+        cosine, fit, repeat, completed, any_repeat, full = kernels.play(
+            self.catalogue.features,
+            self.catalogue.recordings,
             tracks,
+            self.repeats,
+            sessions.time,
+            sessions.played,
+            sessions.history,
+            sessions.window,
             sessions.vibe,
             sessions.seed_vibe,
-            sessions.played,
-            sessions.time,
-            self.history_length,
         )
-        raw = self._compare(cosine, fit)
+        if full:
+            sessions.grow()
         refused = repeat if any_repeat and not self.repeats else None
-        heard, left = self._respond(sessions, looked, cosine, refused, raw)
-        terms = self._weigh(raw, refused)
-        self._move(sessions, tracks, looked, recording, heard)
-        return StepResult(_total(terms), terms, cosine, repeat, heard, left)
+        terms = self._earn(sessions, Look(tracks, cosine, fit, repeat, {}), refused)
+        return StepResult(_total(terms), terms, cosine, repeat, completed, np.zeros(len(tracks), np.bool_))
+
+    def _respond(
+        self, sessions: SessionState, x: Floats, cosine: Floats, refused: Bools | None
+    ) -> tuple[dict[str, Floats], Bools, Bools]:
+        """Ask the listeners whose track is not refused; return their terms, completed and left."""
+        left = np.zeros(len(x), np.bool_)
+        completed = ~left if refused is None else ~refused
+        if self.listener is None:
+            return {}, completed, left
+        chance = self._chance(uniforms(sessions.key, sessions.time, self.listener.n_uniforms))
+        if refused is None:
+            asked: Any = slice(None)
+            response = self.listener.respond(sessions.listener, unit(x), cosine, chance)
+        else:
+            asked = np.flatnonzero(completed)
+            state = sessions.listener.take(asked)
+            response = self.listener.respond(state, unit(x[asked]), cosine[asked], chance[asked])
+            sessions.listener.put(asked, state)
+        terms = {name: np.zeros(len(x), np.float32) for name in response.terms}
+        for name, values in response.terms.items():
+            terms[name][asked] = values
+        if response.completed is not None:
+            completed[asked] = response.completed
+        if response.left is not None:
+            left[asked] = response.left
+        return terms, completed, left
+
+    def _earn(self, sessions: SessionState, look: Look, refused: Bools | None) -> dict[str, Floats]:
+        """Weigh the terms that count, (B,), each at its lowest where the track is refused."""
+        terms = {}
+        for name, term, weight in self._weighted:
+            value = term.value(sessions, look)
+            terms[name] = value if weight is None else weight * value
+            if refused is not None:
+                lowest = min(self.reward[name] * bound for bound in term.bounds)
+                terms[name] = np.where(refused, np.float32(lowest), terms[name])
+        return terms
+
+    def observe(self, sessions: SessionState) -> Floats:
+        """Return what the agents see, (B, k)."""
+        return self.observer.observe(sessions)
+
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether chance has a part in how listeners respond."""
+        return self.listener is not None and self.listener.n_uniforms > 0 and not self.certain
+
+    def determinized(self) -> SessionDynamics:
+        """Return the dynamics to plan by: listeners do what is most likely, and expected rewards are what they were."""
+        return replace(self, certain=True) if self.is_stochastic else self
 
     def expected_rewards(self, sessions: SessionState, tracks: Ints | None = None) -> Floats:
         """Return the expected reward of each track if it were played now, in the listeners' true state.
@@ -160,23 +212,30 @@ class SessionDynamics:
         Returns:
             (B, M) or (B, N).
         """
-        units = self.catalogue.unit_features
-        units = units if tracks is None else units[tracks]
+        chosen = slice(None) if tracks is None else tracks
         direction, constant = self.likeness(sessions)
-        reward: Floats = direction @ units.T + constant
-        if self.listener is not None:
-            terms = self.listener.expect(sessions.listener, units, _unit(sessions.vibe) @ units.T)
-            for name in terms.keys() & self.reward.keys():
-                reward += np.float32(self.reward[name]) * terms[name]
+        reward: Floats = direction @ self.catalogue.unit_features[chosen].T + constant
+        for name, term, _ in self._weighted:
+            if term.expected is not None:
+                reward += np.float32(self.reward[name]) * term.expected(sessions, chosen)
         if not self.repeats:
             reward[self.refused(sessions, tracks)] = self.reward_bounds[0]
         return reward
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether nobody in particular listens, and a track that is not refused earns its :meth:`likeness`."""
+        return self.listener is None and all(term.expected is None for _, term, _ in self._weighted)
+
     def likeness(self, sessions: SessionState) -> tuple[Floats, np.float32]:
-        """Return directions (B, d) and a constant: "flow" and "fit" of a track u come to u·direction + constant."""
-        flow, fit = (np.float32(self.reward.get(name, 0.0)) for name in ("flow", "fit"))
-        direction: Floats = flow * _unit(sessions.vibe) + fit * _unit(sessions.seed_vibe)
-        return direction, -np.float32(self.baseline) * (flow + fit)
+        """Return directions (B, d) and a constant: the linear terms of a track u come to u·direction + constant."""
+        direction, constant = np.zeros_like(sessions.vibe), np.float32(0)
+        for name, term, _ in self._weighted:
+            if term.direction is not None:
+                weight = np.float32(self.reward[name])
+                direction += weight * term.direction(sessions)
+                constant += weight * np.float32(term.constant)
+        return direction, constant
 
     def allowed(self, sessions: SessionState) -> Bools:
         """Return which tracks may be played now, (B, N): all but the recordings played, where repeats are forbidden."""
@@ -196,9 +255,61 @@ class SessionDynamics:
         versions = np.arange(counts.sum()) + np.repeat(first - counts.cumsum() + counts, counts)
         return np.repeat(rows, counts), order[versions]
 
-    def observe(self, sessions: SessionState) -> Floats:
-        """Return what the agents see, (B, k)."""
-        return self.observer.observe(sessions)
+    @cached_property
+    def observer(self) -> Observer:
+        """What the agent sees."""
+        return observer(
+            self.catalogue,
+            self.state,
+            self.history_length,
+            shows_seed="fit" in self.reward,
+            listener=self.listener,
+        )
+
+    @cached_property
+    def baseline(self) -> float:
+        """The b in use: as given, or the expected cosine of a random track to the mean of H random tracks."""
+        if self.reward_baseline is not None:
+            return self.reward_baseline
+        return expected_cosine(self.catalogue, self.history_length)
+
+    @property
+    def term_bounds(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest value of each possible reward term, before its weight."""
+        return {name: term.bounds for name, term in self._terms.items()}
+
+    @cached_property
+    def reward_bounds(self) -> tuple[float, float]:
+        """Lowest and highest reward of a step."""
+        ends = [sorted(w * b for b in self._terms[name].bounds) for name, w in self.reward.items()]
+        return sum(low for low, _ in ends), sum(high for _, high in ends)
+
+    @cached_property
+    def _terms(self) -> dict[str, RewardTerm]:
+        """All terms that may be rewarded."""
+        own = {name: resolve("reward term", name, REWARD_TERMS) for name in self.reward if ":" in name}
+        terms = {name: make(self.catalogue, self.baseline) for name, make in {**REWARD_TERMS, **own}.items()}
+        bounds = {} if self.listener is None else self.listener.term_bounds
+        return terms | {name: self._of_listener(name, ends) for name, ends in bounds.items()}
+
+    def _of_listener(self, name: str, bounds: tuple[float, float]) -> RewardTerm:
+        def expected(sessions: SessionState, tracks: Ints | slice) -> Floats:
+            assert self.listener is not None  # whose term it is
+            units = self.catalogue.unit_features[tracks]
+            return self.listener.expect(sessions.listener, units, unit(sessions.vibe) @ units.T)[name]
+
+        return RewardTerm(bounds, lambda _, look: look.response[name], expected)
+
+    @cached_property
+    def _weighted(self) -> list[tuple[str, RewardTerm, Floats | None]]:
+        """The terms that count, with weights of shape (1,), which NumPy multiplies faster than scalars; None for 1."""
+        weights = self.reward.items()
+        return [(name, self._terms[name], None if w == 1 else np.array([w], np.float32)) for name, w in weights]
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Whether the loop over the tracks is all there is to a step."""
+        return self.listener is None and not self.observer.n_memory and self.reward.keys() <= REWARD_TERMS.keys()
 
     @property
     def _pool_size(self) -> int:
@@ -207,6 +318,12 @@ class SessionDynamics:
     @cached_property
     def _by_recording(self) -> tuple[Ints, Ints]:
         return _grouped(self.catalogue.recordings)
+
+    def _chance(self, uniform: NDArray[np.float64]) -> Floats:
+        """Return uniform numbers in [0, 1) as float32, none of them rounded up to 1; or 1/2 in their place."""
+        if self.certain:
+            return np.full(uniform.shape, 0.5, np.float32)
+        return (uniform * (1 - 2.0**-24)).astype(np.float32)
 
     def _sessions(self, keys: Keys, history: Ints, listener: Any) -> SessionState:
         window = self.catalogue.features[history]
@@ -223,84 +340,9 @@ class SessionDynamics:
             window=window,
             vibe=vibe,
             seed_vibe=vibe.copy(),
-            memory=_remember(window) if "decayed" in self.state else None,
+            memory=None,
             listener=listener,
         )
-
-    def _play(self, sessions: SessionState, tracks: Ints) -> StepResult:
-        """Do what `step` does, in one loop, where nobody has to be asked and only the window is remembered."""
-        cosine, fit, repeat, heard, any_repeat, full = kernels.fast_play(
-            self.catalogue.features,
-            self.catalogue.recordings,
-            tracks,
-            self.repeats,
-            sessions.time,
-            sessions.played,
-            sessions.history,
-            sessions.window,
-            sessions.vibe,
-            sessions.seed_vibe,
-        )
-        if full:
-            sessions.grow()
-        terms = self._weigh(self._compare(cosine, fit), repeat if any_repeat and not self.repeats else None)
-        return StepResult(_total(terms), terms, cosine, repeat, heard, np.zeros(len(tracks), np.bool_))
-
-    def _compare(self, cosine: Floats, fit: Floats) -> dict[str, Floats]:
-        """Return the terms that need no listener, before their weights."""
-        if "fit" in self.reward:
-            return {"flow": cosine - self._baseline, "fit": fit - self._baseline}
-        return {"flow": cosine - self._baseline}
-
-    def _respond(
-        self, sessions: SessionState, looked: Floats, cosine: Floats, refused: Bools | None, raw: dict[str, Floats]
-    ) -> tuple[Bools, Bools]:
-        """Ask the listeners whose track is not refused; add their terms to `raw`; return heard and left."""
-        left = np.zeros(len(looked), np.bool_)
-        heard = ~left if refused is None else ~refused
-        if self.listener is None:
-            return heard, left
-        asked = slice(None) if refused is None else np.flatnonzero(heard)
-        state = sessions.listener if refused is None else sessions.listener.take(asked)
-        unit = _unit(looked[asked])
-        chance = _single(fast_uniforms(sessions.key, sessions.time, self.listener.n_uniforms)[asked])
-        response = self.listener.respond(state, unit, cosine[asked], chance)
-        if refused is not None:
-            sessions.listener.put(asked, state)
-        for name, values in response.terms.items():
-            raw[name] = np.zeros(len(looked), np.float32)
-            raw[name][asked] = values
-        if response.listened is not None:
-            heard[asked] = response.listened
-        if response.left is not None:
-            left[asked] = response.left
-        return heard, left
-
-    def _weigh(self, raw: Mapping[str, Floats], refused: Bools | None) -> dict[str, Floats]:
-        """Weigh the terms that count, (B,), each at its lowest where the track is refused."""
-        terms = {name: raw[name] if weight is None else weight * raw[name] for name, weight in self._weights}
-        if refused is not None:
-            for name, values in terms.items():
-                values[refused] = min(self.reward[name] * bound for bound in self.term_bounds[name])
-        return terms
-
-    def _move(self, sessions: SessionState, tracks: Ints, looked: Floats, recording: Ints, heard: Bools) -> None:
-        """Note the tracks as played, and let those heard out enter history, vibe and memory."""
-        full = kernels.fast_move(
-            looked,
-            recording,
-            tracks,
-            heard,
-            sessions.time,
-            sessions.played,
-            sessions.history,
-            sessions.window,
-            sessions.vibe,
-        )
-        if full:
-            sessions.grow()
-        if sessions.memory is not None:
-            sessions.memory[heard] = _DECAY * sessions.memory[heard] + (1 - _DECAY) * looked[heard]
 
 
 def _grouped(recordings: Ints) -> tuple[Ints, Ints]:
@@ -309,21 +351,5 @@ def _grouped(recordings: Ints) -> tuple[Ints, Ints]:
     return order, recordings[order]
 
 
-def _single(uniform: NDArray[np.float64]) -> Floats:
-    """Uniform numbers in [0, 1) as float32, none of them rounded up to 1."""
-    return (uniform * (1 - 2.0**-24)).astype(np.float32)
-
-
-def _unit(vibe: Floats) -> Floats:
-    return vibe / kernels.lengths(vibe)[:, None]
-
-
 def _total(terms: Mapping[str, Floats]) -> Floats:
     return reduce(np.add, terms.values())
-
-
-def _remember(window: Floats) -> Floats:
-    """Mean over the window, (B, H, d), weights falling geometrically with age."""
-    weights = _DECAY ** np.arange(window.shape[1] - 1, -1, -1, dtype=np.float32)
-    memory: Floats = np.einsum("h,bhd->bd", weights / weights.sum(), window)
-    return memory

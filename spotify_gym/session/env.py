@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, Unpack
+from typing import Any, NoReturn, Unpack
 
 import gymnasium as gym
 import numpy as np
@@ -11,12 +11,12 @@ from gymnasium.error import InvalidAction, ResetNeeded
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue
+from spotify_gym.session import rendering
 from spotify_gym.session.dynamics import SessionDynamics
 from spotify_gym.session.options import EnvOptions, Source, history_of, make_dynamics
 from spotify_gym.session.spaces import spaces_of
 from spotify_gym.session.state import Bools, Floats, SessionState, StepResult
 from spotify_gym.session.streams import KeyStream
-from spotify_gym.session.trace import Play, Trace
 
 _SLOT = np.zeros(1, dtype=np.intp)
 
@@ -95,9 +95,10 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
 
     ## Information
 
-    `step`: `track`, `track_id`, `cosine` (to the vibe before the track), `repeat` (recording played before), `heard`
-    (heard out, and so in the history), each reward term by its name, `played` (recordings so far, only where repeats
-    are forbidden), `end` (only at termination). `reset`: `history` (H indices), `history_ids`, and `played` as above.
+    `step`: `track`, `track_id`, `cosine` (to the vibe before the track), `repeat` (recording played before),
+    `completed` (heard out, and so in the history), each reward term by its name, `played` (recordings so far, only
+    where repeats are forbidden), `end` (only at termination). `reset`: `history` (H indices), `history_ids`, and
+    `played` as above.
 
     ## Arguments
 
@@ -136,13 +137,18 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
         self._tracks = np.zeros(1, np.int64)
         self._keys: KeyStream | None = None
         self._sessions: SessionState | None = None
-        self._trace: Trace | None = None
+        self._trace: rendering.Trace | None = None
         self._left = False
 
     @property
     def catalogue(self) -> Catalogue:
         """What can be played."""
         return self.dynamics.catalogue
+
+    @property
+    def rules(self) -> NoReturn:
+        """Say the new name."""
+        raise AttributeError("`rules` is now called `dynamics`")
 
     @property
     def sessions(self) -> SessionState:
@@ -168,7 +174,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
         if not self.dynamics.repeats:
             info["played"] = self._sessions.played[0].copy()
         if self.render_mode is not None:
-            self._trace = Trace(self.catalogue, start, self._sessions.vibe[0])
+            self._trace = rendering.Trace(self.catalogue, start, self._sessions.vibe[0])
             self._show()
         return self.dynamics.observe(self._sessions)[0], info
 
@@ -182,7 +188,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
         self._left = outcome.left.item()
         reward = outcome.reward.item()
         if self._trace is not None:
-            self._trace.plays.append(Play(track, reward, outcome.cosine.item(), outcome.heard.item()))
+            self._trace.plays.append(rendering.Play(track, reward, outcome.cosine.item(), outcome.completed.item()))
             self._show()
         return self.dynamics.observe(sessions)[0], reward, self._left, False, self._info(track, outcome)
 
@@ -192,8 +198,6 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
             return None
         if self._trace is None:
             raise ResetNeeded("call reset() before render()")
-        from spotify_gym.session import rendering  # Matplotlib loads only where a picture is wanted
-
         if self.render_mode == "rgb_array":
             return rendering.picture(self._trace)
         return rendering.text(self._trace) if self.render_mode == "ansi" else None
@@ -218,7 +222,7 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
             "track_id": self._track_ids[track],
             "cosine": outcome.cosine.item(),
             "repeat": outcome.repeat.item(),
-            "heard": outcome.heard.item(),
+            "completed": outcome.completed.item(),
         }
         for name, values in outcome.terms.items():
             info[name] = values.item()
@@ -230,6 +234,4 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
 
     def _show(self) -> None:
         if self.render_mode == "human" and self._trace is not None:
-            from spotify_gym.session import rendering
-
             print(rendering.text(self._trace), end="\n\n")

@@ -1,23 +1,67 @@
-"""The inner loops of a session: draw the start, look at the tracks, let them enter.
-
-Each is written twice: for NumPy, which is the reference, and as a plain loop that Numba compiles where it is installed
-(extra `fast`). The two agree to float32 rounding, which a test holds; within either, a session is the same alone as in
-a batch, bit for bit.
-"""
+"""The inner loops of a session, compiled by Numba: draw the start, look at the tracks, let them enter."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue.catalogue import TINY
-from spotify_gym.session.compiling import compiled
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
+def compiled(loop: Callable[P, R]) -> Callable[P, R]:
+    """Return `loop` compiled by Numba; it looks at no bounds, so that every index must have been checked."""
+    fast: Callable[P, R]
+    try:
+        fast = njit(cache=True, nogil=True)(loop)
+    except RuntimeError:  # no folder to keep compiled code in
+        fast = njit(nogil=True)(loop)
+    return fast
+
+
+@compiled
+def unit(vectors: Floats) -> Floats:
+    """Bring each row of (B, d) to length 1; a zero vector stays zero."""
+    units = np.empty_like(vectors)
+    for b in range(len(vectors)):
+        square = 0.0
+        for x in vectors[b]:
+            square += x * x
+        length = max(np.sqrt(np.float32(square)), TINY)
+        for j in range(vectors.shape[1]):
+            units[b, j] = vectors[b, j] / length
+    return units
+
+
+@compiled
+def distinct(uniform: NDArray[np.float64], n_tracks: int) -> Ints:
+    """Turn (B, k) uniform numbers into (B, k) distinct track indices, every ordered choice equally likely.
+
+    The first k swaps of a Fisher-Yates shuffle of range(n_tracks), traced back instead of carried out.
+    """
+    n_batch, k = uniform.shape
+    drawn = np.empty((n_batch, k), np.int64)
+    swap = np.empty(k, np.int64)
+    for b in range(n_batch):
+        for j in range(k):
+            swap[j] = place = j + int(uniform[b, j] * (n_tracks - j))
+            for earlier in range(j - 1, -1, -1):
+                if place == swap[earlier]:
+                    place = earlier
+            drawn[b, j] = place
+    return drawn
+
+
+@compiled
 def look(
     features: Floats,
     recordings: Ints,
@@ -44,86 +88,6 @@ def look(
         Features of the tracks (B, d), their recordings (B,), cosine to the vibe (B,), cosine to the seed vibe (B,),
         whether the recording was played before (B,), and whether any was.
     """
-    looked, recording = features[tracks], recordings[tracks]
-    unit = looked / lengths(looked)[:, None]
-    repeat = (played == recording[:, None]).any(axis=1)
-    return looked, recording, _cosines(unit, vibe), _cosines(unit, seed_vibe), repeat, bool(repeat.any())
-
-
-def move(
-    looked: Floats,
-    recording: Ints,
-    tracks: Ints,
-    heard: Bools,
-    time: Ints,
-    played: Ints,
-    history: Ints,
-    window: Floats,
-    vibe: Floats,
-) -> bool:
-    """Note one track per session as played and let those heard out enter history, window and vibe, in place.
-
-    Args:
-        looked: (B, d) features of the tracks.
-        recording: (B,) their recordings.
-        tracks: (B,) the tracks played.
-        heard: (B,) which of them enter the history.
-        time: (B,) tracks recommended before; counted up.
-        played: (B, L) recordings played, with room for one more.
-        history: (B, H) tracks heard, the oldest first.
-        window: (B, H, d) their features.
-        vibe: (B, d) the mean of the window.
-
-    Returns:
-        Whether `played` is now full in some session.
-    """
-    place = history.shape[1] + time
-    played[np.arange(len(time)), place] = recording
-    time += 1
-    rows = np.flatnonzero(heard)
-    history[rows, :-1] = history[rows, 1:]
-    history[rows, -1] = tracks[rows]
-    window[rows, :-1] = window[rows, 1:]
-    window[rows, -1] = looked[rows]
-    vibe[rows] = window[rows].mean(axis=1)
-    return bool(place.max() + 1 >= played.shape[1])
-
-
-def distinct(uniform: NDArray[np.float64], n_tracks: int) -> Ints:
-    """Turn (B, k) uniform numbers into (B, k) distinct track indices, every ordered choice equally likely.
-
-    The first k swaps of a Fisher-Yates shuffle of range(n_tracks), traced back instead of carried out.
-    """
-    first = np.arange(uniform.shape[1])
-    swap = first + (uniform * (n_tracks - first)).astype(np.int64)  # step j swaps places j and swap[:, j]
-    drawn = swap.copy()
-    for j in first:
-        for earlier in range(j - 1, -1, -1):
-            drawn[drawn[:, j] == swap[:, earlier], j] = earlier
-    return drawn
-
-
-def lengths(vectors: Floats) -> Floats:
-    """Return the Euclidean length of each row of (B, d), `TINY` for a zero vector."""
-    length: Floats = np.maximum(np.sqrt(np.vecdot(vectors, vectors)), TINY)
-    return length
-
-
-def _cosines(unit: Floats, vibe: Floats) -> Floats:
-    cosine: Floats = np.vecdot(unit, vibe) / lengths(vibe)
-    return cosine
-
-
-def _look_loop(
-    features: Floats,
-    recordings: Ints,
-    tracks: Ints,
-    vibe: Floats,
-    seed_vibe: Floats,
-    played: Ints,
-    time: Ints,
-    history_length: int,
-) -> tuple[Floats, Ints, Floats, Floats, Bools, bool]:
     n_batch, n_features = vibe.shape
     looked, recording = np.empty((n_batch, n_features), np.float32), np.empty(n_batch, np.int64)
     for b in range(n_batch):  # first of all and by itself, so that the waits for memory overlap
@@ -152,24 +116,41 @@ def _look_loop(
     return looked, recording, cosine, fit, repeat, any_repeat
 
 
-def _move_loop(
+@compiled
+def move(
     looked: Floats,
     recording: Ints,
     tracks: Ints,
-    heard: Bools,
+    completed: Bools,
     time: Ints,
     played: Ints,
     history: Ints,
     window: Floats,
     vibe: Floats,
 ) -> bool:
+    """Note one track per session as played and let those completed out enter history, window and vibe, in place.
+
+    Args:
+        looked: (B, d) features of the tracks.
+        recording: (B,) their recordings.
+        tracks: (B,) the tracks played.
+        completed: (B,) which of them enter the history.
+        time: (B,) tracks recommended before; counted up.
+        played: (B, L) recordings played, with room for one more.
+        history: (B, H) tracks heard, the oldest first.
+        window: (B, H, d) their features.
+        vibe: (B, d) the mean of the window.
+
+    Returns:
+        Whether `played` is now full in some session.
+    """
     n_batch, length, n_features = window.shape
     full = False
     for b in range(n_batch):
         played[b, length + time[b]] = recording[b]
         time[b] += 1
         full |= length + time[b] >= played.shape[1]
-        if not heard[b]:
+        if not completed[b]:
             continue
         for h in range(length - 1):
             history[b, h] = history[b, h + 1]
@@ -184,25 +165,8 @@ def _move_loop(
     return full
 
 
-def _distinct_loop(uniform: NDArray[np.float64], n_tracks: int) -> Ints:
-    n_batch, k = uniform.shape
-    drawn = np.empty((n_batch, k), np.int64)
-    swap = np.empty(k, np.int64)
-    for b in range(n_batch):
-        for j in range(k):
-            swap[j] = place = j + int(uniform[b, j] * (n_tracks - j))
-            for earlier in range(j - 1, -1, -1):
-                if place == swap[earlier]:
-                    place = earlier
-            drawn[b, j] = place
-    return drawn
-
-
-fast_look = compiled(_look_loop, look)
-fast_move = compiled(_move_loop, move)
-
-
-def _play(
+@compiled
+def play(
     features: Floats,
     recordings: Ints,
     tracks: Ints,
@@ -216,19 +180,15 @@ def _play(
 ) -> tuple[Floats, Floats, Bools, Bools, bool, bool]:
     """Look, then move: in one call, where no listener responds in between, because calls cost more than loops.
 
-    The arguments are those of :func:`look` and :func:`move`, and whether a track heard before is heard again.
+    The arguments are those of :func:`look` and :func:`move`, and whether a track completed before is completed again.
 
     Returns:
-        Cosines to the vibe and to the seed vibe, repeat and heard, (B,) each; whether any track repeats; whether
+        Cosines to the vibe and to the seed vibe, repeat and completed, (B,) each; whether any track repeats; whether
         `played` is now full in some session.
     """
-    looked, recording, cosine, fit, repeat, any_repeat = fast_look(
+    looked, recording, cosine, fit, repeat, any_repeat = look(
         features, recordings, tracks, vibe, seed_vibe, played, time, history.shape[1]
     )
-    heard = np.logical_or(~repeat, repeats)
-    full = fast_move(looked, recording, tracks, heard, time, played, history, window, vibe)
-    return cosine, fit, repeat, heard, any_repeat, full
-
-
-fast_play = compiled(_play, _play)
-fast_distinct = compiled(_distinct_loop, distinct)
+    completed = np.logical_or(~repeat, repeats)
+    full = move(looked, recording, tracks, completed, time, played, history, window, vibe)
+    return cosine, fit, repeat, completed, any_repeat, full

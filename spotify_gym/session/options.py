@@ -10,16 +10,12 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 
 from spotify_gym.catalogue import Catalogue, as_catalogue
-from spotify_gym.listeners import Listener, SatiatedListener, SkippingListener
+from spotify_gym.listeners import Listener, as_listener
 from spotify_gym.session.dynamics import SessionDynamics
 from spotify_gym.session.state import Ints
 
 Source = Catalogue | str | Path
 """What a catalogue is made from: "builtin", "builtin:26000", a table, a prepared .arrow, or a catalogue."""
-
-
-LISTENERS: dict[str, type[Listener[Any]]] = {"satiated": SatiatedListener, "skipping": SkippingListener}
-"""The listeners that can be asked for by name."""
 
 
 MAX_WEIGHT = 1e6
@@ -35,7 +31,7 @@ class EnvOptions(TypedDict, total=False):
     state: str
     repeats: bool
     reward_baseline: float | None
-    listener: Listener[Any] | str | None
+    listener: Listener[Any] | Mapping[str, Any] | str | Path | None
 
 
 def make_dynamics(
@@ -47,7 +43,7 @@ def make_dynamics(
     state: str = "mean",
     repeats: bool = True,
     reward_baseline: float | None = None,
-    listener: Listener[Any] | str | None = None,
+    listener: Listener[Any] | Mapping[str, Any] | str | Path | None = None,
 ) -> SessionDynamics:
     """Make the rules that these options describe.
 
@@ -59,13 +55,13 @@ def make_dynamics(
         state: what the agent sees.
         repeats: whether a recording may play again.
         reward_baseline: b; None for the expected cosine of random play.
-        listener: who listens; one of :data:`LISTENERS` by name for its defaults.
+        listener: who listens; also by name for the defaults, by the path of its JSON file, or by its values.
 
     Raises:
         CatalogueError: the catalogue cannot be read.
         ValueError: an option is not one of those allowed.
     """
-    person = _listener_of(listener)
+    person = as_listener(listener)
     if reward is None:
         reward = dict.fromkeys(("flow", *(person.term_bounds if person is not None else ())), 1.0)
     _check_types(history_length, repeats, reward)
@@ -82,15 +78,6 @@ def make_dynamics(
         reward_baseline=reward_baseline,
         listener=person,
     )
-
-
-def _listener_of(listener: object) -> Listener[Any] | None:
-    if isinstance(listener, str) and listener in LISTENERS:
-        return LISTENERS[listener]()
-    if listener is None or isinstance(listener, Listener):
-        return listener
-    known = ", ".join(map(repr, LISTENERS))
-    raise ValueError(f"listener={listener!r} is not known; choose one of {known}, or bring a Listener")
 
 
 def _check_types(history_length: object, repeats: object, reward: object) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.session.trace import Play, Trace
+from spotify_gym.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +17,30 @@ _INK, _MUTED, _GREEN, _GREY = "#191414", "#6b6b6b", "#1db954", "#c9c9c9"
 _WIDTH, _HEIGHT, _DPI = 800, 480, 100
 _SHOWN = 11  # tracks listed in the picture
 _BAR = 12  # characters of the longest bar in the text
+
+
+class Play(NamedTuple):
+    """One recommended track, and what came of it."""
+
+    track: int
+    reward: float
+    cosine: float
+    """To the vibe before the track, in [-1, 1]."""
+    completed: bool
+    """Whether it was heard out."""
+
+
+@dataclass
+class Trace:
+    """The course of one session."""
+
+    catalogue: Catalogue
+    history: NDArray[np.int64]
+    """(H,) the tracks heard before it."""
+    vibe: NDArray[np.float32]
+    """(d,) of the session, a view that moves with it."""
+    plays: list[Play] = field(default_factory=list)
+    """What was recommended, in order."""
 
 
 def text(trace: Trace) -> str:
@@ -55,7 +80,7 @@ def picture(trace: Trace) -> NDArray[np.uint8]:
 
 def _line(place: int, play: Play, label: str) -> str:
     bar = "█" * round(max(play.cosine, 0.0) * _BAR)
-    mark = "" if play.heard else "  (not heard out)"
+    mark = "" if play.completed else "  (not heard out)"
     return f"{place:3d} {bar:<{_BAR}}   {play.cosine:+.3f}  {play.reward:+.3f}  {label}{mark}"
 
 
@@ -83,13 +108,13 @@ def _draw_tracks(axes: Axes, trace: Trace) -> None:
     axes.axis("off")
     axes.set_title("Recommended, the newest first", loc="left", fontsize=12, fontweight="bold", color=_INK)
     rows = [(f"{i}", play) for i, play in enumerate(trace.plays, start=1)][::-1][:_SHOWN]
-    entries = [(i, f"{p.cosine:+.2f}", _clip(trace.catalogue.label(p.track)), p.heard) for i, p in rows]
+    entries = [(i, f"{p.cosine:+.2f}", _clip(trace.catalogue.label(p.track)), p.completed) for i, p in rows]
     if not entries:
         entries = [("", "", _clip(trace.catalogue.label(t)), False) for t in trace.history[::-1]]
         axes.set_title("Heard before, the newest first", loc="left", fontsize=12, fontweight="bold", color=_INK)
-    for row, (place, cosine, label, heard) in enumerate(entries):
+    for row, (place, cosine, label, completed) in enumerate(entries):
         height = 1 - (row + 0.6) / _SHOWN
-        colour = _INK if heard else _MUTED
+        colour = _INK if completed else _MUTED
         for x, part, align in ((0.03, place, "right"), (0.13, cosine, "right"), (0.16, label, "left")):
             axes.text(x, height, part, ha=align, va="center", fontsize=8.5, color=colour, parse_math=False)
 

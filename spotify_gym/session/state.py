@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.listeners.batch import BatchState
+from spotify_gym.listeners import BatchState
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -35,7 +35,7 @@ class SessionState(BatchState):
     seed_vibe: Floats
     """(B, d) the vibe that the session started with."""
     memory: Floats | None
-    """(B, d) mean over all tracks heard, weights falling geometrically with age; None where the state shows none."""
+    """(B, m) what the blocks of the observation remember, side by side; None where none remembers anything."""
     listener: Any
     """The listeners' state, a :class:`BatchState`; None where nobody in particular listens."""
 
@@ -67,7 +67,7 @@ class StepResult(NamedTuple):
     """(B,) cosine of the track to the vibe before it, in [-1, 1]."""
     repeat: Bools
     """(B,) whether the recording had been played in the session before."""
-    heard: Bools
+    completed: Bools
     """(B,) whether the track was heard out, and so entered the history."""
     left: Bools
     """(B,) whether the listener ended the session."""

@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
-from spotify_gym.session.compiling import compiled
+from spotify_gym.session.kernels import compiled
 
 Keys = NDArray[np.uint64]
 
@@ -23,48 +23,31 @@ _M2 = np.uint64(0x94D049BB133111EB)
 _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 
 
-def mix(x: Keys) -> Keys:
-    """Scramble 64-bit words, one to one."""
+@compiled
+def _mix(x: np.uint64) -> np.uint64:
+    """Scramble a 64-bit word, one to one."""
     x = (x ^ (x >> _S30)) * _M1
     x = (x ^ (x >> _S27)) * _M2
     return x ^ (x >> _S31)
 
 
+@compiled
 def uniforms(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float64]:
     """Draw (B, n) numbers in [0, 1) for sessions `keys` (B,) at `time` (B,)."""
-    at_time = mix(keys + _GOLDEN * (time.astype(np.uint64) + np.uint64(1)))
-    counters = _GOLDEN * np.arange(1, n + 1, dtype=np.uint64)
-    words = mix(at_time[:, None] + counters)
-    return (words >> _S11).astype(np.float64) * 2.0**-53
-
-
-_mix_word = compiled(mix, mix)
-
-
-def _uniforms_loop(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float64]:
     drawn = np.empty((len(keys), n), np.float64)
     for b in range(len(keys)):
-        at_time = _mix_word(keys[b] + _GOLDEN * (np.uint64(time[b]) + np.uint64(1)))
+        at_time = _mix(keys[b] + _GOLDEN * (np.uint64(time[b]) + np.uint64(1)))
         for j in range(n):
-            drawn[b, j] = (_mix_word(at_time + _GOLDEN * np.uint64(j + 1)) >> _S11) * 2.0**-53
+            drawn[b, j] = (_mix(at_time + _GOLDEN * np.uint64(j + 1)) >> _S11) * 2.0**-53
     return drawn
 
 
-fast_uniforms = compiled(_uniforms_loop, uniforms)
-
-
+@compiled
 def _session_keys(roots: Keys, sessions: NDArray[np.uint64]) -> Keys:
-    return mix(roots + _GOLDEN * sessions)
-
-
-def _session_keys_loop(roots: Keys, sessions: NDArray[np.uint64]) -> Keys:
     keys = np.empty_like(roots)
     for slot in range(len(roots)):
-        keys[slot] = _mix_word(roots[slot] + _GOLDEN * sessions[slot])
+        keys[slot] = _mix(roots[slot] + _GOLDEN * sessions[slot])
     return keys
-
-
-_fast_session_keys = compiled(_session_keys_loop, _session_keys)
 
 
 class KeyStream:
@@ -89,4 +72,4 @@ class KeyStream:
     def next(self, slots: NDArray[np.intp]) -> Keys:
         """Return the key of the next session in each of the given slots."""
         self._sessions[slots] += np.uint64(1)
-        return _fast_session_keys(self._roots[slots], self._sessions[slots])
+        return _session_keys(self._roots[slots], self._sessions[slots])

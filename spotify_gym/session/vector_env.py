@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Any, NoReturn, Unpack
 
 import numpy as np
 from gymnasium.error import InvalidAction, ResetNeeded
@@ -25,7 +25,7 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
     Step for step and bit for bit the B single envs that `vectorization_mode="sync"` would make: slot i of seed s is the
     single env of seed s + i. Problem and arguments are those of :class:`~spotify_gym.session.env.SpotifyEnv`.
 
-    `info` holds arrays with the session as first axis: `track`, `cosine`, `repeat`, `heard`, each reward term by
+    `info` holds arrays with the session as first axis: `track`, `cosine`, `repeat`, `completed`, each reward term by
     name, and `played`, (B, L), where repeats are forbidden. With `AutoresetMode.SAME_STEP` an ended session restarts
     at once: `final_obs` and `final_info` keep the end of the sessions that `_final_obs` and `_final_info` mark, and
     `played` is that of the new session. Rewards are float32.
@@ -67,6 +67,11 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
     def catalogue(self) -> Catalogue:
         """What can be played."""
         return self.dynamics.catalogue
+
+    @property
+    def rules(self) -> NoReturn:
+        """Say the new name."""
+        raise AttributeError("`rules` is now called `dynamics`")
 
     @property
     def sessions(self) -> SessionState:
@@ -181,7 +186,7 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
             "track": tracks.copy(),
             "cosine": outcome.cosine,
             "repeat": outcome.repeat,
-            "heard": outcome.heard,
+            "completed": outcome.completed,
             **outcome.terms,
         }
 

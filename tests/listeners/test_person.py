@@ -15,7 +15,7 @@ def play(dynamics: SessionDynamics) -> tuple[SessionState, list[dict[str, list[f
     sessions = dynamics.start(np.arange(2, dtype=np.uint64), HISTORY)
     terms = []
     for step, heard in enumerate(ANSWERS):
-        sessions.listener.heard[:] = heard
+        sessions.listener.completed[:] = heard
         outcome = dynamics.step(sessions, np.array([20 + step, 30 + step]))
         assert (
             np.where(heard, [20 + step, 30 + step], 0).tolist() == np.where(heard, sessions.history[:, -1], 0).tolist()

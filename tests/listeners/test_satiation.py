@@ -49,7 +49,7 @@ def test_respond__costs_nothing_for_the_opposite_of_the_recent():
 
 def test_respond__hears_every_track_out():
     response = SatiatedListener().respond(after(SatiatedListener(), EAST)[1], EAST[None], NONE, NO_CHANCE)
-    assert response.listened is None
+    assert response.completed is None
     assert response.left is None
 
 

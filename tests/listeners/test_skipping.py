@@ -53,7 +53,7 @@ def test_probability__is_that_of_the_answer():
     probability = skip_probability(PLAIN, started(), NORTH)
     for uniform, listens in [(probability - 1e-4, False), (probability + 1e-4, True)]:
         response = answer(PLAIN, started(), NORTH, uniform)
-        assert bool(response.listened[0]) is listens
+        assert bool(response.completed[0]) is listens
         assert response.terms["listened"][0] == float(listens)
 
 

@@ -115,7 +115,7 @@ def test_playlist__worked_by_hand() -> None:
     seen, reward, _, _, info = env.step(0)  # a starting track again: lowest reward, nothing moves
     assert reward == pytest.approx(-1.25)
     assert seen.tolist() == [-0.5, 0.5, 0.5, 0.5]
-    assert (info["repeat"], info["heard"]) == (True, False)
+    assert (info["repeat"], info["completed"]) == (True, False)
     assert set(info["played"].tolist()) == {0, 1, 3}
     assert env.unwrapped.action_masks().tolist() == [False, False, True, False, True]  # type: ignore[attr-defined]
 
@@ -257,3 +257,11 @@ def test_render__a_title_is_never_read_as_markup() -> None:
     assert isinstance(picture, np.ndarray)
     assert picture.shape == (480, 800, 3)
     assert picture.std() > 10
+
+
+def test_names_of_before__say_the_new_ones(small: Catalogue) -> None:
+    with pytest.raises(ImportError, match="SessionRules is now called SessionDynamics"):
+        from spotify_gym.session import SessionRules  # type: ignore[attr-defined]  # noqa: F401
+    for env in gym.make("SpotifySession-v0", catalogue=small), gym.make_vec("SpotifySession-v0", catalogue=small):
+        with pytest.raises(AttributeError, match="now called `dynamics`"):
+            env.unwrapped.rules  # type: ignore[attr-defined]  # noqa: B018

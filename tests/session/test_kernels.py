@@ -9,9 +9,9 @@ import pytest
 
 from spotify_gym import Catalogue
 from spotify_gym.session import kernels
+from tests.session import reference_kernels
 
 B, H, L = 64, 5, 30
-numba = pytest.importorskip("numba", reason="the compiled loops need the extra `fast`")
 
 
 def test_look__compiled_equals_numpy(small: Catalogue) -> None:
@@ -21,7 +21,7 @@ def test_look__compiled_equals_numpy(small: Catalogue) -> None:
     tracks, played = rng.integers(400, size=B), rng.integers(400, size=(B, L))
     time = np.full(B, L - H)
     arguments = small.features, small.recordings, tracks, vibe, seed_vibe, played, time, H
-    for slow, fast in zip(kernels.look(*arguments), kernels.fast_look(*arguments), strict=True):
+    for slow, fast in zip(reference_kernels.look(*arguments), kernels.look(*arguments), strict=True):
         assert np.allclose(slow, fast, atol=1e-6)
     assert kernels.look(*arguments)[2][3] == 0
 
@@ -29,7 +29,7 @@ def test_look__compiled_equals_numpy(small: Catalogue) -> None:
 def test_move__compiled_equals_numpy(small: Catalogue) -> None:
     rng = np.random.default_rng(1)
     states = []
-    for step in kernels.move, kernels.fast_move:
+    for step in reference_kernels.move, kernels.move:
         rng = np.random.default_rng(1)
         history = rng.integers(400, size=(B, H))
         window = small.features[history]
@@ -57,26 +57,28 @@ def test_play__is_a_look_and_a_move(small: Catalogue, repeats: bool) -> None:
     tracks = np.random.default_rng(3).integers(400, size=B)
     time, played, history, window, vibe, seed_vibe = one = begun()
     played[:8, 0] = small.recordings[tracks[:8]]
-    _, recording, cosine, fit, repeat, any_repeat = kernels.look(
+    _, recording, cosine, fit, repeat, any_repeat = reference_kernels.look(
         small.features, small.recordings, tracks, vibe, seed_vibe, played, time, H
     )
-    heard = repeats | ~repeat
-    full = kernels.move(small.features[tracks], recording, tracks, heard, time, played, history, window, vibe)
+    completed = repeats | ~repeat
+    full = reference_kernels.move(
+        small.features[tracks], recording, tracks, completed, time, played, history, window, vibe
+    )
     other = begun()
     other[1][:8, 0] = small.recordings[tracks[:8]]
-    at_once = kernels.fast_play(small.features, small.recordings, tracks, repeats, *other)
-    assert heard.sum() == B if repeats else heard.sum() <= B - 8
-    one = (cosine, fit, repeat, heard, np.array([any_repeat, full]), *one)
+    at_once = kernels.play(small.features, small.recordings, tracks, repeats, *other)
+    assert completed.sum() == B if repeats else completed.sum() <= B - 8
+    one = (cosine, fit, repeat, completed, np.array([any_repeat, full]), *one)
     other = (*at_once[:4], np.array(at_once[4:]), *other)
     for expected, got in zip(one, other, strict=True):
         assert np.allclose(expected, got, atol=1e-6)
 
 
-@pytest.mark.parametrize("draw", [kernels.distinct, kernels.fast_distinct])
+@pytest.mark.parametrize("draw", [reference_kernels.distinct, kernels.distinct])
 def test_distinct__draws_every_ordered_choice_alike(draw: object) -> None:
     uniform = np.random.default_rng(0).random((60_000, 3))
     drawn = draw(uniform, 4)  # type: ignore[operator]
     codes, counts = np.unique(drawn @ [16, 4, 1], return_counts=True)
     assert len(codes) == 24
     assert np.abs(counts - 2500).max() < 5 * np.sqrt(2500)
-    assert np.array_equal(drawn, kernels.distinct(uniform, 4))
+    assert np.array_equal(drawn, reference_kernels.distinct(uniform, 4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import gymnasium as gym
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 
 from spotify_gym import Catalogue
+from spotify_gym.session import SessionState, StepResult
+from spotify_gym.session.observation import STATES, Block
 from tests.catalogues import hand_made
 
 
@@ -54,3 +57,39 @@ def test_state__stays_within_its_bounds(state: str, small: Catalogue) -> None:
     env.reset(seed=0)
     for tracks in np.random.default_rng(0).integers(len(small), size=(40, 100)):
         assert env.observation_space.contains(env.step(tracks)[0])
+
+
+@pytest.mark.parametrize("order", list(permutations(STATES)))
+def test_state__is_any_blocks_in_any_order(order: tuple[str, ...], small: Catalogue) -> None:
+    alone = [start(small, state) for state in order]
+    env, seen = start(small, "+".join(order))
+    assert np.array_equal(seen, np.concatenate([one for _, one in alone]))
+    for track in 9, 3, 200:
+        assert np.array_equal(env.step(track)[0], np.concatenate([one.step(track)[0] for one, _ in alone]))
+
+
+class Count(Block):
+    """How many tracks were heard out in the session."""
+
+    n_memory = 1
+
+    def __init__(self, catalogue: Catalogue, history_length: int) -> None:
+        super().__init__(np.zeros(1, np.float32), np.full(1, 100, np.float32))
+
+    def move(self, sessions: SessionState, memory: np.ndarray, result: StepResult) -> None:
+        memory[:, 0] += result.completed
+
+    def read(self, sessions: SessionState, memory: np.ndarray) -> np.ndarray:
+        return memory
+
+
+def test_own_block__keeps_its_memory_beside_others(small: Catalogue) -> None:
+    state = f"decayed+{__name__}:Count+decayed"
+    env = gym.make_vec("SpotifyPlaylist-v0", num_envs=2, catalogue=small, state=state, autoreset_mode="SameStep")
+    env.reset(options={"history": [0, 1, 2, 3, 4]})
+    counts = [env.step(np.array([track, track % 7]))[0][:, 9].tolist() for track in range(5, 25)]
+    assert counts[:4] == [[1, 1], [2, 2], [3, 2], [4, 2]]  # tracks 0 to 4 are in the start
+    assert counts[-1] == [0, 0]  # new sessions
+    seen = env.step(np.array([100, 100]))[0]
+    assert seen[:, 9].tolist() == [1, 1]
+    assert np.array_equal(seen[:, :9], seen[:, 10:19])

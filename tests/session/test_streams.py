@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from spotify_gym.session.streams import KeyStream, fast_uniforms, uniforms
+from spotify_gym.session.streams import KeyStream, uniforms
+from tests.session import reference_kernels
 
 
 def test_uniforms__look_uniform_and_independent_over_key_time_and_place() -> None:
@@ -33,4 +34,6 @@ def test_keys__count_seeds_and_slots() -> None:
 def test_uniforms__compiled_equals_numpy_bit_for_bit() -> None:
     keys = KeyStream.seeded(0, 20).next(np.arange(20))
     for time in -1, 0, 7:
-        assert np.array_equal(uniforms(keys, np.full(20, time), 6), fast_uniforms(keys, np.full(20, time), 6))
+        assert np.array_equal(
+            uniforms(keys, np.full(20, time), 6), reference_kernels.uniforms(keys, np.full(20, time), 6)
+        )

@@ -1,0 +1,40 @@
+"""Listeners by name, by their values, or by the file that holds those."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spotify_gym.listeners.listener import Listener, values_in
+from spotify_gym.listeners.satiation import SatiatedListener
+from spotify_gym.listeners.skipping import SkippingListener
+from spotify_gym.registry import resolve
+
+LISTENERS: dict[str, type[Listener[Any]]] = {one.name: one for one in (SatiatedListener, SkippingListener)}
+"""The listeners that can be asked for by name."""
+
+
+def as_listener(given: object) -> Listener[Any] | None:
+    """Return the listener that is meant: an object, a name, the path of its JSON file, or its values.
+
+    Values name the class as "listener"; files written before they did hold a :class:`SkippingListener`.
+
+    Raises:
+        ValueError: there is no such listener, or its values are not allowed.
+    """
+    if given is None or isinstance(given, Listener):
+        return given
+    if isinstance(given, Mapping):
+        values: Mapping[str, Any] = given
+    elif isinstance(given, Path) or str(given).endswith(".json"):
+        values = {"listener": SkippingListener.name, **values_in(str(given))}
+    else:
+        values = {"listener": given}
+    name = values.get("listener")
+    if not isinstance(name, str):
+        raise ValueError(f"listener={given!r} is no Listener, nor a name, values or a JSON file of one")
+    kind = resolve("listener", name, LISTENERS)
+    if not isinstance(kind, type) or not issubclass(kind, Listener):
+        raise ValueError(f"listener={name!r} is no Listener")
+    return kind.from_dict(values)

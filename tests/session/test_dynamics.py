@@ -1,0 +1,77 @@
+"""The dynamics: what planners plan by, and reward terms of one's own."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from spotify_gym import Catalogue
+from spotify_gym.listeners import SatiatedListener, SkippingListener
+from spotify_gym.session import SessionState, make_dynamics
+from spotify_gym.session.dynamics import REWARD_TERMS
+from spotify_gym.session.reward import Look, RewardTerm
+from tests.catalogues import hand_made
+
+PLAIN = SkippingListener(position=(0.0,), last_skip=0.0, recent_skips=0.0, mood_sd=0.0, start_pool=1)
+
+
+@pytest.mark.parametrize(("track", "completed"), [(1, True), (2, False)])
+def test_determinized__responds_as_is_likelier(track: int, completed: bool) -> None:
+    catalogue = hand_made(np.array([[1, 0], [2, 0], [-1, 0]], np.float32))
+    certain = make_dynamics(catalogue, listener=PLAIN, reward={"listened": 1.0}, history_length=1).determinized()
+    sessions = certain.start(np.arange(64, dtype=np.uint64), np.zeros((64, 1), np.int64))
+    result = certain.step(sessions, np.full(64, track))
+    assert (result.completed == completed).all()  # with probability 0.88 each
+    assert (result.reward == completed).all()
+
+
+def test_determinized__takes_chance_out_and_nothing_else(small: Catalogue) -> None:
+    dynamics = make_dynamics(small, listener=SkippingListener(), reward={"listened": 1.0})
+    certain = dynamics.determinized()
+    assert dynamics.is_stochastic
+    assert not certain.is_stochastic
+    assert (certain.reward, certain.term_bounds) == (dynamics.reward, dynamics.term_bounds)
+    sessions = dynamics.start(np.arange(4, dtype=np.uint64))
+    assert (certain.expected_rewards(sessions) == dynamics.expected_rewards(sessions)).all()
+
+
+def test_determinized__where_there_is_no_chance__changes_nothing(small: Catalogue) -> None:
+    dynamics = make_dynamics(small, listener=SatiatedListener())
+    assert not dynamics.is_stochastic
+    assert dynamics.determinized() is dynamics
+
+
+def smoothness(catalogue: Catalogue, baseline: float) -> RewardTerm:
+    """Cosine of a track to the one before."""
+    units = catalogue.unit_features
+
+    def value(sessions: SessionState, look: Look) -> np.ndarray:
+        return np.vecdot(units[look.tracks], units[sessions.history[:, -1]])
+
+    def expected(sessions: SessionState, tracks: np.ndarray | slice) -> np.ndarray:
+        return units[sessions.history[:, -1]] @ units[tracks].T
+
+    return RewardTerm((-1.0, 1.0), value, expected)
+
+
+def test_own_term__is_named_where_it_is_imported_from(small: Catalogue) -> None:
+    name = f"{__name__}:smoothness"
+    env = gym.make("SpotifyPlaylist-v0", catalogue=small, reward={"flow": 1.0, name: 0.5})
+    _, info = env.reset(seed=0)
+    dynamics, last = env.unwrapped.dynamics, info["history"][-1]  # type: ignore[attr-defined]
+    assert not dynamics.is_linear
+    expected = dynamics.expected_rewards(env.unwrapped.sessions)[0]  # type: ignore[attr-defined]
+    _, reward, _, _, info = env.step(17)
+    assert info[name] == pytest.approx(0.5 * small.unit_features[last] @ small.unit_features[17], abs=1e-6)
+    assert reward == pytest.approx(info["flow"] + info[name], abs=1e-6) == pytest.approx(expected[17], abs=1e-6)
+    assert env.step(17)[4][name] == -0.5  # a repeat
+
+
+def test_own_term__is_one_line_in_the_registry(small: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REWARD_TERMS, "smoothness", smoothness)
+    env = gym.make_vec("SpotifySatiation-v0", num_envs=3, catalogue=small, reward={"smoothness": 2.0, "satiation": 1.0})
+    env.reset(seed=0)
+    *_, info = env.step(np.array([1, 2, 3]))
+    assert info["smoothness"].shape == (3,)
+    assert env.unwrapped.dynamics.reward_bounds[1] == 2.0  # type: ignore[attr-defined]
