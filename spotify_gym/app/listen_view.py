@@ -10,10 +10,11 @@ import streamlit as st
 
 from spotify_gym.app.autoplay_timer import AutoplayTimer
 from spotify_gym.app.charts import NEXT, QUIET, VIBE, map_chart, radar_chart, time_chart
+from spotify_gym.app.ending import scores, to_png
 from spotify_gym.app.explanation import Reason, explain
 from spotify_gym.app.listening import ListeningSession, Offer
-from spotify_gym.app.markup import colour_key, headline, line_below, track_card
-from spotify_gym.app.playlist_view import show_playlist
+from spotify_gym.app.markup import colour_key, headline, line_below, meter, track_card
+from spotify_gym.app.playlist_view import show_download, show_playlist
 from spotify_gym.app.user_session import UserSession
 from spotify_gym.app.widgets import track_line, user_button
 from spotify_gym.app.words import link_of, listed, signed, words_for
@@ -29,14 +30,18 @@ def show_session(user: UserSession, session: ListeningSession) -> None:
     st.html(headline("the agent reads your vibe as", vibe.capitalize()))
     left, right = st.columns(_WIDTHS, gap="large")
     with left:
-        _show_next(user, session, offers)
+        if session.is_over:
+            _show_ending(user, session)
+        else:
+            _show_next(user, session, offers)
         _show_controls(user, session)
     with right:
         st.vega_lite_chart(spec=map_chart(user.app_state.pca_map, session), key="map", alt=_MAP_ALT)
         st.html(colour_key(_MAP_KEY))
     left, right = st.columns(_WIDTHS, gap="large")
     with left:
-        _show_runners_up(user, session, offers[1:])
+        if not session.is_over:
+            _show_runners_up(user, session, offers[1:])
     with right:
         _show_radar(user, session, offers)
         _show_course(session)
@@ -50,7 +55,7 @@ def _show_next(user: UserSession, session: ListeningSession, offers: Sequence[Of
     catalogue, track = session.dynamics.catalogue, offers[0].track
     reason = explain(user.app_state.profile, session.vibe, catalogue.features[track])
     with st.container(border=True):
-        st.html(track_card(catalogue, track, _number(user, session), offers[0].similarity, str(reason)))
+        st.html(track_card(catalogue, track, _number(session), offers[0].similarity, str(reason)))
         with st.container(horizontal=True, gap="xsmall"):
             user_button(
                 user, "Listened", "listened", session.listened, icon=":material/check:", shortcut="L", primary=True
@@ -68,13 +73,27 @@ def _show_next(user: UserSession, session: ListeningSession, offers: Sequence[Of
             st.html(line_below(f"{user.agent.name} values this track at {value}, on a scale of its own."))
 
 
-def _number(user: UserSession, session: ListeningSession) -> str:
-    number = len(session.plays) + 1
-    return (
-        f"next track, {number} of {user.app_state.length}"
-        if number <= user.app_state.length
-        else f"next track, {number}"
-    )
+def _show_ending(user: UserSession, session: ListeningSession) -> None:
+    """Show what the session came to, beside the references from the same start, and the ways on from here."""
+    with st.container(border=True):
+        with st.spinner("The planner, who knows all the rules, plays from your start ..."):
+            earned = scores(session)
+        st.html(headline("the session is over", f"{session.agent.name} and you earned {signed(earned['you'])}"))
+        highest = max(map(abs, earned.values()))
+        for name, score in earned.items():
+            st.html(meter(_PLAYERS[name].format(agent=session.agent.name), score, score / (highest or 1)))
+        skipped = sum(not play.heard for play in session.plays)
+        st.html(line_below(f"You skipped {skipped} of {len(session.plays)} tracks. {_REFERENCES}"))
+        with st.container(horizontal=True, gap="xsmall"):
+            user_button(user, "Again from here", "again", session.restart, icon=":material/replay:", primary=True)
+            user_button(user, "Go on listening", "go-on", session.go_on, icon=":material/play_arrow:")
+            user_button(user, "Undo", "undo", session.undo, icon=":material/undo:")
+            show_download("Picture", to_png(session), "session.png", "image/png")
+        st.caption("To let another agent play from the same start, choose it below, then *Again from here*.")
+
+
+def _number(session: ListeningSession) -> str:
+    return f"next track, {len(session.plays) + 1}" + ("" if session.length is None else f" of {session.length}")
 
 
 def _in_numbers(session: ListeningSession, track: int, reason: Reason) -> pd.DataFrame:
@@ -96,25 +115,31 @@ def _show_controls(user: UserSession, session: ListeningSession) -> None:
         index=names.index(user.agent.name),
         key="agent",
         help=user.agent.about,
-        on_change=lambda: user.sit_with(user.app_state.agents[st.session_state["agent"]]),
+        on_change=user.click,
+        args=(
+            "agent",
+            lambda: user.sit_with(user.app_state.agents[st.session_state["agent"]]),
+            st.session_state["tab"],
+        ),
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        remaining = user.app_state.length - len(session.plays)
-        playing = st.toggle("Auto-play", key="auto", help="Listens to everything that comes.", disabled=remaining <= 0)
+        playing = st.toggle("Auto-play", key="auto", help="Listens to everything that comes.", disabled=session.is_over)
         pace = st.slider("Seconds a track", 0.5, 5.0, 1.5, 0.5, key="pace", width=180)
-    if playing and remaining > 0:
-        _play_on(session, st.session_state.setdefault("autoplay_timer", AutoplayTimer()), pace)
+    if playing and not session.is_over:
+        _play_on(user, session, st.session_state.setdefault("autoplay_timer", AutoplayTimer()), pace)
     else:
         st.session_state.pop("autoplay_timer", None)
+    if playing and session.is_over:
+        st.caption("Auto-play has stopped: the session is over.")
 
 
-def _play_on(session: ListeningSession, autoplay_timer: AutoplayTimer, pace: float) -> None:
+def _play_on(user: UserSession, session: ListeningSession, autoplay_timer: AutoplayTimer, pace: float) -> None:
     """Listen to the next track after `pace` seconds without a click."""
 
     @st.fragment(run_every=autoplay_timer.wind(pace) + _EARLY)
     def tick() -> None:  # once now, in vain, and then with the clock
         if autoplay_timer.beats():
-            session.listened()
+            user.click("auto", session.listened, st.session_state["tab"])
             st.rerun()
 
     tick()
@@ -145,6 +170,14 @@ def _show_course(session: ListeningSession) -> None:
         )
         st.vega_lite_chart(spec=time_chart(session), key="time", alt=_TIME_ALT)
 
+
+_PLAYERS = {
+    "you": "{agent} and you",
+    "random": "random tracks",
+    "nearest": "always the nearest track",
+    "planner": "a planner who knows all the rules",
+}
+_REFERENCES = "A skipped track earns nothing. The others play from your five tracks, and all they play is heard out."
 
 _MAP_KEY = (
     (VIBE, "your vibe and its way here from the diamond; rings are the tracks you heard"),

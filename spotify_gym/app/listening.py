@@ -58,18 +58,22 @@ class ListeningSession:
         dynamics: of the session, as :func:`dynamics_for_a_person` makes them.
         agent: who recommends; may change at any time.
         start: H different tracks, the oldest first.
+        length: tracks after which the session is over; None: it goes on.
 
     Raises:
         ValueError: a start of another length, with a track twice, or with one that the catalogue does not have.
     """
 
-    def __init__(self, dynamics: SessionDynamics, agent: Agent, start: Iterable[int]) -> None:
+    def __init__(
+        self, dynamics: SessionDynamics, agent: Agent, start: Iterable[int], length: int | None = None
+    ) -> None:
         self.dynamics = dynamics
         self.start = tuple(map(int, start))
         self._check_start()
         self._agent = agent
         self._offers: Sequence[Offer] | None = None
         self.plays: list[Play] = []
+        self.length = length
         self._begin()
 
     @property
@@ -129,6 +133,20 @@ class ListeningSession:
         """Hear out the offer at `place`, 0 being the next track."""
         self._play(place, heard=True)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all tracks of a session of the environment were recommended."""
+        return self.length is not None and len(self.plays) >= self.length
+
+    def go_on(self) -> None:
+        """Go on without an end."""
+        self.length = None
+
+    def restart(self) -> None:
+        """Begin again from the same start, with the agent that recommends now."""
+        self.plays = []
+        self._begin()
+
     def undo(self) -> None:
         """Take the last answer back; nothing happens where there is none."""
         plays, self.plays = self.plays[:-1], []
@@ -144,7 +162,11 @@ class ListeningSession:
 
     @classmethod
     def from_json(
-        cls, plain: Mapping[str, Any], dynamics: SessionDynamics, agents: Mapping[str, Agent]
+        cls,
+        plain: Mapping[str, Any],
+        dynamics: SessionDynamics,
+        agents: Mapping[str, Agent],
+        length: int | None = None,
     ) -> ListeningSession:
         """Take up a session where `to_json` left it.
 
@@ -153,7 +175,8 @@ class ListeningSession:
         """
         find = dynamics.catalogue.index_of
         try:
-            session = cls(dynamics, agents[plain["agent"]], [find(track_id) for track_id in plain["start"]])
+            start = [find(track_id) for track_id in plain["start"]]
+            session = cls(dynamics, agents[plain["agent"]], start, length)
             for play in plain["plays"]:
                 session._answer(find(play["track"]), bool(play["heard"]), str(play["agent"]))
         except (KeyError, TypeError) as error:

@@ -43,11 +43,11 @@ def track_card(catalogue: Catalogue, track: int, kicker: str, similarity: float,
     )
 
 
-def meter(name: str, similarity: float) -> str:
-    """Return a cosine as a bar; below zero it is empty."""
-    width = 100 * max(0.0, min(1.0, similarity))
+def meter(name: str, value: float, share: float | None = None) -> str:
+    """Return a number as a bar, `share` of its width, by default a cosine; below zero it is empty."""
+    width = 100 * max(0.0, min(1.0, value if share is None else share))
     bar = f'<span class="sg-bar" aria-hidden="true"><i style="width:{width:.0f}%"></i></span>'
-    return f'<div class="sg-line"><span class="sg-value">{escape(name)}</span>{bar}<b>{signed(similarity)}</b></div>'
+    return f'<div class="sg-line"><span class="sg-value">{escape(name)}</span>{bar}<b>{signed(value)}</b></div>'
 
 
 def track_row(catalogue: Catalogue, track: int, rank: int, value: str = "") -> str:

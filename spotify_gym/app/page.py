@@ -7,13 +7,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from spotify_gym.app.app_state import AppState
 from spotify_gym.app.compare_view import show_comparison
 from spotify_gym.app.listen_view import show_session
 from spotify_gym.app.listening import ListeningSession
 from spotify_gym.app.markup import headline
+from spotify_gym.app.serve import user_sessions
 from spotify_gym.app.start_view import show_start
-from spotify_gym.app.user_session import UserSession, UserSessions
+from spotify_gym.app.user_session import Tab, UserSession
 from spotify_gym.app.widgets import user_button
 from spotify_gym.app.words import origin_of
 
@@ -43,22 +43,20 @@ def page(catalogue: str, *runs: str) -> None:
     st.set_page_config(page_title="Spotify Gym", page_icon=str(_ICON), layout="wide")
     st.html(_STYLE)
     try:
-        user_sessions = _user_sessions(runs, catalogue or None)
+        users = user_sessions(runs, catalogue or None)
     except (ValueError, OSError) as error:
         _complain(str(error))
         return
-    secret, user = user_sessions.find(st.query_params.get("user"))
+    secret, user = users.find(st.query_params.get("user"))
     st.query_params["user"] = secret
+    st.session_state.setdefault("tab", Tab()).seen = user.version
+    if user.notice:
+        st.warning(user.notice)
     if user.session is None:
         _show_welcome(user)
         show_start(user)
     else:
         _show_desk(user, user.session)
-
-
-@st.cache_resource(show_spinner="Fetching the catalogue and the agents ...")
-def _user_sessions(runs: tuple[str, ...], catalogue: str | None) -> UserSessions:
-    return UserSessions(AppState.open(runs, catalogue))
 
 
 def _complain(message: str) -> None:
@@ -78,14 +76,23 @@ def _show_welcome(user: UserSession) -> None:
     )
     if origin := origin_of(user.app_state.catalogue):
         st.info(origin)
-    with st.expander("What is going on here?"):
-        st.markdown(_HELP)
+    with st.container(horizontal=True):
+        with st.popover("What is going on here?", icon=":material/help:"):
+            st.markdown(_HELP)
+        if user.left is not None:
+            user_button(user, "Back to my session", "come-back", user.come_back, icon=":material/undo:")
 
 
 def _show_desk(user: UserSession, session: ListeningSession) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         view = st.segmented_control(
-            "View", ["Listen", "Compare"], default="Listen", required=True, key="view", label_visibility="collapsed"
+            "View",
+            ["Listen", "Compare"],
+            default="Listen",
+            required=True,
+            key="view",
+            label_visibility="collapsed",
+            bind="query-params",
         )
         with st.popover("What is going on here?", icon=":material/help:"):
             st.markdown(_HELP)
@@ -97,4 +104,7 @@ def _show_desk(user: UserSession, session: ListeningSession) -> None:
 
 
 if __name__ == "__main__":
-    page(*sys.argv[1:])
+    if len(sys.argv) > 1:
+        page(*sys.argv[1:])
+    else:
+        _complain("This page is opened with: spotify-gym app")

@@ -17,14 +17,15 @@ def show_playlist(session: ListeningSession) -> None:
     st.html(facts(_numbers(session)))
     st.dataframe(_playlist(session), hide_index=True)
     with st.container(horizontal=True):
-        _show_download("CSV", to_csv(session), "playlist.csv", "text/csv")
-        _show_download("M3U", to_m3u(session), "playlist.m3u", "audio/x-mpegurl")
+        show_download("CSV", to_csv(session), "playlist.csv", "text/csv")
+        show_download("M3U", to_m3u(session), "playlist.m3u", "audio/x-mpegurl")
     if addresses := links(session):
         with st.expander("Spotify links"):
             st.code("\n".join(addresses), language=None)
 
 
-def _show_download(label: str, content: str, file_name: str, kind: str) -> None:
+def show_download(label: str, content: str | bytes, file_name: str, kind: str) -> None:
+    """Show a button that saves a file."""
     st.download_button(label, content, file_name, kind, on_click="ignore", icon=":material/download:")
 
 

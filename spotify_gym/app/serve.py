@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spotify_gym.app.user_session import UserSessions
 
 ADDRESS = "127.0.0.1"
 PORT = 8501
@@ -37,14 +42,28 @@ def serve(runs: Sequence[Path] = (), catalogue: str | None = None, port: int = P
         port: where; the next free one if it is taken.
 
     Raises:
-        ValueError: there is no such port, or none of the next hundred is free.
+        ValueError: a run or the catalogue cannot be opened; there is no such port, or none of the next hundred is free.
         ModuleNotFoundError: Streamlit is not installed; it comes with the extra `app`.
     """
     from streamlit.web import cli
 
+    user_sessions(tuple(map(str, runs)), catalogue)  # before anybody comes: the first visitor waits for nothing
     settings = [*_SETTINGS, ("server.port", str(_free_port(port)))]
     flags = [f"--{name}={value}" for name, value in settings]
     cli.main(["run", str(PAGE), *flags, "--", catalogue or "", *map(str, runs)], prog_name="streamlit")
+
+
+@cache
+def user_sessions(runs: tuple[str, ...], catalogue: str | None) -> UserSessions:
+    """Open the runs and the catalogue, once in this process, with the sessions of all who come.
+
+    Raises:
+        ValueError: they cannot be opened, or do not fit each other; see :meth:`AppState.open`.
+    """
+    from spotify_gym.app.app_state import AppState
+    from spotify_gym.app.user_session import UserSessions
+
+    return UserSessions(AppState.open(runs, catalogue))
 
 
 def _free_port(port: int) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 import gymnasium as gym
 
-from spotify_gym.app.agents import Learned, references
+from spotify_gym.app.agents import Learned
 from spotify_gym.app.listening import dynamics_for_a_person
 from spotify_gym.app.words import listed
 from spotify_gym.catalogue import Catalogue
@@ -40,7 +40,7 @@ def load_trained(
     first = load_run(paths[0] if paths else SHIPPED_RUN, catalogue)
     first_dynamics = _dynamics(first)
     runs = [(first, first_dynamics), *(_beside(first, first_dynamics, path) for path in paths[1:])]
-    names = _names(paths, {agent.name for agent in references(first_dynamics)}) if paths else ["Trained"]
+    names = _names([run for run, _ in runs]) if paths else ["Trained"]
     return tuple(
         Learned(name, _about(run), dynamics, run, first.catalogue.scaling)
         for name, (run, dynamics) in zip(names, runs, strict=True)
@@ -99,16 +99,23 @@ def _about(run: Run) -> str:
     )
 
 
-def _names(paths: Sequence[Path], taken: Collection[str]) -> list[str]:
-    """Name each run after its folder, with as many folders around it as it takes to tell it from the others."""
-    all_parts = [_readable(path.resolve()).parts for path in paths]
-    return [_name(parts, [other for other in all_parts if other != parts], taken) for parts in all_parts]
+def _names(runs: Sequence[Run]) -> list[str]:
+    """Name each run by what it is, and by as much of its folder's path as it takes to tell it from the others."""
+    kinds = [f"{type(run.model).__name__}, {_short(run.config.env)}" for run in runs]
+    parts = [_readable(Path(run.path or "").resolve()).parts for run in runs]
+    return [
+        kind if kinds.count(kind) == 1 else f"{kind} ({_tail(own, [other for other in parts if other != own])})"
+        for kind, own in zip(kinds, parts, strict=True)
+    ]
 
 
-def _name(parts: tuple[str, ...], others: Sequence[tuple[str, ...]], taken: Collection[str]) -> str:
+def _short(env: str) -> str:
+    return env.removeprefix("Spotify").partition("-v")[0]
+
+
+def _tail(parts: tuple[str, ...], others: Sequence[tuple[str, ...]]) -> str:
     tails = (parts[-depth:] for depth in range(1, len(parts) + 1))
-    alone = (str(PurePath(*tail)) for tail in tails if all(other[-len(tail) :] != tail for other in others))
-    return next(name for name in alone if name not in taken)
+    return next(str(PurePath(*tail)) for tail in tails if all(other[-len(tail) :] != tail for other in others))
 
 
 def _readable(path: Path) -> Path:

@@ -1,20 +1,38 @@
-"""One person's place at the page, and the room in which nobody sees another's."""
+"""User sessions: what each person at the page has chosen and heard, seen by nobody else."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from threading import RLock
+from typing import Any
 
 from spotify_gym.app.agents import Agent
 from spotify_gym.app.app_state import AppState
 from spotify_gym.app.listening import ListeningSession
+from spotify_gym.catalogue.atomic import replacing
 
 DOUBLE_CLICK = 0.4
 """A second click on one button this soon after the first is done belongs to it [s]."""
-_MOST_SEATS = 1_000
+_MOST_USERS = 1_000
+_KEPT = 30 * 86_400.0  # after its last click, on disk [s]
+
+
+@dataclass
+class Tab:
+    """A tab of a browser."""
+
+    seen: int = 0
+    """The version of the session that it shows."""
 
 
 class UserSession:
@@ -22,14 +40,27 @@ class UserSession:
 
     Args:
         app_state: what can be played and who recommends.
+        keep: is given the session, as plain values, whenever it has changed.
         clock: what time it is [s].
     """
 
-    def __init__(self, app_state: AppState, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        app_state: AppState,
+        keep: Callable[[dict[str, Any]], None] = lambda plain: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.app_state = app_state
         self.agent: Agent = next(iter(app_state.agents.values()))
         self.chosen: list[int] = []
         self.session: ListeningSession | None = None
+        self.left: ListeningSession | None = None
+        """The session before this one, to go back to."""
+        self.version = 0
+        """How often something was done."""
+        self.notice = ""
+        """What was not done with the last click, and why."""
+        self._keep = keep
         self._clock = clock
         self._last: tuple[str, float] = ("", -DOUBLE_CLICK)
         self._lock = RLock()
@@ -39,16 +70,34 @@ class UserSession:
         """Whether enough tracks are chosen to begin."""
         return len(self.chosen) == self.app_state.dynamics.history_length
 
-    def click(self, button: str, action: Callable[[], None]) -> None:
-        """Do what a button does, once for a double click.
+    def click(self, button: str, action: Callable[[], None], tab: Tab) -> None:
+        """Do what a button does, once for a double click, and only if its page shows the session as it stands.
 
         The time counts from the moment the action is done: a page that is busy delivers the second click late.
+
+        Args:
+            button: its key.
+            action: what it does.
+            tab: where it was pressed.
         """
         with self._lock:
             pressed, done = self._last
-            if button != pressed or self._clock() - done >= DOUBLE_CLICK:
+            if button == pressed and self._clock() - done < DOUBLE_CLICK:
+                return
+            self.notice = "" if tab.seen == self.version else f"Nothing was done: {self._changes()}"
+            if not self.notice:
                 action()
+                self.version += 1
+                tab.seen = self.version  # of several clicks before the page is drawn anew, all count
                 self._last = button, self._clock()
+                self._keep(self.to_json())
+
+    def _changes(self) -> str:
+        """Say how the session stands, to somebody who has an older page before them."""
+        other = "this page was out of date, as something was done in another tab."
+        if self.session is None:
+            return f"{other} There is no session now."
+        return f"{other} The session is at track {len(self.session.plays) + 1} now, shown here as it stands."
 
     def choose(self, track: int) -> None:
         """Add a track to the start, unless it is full or has this recording already."""
@@ -66,12 +115,16 @@ class UserSession:
 
     def begin(self, start: Iterable[int] | None = None) -> None:
         """Begin the session, from what was chosen or from another start."""
-        self.session = ListeningSession(self.app_state.dynamics, self.agent, self.chosen if start is None else start)
+        tracks = self.chosen if start is None else start
+        self.session = ListeningSession(self.app_state.dynamics, self.agent, tracks, self.app_state.length)
 
     def leave(self) -> None:
         """End the session, and choose anew."""
-        self.session = None
-        self.chosen = []
+        self.session, self.left, self.chosen = None, self.session, []
+
+    def come_back(self) -> None:
+        """Go on with the session that was left."""
+        self.session, self.left = self.left, None
 
     def sit_with(self, agent: Agent) -> None:
         """Let another agent recommend from now on."""
@@ -79,25 +132,73 @@ class UserSession:
         if self.session is not None:
             self.session.agent = agent
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values that `resume` reads."""
+        return {} if self.session is None else self.session.to_json()
+
+    def resume(self, plain: Mapping[str, Any]) -> None:
+        """Take up what `to_json` gave; leave all as it is where that is not about this catalogue and these agents."""
+        with suppress(ValueError):
+            app = self.app_state
+            self.session = ListeningSession.from_json(plain, app.dynamics, app.agents, app.length)
+            self.agent = self.session.agent
+
+
+class SessionStore:
+    """Sessions on disk, so that they outlive the server: one file each, which the hash of its secret names.
+
+    Args:
+        folder: where they are; None: with the state of this user's programs.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        self._folder = folder or state / "spotify_gym" / "sessions"
+        for file in self._folder.glob("*.json"):
+            if time.time() - file.stat().st_mtime > _KEPT:
+                file.unlink(missing_ok=True)
+
+    def save(self, secret: str, plain: Mapping[str, Any]) -> None:
+        """Keep a session; where nothing can be written it lives as long as the server."""
+        with suppress(OSError):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with replacing(self._file(secret)) as file:
+                file.write(json.dumps(plain).encode())
+
+    def load(self, secret: str) -> Mapping[str, Any] | None:
+        """Return the session of a secret; None where there is none."""
+        with suppress(OSError, ValueError, RecursionError):
+            plain = json.loads(self._file(secret).read_bytes())
+            return plain if isinstance(plain, dict) else None
+        return None
+
+    def _file(self, secret: str) -> Path:
+        return self._folder / f"{hashlib.blake2b(secret.encode(errors='replace'), digest_size=16).hexdigest()}.json"
+
 
 class UserSessions:
     """The sessions of all users, each known by a secret that only its person's address bar holds.
 
-    A reloaded page finds its user again. Of very many user_sessions the one unused for longest is given up.
+    A reloaded page finds its session again, also after the server was started anew. Of very many the one unused for
+    longest is given up.
     """
 
-    def __init__(self, app_state: AppState) -> None:
+    def __init__(self, app_state: AppState, store: SessionStore | None = None) -> None:
         self._app_state = app_state
-        self._user_sessions: OrderedDict[str, UserSession] = OrderedDict()
+        self._store = store or SessionStore()
+        self._users: OrderedDict[str, UserSession] = OrderedDict()
         self._lock = RLock()
 
     def find(self, secret: str | None) -> tuple[str, UserSession]:
         """Return the session that a secret belongs to; a new one, with a new secret, where it belongs to none."""
         with self._lock:
-            if secret is None or secret not in self._user_sessions:
-                secret = secrets.token_urlsafe(16)
-                self._user_sessions[secret] = UserSession(self._app_state)
-                if len(self._user_sessions) > _MOST_SEATS:
-                    self._user_sessions.popitem(last=False)
-            self._user_sessions.move_to_end(secret)
-            return secret, self._user_sessions[secret]
+            if secret is None or secret not in self._users:
+                kept = None if secret is None else self._store.load(secret)
+                if secret is None or kept is None:
+                    secret = secrets.token_urlsafe(16)
+                self._users[secret] = user = UserSession(self._app_state, partial(self._store.save, secret))
+                user.resume(kept or {})
+                if len(self._users) > _MOST_USERS:
+                    self._users.popitem(last=False)
+            self._users.move_to_end(secret)
+            return secret, self._users[secret]

@@ -36,7 +36,7 @@ def user_button(
         type="primary" if primary else "secondary",
         disabled=disabled,
         on_click=user.click,
-        args=(key, action),
+        args=(key, action, st.session_state["tab"]),
     )
 
 

@@ -9,7 +9,6 @@ import tyro
 
 from spotify_gym.app.serve import PORT, serve
 from spotify_gym.cli.command import Command
-from spotify_gym.training.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,4 @@ class App(Command):
 
     def run(self) -> None:
         """Serve until interrupted."""
-        for path in self.paths:
-            RunFolder.open(path)  # a slip of the pen is better told here than in the browser
         serve(self.paths, self.catalogue, self.port)

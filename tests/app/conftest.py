@@ -26,6 +26,11 @@ NASTY = (
 NASTY_GENRE = "**jazz** <b> :smile:"
 
 
+@pytest.fixture(autouse=True)
+def state_of_this_test_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
 @pytest.fixture(scope="session")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CSV of 300 tracks with ids that look like Spotify's; the first four have nasty titles and lead the charts."""

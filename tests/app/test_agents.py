@@ -44,7 +44,7 @@ def test_references__leave_out_the_charts_where_nobody_knows_them() -> None:
 
 
 def test_learned__ranks_as_recommend_does(app_state: AppState) -> None:
-    trained: Agent = app_state.agents["run"]
+    trained: Agent = app_state.agents["DQN, Playlist"]
     start = [10, 20, 30, 40, 50]
     offers = ListeningSession(app_state.dynamics, trained, start).offers()
     expected = recommend(trained.run, start, top=len(offers))  # type: ignore[attr-defined]

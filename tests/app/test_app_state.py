@@ -12,11 +12,11 @@ from spotify_gym.training import RunError
 
 
 def test_open__seats_a_person_in_the_environment_of_the_run(app_state: AppState) -> None:
-    assert list(app_state.agents) == ["run", "Nearest", "Popular", "Random"]
+    assert list(app_state.agents) == ["DQN, Playlist", "Nearest", "Popular", "Random"]
     assert app_state.length == 20
     assert not app_state.dynamics.repeats
     assert app_state.dynamics.reward == {"flow": 0.5, "fit": 0.5}
-    assert "4 sessions" in app_state.agents["run"].about
+    assert "4 sessions" in app_state.agents["DQN, Playlist"].about
 
 
 def test_open__plays_a_tiny_catalogue_to_its_end(small: Catalogue) -> None:

@@ -282,16 +282,8 @@ def test_compare__shows_two_agents(open_tab: Callable[..., Any]) -> None:
     page = open_tab()
     begin_with_the_known(page)
     page.get_by_text("Compare", exact=True).click()
-    for agent in ("run", "Nearest"):
+    for agent in ("DQN, Playlist", "Nearest"):
         page.get_by_text(f"first choice of {agent}").wait_for()
-
-
-def test_missing_table__is_told_in_a_sentence(browser: Any, run_folder: Path) -> None:
-    with served(str(run_folder), "nowhere.csv") as address, tab(browser) as page:
-        page.goto(address)
-        page.get_by_text("This cannot be opened").wait_for()
-        assert "there is no such file" in page.content()
-        assert "Traceback" not in page.content()
 
 
 def test_server__talks_to_nobody_else(open_tab: Callable[..., Any], connections: Path) -> None:

@@ -9,14 +9,14 @@ import pytest
 
 from spotify_gym.app.serve import PAGE, serve
 from spotify_gym.cli.app import App
-from spotify_gym.training import RunError
 
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The arguments that Streamlit would have been started with."""
+    """The arguments that Streamlit would have been started with; what it shows is opened elsewhere."""
     arguments: list[str] = []
     monkeypatch.setattr("streamlit.web.cli.main", lambda args, prog_name: arguments.extend(args))
+    monkeypatch.setattr(sys.modules[serve.__module__], "user_sessions", lambda runs, catalogue: None)
     return arguments
 
 
@@ -56,10 +56,13 @@ def test_command__passes_its_options_on(served: list[str], run_folder: Path) -> 
     assert served[-3:] == ["builtin:500", str(run_folder), str(run_folder)]
 
 
-def test_command__refuses_a_folder_without_a_run(served: list[str], run_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=f"{tmp_path.name} holds no run"):
-        App.parse([str(run_folder), str(tmp_path)], prog="spotify-gym app").run()
-    assert not served
+@pytest.mark.parametrize("wrong", [["nowhere"], ["--catalogue", "nowhere.csv"]])
+def test_command__refuses_what_it_cannot_open_before_it_serves(
+    monkeypatch: pytest.MonkeyPatch, run_folder: Path, wrong: list[str]
+) -> None:
+    monkeypatch.setattr("streamlit.web.cli.main", lambda args, prog_name: pytest.fail("served"))
+    with pytest.raises(ValueError, match="nowhere"):
+        App.parse([str(run_folder), *wrong], prog="spotify-gym app").run()
 
 
 def test_import__needs_no_streamlit() -> None:

@@ -20,9 +20,9 @@ def decayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return barely_trained(folder, "builtin:200", scaling="minmax", state="mean+decayed", algorithm="dueling")
 
 
-def test_load_trained__calls_each_by_its_folder_and_says_what_it_is(run_folder: Path, decayed: Path) -> None:
+def test_load_trained__names_each_after_what_it_is_and_says_what_it_is(run_folder: Path, decayed: Path) -> None:
     first, second = load_trained([run_folder, decayed])
-    assert (first.name, second.name) == ("run", "decayed")
+    assert (first.name, second.name) == ("DQN, Playlist", "DuelingDQN, Playlist")
     assert "4 sessions of SpotifyPlaylist-v0 (algorithm dqn, policy mlp, state mean, seed 0)" in first.about
     assert "(algorithm dueling, policy catalogue, state mean+decayed, seed 0)" in second.about
 
@@ -36,9 +36,8 @@ def test_load_trained__tells_folders_of_one_name_apart(run_folder: Path, tmp_pat
             if file.is_file():
                 (folder / file.name).write_bytes(file.read_bytes())
     names = [agent.name for agent in load_trained(folders)]
-    assert names == ["a/seed0", "b/seed0", "seed1", f"{tmp_path.name}/Nearest"]  # Nearest learns nothing
-    assert [agent.name for agent in load_trained([folders[0], tmp_path / "a" / "." / "seed0"])] == ["seed0"]
-    assert list(AppState.open([folders[-1]]).agents)[1] == "Nearest"
+    assert names == [f"DQN, Playlist ({folder})" for folder in ("a/seed0", "b/seed0", "seed1", "Nearest")]
+    assert [agent.name for agent in load_trained([folders[0], tmp_path / "a" / "." / "seed0"])] == ["DQN, Playlist"]
 
 
 def test_load_trained__lets_a_run_play_in_sessions_that_are_measured_otherwise(run_folder: Path, decayed: Path) -> None:
@@ -46,7 +45,9 @@ def test_load_trained__lets_a_run_play_in_sessions_that_are_measured_otherwise(r
     beside = AppState.open([run_folder, decayed])
     alone = AppState.open([decayed], beside.catalogue)
     assert not alone.catalogue.scaling.equals(beside.catalogue.scaling)
-    sessions = [ListeningSession(s.dynamics, s.agents["decayed"], [10, 20, 30, 40, 50]) for s in (beside, alone)]
+    sessions = [
+        ListeningSession(s.dynamics, s.agents["DuelingDQN, Playlist"], [10, 20, 30, 40, 50]) for s in (beside, alone)
+    ]
     for answer in ("listened", "skip", "listened", "listened"):
         ours, theirs = (session.offers() for session in sessions)
         assert [offer.track for offer in ours] == [offer.track for offer in theirs]

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from spotify_gym.app import user_session as user_session_module
 from spotify_gym.app.app_state import AppState
-from spotify_gym.app.user_session import DOUBLE_CLICK, UserSession, UserSessions
+from spotify_gym.app.user_session import DOUBLE_CLICK, SessionStore, Tab, UserSession, UserSessions
 from spotify_gym.session import SessionDynamics
 
 
@@ -22,27 +24,42 @@ class Clock:
 
 def test_click__counts_once_when_it_is_double(app_state: AppState) -> None:
     clock, done = Clock(), []
-    user = UserSession(app_state, clock)
-    user.click("listened", lambda: done.append(1))
+    user = UserSession(app_state, clock=clock)
+    user.click("listened", lambda: done.append(1), Tab(user.version))
     clock.now += DOUBLE_CLICK / 2
-    user.click("listened", lambda: done.append(2))
-    user.click("skip", lambda: done.append(3))
+    user.click("listened", lambda: done.append(2), Tab(user.version))
+    user.click("skip", lambda: done.append(3), Tab(user.version))
     clock.now += DOUBLE_CLICK * 1.01
-    user.click("skip", lambda: done.append(4))
+    user.click("skip", lambda: done.append(4), Tab(user.version))
     assert done == [1, 3, 4]
 
 
 def test_click__counts_the_time_from_when_the_action_is_done(app_state: AppState) -> None:
     clock, done = Clock(), []
-    user = UserSession(app_state, clock)
+    user = UserSession(app_state, clock=clock)
 
     def slow() -> None:
         done.append(1)
         clock.now += 10 * DOUBLE_CLICK
 
-    user.click("listened", slow)
-    user.click("listened", slow)
+    user.click("listened", slow, Tab(user.version))
+    user.click("listened", slow, Tab(user.version))
     assert done == [1]
+
+
+def test_click__on_a_page_that_is_out_of_date_does_nothing_and_says_so(app_state: AppState) -> None:
+    user = UserSession(app_state)
+    user.begin([1, 2, 3, 4, 5])
+    assert user.session is not None
+    one, other = Tab(user.version), Tab(user.version)
+    user.click("listened", user.session.listened, one)
+    user.click("skip", user.session.skip, other)
+    assert len(user.session.plays) == 1
+    assert "another tab" in user.notice
+    assert "track 2" in user.notice
+    user.click("skip", user.session.skip, Tab(user.version))
+    assert len(user.session.plays) == 2
+    assert not user.notice
 
 
 def test_choose__takes_five_recordings_and_no_more(app_state: AppState) -> None:
@@ -64,8 +81,12 @@ def test_begin_and_leave(app_state: AppState) -> None:
     assert user.session is not None
     user.sit_with(app_state.agents["Random"])
     assert user.session.agent.name == "Random"
+    session = user.session
     user.leave()
     assert user.session is None
+    user.come_back()
+    assert user.session is session
+    user.leave()
     user.begin([5, 4, 3, 2, 1])
     assert user.session.agent.name == "Random"
 
@@ -80,10 +101,26 @@ def test_user_sessions__are_found_again_by_their_secret_alone(app_state: AppStat
     assert len(secret) >= 20
 
 
+def test_user_sessions__outlive_the_server(app_state: AppState, tmp_path: Path) -> None:
+    store = SessionStore(tmp_path / "sessions")
+    secret, user = UserSessions(app_state, store).find(None)
+    user.click("begin", lambda: user.begin([1, 2, 3, 4, 5]), Tab(user.version))
+    assert user.session is not None
+    user.click("skip", user.session.skip, Tab(user.version))
+    again = UserSessions(app_state, SessionStore(tmp_path / "sessions")).find(secret)
+    assert again[0] == secret
+    assert again[1].session is not None
+    assert again[1].session.to_json() == user.session.to_json()
+    (file,) = (tmp_path / "sessions").iterdir()
+    assert secret not in file.name
+    file.write_text('{"start": [1, 2], "plays": 7}')
+    assert UserSessions(app_state, store).find(secret)[1].session is None
+
+
 def test_user_sessions__give_up_the_one_unused_for_longest(
     app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_session_module, "_MOST_SEATS", 2)
+    monkeypatch.setattr(user_session_module, "_MOST_USERS", 2)
     user_sessions = UserSessions(app_state)
     first, second = user_sessions.find(None)[0], user_sessions.find(None)[0]
     user_sessions.find(first)
