@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
@@ -13,16 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spotify_gym.catalogue.errors import CatalogueError
-from spotify_gym.catalogue.frozen import read_only
+from spotify_gym.catalogue.groups import first_equal_rows, first_of_songs, related_groups, split_groups
 from spotify_gym.catalogue.prepared import load_fields, save_fields
-from spotify_gym.catalogue.recordings import first_equal_rows
 from spotify_gym.catalogue.report import Report
 from spotify_gym.catalogue.scaling import MAX_MAGNITUDE, Scaling
 from spotify_gym.catalogue.sharing import remember, revive
-from spotify_gym.catalogue.splitting import related_groups, split_groups
 from spotify_gym.catalogue.synthetic import builtin_scaling, invent_tracks
 from spotify_gym.catalogue.tables import read_tracks
-from spotify_gym.catalogue.tracks import FEATURE_NAMES, TextColumn, Tracks
+from spotify_gym.catalogue.tracks import FEATURE_NAMES, ID_IN_LINK, TextColumn, Tracks, read_only
 
 _ARRAYS = {"features": np.float32, "genres": np.bool_, "popularity": np.float32}
 _TEXTS = ("track_ids", "names", "artists")
@@ -211,6 +210,13 @@ class Catalogue(Tracks):
         return read_only(first_equal_rows(self.features), np.int64)
 
     @cached_property
+    def songs(self) -> NDArray[np.int64]:
+        """For each track (n_tracks,) the first one that is the same song: one recording, or of one title and artist."""
+        if self.names is None or self.artists is None:
+            return self.recordings
+        return read_only(first_of_songs(self.recordings, self.names, self.artists), np.int64)
+
+    @cached_property
     def coordinates(self) -> str:
         """What the features mean: catalogues in which this is equal measure tracks alike."""
         return _digest(self.feature_names, {"centre": self.scaling.centre, "scale": self.scaling.scale})
@@ -227,15 +233,16 @@ class Catalogue(Tracks):
         return fingerprint
 
     def index_of(self, track_id: str) -> int:
-        """Return the index of a track.
+        """Return the index of a track by its id, ``spotify:track:ID`` or a link to it.
 
         Raises:
             CatalogueError: if there is none of this id.
         """
-        try:
-            return self._index_of_id[track_id]
-        except KeyError:
-            raise CatalogueError(f"no track has the id {track_id!r}.") from None
+        linked = re.match(ID_IN_LINK, track_id)
+        index = self._index_of_id.get(track_id, self._index_of_id.get(linked[1]) if linked else None)
+        if index is None:
+            raise CatalogueError(f"no track has the id {track_id!r}.")
+        return index
 
     def label(self, index: int) -> str:
         """Return ``"Name — Artist"``, as far as they are known, and the id if no name is."""
@@ -312,6 +319,8 @@ class Catalogue(Tracks):
                 raise CatalogueError(f"{name} must have shape {shape}, not {found}.")
         if self.scaling.scale.shape != (d,):
             raise CatalogueError(f"the scaling is of {len(self.scaling.scale)} features, but the tracks have {d}.")
+        if len(set(self.feature_names)) < d:
+            raise CatalogueError(f"features must have different names, not {', '.join(self.feature_names)}.")
         if not n_tracks:
             raise CatalogueError("a catalogue needs at least one track.")
         if not (np.abs(self.features) <= MAX_MAGNITUDE).all():

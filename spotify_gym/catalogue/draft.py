@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue.errors import CatalogueError
-from spotify_gym.catalogue.recordings import first_equal_rows
+from spotify_gym.catalogue.groups import first_equal_rows
 from spotify_gym.catalogue.report import Finding
 from spotify_gym.catalogue.tracks import Tracks
 

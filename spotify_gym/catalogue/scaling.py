@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spotify_gym.catalogue.errors import CatalogueError
-from spotify_gym.catalogue.frozen import read_only
+from spotify_gym.catalogue.tracks import read_only
 
 ScalingKind: TypeAlias = Literal["standard", "minmax"]
 MAX_MAGNITUDE = 1e12  # of a raw feature; variances of larger numbers are of no use

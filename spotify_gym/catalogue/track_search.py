@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spotify_gym.catalogue.catalogue import Catalogue
 from spotify_gym.catalogue.errors import CatalogueError
+from spotify_gym.catalogue.tracks import folded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,17 +22,6 @@ Bools = NDArray[np.bool_]
 _MOST_WORDS = 8
 _SPELLINGS = 5  # of a word that is taken for misspelt
 _ALIKE = 75  # percent of the letters of two spellings of one word
-
-
-def folded(texts: pa.Array) -> pa.Array:
-    """Return texts without case, accents, punctuation and superfluous spaces: "Beyoncé  Don't" is "beyonce dont"."""
-    import pyarrow.compute as pc
-
-    plain = pc.utf8_lower(pc.utf8_normalize(texts, "NFKD"))
-    for letter, letters in (("ß", "ss"), ("ø", "o"), ("ł", "l"), ("đ", "d"), ("æ", "ae"), ("œ", "oe")):
-        plain = pc.replace_substring(plain, letter, letters)
-    plain = pc.replace_substring_regex(plain, r"\p{M}+|[^\p{L}\p{N}\s]+", "")
-    return pc.utf8_trim_whitespace(pc.replace_substring_regex(plain, r"\s+", " "))
 
 
 class TrackSearch:

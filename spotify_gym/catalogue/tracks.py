@@ -27,7 +27,18 @@ FEATURE_RANGES: Mapping[str, tuple[float, float]] = {
 
 FEATURE_NAMES = tuple(FEATURE_RANGES)
 
+ID_IN_LINK = r"(?:spotify:track:|https?://open\.spotify\.com/(?:[\w-]+/)*track/)(\w+)"
+"""How links to a track, and Spotify's name of it, begin; the group is its id."""
+
 Self = TypeVar("Self", bound="Tracks")
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def read_only(array: ArrayLike, dtype: type[Scalar]) -> NDArray[Scalar]:
+    """Return a C-contiguous, read-only view of ``array``, copied only where layout or type require it."""
+    view: NDArray[Any] = np.ascontiguousarray(array, dtype=dtype).view()
+    view.flags.writeable = False
+    return view
 
 
 class TextColumn(Sequence[str]):
@@ -103,6 +114,17 @@ class TextColumn(Sequence[str]):
         """Return the UTF-8 bytes of all texts, and where in them each begins, (n_texts + 1,)."""
         offsets = np.frombuffer(self._begins, np.int64)[self._places.start : self._places.stop + 1]
         return np.frombuffer(self._data, np.uint8)[offsets[0] : offsets[-1]], offsets - offsets[0]
+
+
+def folded(texts: pa.Array) -> pa.Array:
+    """Return texts without case, accents, punctuation and superfluous spaces: "Beyoncé  Don't" is "beyonce dont"."""
+    import pyarrow.compute as pc
+
+    plain = pc.utf8_lower(pc.utf8_normalize(texts, "NFKD"))
+    for letter, letters in (("ß", "ss"), ("ø", "o"), ("ł", "l"), ("đ", "d"), ("æ", "ae"), ("œ", "oe")):
+        plain = pc.replace_substring(plain, letter, letters)
+    plain = pc.replace_substring_regex(plain, r"\p{M}+|[^\p{L}\p{N}\s]+", "")
+    return pc.utf8_trim_whitespace(pc.replace_substring_regex(plain, r"\s+", " "))
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from spotify_gym.catalogue import Catalogue, CatalogueError, Scaling, TextColumn
+from spotify_gym.catalogue.groups import related_groups
 from spotify_gym.catalogue.report import Report
-from spotify_gym.catalogue.splitting import related_groups
 from spotify_gym.catalogue.tracks import Tracks
 
 
@@ -59,8 +59,23 @@ def test_unit_features__have_length_one_or_zero() -> None:
 
 def test_index_of__inverts_track_ids(catalogue: Catalogue) -> None:
     assert catalogue.index_of(catalogue.track_ids[17]) == 17
-    with pytest.raises(CatalogueError, match="no track has the id 'absent'"):
-        catalogue.index_of("absent")
+    for absent in ("absent", "spotify:track:absent", ""):
+        with pytest.raises(CatalogueError, match=f"no track has the id '{absent}'"):
+            catalogue.index_of(absent)
+
+
+def test_index_of__reads_links_and_uris() -> None:
+    ids = ["4uLU6hMCjMI75M1A2tKUQC", "spotify:track:2takcwOaAZWiXQijPHIx7B"]
+    catalogue = Catalogue.from_features(np.eye(2), track_ids=ids)
+    for form in (
+        "spotify:track:{}",
+        "https://open.spotify.com/track/{}",
+        "http://open.spotify.com/track/{}/",
+        "https://open.spotify.com/intl-de/track/{}?si=0123456789abcdef",
+        "https://open.spotify.com/embed/track/{}#a",
+    ):
+        assert catalogue.index_of(form.format(ids[0])) == 0
+    assert catalogue.index_of(ids[1]) == 1
 
 
 def test_fingerprint__tells_content_apart_and_nothing_else(catalogue: Catalogue) -> None:
@@ -143,6 +158,19 @@ def test_rescaled__fits_anew_or_follows_another(catalogue: Catalogue) -> None:
     assert back.coordinates == catalogue.coordinates
 
 
+@pytest.mark.parametrize("d", [1, 5, 128])
+def test_catalogue__of_any_features(d: int) -> None:
+    names = [f"x, {column} %" for column in range(d)]
+    raw = np.random.default_rng(0).random((30, d))
+    catalogue = Catalogue.from_features(raw, feature_names=names)
+    assert catalogue.feature_names == tuple(names)
+    assert catalogue.unit_features.shape == (30, d)
+    np.testing.assert_allclose(catalogue.scaling.undo(catalogue.features), raw, atol=1e-6)
+    train, test = catalogue.split(0.4)
+    assert train.coordinates == test.coordinates == catalogue.rescaled("minmax").rescaled(catalogue).coordinates
+    assert catalogue.take([2, 1]).features.tolist() == catalogue.features[[2, 1]].tolist()
+
+
 def test_from_features__names_what_is_not_named() -> None:
     catalogue = Catalogue.from_features(np.eye(3))
     assert list(catalogue.track_ids) == ["0", "1", "2"]
@@ -158,6 +186,8 @@ def test_from_features__names_what_is_not_named() -> None:
         {"features": np.eye(2), "track_ids": ["a"]},
         {"features": np.eye(2), "track_ids": ["a", "a"]},
         {"features": np.eye(2), "feature_names": ["a"]},
+        {"features": np.eye(2), "feature_names": ["a", "a"]},
+        {"features": np.empty((2, 0))},
         {"features": np.eye(2), "scaling": Scaling("standard", np.zeros(3), np.ones(3))},
     ],
 )

@@ -1,0 +1,105 @@
+"""Which tracks belong together: one recording, one song, or the same artists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.catalogue.tracks import TextColumn, folded
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Ints = NDArray[np.int64]
+
+_GUESTS = (
+    r"[(\[]\s*(?:feat|ft|featuring|with)\b[^)\]]*[)\]]"  # "(feat. Dido)", "[with Diplo]"
+    r"|\s(?:- )?(?:feat|ft|featuring)\b.*?(\s[-(\[]|$)"  # "feat. Dido", up to another part
+    r"| - with\b.*"
+)
+_PART_ENDS = r"\s?[()\[\]/;,]\s?| [-–—] |$"
+_BESIDE = r"(?:\d{4}|digital(?:ly)?|original|explicit|version|edition|mix)"
+_EDITION = (
+    r"(?:remaster(?:ed)?|mono|stereo|deluxe|bonus track|\d{4} (?:version|mix)"
+    r"|(?:single|album|radio) (?:version|edit|mix))"
+)
+
+
+def first_equal_rows(features: NDArray[Any]) -> Ints:
+    """For each row (n, d) find the first row with exactly the same values: (n,), with ``result[i] <= i``.
+
+    Albums and compilations carry one recording under several ids; its audio features are the same to the last digit.
+    """
+    rows = np.ascontiguousarray(features + 0.0)  # −0.0 becomes 0.0, so that equal values have equal bytes
+    keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    return first[inverse].astype(np.int64)
+
+
+def first_of_songs(recordings: Ints, names: TextColumn, artists: TextColumn) -> Ints:
+    """For each track (n,) find the first that is the same song: the same recording, or of equal title and first artist.
+
+    Case, accents and punctuation do not count, nor do guests ("feat. X", "(with Y)") and what tells editions of a song
+    apart ("2011 Remaster", "Mono", "Radio Edit", "Deluxe" and their like). Live, acoustic and instrumental versions,
+    remixes, demos and covers are songs of their own. A track without title or artist is like no other.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    titles, players = song_titles(names.arrow), folded(pc.replace_substring_regex(artists.arrow, ";.*", ""))
+    known = pc.indices_nonzero(pc.and_(pc.not_equal(titles, ""), pc.not_equal(players, "")))
+    both = pc.binary_join_element_wise(titles, players, pa.scalar("\n", titles.type)).take(known)
+    groups = _linked(recordings, known.to_numpy(), both.dictionary_encode().indices.to_numpy())
+    return np.unique(groups, return_index=True)[1][groups]
+
+
+def song_titles(titles: pa.Array) -> pa.Array:
+    """Return titles without what guests and editions add: "Stan (feat. Dido) - Live / 2011 Remaster" is "stan live"."""
+    import pyarrow.compute as pc
+
+    alone = pc.replace_substring_regex(pc.utf8_lower(titles), _GUESTS, r"\1")
+    parts = pc.replace_substring_regex(alone, _PART_ENDS, "||")
+    edition = rf"\|(?:{_BESIDE} )*{_EDITION}(?: {_BESIDE}| {_EDITION})*\|"
+    return folded(pc.replace_substring(pc.replace_substring_regex(parts, edition, ""), "|", " "))
+
+
+def related_groups(recordings: Ints, artists: TextColumn | None) -> Ints:
+    """Number (n_tracks,) the groups of tracks linked, directly or through others, by an artist or a recording.
+
+    ``"A;B"`` links the tracks of A with those of B; an empty text links nothing.
+    """
+    import pyarrow.compute as pc
+
+    if artists is None:
+        return _linked(recordings, recordings[:0], recordings[:0])
+    each = pc.split_pattern(artists.arrow, ";")
+    tracks, names = pc.list_parent_indices(each).to_numpy(), pc.utf8_trim_whitespace(pc.list_flatten(each))
+    is_known = pc.not_equal(names, "").to_numpy(zero_copy_only=False)
+    return _linked(recordings, tracks[is_known], names.dictionary_encode().indices.to_numpy()[is_known])
+
+
+def _linked(recordings: Ints, tracks: Ints, marks: Ints) -> Ints:
+    """Number the groups (n_tracks,) of tracks linked, also through others, as one recording or by the same mark."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n_tracks = len(recordings)
+    row = np.concatenate([np.arange(n_tracks), tracks])
+    column = np.concatenate([recordings, n_tracks + marks.astype(np.int64)])
+    size = n_tracks + int(marks.max(initial=-1)) + 1
+    graph = coo_array((np.ones(len(row), dtype=np.bool_), (row, column)), shape=(size, size))
+    return np.asarray(connected_components(graph, directed=False)[1][:n_tracks], dtype=np.int64)
+
+
+def split_groups(groups: Ints, fraction: float, seed: int) -> NDArray[np.bool_]:
+    """Mark (n_tracks,) whole groups drawn at random, as many as fit in ``fraction`` of the tracks."""
+    sizes = np.bincount(groups)
+    room = round(fraction * len(groups))
+    chosen = np.zeros(len(sizes), dtype=np.bool_)
+    for group in np.random.default_rng(seed).permutation(len(sizes)):
+        if sizes[group] <= room:
+            chosen[group] = True
+            room -= sizes[group]
+    return chosen[groups]
