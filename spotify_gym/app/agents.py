@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from spotify_gym.algorithms.catalogue_policy import CatalogueQNetwork
+from spotify_gym.app.explanation import Profile, balance, explain
+from spotify_gym.app.words import signed
 from spotify_gym.catalogue import Scaling
 from spotify_gym.policies import POLICIES, RankingPolicy
 from spotify_gym.session import SessionDynamics, SessionState
@@ -36,8 +41,15 @@ class Agent(Protocol):
     def about(self) -> str:
         """One sentence for somebody who has never met such an agent."""
 
+    @property
+    def value_name(self) -> str:
+        """What its scores are."""
+
     def rank(self, sessions: SessionState, k: int) -> Ranking:
         """Return the `k` best tracks, none of them played before, for a batch of one session."""
+
+    def why(self, sessions: SessionState, ranking: Sequence[tuple[int, float]], profile: Profile) -> str:
+        """Say why the first track of a ranking, (track, score) each, stands there."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +64,22 @@ class Reference:
         """What it does, in one sentence."""
         return self.policy.about
 
+    @property
+    def value_name(self) -> str:
+        """What its scores are."""
+        return self.policy.value_name
+
     def rank(self, sessions: SessionState, k: int) -> Ranking:
         """Ask the policy; of equal scores the earlier track comes first."""
         tracks, values = self.policy.rank(sessions, k)
         return _in_order(tracks[0], values[0])
+
+    def why(self, sessions: SessionState, ranking: Sequence[tuple[int, float]], profile: Profile) -> str:
+        """Say what the policy says of itself, or else what the track shares with the vibe."""
+        track, value = ranking[0]
+        if self.policy.why:
+            return self.policy.why.format(value=value)
+        return str(explain(profile, sessions.vibe[0], profile.features[track]))
 
 
 @dataclass(frozen=True)
@@ -69,10 +93,34 @@ class Learned:
     run: Run
     scaling: Scaling
     """Of the sessions that it is asked about; it may measure tracks otherwise itself."""
+    value_name: str = "expected from here on"
 
     def rank(self, sessions: SessionState, k: int) -> Ranking:
         """Ask the Q-network for the tracks with the highest value."""
         return _in_order(*best_tracks(self.run, self.dynamics.observe(self._measured(sessions)), sessions.played, k))
+
+    def why(self, sessions: SessionState, ranking: Sequence[tuple[int, float]], profile: Profile) -> str:
+        """Say what the network expects, and which features set the first track before the second."""
+        (track, value), *rest = ranking[:2]
+        expects = f"Expects {signed(value)} from here on if this plays"
+        if not rest:
+            return f"{expects}; nothing else is left."
+        other, other_value = rest[0]
+        margin = f"{expects}, {value - other_value:.3f} more than if the runner-up does."
+        shares = self.feature_shares(sessions, track, other)
+        return f"{margin} {balance(profile, track, other, shares)}" if shares is not None else margin
+
+    def feature_shares(self, sessions: SessionState, track: int, other: int) -> Floats | None:
+        """Return what each feature, (d,), adds to the value of one track over another; None where they have no part."""
+        network = self.run.model.policy.q_net
+        if not isinstance(network, CatalogueQNetwork):
+            return None
+        states, _ = self.run.model.policy.obs_to_tensor(self.dynamics.observe(self._measured(sessions)))
+        units = self.dynamics.catalogue.unit_features
+        with torch.no_grad():
+            direction = network.encode(states)[0][0, : units.shape[1]].cpu().numpy()
+        shares: Floats = direction * (units[track] - units[other])
+        return shares
 
     def _measured(self, sessions: SessionState) -> SessionState:
         """Return the session in the agent's own scaling, which takes means of features to means of features."""

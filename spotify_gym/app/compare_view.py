@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from spotify_gym.app.agents import Agent
-from spotify_gym.app.explanation import Profile, differences, explain
+from spotify_gym.app.explanation import Profile, differences
 from spotify_gym.app.listening import ListeningSession, Offer
 from spotify_gym.app.markup import headline, small_line, track_card, track_row
 from spotify_gym.app.user_session import UserSession
@@ -42,15 +42,15 @@ def show_comparison(user: UserSession, session: ListeningSession) -> None:
 def _show_first(user: UserSession, session: ListeningSession, agent: Agent, offers: Sequence[Offer]) -> None:
     catalogue = session.dynamics.catalogue
     for offer in offers[:1]:
-        reason = explain(user.app_state.profile, session.vibe, catalogue.features[offer.track])
+        why = session.why(agent, offers, user.app_state.profile)
         with st.container(border=True, height="stretch"):
-            st.html(track_card(catalogue, offer.track, f"first choice of {agent.name}", offer.similarity, str(reason)))
+            st.html(track_card(catalogue, offer.track, f"first choice of {agent.name}", offer.similarity, why))
 
 
 def _show_others(user: UserSession, session: ListeningSession, agent: Agent, offers: Sequence[Offer]) -> None:
-    st.html(small_line(f"after it, {agent.name} would play"))
+    st.html(small_line(f"after it, {agent.name} would play ({agent.value_name})"))
     for place, offer in enumerate(offers[1:_ROWS], start=2):
-        st.html(track_row(session.dynamics.catalogue, offer.track, place, signed(offer.similarity)))
+        st.html(track_row(session.dynamics.catalogue, offer.track, place, signed(offer.score)))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from spotify_gym.catalogue import Catalogue
 _SAMPLE = 20_000
 _REMARKABLE = 0.15  # standard deviations from the average
 _NOTABLE = 0.1  # of similarity, for a shared feature to be named
+_SPEAKS = 5e-4  # of an expected return, for a feature to be named
 _APART = 0.8  # standard deviations, for a difference to be named
 
 
@@ -22,6 +23,7 @@ class Profile:
     """The distribution of each feature over a catalogue."""
 
     feature_names: tuple[str, ...]
+    features: NDArray[np.float32]  # (N, d)
     mean: NDArray[np.float32]  # (d,)
     spread: NDArray[np.float32]  # (d,) standard deviation, 1 where a feature is constant
     quantiles: NDArray[np.float32]  # (101, d), of a sample
@@ -33,7 +35,7 @@ class Profile:
         spread = features.std(axis=0)
         sample = features[np.linspace(0, len(features) - 1, min(_SAMPLE, len(features))).astype(np.int64)]
         quantiles = np.quantile(sample, np.linspace(0, 1, 101), axis=0).astype(np.float32)
-        return cls(catalogue.feature_names, features.mean(axis=0), np.where(spread > 0, spread, 1), quantiles)
+        return cls(catalogue.feature_names, features, features.mean(axis=0), np.where(spread > 0, spread, 1), quantiles)
 
     @property
     def words(self) -> tuple[FeatureWords, ...]:
@@ -103,6 +105,18 @@ def explain(profile: Profile, vibe: ArrayLike, track: ArrayLike) -> Reason:
 def differences(profile: Profile, base: ArrayLike, other: ArrayLike) -> Sequence[str]:
     """Say in words what `other` has more or less of than `base`, both scaled and (d,); nothing where they are close."""
     return _comparatives(profile, profile.standing(other) - profile.standing(base))
+
+
+def balance(profile: Profile, track: int, other: int, shares: ArrayLike) -> str:
+    """Say which features speak for one track over another, and which against, by what each adds, `shares` (d,)."""
+    added = np.asarray(shares)
+    apart = profile.features[track] - profile.features[other]
+    words = [word.more if far > 0 else word.less for word, far in zip(profile.words, apart, strict=True)]
+    order = np.argsort(-added, kind="stable")
+    speaks = [f"{words[j]} ({added[j]:+.3f})" for j in order[:2] if added[j] > _SPEAKS]
+    against = [f"{words[j]} ({added[j]:+.3f})".replace("-", "−") for j in order[:-3:-1] if added[j] < -_SPEAKS]
+    said = f"What speaks for it over the runner-up: it is {listed(speaks)}." if speaks else ""
+    return f"{said} What speaks against: it is {listed(against)}." if against else said
 
 
 def _comparatives(profile: Profile, apart: NDArray[np.float32], emphatic: Sequence[int] = ()) -> Sequence[str]:

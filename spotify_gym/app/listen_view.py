@@ -55,7 +55,8 @@ def _show_next(user: UserSession, session: ListeningSession, offers: Sequence[Of
     catalogue, track = session.dynamics.catalogue, offers[0].track
     reason = explain(user.app_state.profile, session.vibe, catalogue.features[track])
     with st.container(border=True):
-        st.html(track_card(catalogue, track, _number(session), offers[0].similarity, str(reason)))
+        why = session.why(user.agent, offers, user.app_state.profile)
+        st.html(track_card(catalogue, track, _number(session), offers[0].similarity, why))
         with st.container(horizontal=True, gap="xsmall"):
             user_button(
                 user, "Listened", "listened", session.listened, icon=":material/check:", shortcut="L", primary=True
@@ -67,10 +68,14 @@ def _show_next(user: UserSession, session: ListeningSession, offers: Sequence[Of
             if link := link_of(catalogue, track):
                 st.link_button("Open in Spotify", link, icon=":material/open_in_new:")
         with st.expander("Why, in numbers"):
+            st.html(line_below(f"What {user.agent.name} goes by: {user.agent.value_name}."))
+            values = [offer.score for offer in offers]
+            bar = st.column_config.ProgressColumn(
+                user.agent.value_name, format="%.3f", min_value=min(0.0, *values), max_value=max(1e-6, *values)
+            )
+            st.dataframe(_by_value(session, offers), column_config={"value": bar}, hide_index=True)
             st.caption("What each feature adds to the similarity, which is the sum of the last column.")
             st.dataframe(_in_numbers(session, track, reason), hide_index=True)
-            value = signed(offers[0].score)
-            st.html(line_below(f"{user.agent.name} values this track at {value}, on a scale of its own."))
 
 
 def _show_ending(user: UserSession, session: ListeningSession) -> None:
@@ -94,6 +99,11 @@ def _show_ending(user: UserSession, session: ListeningSession) -> None:
 
 def _number(session: ListeningSession) -> str:
     return f"next track, {len(session.plays) + 1}" + ("" if session.length is None else f" of {session.length}")
+
+
+def _by_value(session: ListeningSession, offers: Sequence[Offer]) -> pd.DataFrame:
+    label = session.dynamics.catalogue.label
+    return pd.DataFrame({"track": [label(o.track) for o in offers], "value": [o.score for o in offers]})
 
 
 def _in_numbers(session: ListeningSession, track: int, reason: Reason) -> pd.DataFrame:
@@ -147,9 +157,10 @@ def _play_on(user: UserSession, session: ListeningSession, autoplay_timer: Autop
 
 def _show_runners_up(user: UserSession, session: ListeningSession, offers: Sequence[Offer]) -> None:
     st.html(headline("close behind", "Or one of these"))
+    st.html(line_below(f"In the order of {user.agent.name}: {user.agent.value_name}."))
     for place, offer in enumerate(offers, start=1):
         play, key = partial(session.play_instead, place), f"instead-{place}"
-        track_line(user, offer.track, place + 1, "Play this one", key, play, value=signed(offer.similarity))
+        track_line(user, offer.track, place + 1, "Play this one", key, play, value=signed(offer.score))
 
 
 def _show_radar(user: UserSession, session: ListeningSession, offers: Sequence[Offer]) -> None:

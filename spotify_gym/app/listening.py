@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.app.agents import Agent
+from spotify_gym.app.explanation import Profile
 from spotify_gym.listeners import Person
 from spotify_gym.session import SessionDynamics
 
@@ -110,11 +111,15 @@ class ListeningSession:
     def offers_of(self, agent: Agent) -> Sequence[Offer]:
         """Return what any agent would play now, as `offers` does."""
         catalogue = self.dynamics.catalogue
-        tracks, scores = agent.rank(self._sessions, 3 * OFFERS)
+        tracks, scores = agent.rank(self.state, 3 * OFFERS)
         _, first = np.unique(catalogue.recordings[tracks], return_index=True)
         return [
             Offer(int(tracks[i]), float(scores[i]), self.similarity(int(tracks[i]))) for i in np.sort(first)[:OFFERS]
         ]
+
+    def why(self, agent: Agent, offers: Sequence[Offer], profile: Profile) -> str:
+        """Say why an agent would play the first of its offers."""
+        return agent.why(self.state, [(offer.track, offer.score) for offer in offers], profile)
 
     def similarity(self, track: int) -> float:
         """Return the cosine of a track to the vibe; 0 with a vibe of nothing."""
@@ -191,8 +196,8 @@ class ListeningSession:
             raise ValueError(f"{strangers[0]} is no track of this catalogue; they go from 0 to {n_tracks - 1}")
 
     def _begin(self) -> None:
-        self._sessions = self.dynamics.start(_KEY, np.array([self.start], np.int64))
-        self.vibes: list[Floats] = [self._sessions.vibe[0].copy()]
+        self.state = self.dynamics.start(_KEY, np.array([self.start], np.int64))
+        self.vibes: list[Floats] = [self.state.vibe[0].copy()]
         self._offers = None
 
     def _play(self, place: int, heard: bool) -> None:
@@ -201,9 +206,9 @@ class ListeningSession:
             self._answer(offers[place].track, heard, self._agent.name)
 
     def _answer(self, track: int, heard: bool, agent: str) -> None:
-        self._sessions.listener.completed[:] = heard
-        outcome = self.dynamics.step(self._sessions, np.array([track], np.int64))
+        self.state.listener.completed[:] = heard
+        outcome = self.dynamics.step(self.state, np.array([track], np.int64))
         reward = float(outcome.reward[0]) if heard else 0.0
         self.plays.append(Play(track, heard, agent, float(outcome.cosine[0]), reward))
-        self.vibes.append(self._sessions.vibe[0].copy())
+        self.vibes.append(self.state.vibe[0].copy())
         self._offers = None

@@ -23,6 +23,8 @@ class RandomPolicy(RankingPolicy):
     """
 
     about = "Draws any track out of the hat. Good to see what the others are worth."
+    value_name = "lot"
+    why = "Drawn by lot: neither your vibe nor anything else has to do with it."
 
     def __init__(self, env: Any, seed: int | None = 0) -> None:
         super().__init__(env)
@@ -58,6 +60,8 @@ class PopularPolicy(RankingPolicy):
     """
 
     about = "Plays the most popular track you have not heard, whoever you are."
+    value_name = "popularity"
+    why = "Popularity {value:.0f} of 100: the best known that you have not heard, whatever your vibe."
 
     @classmethod
     def lacks(cls, dynamics: SessionDynamics) -> str | None:
@@ -99,6 +103,7 @@ class NearestPolicy(RankingPolicy):
     """
 
     about = "Learns nothing and looks no further than the next track: it plays whatever earns the most right now."
+    value_name = "reward now"
 
     def rank(self, sessions: SessionState, k: int) -> Ranking:
         """Value the whole catalogue, so many sessions at a time that memory is bounded."""

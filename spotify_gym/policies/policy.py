@@ -87,6 +87,10 @@ class RankingPolicy(ReferencePolicy):
 
     about: ClassVar[str]
     """One sentence for somebody who has never met such a policy."""
+    value_name: ClassVar[str]
+    """What its values are."""
+    why: ClassVar[str] = ""
+    """Why it plays a track of this `value`, where that does not follow from what the track sounds like."""
 
     @abstractmethod
     def rank(self, sessions: SessionState, k: int) -> Ranking:

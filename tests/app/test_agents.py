@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from spotify_gym import Catalogue
-from spotify_gym.app.agents import Agent, references
+from spotify_gym.app.agents import Agent, Learned, references
 from spotify_gym.app.app_state import AppState
+from spotify_gym.app.explanation import Profile
 from spotify_gym.app.listening import ListeningSession, dynamics_for_a_person
 from spotify_gym.session import SessionDynamics, make_dynamics
-from spotify_gym.training import recommend
+from spotify_gym.training import TrainConfig, recommend, train
 from tests.catalogues import hand_made
 
 
@@ -50,6 +51,32 @@ def test_learned__ranks_as_recommend_does(app_state: AppState) -> None:
     expected = recommend(trained.run, start, top=len(offers))  # type: ignore[attr-defined]
     assert [offer.track for offer in offers] == [suggestion.track for suggestion in expected]
     assert [offer.score for offer in offers] == pytest.approx([suggestion.value for suggestion in expected])
+
+
+def test_every_agent__says_why_by_what_it_goes_by(app_state: AppState, small: Catalogue) -> None:
+    def why(dynamics: SessionDynamics, agent: Agent, profile: Profile) -> str:
+        session = ListeningSession(dynamics, agent, [10, 20, 30, 40, 50])
+        return session.why(agent, session.offers(), profile)
+
+    said = {name: why(app_state.dynamics, agent, app_state.profile) for name, agent in app_state.agents.items()}
+    assert said["Random"].startswith("Drawn by lot")
+    assert "Popularity 100" in said["Popular"]
+    assert "your vibe" in said["Nearest"]
+    assert said["DQN, Playlist"].startswith("Expects")
+    assert "more than if the runner-up does." in said["DQN, Playlist"]
+
+
+def test_learned__divides_the_margin_among_the_features(small: Catalogue) -> None:
+    config = TrainConfig("builtin:400", steps=64, n_envs=4, learning_starts=8, env="SpotifyPlaylist-v0")
+    run = train(config)
+    dynamics = dynamics_for_a_person(make_dynamics(run.catalogue, repeats=False, reward={"flow": 0.5, "fit": 0.5}))
+    learned = Learned("it", "", dynamics, run, run.catalogue.scaling)
+    session = ListeningSession(dynamics, learned, [10, 20, 30, 40, 50])
+    first, second = session.offers()[:2]
+    shares = learned.feature_shares(session.state, first.track, second.track)
+    assert shares is not None
+    assert shares.sum() == pytest.approx(first.score - second.score, abs=1e-5)
+    assert "What speaks for it" in session.why(learned, [first, second], Profile.of(run.catalogue))
 
 
 def test_every_agent__ranks_fewer_where_fewer_are_left(small: Catalogue) -> None:

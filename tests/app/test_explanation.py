@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spotify_gym import Catalogue
-from spotify_gym.app.explanation import Profile, differences, explain
+from spotify_gym.app.explanation import Profile, balance, differences, explain
 from spotify_gym.app.words import words_for
 from spotify_gym.catalogue import FEATURE_NAMES
 
@@ -14,7 +14,13 @@ def profile() -> Profile:
     """Features of mean 0 and standard deviation 1, spread evenly between −2 and 2."""
     d = len(FEATURE_NAMES)
     quantiles = np.tile(np.linspace(-2, 2, 101, dtype=np.float32)[:, None], d)
-    return Profile(FEATURE_NAMES, np.zeros(d, np.float32), np.ones(d, np.float32), quantiles)
+    return Profile(
+        FEATURE_NAMES,
+        np.stack([point(energy=2), point(valence=1)]),
+        np.zeros(d, np.float32),
+        np.ones(d, np.float32),
+        quantiles,
+    )
 
 
 def point(**features: float) -> np.ndarray:
@@ -34,6 +40,15 @@ def test_explain__says_it_in_words(profile: Profile) -> None:
     led = explain(profile, point(energy=-1, tempo=-0.2), point(energy=-1, valence=2))
     assert str(led) == "Calm, like your vibe; more cheerful."
     assert str(explain(profile, point(energy=1), point(energy=-1))) == "Little in common with your vibe; calmer."
+
+
+def test_balance__says_what_speaks_for_and_against(profile: Profile) -> None:
+    said = balance(profile, 0, 1, point(energy=0.25, valence=-0.125))
+    assert said == (
+        "What speaks for it over the runner-up: it is more energetic (+0.250). "
+        "What speaks against: it is more sombre (−0.125)."
+    )
+    assert balance(profile, 0, 1, point()) == ""
 
 
 def test_explain__has_nothing_to_say_of_nothing(profile: Profile) -> None:

@@ -111,7 +111,8 @@ def test_why__is_told_in_words_and_numbers(open_page: Open) -> None:
     tab = begin(open_page())
     said = text_of(tab)
     assert "your vibe" in said
-    numbers = tab.dataframe[0].value
+    by_value, numbers = (tab.dataframe[i].value for i in (0, 1))
+    assert by_value["value"].tolist() == sorted(by_value["value"], reverse=True)
     assert numbers.columns.tolist() == ["how", "your vibe", "this track", "adds"]
     similarity = re.search(r"similarity to your vibe</span>.*?<b>(.*?)</b>", said)
     assert similarity is not None
@@ -170,7 +171,8 @@ def test_two_people__do_not_see_each_other(open_page: Open) -> None:
 def test_agent__can_be_changed(open_page: Open) -> None:
     tab = begin(open_page())
     tab.selectbox(key="agent").select("Random").run()
-    assert "Random values this track at" in text_of(tab)
+    assert "What Random goes by: lot." in text_of(tab)
+    assert "Drawn by lot" in text_of(tab)
     again = open_page(user=secret_of(tab))
     assert again.selectbox(key="agent").value == "Random"
 
@@ -205,7 +207,7 @@ def test_compare__sets_trained_agents_beside_each_other(open_page: Open, run_fol
     tab.selectbox(key="agent").select(two).run()
     tab.button(key="listened").click().run()
     html = "\n".join(str(element.value) for element in tab.get("html"))
-    assert "(**bold** &lt;b&gt;) values this track at" in html
+    assert "What DQN, Playlist (**bold** &lt;b&gt;) goes by" in html
     tab.segmented_control(key="view").set_value("Compare").run()
     assert [tab.selectbox(key=key).value for key in ("left", "right")] == [one, two]
     said = text_of(tab)
