@@ -7,17 +7,15 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from spotify_gym.algorithms.catalogue_policy import CatalogueQNetwork
 from spotify_gym.app.explanation import Profile, balance, explain
 from spotify_gym.app.words import signed
 from spotify_gym.catalogue import Scaling
 from spotify_gym.policies import POLICIES, RankingPolicy
 from spotify_gym.session import SessionDynamics, SessionState
 from spotify_gym.training import Run
-from spotify_gym.training.recommendation import best_tracks
+from spotify_gym.training.recommendation import best_tracks, feature_shares
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -112,15 +110,7 @@ class Learned:
 
     def feature_shares(self, sessions: SessionState, track: int, other: int) -> Floats | None:
         """Return what each feature, (d,), adds to the value of one track over another; None where they have no part."""
-        network = self.run.model.policy.q_net
-        if not isinstance(network, CatalogueQNetwork):
-            return None
-        states, _ = self.run.model.policy.obs_to_tensor(self.dynamics.observe(self._measured(sessions)))
-        units = self.dynamics.catalogue.unit_features
-        with torch.no_grad():
-            direction = network.encode(states)[0][0, : units.shape[1]].cpu().numpy()
-        shares: Floats = direction * (units[track] - units[other])
-        return shares
+        return feature_shares(self.run, self.dynamics.observe(self._measured(sessions)), track, other)
 
     def _measured(self, sessions: SessionState) -> SessionState:
         """Return the session in the agent's own scaling, which takes means of features to means of features."""

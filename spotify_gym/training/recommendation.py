@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spotify_gym.algorithms.catalogue_policy import CatalogueQNetwork
 from spotify_gym.catalogue import Catalogue, CatalogueError
 from spotify_gym.training.learners import sessions_of
 from spotify_gym.training.trainer import Run
@@ -76,6 +77,28 @@ def best_tracks(
     tracks, values = choice.actions[0].cpu().numpy(), choice.values[0].cpu().numpy()
     left = np.isfinite(values)
     return tracks[left], values[left]
+
+
+def feature_shares(run: Run, observation: NDArray[np.float32], track: int, other: int) -> NDArray[np.float32] | None:
+    """Return what each feature, (d,), adds to the value of one track over another; None where they have no part.
+
+    Exact where φ is fixed: the shares then sum to the difference of the two values.
+
+    Args:
+        run: a trained model.
+        observation: what it sees of a session, (1, its width).
+        track: the one.
+        other: the other.
+    """
+    network = run.model.policy.q_net
+    if not isinstance(network, CatalogueQNetwork):
+        return None
+    states, _ = run.model.policy.obs_to_tensor(observation)
+    units = run.catalogue.unit_features
+    with torch.no_grad():
+        direction = network.encode(states)[0][0, : units.shape[1]].cpu().numpy()
+    shares: NDArray[np.float32] = direction * (units[track] - units[other])
+    return shares
 
 
 def find_tracks(catalogue: Catalogue, names: Sequence[str]) -> list[int]:
