@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 
 from spotify_gym.training import RunFolder
-from spotify_gym.training.learning_curve import read_csv
 from spotify_gym.training.tensors import read_tensors
 
 _PNG_END = b"IEND\xaeB`\x82"
@@ -72,7 +71,8 @@ def _check_rows(file: Path) -> None:
 CHECKS: Mapping[str, Callable[[Path], object]] = {
     "config.json": lambda file: RunFolder(file.parent).config,
     "meta.json": lambda file: RunFolder(file.parent).meta,
-    "learning_curve.csv": read_csv,
+    "progress.csv": lambda _: None,  # SB3 writes on in its logs; the checkpoint holds what they are put back to
+    "monitor.csv": lambda _: None,
     ".safetensors": read_tensors,
     ".pth": lambda file: torch.load(file, weights_only=True),
     ".zip": _check_zip,

@@ -24,7 +24,7 @@ from experiments.lib.suites import SUITES, seeds
 from experiments.trust.intact import check_files, found_in
 from experiments.tune import Tune
 from spotify_gym.training import RunFolder, TrainConfig, resume, train
-from spotify_gym.training.learning_curve import read_csv
+from spotify_gym.training.learning_curve import read_curve
 from spotify_gym.training.tensors import read_tensors
 
 _SESSIONS = 10
@@ -80,9 +80,7 @@ class Training(Victim):
         for name, array in ours.arrays.items():
             if not np.array_equal(array, theirs.arrays[name]):
                 raise LostError(f"{name} in {other} differs from {one}")
-        curves = (
-            [point._replace(seconds=0) for point in read_csv(path / "learning_curve.csv")] for path in (one, other)
-        )
+        curves = ([point._replace(seconds=0) for point in read_curve(path)] for path in (one, other))
         if len({tuple(curve) for curve in curves}) > 1:
             raise LostError(f"the learning curve in {other} differs from {one}")
 

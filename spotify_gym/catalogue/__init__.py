@@ -4,7 +4,17 @@ from spotify_gym.catalogue.catalogue import Catalogue
 from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.report import Finding, Report
 from spotify_gym.catalogue.scaling import Scaling
-from spotify_gym.catalogue.sources import as_catalogue
+from spotify_gym.catalogue.sources import as_catalogue, located
 from spotify_gym.catalogue.tracks import FEATURE_NAMES, TextColumn
 
-__all__ = ["FEATURE_NAMES", "Catalogue", "CatalogueError", "Finding", "Report", "Scaling", "TextColumn", "as_catalogue"]
+__all__ = [
+    "FEATURE_NAMES",
+    "Catalogue",
+    "CatalogueError",
+    "Finding",
+    "Report",
+    "Scaling",
+    "TextColumn",
+    "as_catalogue",
+    "located",
+]

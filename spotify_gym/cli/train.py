@@ -14,7 +14,7 @@ import tyro
 
 from spotify_gym.cli.command import Command, parse
 from spotify_gym.training import ConfigError, Run, RunFolder, TrainConfig, resume, train
-from spotify_gym.training.callbacks import Stopped
+from spotify_gym.training.errors import Stopped
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spotify_gym.training.artifacts import Run, load_run
     from spotify_gym.training.config import EVALUATION_SEED, TrainConfig
     from spotify_gym.training.errors import ConfigError, RunError
     from spotify_gym.training.evaluation import Evaluation, evaluate
-    from spotify_gym.training.loading import load_run
     from spotify_gym.training.recommendation import Suggestion, find_tracks, recommend
     from spotify_gym.training.run_folder import RunFolder
-    from spotify_gym.training.trainer import Run, resume, train
+    from spotify_gym.training.trainer import resume, train
     from spotify_gym.training.vec_adapter import SessionVecEnv
 
 __all__ = [
@@ -37,13 +37,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "artifacts": ("Run", "load_run"),
     "config": ("EVALUATION_SEED", "TrainConfig"),
     "errors": ("ConfigError", "RunError"),
     "evaluation": ("Evaluation", "evaluate"),
-    "loading": ("load_run",),
     "recommendation": ("Suggestion", "find_tracks", "recommend"),
     "run_folder": ("RunFolder",),
-    "trainer": ("Run", "resume", "train"),
+    "trainer": ("resume", "train"),
     "vec_adapter": ("SessionVecEnv",),
 }
 

@@ -1,69 +1,165 @@
-"""Put a model into its run folder: a checkpoint on the way, the results in the end."""
+"""A trained model on disk: the files of its results, and the way back from a run folder to a model that plays."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 import torch
+from gymnasium.spaces import Discrete
+from numpy.typing import NDArray
 
 from spotify_gym.algorithms import DQN
+from spotify_gym.algorithms.base import TrackDQN
+from spotify_gym.algorithms.compatibility import Spaces
+from spotify_gym.catalogue import Catalogue, Scaling, as_catalogue
 from spotify_gym.catalogue.atomic import replacing
-from spotify_gym.training.checkpoint import take_snapshot, weights_of
+from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import RunError
-from spotify_gym.training.learning_curve import CurvePoint, write_csv, write_png
+from spotify_gym.training.learners import ALGORITHMS, catalogue_of, learner_of, sessions_of
+from spotify_gym.training.learning_curve import CurvePoint, draw_curve, read_curve
 from spotify_gym.training.run_folder import RunFolder
-from spotify_gym.training.tensors import Tensors, write_tensors
+from spotify_gym.training.tensors import Arrays, Tensors, read_tensors, write_tensors
 from spotify_gym.training.vec_adapter import SessionVecEnv
 
 
-def keep_checkpoint(folder: RunFolder, model: DQN, env: SessionVecEnv, curve: Sequence[CurvePoint]) -> None:
-    """Write all that the training depends on into one file, in the place of the earlier one.
+@dataclass(frozen=True)
+class Run:
+    """A model and how it came about."""
+
+    model: DQN
+    config: TrainConfig
+    catalogue: Catalogue
+    path: Path | None = None
+    """Its folder, where it has one."""
+
+    @property
+    def curve(self) -> tuple[CurvePoint, ...]:
+        """The learning curve, as kept in the folder; nothing without one.
+
+        Raises:
+            RunError: it is damaged.
+        """
+        return () if self.path is None else read_curve(self.path)
+
+
+def weights_of(model: TrackDQN) -> Arrays:
+    """Return the weights of the online and of the target network by name.
 
     Raises:
-        RunError: the weights are no numbers any more, or the folder cannot be written to.
+        RunError: they are no numbers any more.
     """
-    _check_finite(model)
-    snapshot = take_snapshot(model, env)
-    with folder.writing():
-        write_tensors(folder.checkpoint_file, Tensors(snapshot.arrays, {**snapshot.facts, "curve": list(curve)}))
-
-
-def earlier_curve(checkpoint: Tensors) -> list[CurvePoint]:
-    """Return the learning curve up to a checkpoint.
-
-    Raises:
-        RunError: the checkpoint has none.
-    """
-    try:
-        return [CurvePoint(*point) for point in checkpoint.facts["curve"]]
-    except (KeyError, TypeError) as error:
-        raise RunError("there is no learning curve in the checkpoint") from error
-
-
-def keep_results(folder: RunFolder, model: DQN, curve: Sequence[CurvePoint]) -> None:
-    """Write the model in its three forms and the learning curve; the weights last, as the sign that all is there.
-
-    Raises:
-        RunError: the weights are no numbers any more, or the folder cannot be written to.
-    """
-    _check_finite(model)
-    config = folder.config
-    with folder.writing():
-        write_csv(folder.path / "learning_curve.csv", curve)
-        write_png(
-            folder.path / "learning_curve.png", curve, title=f"{config.algorithm} ({config.policy}) on {config.env}"
-        )
-        with replacing(folder.path / "model.zip") as file:
-            model.save(file)
-        with replacing(folder.path / "q_network_checkpoint.pth") as file:
-            torch.save(model.q_net.state_dict(), file)
-        write_tensors(folder.weights_file, Tensors(weights_of(model), {"steps": model.num_timesteps}))
-
-
-def _check_finite(model: DQN) -> None:
-    if not all(np.isfinite(array).all() for array in weights_of(model).values()):
+    weights = {name: tensor.detach().cpu().numpy() for name, tensor in model.policy.state_dict().items()}
+    if not all(np.isfinite(array).all() for array in weights.values()):
         raise RunError(
             f"the weights grew beyond all bounds before step {model.num_timesteps}; "
             "try a smaller --learning-rate. What was saved before is intact"
         )
+    return weights
+
+
+def load_weights(model: TrackDQN, weights: Mapping[str, NDArray[Any]]) -> None:
+    """Put weights into a model.
+
+    Raises:
+        RunError: they are those of another network, or are not finite.
+    """
+    if bad := [name for name, array in weights.items() if not np.isfinite(array).all()]:
+        raise RunError(f"the weights {bad[0]} are not all finite numbers")
+    try:
+        model.policy.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
+    except RuntimeError as error:
+        raise RunError(f"the weights are those of another network: {' '.join(str(error).split())}") from error
+
+
+def save_results(folder: RunFolder, config: TrainConfig, model: DQN) -> None:
+    """Write the model in its three forms and draw the learning curve; the weights last, as the sign that all is there.
+
+    Raises:
+        RunError: the weights are no numbers any more.
+    """
+    weights = weights_of(model)
+    if "rollout/exploration_rate" in model.logger.name_to_value:  # SB3 has logged nothing since the last step
+        model.dump_logs()
+    draw_curve(folder.path, title=f"{config.algorithm} ({config.policy}) on {config.env}")
+    with replacing(folder.path / "model.zip") as file:
+        model.save(file)
+    with replacing(folder.path / "q_network_checkpoint.pth") as file:
+        torch.save(model.q_net.state_dict(), file)
+    write_tensors(folder.weights_file, Tensors(weights, {"steps": model.num_timesteps}))
+
+
+def load_run(
+    path: str | Path,
+    catalogue: str | Path | Catalogue | None = None,
+    *,
+    trust: bool = False,
+    share: float | None = None,
+) -> Run:
+    """Load a trained model, ready to play.
+
+    Only JSON and safetensors are read, so that the folder may be a stranger's.
+
+    Args:
+        path: the run folder.
+        catalogue: what it plays from; None for the one it was trained on. A table is scaled as that one was.
+        trust: where the weights are missing, load `model.zip` instead, which can run any code that is in it.
+        share: of the training, one of its `snapshots`: as the model was then; None for the end.
+
+    Raises:
+        RunError: there is no run, or it is damaged, or it has no model yet.
+        CatalogueError: the catalogue cannot be read.
+        BindingError: the model does not fit the catalogue.
+    """
+    folder = RunFolder.open(Path(path))
+    config, about = folder.config, folder.meta["catalogue"]
+    chosen = catalogue_of(config) if catalogue is None else as_catalogue(catalogue, scaling=_scaling(folder, about))
+    env = sessions_of(config, chosen, n_envs=1)
+    weights_file = folder.weights_file if share is None else folder.snapshot_file(share)
+    if weights_file.exists() or share is not None:
+        model = learner_of(config, env, buffer_size=1)  # to play, not to learn
+        if about.get("fingerprint") != chosen.fingerprint:
+            learned_in = Spaces(env.observation_space, _space(folder, about))
+            model.policy.check_spaces(learned_in, Spaces(env.observation_space, env.action_space))
+        load_weights(model, read_tensors(weights_file).arrays)
+    else:
+        model = _unpickled(folder, config, env, trust)
+    return Run(model, config, chosen, folder.path)
+
+
+def _scaling(folder: RunFolder, about: dict[str, Any]) -> Scaling:
+    try:
+        return Scaling(**about["scaling"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{folder.path / 'meta.json'} does not say how tracks were scaled: {error}") from error
+
+
+def _space(folder: RunFolder, about: dict[str, Any]) -> Discrete:
+    """Return the action space of the training, as far as it is known without its catalogue."""
+    try:
+        space = Discrete(int(about["n_tracks"]))
+        vars(space).update({name: about[name] for name in ("fingerprint", "coordinates", "feature_names")})
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        raise RunError(
+            f"{folder.path / 'meta.json'} does not say which catalogue the run learned from: {error}"
+        ) from error
+    return space
+
+
+def _unpickled(folder: RunFolder, config: TrainConfig, env: SessionVecEnv, trust: bool) -> DQN:
+    file = folder.path / "model.zip"
+    if not file.is_file():
+        raise RunError(f"{folder.path} has no model yet; go on training with --resume {folder.path}")
+    if not trust:
+        raise RunError(
+            f"{folder.path} has no weights.safetensors, and loading its model.zip can run any code that is in it; "
+            "pass --trust if you know where it comes from"
+        )
+    try:
+        return ALGORITHMS[config.algorithm].load(file, env, device=config.device)
+    except (ValueError, KeyError, AssertionError, RuntimeError, UnpicklingError) as error:
+        raise RunError(f"{file} is damaged, or is no model of this program: {error}") from error

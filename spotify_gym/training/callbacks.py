@@ -1,128 +1,100 @@
-"""What goes on beside the learning: the learning curve, checkpoints, Ctrl-C, the progress bar.
+"""What is recorded of a training as it goes: its logs, weights on the way, checkpoints; and the progress bar.
 
-All of it happens between two rollouts, when every transition is stored and every update finished; nothing here draws a
-random number, so that a run ends with the same weights whatever is recorded of it.
+Nothing here draws a random number, so that a run ends with the same weights whatever is recorded of it.
 """
 
 from __future__ import annotations
 
-import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from stable_baselines3 import DQN
-from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common import callbacks
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.monitor import ResultsWriter
+from tqdm import tqdm
 
-from spotify_gym.training.learning_curve import CurvePoint
+from spotify_gym.algorithms import DQN
+from spotify_gym.algorithms.base import TrackDQN
+from spotify_gym.training.artifacts import save_results, weights_of
+from spotify_gym.training.checkpoint import checkpoints
+from spotify_gym.training.config import TrainConfig
+from spotify_gym.training.errors import Stopped
+from spotify_gym.training.run_folder import RunFolder
+from spotify_gym.training.tensors import Tensors, write_tensors
 
-_POINTS = 200  # of a learning curve
+
+@contextmanager
+def recorded(model: DQN, config: TrainConfig, folder: RunFolder) -> Iterator[list[BaseCallback]]:
+    """Give the callbacks that record a training in its folder; the results follow, also where Ctrl-C ends it."""
+    snapshots = SnapshotCallback(folder, config.snapshots, config.total_steps)
+    stopped = None
+    with (
+        folder.writing(),
+        closing(configure(str(folder.path), ["csv", *["tensorboard"] * config.tensorboard])) as logger,
+        closing(MonitorCallback(folder.path / "monitor.csv")) as monitor,
+        checkpoints(folder.checkpoint_file, config.checkpoint_seconds) as checkpoint,
+    ):
+        model.set_logger(logger)
+        try:
+            yield [checkpoint, monitor, snapshots]
+        except Stopped as ctrl_c:
+            stopped = ctrl_c
+        save_results(folder, config, model)
+        if stopped:
+            raise stopped
 
 
-class Stopped(KeyboardInterrupt):
-    """Ctrl-C, put off until everything was saved."""
-
-
-class CurveCallback(BaseCallback):
-    """Record the learning curve.
+class MonitorCallback(BaseCallback):
+    """Write a row for each session that ends, as SB3's `Monitor` does; `load_results` and the zoo's plots read it.
 
     Args:
-        total_steps: environment steps of the whole training.
-        earlier: the points of the part before an interruption.
+        file: `monitor.csv`; a training that goes on writes on in it.
     """
 
-    def __init__(self, total_steps: int, earlier: Iterable[CurvePoint] = ()) -> None:
+    def __init__(self, file: Path) -> None:
         super().__init__()
-        self.points = list(earlier)
-        self._interval = max(1, total_steps // _POINTS)
-        self._seconds_before = self.points[-1].seconds if self.points else 0.0
-        self._began = time.perf_counter()
+        self._file = file
+        self._writer: ResultsWriter | None = None
 
     def _on_training_start(self) -> None:
-        self._began = time.perf_counter()
-
-    def _on_rollout_start(self) -> None:
-        step, sessions = self.points[-1][:2] if self.points else (-self._interval, 0)
-        if self.num_timesteps >= step + self._interval and self.model._episode_num > sessions:
-            self._record()
+        begins = self.model.num_timesteps == 0 or not self._file.exists()
+        (spec,) = self.training_env.get_attr("spec", indices=0)
+        self._writer = ResultsWriter(str(self._file), {"t_start": time.time(), "env_id": spec.id}, (), begins)
 
     def _on_step(self) -> bool:
+        assert self._writer is not None  # training has started
+        for info in self.locals["infos"]:
+            if "episode" in info:
+                self._writer.write_row(info["episode"])
         return True
 
-    def _on_training_end(self) -> None:
-        if not self.points or self.points[-1].step < self.num_timesteps:
-            self._record()
-
-    def _record(self) -> None:
-        model = self.model
-        assert isinstance(model, DQN)
-        if math.isnan(mean := mean_return(model)):
-            return
-        seconds = self._seconds_before + time.perf_counter() - self._began
-        self.points.append(CurvePoint(model.num_timesteps, model._episode_num, seconds, mean, model.exploration_rate))
+    def close(self) -> None:
+        """Close the file."""
+        if self._writer is not None:
+            self._writer.close()
 
 
-class CheckpointCallback(BaseCallback):
-    """Save at intervals, and before giving way to Ctrl-C.
+class SnapshotCallback(BaseCallback):
+    """Keep the weights at given shares of the training: `load_run(path, share=...)` plays as it played then.
 
     Args:
-        save: writes the checkpoint.
-        interval: time between two checkpoints [s].
-        stop: says whether the user wants to stop.
+        folder: where they go.
+        shares: in [0, 1]; 0 knows nothing yet.
+        total_steps: environment steps of the whole training.
     """
 
-    def __init__(self, save: Callable[[], None], interval: float, stop: Callable[[], bool]) -> None:
+    def __init__(self, folder: RunFolder, shares: tuple[float, ...], total_steps: int) -> None:
         super().__init__()
-        self._save = save
-        self._interval = interval
-        self._stop = stop
-        self._last = time.monotonic()
+        self._steps = {folder.snapshot_file(share): share * total_steps for share in shares}
 
     def _on_rollout_start(self) -> None:
-        stop = self._stop()
-        if stop or time.monotonic() - self._last >= self._interval:
-            self._save()
-            self._last = time.monotonic()
-        if stop:
-            raise Stopped
-
-    def _on_step(self) -> bool:
-        return True
-
-
-class ProgressCallback(BaseCallback):
-    """Show on stderr how far the training is, how long it will take, and what the learner earns."""
-
-    def __init__(self, total_steps: int) -> None:
-        super().__init__()
-        self._total_steps = total_steps
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("steps, time left"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self._task = self._bar.add_task("begins", total=total_steps)
-
-    def __enter__(self) -> ProgressCallback:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def _on_rollout_start(self) -> None:
-        mean = mean_return(self.model)
-        told = "return  ..." if math.isnan(mean) else f"return {mean:5.2f}"
-        self._bar.update(self._task, completed=self.num_timesteps, description=told)
+        assert isinstance(self.model, TrackDQN)
+        for file, step in self._steps.items():
+            if self.model.num_timesteps >= step and not file.exists():
+                write_tensors(file, Tensors(weights_of(self.model), {"steps": self.model.num_timesteps}))
 
     def _on_step(self) -> bool:
         return True
@@ -131,26 +103,21 @@ class ProgressCallback(BaseCallback):
         self._on_rollout_start()
 
 
-def mean_return(model: BaseAlgorithm) -> float:
-    """Return the mean return of the last 100 sessions, exploration included; NaN before the first has ended."""
-    returns = [episode["r"] for episode in model.ep_info_buffer or ()]
-    return sum(returns) / len(returns) if returns else math.nan
+class ProgressBarCallback(callbacks.ProgressBarCallback):
+    """SB3's progress bar, on stderr, with what the learner earns; none where stderr is no terminal."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.pbar = tqdm(disable=True)  # until training starts
 
-@contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Put Ctrl-C off: the function given says whether it was pressed. Pressed again it takes effect at once."""
-    pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed.is_set  # Python delivers signals to the main thread only
-        return
+    def _on_training_start(self) -> None:
+        left = self.locals["total_timesteps"] - self.model.num_timesteps
+        self.pbar = tqdm(total=left, unit=" steps", disable=None)
 
-    def note(_signal: int, _frame: FrameType | None) -> None:
-        pressed.set()
-        signal.signal(signal.SIGINT, earlier)
+    def _on_rollout_start(self) -> None:
+        if returns := [episode["r"] for episode in self.model.ep_info_buffer or ()]:
+            self.pbar.set_description(f"return {sum(returns) / len(returns):.2f}", refresh=False)
 
-    earlier = signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed.is_set
-    finally:
-        signal.signal(signal.SIGINT, earlier)
+    def close(self) -> None:
+        """Leave the bar as it is, however the training has ended."""
+        self.pbar.close()

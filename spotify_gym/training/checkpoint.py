@@ -1,30 +1,38 @@
-"""All that training depends on at one moment: put back, it goes on as if nothing had happened.
+"""Crash-safe resume: checkpoints, from which a training goes on as if nothing had happened.
 
-Weights, optimiser, replay, the state of every generator, the sessions being played, and SB3's counters.
+All that it depends on at one moment: networks, optimiser, replay buffer, the sessions being played, the state of every
+generator, SB3's counters and its logs. It ends with the weights and the logs that it would have ended with.
+A checkpoint is taken between two rollouts, when every transition is stored and every update finished.
 """
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
-from typing import Any, TypeVar
+from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import CSVOutputFormat
 
 from spotify_gym.algorithms.base import TrackDQN
 from spotify_gym.algorithms.played import NOTHING
 from spotify_gym.algorithms.replay import PlayedReplayBuffer
 from spotify_gym.listeners import BatchState
-from spotify_gym.training.errors import RunError
-from spotify_gym.training.tensors import Tensors, prefixed
+from spotify_gym.training.artifacts import load_weights, weights_of
+from spotify_gym.training.errors import RunError, Stopped
+from spotify_gym.training.tensors import Arrays, Tensors, prefixed, read_tensors, write_tensors
 from spotify_gym.training.vec_adapter import SessionVecEnv
-
-Arrays = dict[str, NDArray[Any]]
-S = TypeVar("S", bound=BatchState)
 
 _COUNTERS = (
     "num_timesteps",
@@ -36,78 +44,94 @@ _COUNTERS = (
 )
 _ADAM = {"step", "exp_avg", "exp_avg_sq"}
 _REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts", "played")
+_LOGS = ("progress.csv", "monitor.csv")
 
 
-def take_snapshot(model: TrackDQN, env: SessionVecEnv) -> Tensors:
-    """Take down the state of `model`, which is learning in `env` and stands between two rollouts."""
+@contextmanager
+def checkpoints(file: Path, interval: float) -> Iterator[BaseCallback]:
+    """Give the callback that makes a training safe from crashes, to be called before all others.
+
+    It goes on from the checkpoint in `file`, where there is one, and then saves there every so often, and before it
+    gives way to Ctrl-C. Where the block ends well, which means that the results are kept, the file goes.
+
+    Args:
+        file: the checkpoint, beside the logs of the training; it may be a stranger's.
+        interval: time between two checkpoints [s].
+
+    Raises:
+        Stopped: by the callback, once all is saved.
+        RunError: by the callback: a checkpoint that belongs to other settings, or holds what no training could have
+            led to; weights that are no numbers any more.
+    """
+    with interruptible() as stop:
+        yield _CheckpointCallback(file, interval, stop)
+    file.unlink(missing_ok=True)
+
+
+class _CheckpointCallback(BaseCallback):
+    model: TrackDQN
+
+    def __init__(self, file: Path, interval: float, stop: Callable[[], bool]) -> None:
+        super().__init__()
+        self._file = file
+        self._interval = interval
+        self._stop = stop
+        self._last = 0.0
+
+    def _on_training_start(self) -> None:
+        if self._file.exists():
+            _restore(self.model, self._file)
+        self._last = time.monotonic()
+
+    def _on_rollout_start(self) -> None:
+        stop = self._stop()
+        if stop or time.monotonic() - self._last >= self._interval:
+            _save(self.model, self._file)
+            self._last = time.monotonic()
+        if stop:
+            raise Stopped
+
+    def _on_step(self) -> bool:
+        return True
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Put Ctrl-C off: the function given says whether it was pressed. Pressed again it takes effect at once."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed.is_set  # Python delivers signals to the main thread only
+        return
+
+    def note(_signal: int, _frame: FrameType | None) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, earlier)
+
+    earlier = signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+
+
+def _save(model: TrackDQN, file: Path) -> None:
+    """Write the checkpoint in the place of the earlier one."""
+    buffer, env = _buffer(model), _env(model)
+    replay = {name: getattr(buffer, name) for name in _REPLAY}
+    logs = {name: file.with_name(name).read_bytes() for name in _LOGS if file.with_name(name).exists()}
     arrays = {
         **prefixed("weights", weights_of(model)),
         **prefixed("optimizer", _optimizer(model.policy.optimizer)),
-        **prefixed("replay", _replay(model)),
-        **prefixed("sessions", _flat(env.env.sessions)),
-        "returns": env.returns,
-        "lengths": env.lengths,
-        "begun": env.begun,
+        **prefixed("replay", {name: array[: buffer.size()] for name, array in replay.items() if array is not None}),
+        **prefixed("sessions", _sessions(env.env.sessions)),
+        **prefixed("logs", {name: np.frombuffer(text, np.uint8) for name, text in logs.items()}),
+        **_counts(env),
         "torch": torch.get_rng_state().numpy(),
         "observations": np.asarray(model._last_obs),
     }
     if model._played is not None:
         arrays["played"] = model._played
-    return Tensors(arrays, _facts(model, env))
-
-
-def restore_snapshot(model: TrackDQN, env: SessionVecEnv, snapshot: Tensors, total_steps: int) -> None:
-    """Bring `model` and `env`, made from the same settings, to the moment of `snapshot`, which may be a stranger's.
-
-    Raises:
-        RunError: the snapshot belongs to other settings, or holds what no training could have led to.
-    """
-    try:
-        if not 0 <= snapshot.facts["num_timesteps"] <= total_steps:
-            raise ValueError(f"step {snapshot.facts['num_timesteps']} of {total_steps}")
-        load_weights(model, snapshot.part("weights"))
-        _restore_optimizer(model.policy.optimizer, snapshot.part("optimizer"))
-        _restore_replay(model, snapshot)
-        _restore_sessions(env, snapshot)
-        model._last_obs = _like(env.env.dynamics.observe(env.env.sessions), snapshot.arrays["observations"])
-        model._played = snapshot.arrays.get("played")
-        if model._played is not None:
-            _check_played(model._played, (env.num_envs,), env.action_space)
-        episodes = [{name: float(one[name]) for name in ("r", "l", "t")} for one in snapshot.facts["episodes"]]
-        model.ep_info_buffer = deque(episodes, maxlen=model._stats_window_size)
-        model.ep_success_buffer = deque(maxlen=model._stats_window_size)  # of environments with a goal; ours have none
-        for name in _COUNTERS:
-            setattr(model, name, type(getattr(model, name))(snapshot.facts[name]))
-        _restore_generators(model, snapshot)
-    except (
-        LookupError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        ArithmeticError,
-        RuntimeError,
-        gym.error.Error,
-    ) as error:
-        raise RunError(f"the checkpoint does not belong to the settings beside it: {error}") from error
-
-
-def weights_of(model: TrackDQN) -> Arrays:
-    """Return the weights of the online and of the target network by name."""
-    return {name: tensor.detach().cpu().numpy() for name, tensor in model.policy.state_dict().items()}
-
-
-def load_weights(model: TrackDQN, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Put weights into a model.
-
-    Raises:
-        RunError: they are those of another network, or are not finite.
-    """
-    if bad := [name for name, array in weights.items() if not np.isfinite(array).all()]:
-        raise RunError(f"the weights {bad[0]} are not all finite numbers")
-    try:
-        model.policy.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
-    except RuntimeError as error:
-        raise RunError(f"the weights are those of another network: {' '.join(str(error).split())}") from error
+    write_tensors(file, Tensors(arrays, _facts(model, env)))
 
 
 def _facts(model: TrackDQN, env: SessionVecEnv) -> dict[str, Any]:
@@ -115,20 +139,42 @@ def _facts(model: TrackDQN, env: SessionVecEnv) -> dict[str, Any]:
     # SB3 draws its batches from NumPy's global stream.
     legacy = np.random.get_state(legacy=False)  # noqa: NPY002
     legacy["state"]["key"] = legacy["state"]["key"].tolist()
+    logged = {name: value for name, value in model.logger.name_to_value.items() if isinstance(value, (int, float))}
     return {
         **{name: getattr(model, name) for name in _COUNTERS},
         "episodes": list(model.ep_info_buffer),
         "replay": {"pos": _buffer(model).pos, "full": _buffer(model).full},
-        "seeds": env.seeded,
         "numpy": legacy,
         "exploration": model.rng.bit_generator.state,
+        "logged": [(name, value, model.logger.name_to_excluded[name]) for name, value in logged.items()],
+        "seconds": {"training": time.time() - model.start_time / 1e9, "sessions": time.time() - env.created},
     }
 
 
-def _restore_generators(model: TrackDQN, snapshot: Tensors) -> None:
-    torch.set_rng_state(torch.from_numpy(snapshot.arrays["torch"].copy()))
-    np.random.set_state(snapshot.facts["numpy"])  # noqa: NPY002
-    model.rng.bit_generator.state = snapshot.facts["exploration"]
+def _restore(model: TrackDQN, file: Path) -> None:
+    """Bring the model and its environment, made from the same settings, to the moment of the checkpoint."""
+    saved = read_tensors(file)
+    try:
+        if not 0 <= saved.facts["num_timesteps"] <= model._total_timesteps:
+            raise ValueError(f"step {saved.facts['num_timesteps']} of {model._total_timesteps}")
+        load_weights(model, saved.part("weights"))
+        _restore_optimizer(model.policy.optimizer, saved.part("optimizer"))
+        _restore_replay(_buffer(model), saved)
+        _restore_sessions(_env(model), saved)
+        _fill({"observations": model._last_obs}, saved.arrays)
+        model._played = saved.arrays.get("played")
+        if model._played is not None:
+            _check_played(model._played, (model.n_envs,), model.action_space)
+        episodes = [{name: float(one[name]) for name in ("r", "l", "t")} for one in saved.facts["episodes"]]
+        model.ep_info_buffer = deque(episodes, maxlen=model._stats_window_size)
+        for name in _COUNTERS:
+            setattr(model, name, type(getattr(model, name))(saved.facts[name]))
+        _restore_logs(model, saved, file)
+        torch.set_rng_state(torch.from_numpy(saved.arrays["torch"].copy()))
+        np.random.set_state(saved.facts["numpy"])  # noqa: NPY002
+        model.rng.bit_generator.state = saved.facts["exploration"]
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RuntimeError) as error:
+        raise RunError(f"the checkpoint does not belong to the settings beside it: {error}") from error
 
 
 def _optimizer(optimizer: torch.optim.Optimizer) -> Arrays:
@@ -142,36 +188,59 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, arrays: Arrays) -> None
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, array in arrays.items():
         number, name = key.split(".", 1)
-        like = np.float32(0) if name == "step" else parameters[int(number)]
-        state.setdefault(int(number), {})[name] = torch.from_numpy(_like(np.asarray(like), array).copy())
+        like = np.asarray(np.float32(0)) if name == "step" else parameters[int(number)]
+        _check_like(like, array)
+        state.setdefault(int(number), {})[name] = torch.from_numpy(array.copy())
     for memory in state.values():
         if memory.keys() != _ADAM or min(memory["step"].min(), memory["exp_avg_sq"].min()) < 0:
             raise ValueError("a memory of the optimiser that cannot be")
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
-def _replay(model: TrackDQN) -> Arrays:
-    buffer = _buffer(model)
-    held = {name: getattr(buffer, name) for name in _REPLAY}
-    return {name: array[: buffer.size()] for name, array in held.items() if array is not None}
-
-
-def _restore_replay(model: TrackDQN, snapshot: Tensors) -> None:
-    buffer = _buffer(model)
-    for name, rows in snapshot.part("replay").items():
-        if name == "played":  # as wide as the sessions were long
-            _check_played(rows, (len(rows), buffer.n_envs), model.action_space)
-            buffer.played = np.empty((buffer.buffer_size, *rows.shape[1:]), rows.dtype)
-            buffer.played[: len(rows)] = rows
-        else:
-            held = getattr(buffer, name)[: len(rows)]
-            held[:] = _like(held, rows)
-    buffer.pos, buffer.full = int(snapshot.facts["replay"]["pos"]), bool(snapshot.facts["replay"]["full"])
+def _restore_replay(buffer: PlayedReplayBuffer, saved: Tensors) -> None:
+    rows = saved.part("replay")
+    buffer.pos, buffer.full = int(saved.facts["replay"]["pos"]), bool(saved.facts["replay"]["full"])
     if not 0 <= buffer.pos < buffer.buffer_size:
         raise ValueError(f"place {buffer.pos} of {buffer.buffer_size} in the replay buffer")
-    if {len(rows) for rows in snapshot.part("replay").values()} != {buffer.size()}:
+    if {len(array) for array in rows.values()} != {buffer.size()}:
         raise ValueError(f"a replay buffer that does not hold {buffer.size()} steps")  # but what was in memory before
-    _check_tracks(buffer.actions[: buffer.size()], model.action_space)
+    if (played := rows.pop("played", None)) is not None:  # as wide as the sessions were long
+        _check_played(played, (len(played), buffer.n_envs), buffer.action_space)
+        buffer.played = np.empty((buffer.buffer_size, *played.shape[1:]), played.dtype)
+        buffer.played[: len(played)] = played
+    _fill({name: getattr(buffer, name)[: buffer.size()] for name in rows}, rows)
+    _check_tracks(buffer.actions[: buffer.size()], buffer.action_space)
+
+
+def _restore_sessions(env: SessionVecEnv, saved: Tensors) -> None:
+    sessions, room = env.env.sessions, saved.arrays["sessions.played"].shape[1]
+    if saved.arrays["begun"].max() > 1 + saved.facts["num_timesteps"]:
+        raise ValueError("more sessions than steps")
+    sessions.grow(room)  # it grows with the longest session
+    _fill(_counts(env), saved.arrays)
+    _fill(_sessions(sessions), saved.part("sessions"))
+    room -= sessions.history.shape[1]
+    if (sessions.time >= room).any():  # compiled loops write there, and look at no bounds
+        raise ValueError(f"more tracks than the {room} that there is room for")
+    for tracks in sessions.played, sessions.history:
+        _check_tracks(tracks, env.action_space)
+
+
+def _restore_logs(model: TrackDQN, saved: Tensors, file: Path) -> None:
+    """Put the logs back to where they were, with the clocks that they are written by."""
+    logs = {name: array.tobytes() for name, array in saved.part("logs").items()}
+    for log in model.logger.output_formats:
+        if isinstance(log, CSVOutputFormat) and (text := logs.get("progress.csv", b"").decode()):
+            log.file.write(text)  # SB3 has emptied the file
+            log.file.flush()
+            log.keys = text.partition("\n")[0].split(",")
+    if "monitor.csv" in logs:
+        file.with_name("monitor.csv").write_bytes(logs["monitor.csv"])
+    for name, value, excluded in saved.facts.get("logged", ()):
+        model.logger.record(str(name), value, tuple(excluded))
+    seconds = {name: float(value) for name, value in saved.facts.get("seconds", {}).items()}
+    model.start_time = time.time_ns() - int(1e9 * seconds.get("training", 0))
+    _env(model).created = time.time() - seconds.get("sessions", 0)
 
 
 def _buffer(model: TrackDQN) -> PlayedReplayBuffer:
@@ -179,57 +248,42 @@ def _buffer(model: TrackDQN) -> PlayedReplayBuffer:
     return model.replay_buffer
 
 
-def _restore_sessions(env: SessionVecEnv, snapshot: Tensors) -> None:
-    """Wind the stream of sessions, a function of the seeds, to where it was, then set the sessions themselves."""
-    begun = snapshot.arrays["begun"]
-    if begun.max() > 1 + snapshot.facts["num_timesteps"]:
-        raise ValueError("more sessions than steps")
-    env.reset_to(snapshot.facts["seeds"], begun)
-    env.returns[:], env.lengths[:] = (
-        _like(held, snapshot.arrays[name]) for name, held in (("returns", env.returns), ("lengths", env.lengths))
-    )
-    sessions = env.env.sessions
-    restored = _filled(sessions, snapshot.part("sessions"))
-    room = restored.played.shape[1] - restored.history.shape[1]
-    if (restored.time >= room).any():  # compiled loops write there, and look at no bounds
-        raise ValueError(f"more tracks than the {room} that there is room for")
-    for tracks in restored.played, restored.history:
-        _check_tracks(tracks, env.action_space)
-    sessions.put(np.arange(env.num_envs), restored)
+def _env(model: TrackDQN) -> SessionVecEnv:
+    assert isinstance(model.env, SessionVecEnv)  # what `train` makes
+    return model.env
 
 
-def _flat(state: BatchState, prefix: str = "") -> Arrays:
-    """Return all arrays of a batch state, those of the states inside it too, by dotted name."""
-    flat: Arrays = {}
+def _counts(env: SessionVecEnv) -> Arrays:
+    """Return what is counted of the sessions of each slot, (B,) each, as it lies in memory."""
+    assert env.env._keys is not None  # they have begun
+    return {"returns": env.returns, "lengths": env.lengths, "begun": env.env._keys._sessions.view(np.int64)}
+
+
+def _sessions(state: BatchState, prefix: str = "") -> Arrays:
+    """Return all arrays of a batch state as they lie in memory, those of the states inside it too, by dotted name."""
+    arrays: Arrays = {}
     for field in fields(state):
         value = getattr(state, field.name)
         if isinstance(value, BatchState):
-            flat |= _flat(value, f"{prefix}{field.name}.")
+            arrays |= _sessions(value, f"{prefix}{field.name}.")
         elif value is not None:
-            flat[prefix + field.name] = value
-    return flat
+            arrays[prefix + field.name] = value
+    return arrays
 
 
-def _filled(like: S, flat: Arrays, prefix: str = "") -> S:
-    """Return a batch state of the kind of `like` with the arrays of `flat`."""
-    parts = {field.name: getattr(like, field.name) for field in fields(like)}
-    for name, value in parts.items():
-        if isinstance(value, BatchState):
-            parts[name] = _filled(value, flat, f"{prefix}{name}.")
-        elif value is not None:
-            # The room for played tracks grows with the longest session.
-            parts[name] = _like(value, flat[prefix + name], may_grow=name == "played").copy()
-    return type(like)(**parts)
+def _fill(arrays: dict[str, Any], saved: Arrays) -> None:
+    """Overwrite arrays in place by those saved of them."""
+    for name, array in arrays.items():
+        _check_like(array, saved[name])
+        array[...] = saved[name]
 
 
-def _like(value: NDArray[Any], array: NDArray[Any], may_grow: bool = False) -> NDArray[Any]:
-    """Return `array` if it has the shape and type of `value`, and no infinite or negative whole number in it."""
-    axes = 1 if may_grow else value.ndim
-    if array.dtype != value.dtype or array.ndim != value.ndim or array.shape[:axes] != value.shape[:axes]:
+def _check_like(value: NDArray[Any], array: NDArray[Any]) -> None:
+    """See that `array` has the shape and type of `value`, and no infinite or negative whole number in it."""
+    if array.dtype != value.dtype or array.shape != value.shape:
         raise ValueError(f"{array.dtype} {array.shape} where {value.dtype} {value.shape} should be")
     if not np.isfinite(array).all() or (array.dtype.kind == "i" and (array < 0).any()):
         raise ValueError("numbers that cannot be")
-    return array
 
 
 def _check_tracks(tracks: NDArray[Any], space: gym.Space[Any], least: int = 0) -> None:

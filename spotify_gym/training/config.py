@@ -7,8 +7,9 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from operator import mul
-from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Self, Union, get_args, get_origin, get_type_hints
 
 import gymnasium as gym
 
@@ -17,45 +18,22 @@ from spotify_gym.training.errors import ConfigError
 EVALUATION_SEED = 1_000_000_000
 """Held-out sessions have seeds from here on; those that a learner trains on lie below."""
 
-_RANGES: dict[str, tuple[float, float]] = {
-    "max_tracks": (1, 1e9),
-    "history_length": (1, 1000),
-    "reward_baseline": (-1, 1),
-    "episodes": (1, 1e9),
-    "steps": (1, 1e12),
-    "n_envs": (1, 65_536),
-    "updates_per_step": (0.001, 1000),
-    "gamma": (0, 1),
-    "learning_rate": (1e-12, 1e3),
-    "learning_rate_end": (1e-12, 1e3),
-    "batch_size": (1, 1_000_000),
-    "buffer_size": (1, 1e9),
-    "learning_starts": (0, 1e9),
-    "n_steps": (1, 1000),
-    "tau": (0, 1),
-    "target_update_interval": (1, 1e9),
-    "exploration_fraction": (0, 1),
-    "exploration_initial_eps": (0, 1),
-    "exploration_final_eps": (0, 1),
-    "max_grad_norm": (1e-12, 1e12),
-    "checkpoint_seconds": (0, 1e9),
-    "candidates": (1, 10**7),
-}
-
 FEW_CANDIDATES = ("sampled", "shortlist", "action_head")
 """Heads that look at few tracks at a time."""
 
 _MOST_LAYERS = 16
 _MOST_WEIGHTS = 2**24
 
-_NAMES: dict[Any, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    tuple[int, ...]: "a list of whole numbers",
-    types.NoneType: "None",
-}
+
+class Between(NamedTuple):
+    """What a number may be, both ends included."""
+
+    low: float
+    high: float
+
+
+Share = Annotated[float, Between(0, 1)]
+Count = Annotated[int, Between(1, 1e9)]
 
 
 @dataclass(frozen=True)
@@ -68,7 +46,7 @@ class TrainConfig:
 
     catalogue: str = "builtin"
     """What can be played: "builtin", "builtin:26000" (that many tracks), a CSV or Parquet table, a prepared .arrow."""
-    max_tracks: int | None = None
+    max_tracks: Count | None = None
     """Keep a random sample of this many tracks, the same in every run."""
     env: str = "SpotifySession-v0"
     """Id of the environment."""
@@ -76,76 +54,71 @@ class TrainConfig:
     """How a table's features are scaled."""
     state: str = "mean"
     """What the agent sees: mean, decayed, mean+decayed, mean+genres, history or mean+history."""
-    history_length: int = 5
+    history_length: Annotated[int, Between(1, 1000)] = 5
     """Tracks whose mean is the vibe."""
     repeats: bool | None = None
     """Whether a recording may play twice in a session; None: as the environment has it."""
-    reward_baseline: float | None = None
+    reward_baseline: Annotated[float, Between(-1, 1)] | None = None
     """Constant taken from each cosine; None: what random play earns."""
     algorithm: Literal["dqn", "double", "dueling", "dueling_double"] = "dqn"
     """The learner."""
     policy: Literal["mlp", "catalogue", "sampled", "shortlist", "action_head"] = "catalogue"
     """The head: "mlp" has one output per track, for small catalogues; "catalogue" hears the features of every track.
     The others do so for few candidates at a time, and show what the exact maximum is worth."""
-    candidates: int | None = None
+    candidates: Annotated[int, Between(1, 10**7)] | None = None
     """Tracks that sampled, shortlist and action_head choose from; None: 2⌈log₂ N⌉ of N."""
-    hidden: tuple[int, ...] = (64,)
+    hidden: tuple[Annotated[int, Between(1, 65_536)], ...] = (64,)
     """Width of each hidden layer."""
-    episodes: int = 2000
+    episodes: Count = 2000
     """Sessions to train for, counted at full length."""
-    steps: int | None = None
+    steps: Annotated[int, Between(1, 1e12)] | None = None
     """Environment steps to train for, instead of `episodes`."""
-    n_envs: int = 64
+    n_envs: Annotated[int, Between(1, 65_536)] = 64
     """Sessions played at once."""
-    updates_per_step: float = 1 / 16
+    updates_per_step: Annotated[float, Between(0.001, 1000)] = 1 / 16
     """Gradient steps per environment step."""
-    gamma: float = 0.9
+    gamma: Share = 0.9
     """Discount, in [0, 1]; 0 learns the next reward alone."""
-    learning_rate: float = 1e-2
+    learning_rate: Annotated[float, Between(1e-12, 1e3)] = 1e-2
     """Step size of Adam at first."""
-    learning_rate_end: float = 3e-4
+    learning_rate_end: Annotated[float, Between(1e-12, 1e3)] = 3e-4
     """Step size of Adam at last; it falls geometrically, and is constant where the two are equal."""
-    batch_size: int = 64
+    batch_size: Annotated[int, Between(1, 1e6)] = 64
     """Transitions in a gradient step."""
-    buffer_size: int = 50_000
+    buffer_size: Count = 50_000
     """Transitions kept for replay."""
-    learning_starts: int = 1280
+    learning_starts: Annotated[int, Between(0, 1e9)] = 1280
     """Environment steps of random play before learning begins."""
-    n_steps: int = 1
+    n_steps: Annotated[int, Between(1, 1000)] = 1
     """Rewards summed before the target network takes over."""
-    tau: float = 0.02
+    tau: Share = 0.02
     """How far the target network moves at an update, in [0, 1]; 1 copies the online network."""
-    target_update_interval: int = 1
+    target_update_interval: Count = 1
     """Environment steps between updates of the target network."""
-    exploration_fraction: float = 0.1
+    exploration_fraction: Share = 0.1
     """Part of the training over which exploration falls."""
-    exploration_initial_eps: float = 1.0
+    exploration_initial_eps: Share = 1.0
     """Probability of a random track at first."""
-    exploration_final_eps: float = 0.2
+    exploration_final_eps: Share = 0.2
     """Probability of a random track in the end."""
-    max_grad_norm: float = 10.0
+    max_grad_norm: Annotated[float, Between(1e-12, 1e12)] = 10.0
     """Longest gradient that is taken as it is."""
     seed: int = 0
     """Decides all that is random."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the networks live."""
-    checkpoint_seconds: float = 30.0
+    checkpoint_seconds: Annotated[float, Between(0, 1e9)] = 30.0
     """Time between two checkpoints, the most that can be lost [s]."""
+    snapshots: tuple[Share, ...] = ()
+    """Shares of the training, from 0 to 1, at which to keep the weights too, such as 0 .01 .1 1."""
     tensorboard: bool = False
     """Log for TensorBoard too, into the run folder."""
 
     def __post_init__(self) -> None:
-        for field, kind in _fields().items():
-            value = getattr(self, field)
-            if not _fits(value, kind):
-                raise ConfigError(f"{field}={value!r} is not {_described(kind)}")
-            low, high = _RANGES.get(field, (None, None))
-            if low is not None and value is not None and not low <= value <= high:  # NaN is in no range
-                raise ConfigError(f"{field}={value!r} must be from {low:g} to {high:g}")
+        for name, kind in _fields().items():
+            _check(name, getattr(self, name), kind)
         if self.env not in env_ids():
             raise ConfigError(f"env={self.env!r} is no environment of this package; choose from {', '.join(env_ids())}")
-        if not all(1 <= width <= 65_536 for width in self.hidden):
-            raise ConfigError(f"hidden={str(self.hidden)[:80]} must be widths from 1 to 65536")
         if len(self.hidden) > _MOST_LAYERS or sum(map(mul, self.hidden, self.hidden[1:])) > _MOST_WEIGHTS:
             raise ConfigError(
                 f"hidden={str(self.hidden)[:80]} must be at most {_MOST_LAYERS} layers, "
@@ -162,11 +135,14 @@ class TrainConfig:
     @property
     def total_steps(self) -> int:
         """Environment steps to train for."""
-        if self.steps is not None:
-            return self.steps
+        return self.episodes * self.session_length if self.steps is None else self.steps
+
+    @property
+    def session_length(self) -> int:
+        """Tracks of a session that nobody leaves."""
         length = gym.spec(self.env).max_episode_steps
         assert length is not None  # every environment of this package is truncated by its registration
-        return self.episodes * length
+        return length
 
     @property
     def update_cycle(self) -> tuple[int, int]:
@@ -209,26 +185,55 @@ def env_ids() -> list[str]:
     return sorted(name for name, spec in gym.registry.items() if "SpotifyVectorEnv" in str(spec.vector_entry_point))
 
 
+@cache
 def _fields() -> dict[str, Any]:
-    return get_type_hints(TrainConfig)
+    return get_type_hints(TrainConfig, include_extras=True)
+
+
+def _check(name: str, value: Any, kind: Any) -> None:
+    shown = repr(value)[:80]
+    if not _fits(value, kind):
+        raise ConfigError(f"{name}={shown} is not {_described(kind)}")
+    numbers = value if isinstance(value, tuple) else (value,)
+    for low, high in _ranges(kind):
+        if not all(low <= number <= high for number in numbers if number is not None):  # NaN is in no range
+            raise ConfigError(f"{name}={shown} must be from {low:g} to {high:g}")
+
+
+def _ranges(kind: Any) -> list[Between]:
+    """Return the ranges that stand anywhere in a type."""
+    if isinstance(kind, Between):
+        return [kind]
+    return [found for part in get_args(kind) for found in _ranges(part)]
 
 
 def _fits(value: Any, kind: Any) -> bool:
     """Say whether a value is of a type as the fields above have it; a whole number will do for a float."""
+    parts = get_args(kind)
+    if get_origin(kind) is Annotated:
+        return _fits(value, parts[0])
     if get_origin(kind) in (Union, types.UnionType):
-        return any(_fits(value, one) for one in get_args(kind))
+        return any(_fits(value, part) for part in parts)
     if get_origin(kind) is Literal:
-        return value in get_args(kind)
+        return value in parts
     if get_origin(kind) is tuple:
-        return isinstance(value, tuple) and all(_fits(one, get_args(kind)[0]) for one in value)
+        return isinstance(value, tuple) and all(_fits(one, parts[0]) for one in value)
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, (int, float) if kind is float else kind)
 
 
+_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", types.NoneType: "None"}
+
+
 def _described(kind: Any) -> str:
+    parts = get_args(kind)
+    if get_origin(kind) is Annotated:
+        return _described(parts[0])
     if get_origin(kind) is Literal:
-        return "one of " + ", ".join(map(repr, get_args(kind)))
+        return "one of " + ", ".join(map(repr, parts))
     if get_origin(kind) in (Union, types.UnionType):
-        return " or ".join(map(_described, get_args(kind)))
+        return " or ".join(map(_described, parts))
+    if get_origin(kind) is tuple:
+        return f"a list of {_described(parts[0]).removeprefix('a ')}s"
     return _NAMES[kind]

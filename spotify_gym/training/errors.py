@@ -7,3 +7,7 @@ class ConfigError(ValueError):
 
 class RunError(ValueError):
     """A run folder, or a file in it, that cannot be used."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C, put off until everything was saved."""

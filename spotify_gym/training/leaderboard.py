@@ -11,10 +11,11 @@ import gymnasium as gym
 
 from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.policies import POLICIES
+from spotify_gym.training.artifacts import Run
 from spotify_gym.training.evaluation import Evaluation, evaluate
 from spotify_gym.training.held_out import HeldOut
 from spotify_gym.training.metrics import skill
-from spotify_gym.training.trainer import Run, one_thread
+from spotify_gym.training.trainer import one_thread
 
 QUICK = tuple(name for name, policy in POLICIES.items() if policy.is_quick)
 """The reference policies that take a minute at most; the planner takes seconds for each session."""

@@ -86,8 +86,7 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> DQN:
         if "can't allocate memory" in str(error):  # PyTorch has no name for it
             raise MemoryError(str(error)) from error
         raise
-    if model.tensorboard_log is None:
-        model.set_logger(silent_logger())
+    model.set_logger(silent_logger())
     return model
 
 

@@ -1,10 +1,8 @@
-"""The learning curve: what a learner earned as it went, as a table and as a picture."""
+"""The learning curve: what a learner earned as it went, read from the log of its training and drawn."""
 
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,42 +28,43 @@ class CurvePoint(NamedTuple):
     """Probability of a random track, in [0, 1]."""
 
 
-def write_csv(path: Path, points: Iterable[CurvePoint]) -> None:
-    """Write the curve as a table, a line per point."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(CurvePoint._fields)
-    table.writerows(
-        (p.step, p.sessions, f"{p.seconds:.3f}", f"{p.mean_return:.6f}", f"{p.exploration:.4f}") for p in points
-    )
-    with replacing(path) as file:
-        file.write(text.getvalue().encode())
+_FILES = {
+    "progress.csv": (
+        *("time/total_timesteps", "time/episodes", "time/time_elapsed"),
+        *("rollout/ep_rew_mean", "rollout/exploration_rate"),
+    ),
+    "learning_curve.csv": CurvePoint._fields,
+}
+"""The files that hold the curve, SB3's log first and that of version 0.1 after it, with their columns for a point."""
 
 
-def read_csv(path: Path) -> tuple[CurvePoint, ...]:
-    """Read what `write_csv` wrote; nothing where there is no such file.
+def read_curve(folder: Path) -> tuple[CurvePoint, ...]:
+    """Read the curve from a run folder; nothing where there is none.
 
     Raises:
         RunError: the file is damaged.
     """
-    if not path.exists():
-        return ()
+    for name, columns in _FILES.items():
+        if (file := folder / name).exists():
+            return _read(file, columns)
+    return ()
+
+
+def _read(file: Path, columns: tuple[str, ...]) -> tuple[CurvePoint, ...]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return tuple(
-                CurvePoint(
-                    int(row["step"]), int(row["sessions"]), *(float(row[name]) for name in CurvePoint._fields[2:])
-                )
-                for row in csv.DictReader(file)
-            )
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise RunError(f"{path} is damaged: {error}") from error
+        with file.open(newline="", encoding="utf-8") as lines:
+            rows = [row for row in csv.DictReader(lines) if row.get(columns[3])]  # where a session has ended
+        points = [[float(row[name]) for name in columns] for row in rows]
+        return tuple(CurvePoint(int(step), int(sessions), *rest) for step, sessions, *rest in points)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, csv.Error) as error:
+        raise RunError(f"{file} is damaged: {error}") from error
 
 
-def write_png(path: Path, points: Sequence[CurvePoint], title: str) -> None:
+def draw_curve(folder: Path, title: str) -> None:
     """Draw the mean return, and the exploration behind it, against the environment steps."""
     from matplotlib.figure import Figure  # not pyplot: no window, no global state
 
+    points = read_curve(folder)
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
     axes = figure.subplots()
     steps = [p.step for p in points]
@@ -76,5 +75,5 @@ def write_png(path: Path, points: Sequence[CurvePoint], title: str) -> None:
     chance.plot(steps, [p.exploration for p in points], color="#999999", linestyle="--", linewidth=1)
     chance.set(ylabel="probability of a random track", ylim=(0, 1.02))
     chance.yaxis.label.set_color("#777777")
-    with replacing(path) as file:
+    with replacing(folder / "learning_curve.png") as file:
         figure.savefig(file, format="png")

@@ -1,4 +1,4 @@
-"""Where a result comes from: command, versions, commit, machine, catalogue."""
+"""Where a result comes from: command, versions, commit, machine."""
 
 from __future__ import annotations
 
@@ -11,23 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from spotify_gym.catalogue import Catalogue
-
 _LIBRARIES = ("spotify_gym", "gymnasium", "numpy", "stable-baselines3", "torch")
-
-
-def describe(catalogue: Catalogue) -> dict[str, Any]:
-    """Return what identifies a catalogue and scales another one alike, as plain values."""
-    scaling = catalogue.scaling
-    return {
-        "source": catalogue.source,
-        "synthetic": catalogue.synthetic,
-        "n_tracks": len(catalogue),
-        "fingerprint": catalogue.fingerprint,
-        "coordinates": catalogue.coordinates,
-        "feature_names": list(catalogue.feature_names),
-        "scaling": {"kind": scaling.kind, "centre": scaling.centre.tolist(), "scale": scaling.scale.tolist()},
-    }
 
 
 def circumstances() -> dict[str, Any]:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from spotify_gym.algorithms.catalogue_policy import CatalogueQNetwork
 from spotify_gym.catalogue import Catalogue, CatalogueError
+from spotify_gym.training.artifacts import Run
 from spotify_gym.training.learners import sessions_of
-from spotify_gym.training.trainer import Run
 
 _SHOWN = 5  # tracks in a message
 

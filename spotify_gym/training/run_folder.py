@@ -3,9 +3,11 @@
 config.json                  the settings, all that `--resume` and `load_run` need besides the catalogue
 meta.json                    command, versions, commit, catalogue
 weights.safetensors          the networks; what this program loads
+weights-0.1.safetensors      the same after a tenth of the training, where that was asked for
 model.zip                    the same for Stable-Baselines3; loading it can run code that is in it
 q_network_checkpoint.pth     the online Q-network as a plain PyTorch state dict
-learning_curve.csv, .png
+progress.csv                 SB3's log of the training; learning_curve.png shows it
+monitor.csv                  a row for each session, as SB3's Monitor writes it
 checkpoint.safetensors       all that training depends on, while it is not finished
 """
 
@@ -14,17 +16,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from spotify_gym.catalogue import Catalogue
+from spotify_gym.catalogue import Catalogue, located
 from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import ConfigError, RunError
-from spotify_gym.training.provenance import circumstances, describe
+from spotify_gym.training.provenance import circumstances
 
 _LONGEST_JSON = 1_000_000  # bytes; ours are a few thousand
 
@@ -66,6 +68,10 @@ class RunFolder:
         """Where an unfinished training goes on from."""
         return self.path / "checkpoint.safetensors"
 
+    def snapshot_file(self, share: float) -> Path:
+        """Where the networks are as they were after a share of the training, in [0, 1]."""
+        return self.path / f"weights-{share:g}.safetensors"
+
     @property
     def is_finished(self) -> bool:
         """Whether the training came to its end: the weights are the last thing written, the checkpoint then goes."""
@@ -91,21 +97,8 @@ class RunFolder:
             raise RunError(f"{self.path / 'meta.json'} does not say which catalogue the run learned from")
         return meta
 
-    def check_catalogue(self, catalogue: Catalogue) -> None:
-        """Refuse to go on learning from another catalogue than before.
-
-        Raises:
-            RunError: its content is not that of the catalogue the run began with.
-        """
-        before, now = self.meta["catalogue"].get("fingerprint"), catalogue.fingerprint
-        if before != now:
-            raise RunError(
-                f"{self.path} learned from a catalogue with fingerprint {before}, and {catalogue.source} has {now}; "
-                "bring that catalogue back, or begin a new run"
-            )
-
-    def begin(self, config: TrainConfig, catalogue: Catalogue) -> None:
-        """Make this the folder of a new run; to be called under the lock.
+    def begin(self, config: TrainConfig, catalogue: Catalogue) -> TrainConfig:
+        """Make this the folder of a new run, and return its settings; to be called under the lock.
 
         Raises:
             RunError: there is a run already, or the folder cannot be written to.
@@ -114,9 +107,30 @@ class RunFolder:
             raise RunError(
                 f"{self.path} already holds a run; go on with --resume {self.path}, or choose another folder"
             )
+        if (file := located(config.catalogue)).is_file():  # to be found from any folder
+            config = replace(config, catalogue=str(file))
         with self.writing():
-            self._write_json("meta.json", {**circumstances(), "catalogue": describe(catalogue)})
+            for left_over in (self.checkpoint_file, *self.path.glob("weights-*.safetensors")):
+                left_over.unlink(missing_ok=True)
+            self._write_json("meta.json", {**circumstances(), "catalogue": _described(catalogue)})
             self._write_json("config.json", config.to_json())  # last: it is what makes the folder a run
+        return config
+
+    def reopen(self, catalogue: Catalogue) -> TrainConfig:
+        """Return the settings of a run that is to go on; to be called under the lock.
+
+        Raises:
+            RunError: it is finished, or began with another catalogue.
+        """
+        if self.is_finished:
+            raise RunError(f"{self.path} is finished; there is nothing to resume")
+        before, now = self.meta["catalogue"].get("fingerprint"), catalogue.fingerprint
+        if before != now:
+            raise RunError(
+                f"{self.path} learned from a catalogue with fingerprint {before}, and {catalogue.source} has {now}; "
+                "bring that catalogue back, or begin a new run"
+            )
+        return self.config
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -166,3 +180,17 @@ class RunFolder:
             raise RunError(f"cannot read {file}: {error.strerror or error}") from error
         except (ValueError, RecursionError) as error:
             raise RunError(f"{file} is damaged: {error}") from error
+
+
+def _described(catalogue: Catalogue) -> dict[str, Any]:
+    """Return what identifies a catalogue and scales another one alike, as plain values."""
+    scaling = catalogue.scaling
+    return {
+        "source": catalogue.source,
+        "synthetic": catalogue.synthetic,
+        "n_tracks": len(catalogue),
+        "fingerprint": catalogue.fingerprint,
+        "coordinates": catalogue.coordinates,
+        "feature_names": list(catalogue.feature_names),
+        "scaling": {"kind": scaling.kind, "centre": scaling.centre.tolist(), "scale": scaling.scale.tolist()},
+    }

@@ -16,20 +16,22 @@ from safetensors.numpy import save
 from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.training.errors import RunError
 
+Arrays = dict[str, NDArray[Any]]
+
 
 class Tensors(NamedTuple):
     """The content of a file."""
 
-    arrays: dict[str, NDArray[Any]]
+    arrays: Arrays
     facts: dict[str, Any]
     """Plain values, as JSON has them."""
 
-    def part(self, name: str) -> dict[str, NDArray[Any]]:
+    def part(self, name: str) -> Arrays:
         """Return the arrays whose names begin with `name` and a dot, under the rest of their names."""
         return {key[len(name) + 1 :]: array for key, array in self.arrays.items() if key.startswith(f"{name}.")}
 
 
-def prefixed(name: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def prefixed(name: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
     """Put `name` and a dot before the name of every array; `Tensors.part` takes them off again."""
     return {f"{name}.{key}": array for key, array in arrays.items()}
 

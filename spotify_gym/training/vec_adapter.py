@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -37,40 +37,26 @@ class SessionVecEnv(VecEnv):
                 f"autoreset_mode={env.autoreset_mode} must be SAME_STEP: SB3 knows no step without a track"
             )
         self.env = env
-        self.seeded: Sequence[int | None] | None = None
-        """The seeds in use, (B,)."""
-        self.begun = np.zeros(env.num_envs, np.int64)
-        """Sessions begun in each slot since it was seeded, (B,)."""
         self.returns = np.zeros(env.num_envs, np.float64)
         """Sum of the rewards in each session so far, (B,)."""
         self.lengths = np.zeros(env.num_envs, np.int64)
         """Tracks recommended in each session so far, (B,)."""
         self._actions: NDArray[np.int64] = np.zeros(env.num_envs, np.int64)
-        self._created = time.time()
+        self.created = time.time()
+        """When the sessions began, as the clock says [s]; the time of an episode counts from here."""
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
     def reset(self) -> NDArray[np.float32]:
         """Begin all sessions, with the seeds and options set before, and return their observations (B, k)."""
-        if self._seeds[0] is not None:
-            self.seeded, self.begun[:] = self._seeds, 0
         observations, info = self.env.reset(
             seed=None if self._seeds[0] is None else self._seeds, options=self._vector_options()
         )
         self._reset_seeds()
         self._reset_options()
-        self.begun += 1
         self.returns[:] = 0
         self.lengths[:] = 0
         self.reset_infos = self._apart(info)
         return observations
-
-    def reset_to(self, seeds: Sequence[int | None], begun: NDArray[np.int64]) -> None:
-        """Begin all sessions such that the last of the first `begun` (B,) sessions of these seeds are under way."""
-        self._seeds = list(seeds)
-        self.reset()
-        while (behind := self.begun < begun).any():
-            self.env.reset(options={"reset_mask": behind})
-            self.begun += behind
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
         """Take note of one track per session, (B,)."""
@@ -142,11 +128,10 @@ class SessionVecEnv(VecEnv):
 
     def _end(self, ended: NDArray[np.intp], infos: Infos, info: Mapping[str, Any]) -> None:
         """Write down what SB3 wants to know of the sessions that have ended, and begin to count anew."""
-        final, now = info["final_obs"], round(time.time() - self._created, 6)
+        final, now = info["final_obs"], round(time.time() - self.created, 6)
         for i in ended.tolist():
             infos[i]["terminal_observation"] = final[i]
             infos[i]["episode"] = {"r": round(float(self.returns[i]), 6), "l": int(self.lengths[i]), "t": now}
             self.reset_infos[i] = {"played": info["played"][i]} if "played" in info else {}
-        self.begun[ended] += 1
         self.returns[ended] = 0
         self.lengths[ended] = 0

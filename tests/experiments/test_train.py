@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from spotify_gym.training import RunError, TrainConfig, resume, train
-from spotify_gym.training.checkpoint import weights_of
+from spotify_gym.training.artifacts import weights_of
 from spotify_gym.training.tensors import read_tensors
 
 ROOT = Path(__file__).resolve().parents[2]

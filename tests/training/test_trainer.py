@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -15,16 +16,17 @@ import pytest
 import torch
 from stable_baselines3 import DQN as SB3DQN
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.monitor import load_results
 
 from spotify_gym import ENVS, Catalogue, CatalogueError
 from spotify_gym.algorithms import DoubleDQN
-from spotify_gym.training.callbacks import interruptible
-from spotify_gym.training.checkpoint import weights_of
+from spotify_gym.training.artifacts import Run, load_run, weights_of
+from spotify_gym.training.checkpoint import interruptible
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import RunError
 from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import read_tensors
-from spotify_gym.training.trainer import Run, resume, train
+from spotify_gym.training.trainer import resume, train
 
 QUICK: dict[str, Any] = {
     "catalogue": "builtin:300",
@@ -81,20 +83,30 @@ def assert_same_training(one: Run, other: Run) -> None:
     assert ours.keys() == theirs.keys()
     for name, array in ours.items():
         np.testing.assert_array_equal(array, theirs[name], err_msg=name)
-    assert [point._replace(seconds=0) for point in one.curve] == [point._replace(seconds=0) for point in other.curve]
+    if one.path is not None and other.path is not None:
+        assert logged(one.path) == logged(other.path)
+
+
+def logged(folder: Path) -> tuple[list[dict[str, str]], list[list[float]]]:
+    """Return the logs of a run, but for what a clock says."""
+    with (folder / "progress.csv").open() as file:
+        rows = [{name: row[name] for name in row if not name.startswith("time/")} for row in csv.DictReader(file)]
+    sessions = load_results(str(folder))
+    assert sessions["t"].is_monotonic_increasing
+    return rows, sessions[["r", "l"]].to_numpy().tolist()
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_resume__ends_with_the_weights_of_an_uninterrupted_training(variant: dict[str, Any], tmp_path: Path) -> None:
     config = TrainConfig(**{**QUICK, **variant})
-    whole = train(config)
-    for go, step in ((lambda kill: train(config, tmp_path, callbacks=[kill]), 60), (resumed(tmp_path), 233)):
+    whole, path = train(config, tmp_path / "whole"), tmp_path / "killed"
+    for go, step in ((lambda kill: train(config, path, callbacks=[kill]), 60), (resumed(path), 233)):
         with pytest.raises(Killed):
             go(Kill(step))
     # Whatever the next process finds.
     np.random.seed(99)  # noqa: NPY002
     torch.manual_seed(99)
-    assert_same_training(resume(tmp_path), whole)
+    assert_same_training(resume(path), whole)
 
 
 def resumed(path: Path) -> Any:
@@ -104,17 +116,18 @@ def resumed(path: Path) -> Any:
 def test_resume__begins_again_where_nothing_was_saved_yet(tmp_path: Path) -> None:
     config = TrainConfig(**{**QUICK, "checkpoint_seconds": 1000})
     with pytest.raises(Killed):
-        train(config, tmp_path, callbacks=[Kill(200)])
-    assert_same_training(resume(tmp_path), train(config))
+        train(config, tmp_path / "killed", callbacks=[Kill(200)])
+    assert_same_training(resume(tmp_path / "killed"), train(config, tmp_path / "whole"))
 
 
 def test_ctrl_c__saves_what_there_is_and_can_be_resumed(tmp_path: Path) -> None:
     config = TrainConfig(**{**QUICK, "checkpoint_seconds": 1000})
+    path = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path, callbacks=[PressCtrlC(200)])
-    assert read_tensors(tmp_path / "weights.safetensors").facts == {"steps": 200}
-    assert SB3DQN.load(tmp_path / "model.zip").num_timesteps == 200
-    assert_same_training(resume(tmp_path), train(config))
+        train(config, path, callbacks=[PressCtrlC(200)])
+    assert read_tensors(path / "weights.safetensors").facts == {"steps": 200}
+    assert SB3DQN.load(path / "model.zip").num_timesteps == 200
+    assert_same_training(resume(path), train(config, tmp_path / "whole"))
 
 
 @pytest.fixture
@@ -147,7 +160,8 @@ def test_folder__holds_all_that_was_promised(tmp_path: Path) -> None:
     files = {file.name for file in (tmp_path / "new" / "run").iterdir()}
     assert files == {
         *("config.json", "meta.json", "weights.safetensors", "model.zip", "q_network_checkpoint.pth"),
-        *("learning_curve.csv", "learning_curve.png", "tensorboard", ".lock"),
+        *("progress.csv", "monitor.csv", "learning_curve.png", ".lock"),
+        next((tmp_path / "new" / "run").glob("events.out.tfevents.*")).name,
     }
     folder = tmp_path / "new" / "run"
     assert TrainConfig.from_json(json.loads((folder / "config.json").read_text())) == config
@@ -158,7 +172,24 @@ def test_folder__holds_all_that_was_promised(tmp_path: Path) -> None:
     assert all(torch.equal(plain[name], weight) for name, weight in run.model.q_net.state_dict().items())
     loaded = DoubleDQN.load(folder / "model.zip")
     assert all(torch.equal(loaded.q_net.state_dict()[name], weight) for name, weight in plain.items())
-    assert [file.name for file in (folder / "tensorboard").glob("*/*")]
+    with (folder / "monitor.csv").open() as file:
+        assert json.loads(file.readline()[1:])["env_id"] == config.env
+    assert [point.sessions for point in run.curve] == [4, 8, 12, 16, 20]
+    assert run.curve[-1].mean_return == pytest.approx(load_results(str(folder))["r"].mean(), abs=1e-5)
+
+
+def test_snapshots__are_the_weights_on_the_way(tmp_path: Path) -> None:
+    config = TrainConfig(**QUICK, snapshots=(0, 0.25, 1))
+    for go, step in ((lambda kill: train(config, tmp_path, callbacks=[kill]), 60), (resumed(tmp_path), 233)):
+        with pytest.raises(Killed):
+            go(Kill(step))
+    final = weights_of(resume(tmp_path).model)
+    first, early, last = (weights_of(load_run(tmp_path, share=share).model) for share in config.snapshots)
+    assert all(np.array_equal(last[name], final[name]) for name in final)
+    assert not all(np.array_equal(first[name], early[name]) for name in final)
+    assert read_tensors(tmp_path / "weights-0.25.safetensors").facts == {"steps": 100}
+    with pytest.raises(RunError, match=r"there is no weights-0.5.safetensors in"):
+        load_run(tmp_path, share=0.5)
 
 
 def test_folder__is_not_trained_in_twice(tmp_path: Path) -> None:
@@ -239,6 +270,6 @@ def test_max_tracks__is_a_sample_that_all_runs_share() -> None:
     assert one.catalogue.fingerprint == other.catalogue.fingerprint
 
 
-def test_catalogue__of_a_home_that_is_not_there_is_refused_by_name(small: Catalogue) -> None:
+def test_catalogue__of_a_home_that_is_not_there_is_refused_by_name(small: Catalogue, tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="~nobody-has-this-name: there is no such file"):
-        train(TrainConfig(**{**QUICK, "catalogue": "~nobody-has-this-name"}), catalogue=small)
+        train(TrainConfig(**{**QUICK, "catalogue": "~nobody-has-this-name"}), tmp_path, catalogue=small)

@@ -73,20 +73,6 @@ def test_reset__without_seed_goes_on_with_new_sessions(small: Catalogue) -> None
     np.testing.assert_array_equal(env.reset(), second)
 
 
-def test_reset_to__continues_the_stream_of_sessions(small: Catalogue) -> None:
-    env, other = native("SpotifySkip-v0", small), native("SpotifySkip-v0", small)
-    env.seed(3)
-    env.reset()
-    rng = np.random.default_rng(1)
-    for _ in range(200):
-        env.step(rng.integers(len(small), size=4))
-    assert len(set(env.begun)) > 1
-    assert env.seeded is not None
-    other.reset_to(env.seeded, env.begun)
-    np.testing.assert_array_equal(other.begun, env.begun)
-    np.testing.assert_array_equal(other.env.sessions.key, env.env.sessions.key)
-
-
 def test_options__reach_each_session(small: Catalogue) -> None:
     env = native("SpotifySession-v0", small, n_envs=2)
     env.set_options([{"history": [0, 1, 2, 3, 4]}, {"history": [5, 6, 7, 8, 9]}])

@@ -76,7 +76,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "yaml": lambda: b"!!python/object/apply:os.mkdir ['exploded']",
     "json": lambda: b'{"py/object": "os.mkdir", "__reduce__": ["os.mkdir", ["exploded"]]}',
 }
-FILES = ("config.json", "meta.json", "weights.safetensors", "checkpoint.safetensors", "model.zip", "learning_curve.csv")
+FILES = ("config.json", "meta.json", "weights.safetensors", "checkpoint.safetensors", "model.zip", "progress.csv")
 
 
 def tried(call: Callable[[], object]) -> str | None:

@@ -18,12 +18,11 @@ from safetensors.numpy import save_file
 from spotify_gym import Catalogue
 from spotify_gym.algorithms import BindingError
 from spotify_gym.training import evaluate
-from spotify_gym.training.checkpoint import weights_of
+from spotify_gym.training.artifacts import Run, load_run, weights_of
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import RunError
-from spotify_gym.training.loading import load_run
 from spotify_gym.training.tensors import Tensors, read_tensors, write_tensors
-from spotify_gym.training.trainer import Run, train
+from spotify_gym.training.trainer import train
 from tests.catalogues import hand_made
 
 QUICK: dict[str, Any] = {"catalogue": "builtin:300", "hidden": (8,), "steps": 100, "learning_starts": 40, "n_envs": 4}
@@ -83,7 +82,6 @@ def test_load_run__needs_trust_for_a_zip(trained: Run, folder: Path) -> None:
         ("meta.json", '{"catalogue": {}}', "does not say"),
         ("meta.json", "\xff", r"meta.json is damaged"),
         ("weights.safetensors", "stuff", r"weights.safetensors is damaged"),
-        ("learning_curve.csv", "step\n?", r"learning_curve.csv is damaged"),
     ],
 )
 def test_load_run__says_what_is_damaged(folder: Path, name: str, content: str, message: str) -> None:
@@ -102,7 +100,7 @@ class Bomb:
         return os.mkdir, (str(self.folder),)
 
 
-@pytest.mark.parametrize("name", ["model.zip", "q_network_checkpoint.pth", "weights.safetensors", "learning_curve.csv"])
+@pytest.mark.parametrize("name", ["model.zip", "q_network_checkpoint.pth", "weights.safetensors", "progress.csv"])
 def test_load_run__executes_nothing_that_a_stranger_put_there(folder: Path, tmp_path: Path, name: str) -> None:
     (folder / name).write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
     with contextlib.suppress(RunError):  # where it is not read, there is nothing to complain of
