@@ -6,10 +6,10 @@ playlist should stand high. Nobody here has learned from a playlist: the learner
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,21 +17,15 @@ import torch
 import tyro
 from numpy.typing import NDArray
 
-from experiments.lib.aggregation import comparisons
-from experiments.lib.cases import Case
+from experiments.lib import Case, Study, learner_name, main, scale_of
 from experiments.lib.human_playlists import HumanPlaylist, read_playlists
 from experiments.lib.plot_style import caption, figure
 from experiments.lib.plots import interval_plot
 from experiments.lib.ranking import Ranking
-from experiments.lib.runner import keep_rows, run_cases
-from experiments.lib.scale import scale_of
+from experiments.lib.report import estimate_text
 from experiments.lib.statistics import bootstrap_interval
-from experiments.lib.suites import learner_name, seeds
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.cli.command import Command, run_command
-from spotify_gym.cli.printing import show_table
 from spotify_gym.session import SpotifyVectorEnv
-from spotify_gym.training import TrainConfig, train
 from spotify_gym.training.learners import catalogue_of, sessions_of
 
 MEASURES: dict[str, Callable[[Ranking], float]] = {
@@ -40,54 +34,74 @@ MEASURES: dict[str, Callable[[Ranking], float]] = {
     "recall@500": lambda ranking: ranking.recall(500),
     "AUC": Ranking.auc,
 }
-"""How well a ranking finds the rest of a playlist, each in [0, 1]; the first is the one that is tested."""
+"""How well a ranking finds the rest of a playlist, each in [0, 1]."""
 
 Scores = Callable[[SpotifyVectorEnv, NDArray[np.float32]], NDArray[np.floating]]
 """From a session that has just begun, and its observation (1, k), to a score for each track, (n_tracks,)."""
 
+REFERENCES: dict[str, Scores] = {
+    "random": lambda env, _: np.zeros(len(env.catalogue)),  # measures are expected values over the orders of ties
+    "popular": lambda env, _: np.nan_to_num(np.asarray(env.catalogue.popularity), nan=-1),
+    "nearest": lambda env, _: env.dynamics.expected_rewards(env.sessions)[0],
+}
+"""Those who rank without learning."""
+
 
 @dataclass(frozen=True)
-class Playlists(Command):
+class Playlists(Study):
     """Start from the first tracks of people's playlists, and see how high the rest of each is ranked.
 
     A second call goes on where the first one stopped.
     """
 
-    config: tyro.conf.OmitArgPrefixes[TrainConfig] = field(
-        default_factory=lambda: TrainConfig(env="SpotifyPlaylist-v0", algorithm="double", steps=20_000)
-    )
     playlists: Path | None = None
     """A CSV file with the columns playlist_id and track_id, in order; None: the table of --catalogue."""
     shortest: int = 10
     """Tracks that a playlist must have in the catalogue."""
-    n_seeds: int = 10
-    """Training runs."""
     out: Path = Path("results/playlists")
-    """Folder of the results."""
-    jobs: int = 2
-    """Processes, one training each."""
+    n_sessions: tyro.conf.Suppress[int] = 1
 
-    def run(self) -> None:
-        """Train, rank, print a table and what differs, draw."""
-        catalogue, file = catalogue_of(self.config), str(self.playlists or self.config.catalogue)
+    measure = "NDCG@500"
+    scale = ()
+
+    def methods(self) -> Iterator[Case]:
+        """Give those who rank without learning, and the learner."""
         if self.shortest <= self.config.history_length:
             raise ValueError(f"shortest={self.shortest} must be more than the {self.config.history_length} that start")
-        lists = read_playlists(Path(file), catalogue, self.shortest)
-        references = [name for name in REFERENCES if name != "popular" or _knows_popularity(catalogue)]
-        learner = PlaylistCase(learner_name(self.config), self.config, None, 1, file, self.shortest)
-        cases = [
-            *(replace(learner, **vars(case)) for case in scale_of(self.config, 1, references)),
-            *seeds(learner, self.n_seeds),
-        ]
-        results = run_cases(cases, self.out, jobs=self.jobs, work=rank_playlists)
-        keep_rows(self.out / "playlists.parquet", results)
-        title = f"{len(lists)} playlists, {len(catalogue):,} tracks, seeded with {self.config.history_length}"
-        show_table(title, dict.fromkeys(("method", *MEASURES), "right"), _lines(results))
-        pairs = [(learner.method, reference) for reference in references]
-        said = comparisons(results, pairs, next(iter(MEASURES)))["sentence"]
-        print(*said.str.replace("sessions", "playlists"), sep="\n")
-        draw(results, title, self.out / "playlists.png")
-        print(f"every playlist: {self.out / 'playlists.parquet'}\npicture: {self.out / 'playlists.png'}")
+        catalogue, file = catalogue_of(self.config), str(self.playlists or self.config.catalogue)
+        read_playlists(Path(file), catalogue, self.shortest)
+        learner = PlaylistCase(learner_name(self.config), self.config, playlists=file, shortest=self.shortest)
+        for case in scale_of(self.config, 1, tuple(REFERENCES)):
+            if case.reference != "popular" or _knows_popularity(catalogue):
+                yield replace(learner, method=case.method, config=case.config, reference=case.reference)
+        yield learner
+
+    def pairs(self, learners: list[str]) -> list[tuple[str, str]]:
+        """Set the learner against those who did not learn."""
+        return [(learner, reference) for learner in learners for reference in REFERENCES]
+
+    def findings(self, rows: pd.DataFrame) -> list[str]:
+        """Say whether they differ; what are sessions elsewhere are playlists here."""
+        return [sentence.replace("sessions", "playlists") for sentence in super().findings(rows)]
+
+    def tables(self, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Return the measures of each method, with their intervals over playlists."""
+        columns = {}
+        for measure in MEASURES:
+            found = means(rows, measure)
+            texts = map(estimate_text, found["estimate"], found["low"], found["high"])
+            columns[measure] = pd.Series(texts, found["method"])
+        n_lists, n_tracks = rows["session"].nunique(), rows["n_tracks"].iat[0]
+        title = f"{n_lists} playlists, {n_tracks:,} tracks, seeded with {self.config.history_length}"
+        yield title, pd.DataFrame(columns).reset_index()
+
+    def draw(self, rows: pd.DataFrame) -> None:
+        """Draw a panel per measure."""
+        with figure(self.out / "playlists.png", len(MEASURES), size=(6.5, 2.6)) as panels:
+            for axes, measure in zip(panels, MEASURES, strict=True):
+                interval_plot(axes, means(rows, measure))
+                axes.set(xlabel=f"{measure}, mean over playlists")
+            caption(panels[0], "Point: mean over playlists (n). Line: its 95 % bootstrap interval. Higher is better.")
 
 
 @dataclass(frozen=True)
@@ -99,15 +113,26 @@ class PlaylistCase(Case):
     shortest: int = 10
     """Tracks that a playlist must have in the catalogue."""
 
+    def policy(self, catalogue: Catalogue) -> Scores:
+        """Train a learner, and rank by its Q-values, or return who ranks without learning."""
+        if self.reference is not None:
+            return REFERENCES[self.reference]
+        policy = super().policy(catalogue).policy
+        policy.set_training_mode(False)
 
-def rank_playlists(case: PlaylistCase) -> pd.DataFrame:
-    """Return a row per playlist, with the columns of :data:`MEASURES`."""
-    catalogue = catalogue_of(case.config)
-    scores = learned(case.config, catalogue) if case.reference is None else REFERENCES[case.reference]
-    env = sessions_of(case.config, catalogue, n_envs=1).env
-    lists = read_playlists(Path(case.playlists), catalogue, case.shortest)
-    rows = [{"session": playlist.name, **judge(scores, env, playlist)} for playlist in lists]
-    return pd.DataFrame(rows).assign(**case.labels)
+        def values(env: SpotifyVectorEnv, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+            with torch.no_grad():
+                q: NDArray[np.float32] = policy.q_net(policy.obs_to_tensor(observation)[0])[0].numpy()
+            return q
+
+        return values
+
+    def measured(self, policy: Any, catalogue: Catalogue) -> pd.DataFrame:
+        """Return a row per playlist, with the columns of :data:`MEASURES`."""
+        env = sessions_of(self.config, catalogue, n_envs=1).env
+        lists = read_playlists(Path(self.playlists), catalogue, self.shortest)
+        rows = pd.DataFrame([{"session": playlist.name, **judge(policy, env, playlist)} for playlist in lists])
+        return rows.assign(**self.labels, n_tracks=len(catalogue), fingerprint=catalogue.fingerprint)
 
 
 def judge(scores: Scores, env: SpotifyVectorEnv, playlist: HumanPlaylist) -> dict[str, float]:
@@ -125,40 +150,6 @@ def judge(scores: Scores, env: SpotifyVectorEnv, playlist: HumanPlaylist) -> dic
     return {name: measure(ranking) for name, measure in MEASURES.items()}
 
 
-def learned(config: TrainConfig, catalogue: Catalogue) -> Scores:
-    """Train a learner, and rank by its Q-values."""
-    policy = train(config, catalogue=catalogue).model.policy
-    policy.set_training_mode(False)
-
-    def values(env: SpotifyVectorEnv, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.no_grad():
-            q: NDArray[np.float32] = policy.q_net(policy.obs_to_tensor(observation)[0])[0].numpy()
-        return q
-
-    return values
-
-
-def _at_random(env: SpotifyVectorEnv, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Tie all tracks: a ranking's measures are their expected values over the orders of ties."""
-    return np.zeros(len(env.catalogue), np.float32)
-
-
-def _by_popularity(env: SpotifyVectorEnv, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-    popularity = env.catalogue.popularity
-    assert popularity is not None  # asked for only where it is known
-    return np.nan_to_num(popularity, nan=-1)
-
-
-def _by_likeness(env: SpotifyVectorEnv, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Score as the policy `nearest` does."""
-    scores: NDArray[np.float32] = env.dynamics.expected_rewards(env.sessions)[0]
-    return scores
-
-
-REFERENCES: dict[str, Scores] = {"random": _at_random, "popular": _by_popularity, "nearest": _by_likeness}
-"""Those who rank without learning."""
-
-
 def means(results: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Average a measure over playlists, with an interval over them: `method, estimate, low, high, n_runs`.
 
@@ -171,26 +162,9 @@ def means(results: pd.DataFrame, measure: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["method", "estimate", "low", "high", "n_runs"])
 
 
-def draw(results: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw a panel per measure."""
-    with figure(path, len(MEASURES), size=(6.5, 2.6)) as panels:
-        for axes, measure in zip(panels, MEASURES, strict=True):
-            interval_plot(axes, means(results, measure))
-            axes.set(xlabel=f"{measure}, mean over playlists")
-        panels[0].set_title(title)
-        caption(panels[0], "Point: mean over playlists (n). Line: its 95 % bootstrap interval. Higher is better.")
-
-
-def _lines(results: pd.DataFrame) -> Iterator[list[str]]:
-    columns = [means(results, measure) for measure in MEASURES]
-    for rows in zip(*(column.to_dict("records") for column in columns), strict=True):
-        numbers = [f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})" for row in rows]
-        yield [rows[0]["method"], *numbers]
-
-
 def _knows_popularity(catalogue: Catalogue) -> bool:
     return catalogue.popularity is not None and not bool(np.isnan(catalogue.popularity).all())
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(Playlists, "python -m experiments.playlists"))
+    main(Playlists)

@@ -5,33 +5,25 @@
 
 from __future__ import annotations
 
-import json
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
-from experiments.lib.cases import Case
-from experiments.lib.runner import run_cases
+from experiments.lib import FAMILY, REFERENCES, Case, Experiment, main, scale_of
+from experiments.lib.report import interval_text
 from experiments.lib.statistics import bootstrap_interval
-from experiments.lib.suites import FAMILY, REFERENCES
-from spotify_gym.cli.command import Command, run_command
+from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies.bound import upper_bound
 from spotify_gym.training import EVALUATION_SEED, TrainConfig
-from spotify_gym.training.learners import catalogue_of
-
-BOUND = "bound"
-"""Stands beside the policies: more than anybody can earn."""
+from spotify_gym.training.learners import sessions_of
 
 
 @dataclass(frozen=True)
-class References(Command):
+class References(Experiment):
     """Let the reference policies play the same held-out sessions; a second call with the same settings is at once."""
 
     catalogue: str = "builtin"
@@ -43,50 +35,47 @@ class References(Command):
     n_sessions: int = 100
     """Held-out sessions of each."""
     out: Path = Path("results/references")
-    """Folder of the results."""
-    jobs: int = 2
-    """Processes."""
 
-    def run(self) -> None:
-        """Play, print a table, keep it as references.json."""
-        tasks = [TrainConfig(catalogue=self.catalogue, env=env) for env in self.envs]
-        cases = [Case(name, task, name, self.n_sessions) for task in tasks for name in self.policies]
-        rows = run_cases(cases, self.out, jobs=self.jobs)
-        found = pd.concat([_of_task(task, rows, self.n_sessions) for task in tasks], ignore_index=True)
-        (self.out / "references.json").write_text(json.dumps(found.to_dict("records"), indent=1))
-        Console().print(_table(found, int(rows["n_tracks"].max()), self.n_sessions))
+    def cases(self) -> Iterator[Case]:
+        """Give the references of each environment, and the bound."""
+        for env in self.envs:
+            config = TrainConfig(catalogue=self.catalogue, env=env)
+            yield from scale_of(config, self.n_sessions, self.policies)
+            yield BoundCase("bound", config, "bound", self.n_sessions)
 
+    measure = "return"
 
-def bounds_of(task: TrainConfig, n_sessions: int) -> NDArray[np.float64]:
-    """Return what nobody can exceed in each held-out session, (n_sessions,)."""
-    catalogue = catalogue_of(task)
-    env = gym.make_vec(task.env, num_envs=n_sessions, catalogue=catalogue, **task.env_options).unwrapped
-    env.reset(seed=EVALUATION_SEED)
-    return upper_bound(env.dynamics, env.sessions, env.max_episode_steps)  # type: ignore[attr-defined]
+    def tables(self, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Return mean return and interval over sessions for each policy, lowest first, and the bound."""
+        for task, of_task in rows.groupby("env", sort=False):
+            lines = []
+            for name, returns in of_task.groupby("method", sort=False)["return"]:
+                mean, low, high = map(float, bootstrap_interval(returns, np.mean))
+                lines.append((name, mean, interval_text(low, high)))
+            table = pd.DataFrame(lines, columns=["policy", "return", "95 % interval over sessions"])
+            table = table.sort_values("return")
+            yield str(task), table.assign(**{"return": table["return"].map("{:.2f}".format)})
 
-
-def _of_task(task: TrainConfig, rows: pd.DataFrame, n_sessions: int) -> pd.DataFrame:
-    """Return mean return and interval over sessions for each policy, lowest first, and the bound."""
-    of_env = rows[rows["env_id"] == task.env]
-    returns = {str(name): group["return"].to_numpy() for name, group in of_env.groupby("method", sort=False)}
-    returns[BOUND] = bounds_of(task, n_sessions)
-    lines = []
-    for name, values in returns.items():
-        interval = bootstrap_interval(values, np.mean)
-        lines.append((task.env, name, *map(float, interval)))
-    return pd.DataFrame(lines, columns=["env", "policy", "mean", "low", "high"]).sort_values("mean")
+    def draw(self, rows: pd.DataFrame) -> None:
+        """Draw nothing: the table is short."""
 
 
-def _table(found: pd.DataFrame, n_tracks: int, n_sessions: int) -> Table:
-    table = Table(title=f"Return of the policies that do not learn: {n_tracks:,} tracks, {n_sessions} sessions")
-    for heading in ("environment", "policy", "return", "95 % interval over sessions"):
-        table.add_column(heading, justify="left" if heading in ("environment", "policy") else "right")
-    for env, of_env in found.groupby("env", sort=False):
-        for place, (policy, mean, low, high) in enumerate(of_env[["policy", "mean", "low", "high"]].to_numpy()):
-            table.add_row("" if place else str(env), policy, f"{mean:.2f}", f"{low:.2f} to {high:.2f}")
-        table.add_section()
-    return table
+@dataclass(frozen=True)
+class BoundCase(Case):
+    """What nobody can exceed in each held-out session; stands beside the policies."""
+
+    def policy(self, catalogue: Catalogue) -> None:
+        """Return nobody."""
+
+    def measured(self, policy: Any, catalogue: Catalogue) -> pd.DataFrame:
+        """Return the bound of each session."""
+        env = sessions_of(self.config, catalogue, self.n_sessions).env
+        env.reset(seed=EVALUATION_SEED)
+        assert env.max_episode_steps is not None  # all ids of this package have one
+        bounds = upper_bound(env.dynamics, env.sessions, env.max_episode_steps)
+        rows = pd.DataFrame({"session": EVALUATION_SEED + np.arange(self.n_sessions), "return": bounds})
+        return rows.assign(**self.labels, n_tracks=len(catalogue), fingerprint=catalogue.fingerprint)
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(References, "python -m experiments.references"))
+    main(References)

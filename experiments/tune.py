@@ -8,7 +8,6 @@ held-out sessions, so that what is reported was not selected for.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,18 +20,13 @@ import tyro
 from matplotlib.axes import Axes
 from optuna.trial import TrialState
 
-from experiments.lib.aggregation import aggregates, comparisons
-from experiments.lib.cases import Case
+from experiments.lib import Case, Experiment, main, scale_of
 from experiments.lib.plot_style import caption, figure
 from experiments.lib.plots import bar_plot
-from experiments.lib.results import with_skill
-from experiments.lib.runner import alone_in, backend, progress, run_cases
-from experiments.lib.scale import scale_of
+from experiments.lib.report import show
+from experiments.lib.runner import alone_in, backend, progress
 from experiments.lib.search_space import Search, give_up_lost, made_in, make_trial, open_study
-from experiments.lib.suites import seeds
 from spotify_gym.catalogue.atomic import replacing
-from spotify_gym.cli.command import Command, run_command
-from spotify_gym.cli.printing import show_table
 from spotify_gym.training import TrainConfig
 
 BEST, START = "best settings", "starting settings"
@@ -41,7 +35,7 @@ _FRESH_SEEDS = 1000  # of the confirmation; trials use those near the configured
 
 
 @dataclass(frozen=True)
-class Tune(Command):
+class Tune(Experiment):
     """Search for settings that learn well; a second call goes on with the study in the folder.
 
     The best ones are written to best.json, which `python -m experiments.train --settings` takes.
@@ -55,59 +49,53 @@ class Tune(Command):
     n_runs: int = 5
     """Training runs of the best and of the starting settings, for the confirmation."""
     out: Path = Path("results/tune")
-    """Folder of the study."""
-    jobs: int = 2
-    """Processes, one trial each."""
+    cluster: tyro.conf.Suppress[str | None] = None
 
     def run(self) -> None:
-        """Search, confirm, print, draw."""
+        """Search, show what was found, and confirm it."""
         if self.n_trials < 1:
             raise ValueError(f"n_trials={self.n_trials} must be at least 1")
         Case(START, self.search.config).check()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.out.mkdir(parents=True, exist_ok=True)
         with alone_in(self.out, "study"):
-            self._search_and_confirm()
+            give_up_lost(open_study(self.out, self.search))
+            self._make_trials()
+            self._show_best()
+            if self._best == self.search.config:
+                print("no trial was better than the settings that the search started from")
+            else:
+                super().run()
 
-    def _search_and_confirm(self) -> None:
-        study = open_study(self.out, self.search)
-        give_up_lost(study)
-        self._make_trials(study)
-        best = self.search.suggested(optuna.trial.FixedTrial(study.best_trial.params))
-        with replacing(self.out / "best.json") as file:
-            file.write(json.dumps(best.to_json(), indent=2).encode() + b"\n")
-        draw(study, self.out / "study.png")
-        show_table(_title(study), {"setting": "left", "start": "right", "best": "right"}, self._settings(best))
-        self._confirm(best)
-        print(f"settings: {self.out / 'best.json'}\npicture: {self.out / 'study.png'}")
-
-    def _make_trials(self, study: optuna.Study) -> None:
+    def _make_trials(self) -> None:
         """Make the trials that are missing, and show how far that is."""
+        study = open_study(self.out, self.search)
         numbers = range(len(made_in(study)), self.n_trials)
-        with progress(self.n_trials, len(numbers)) as advance, backend(self.jobs, cluster=None):
+        with progress(self.n_trials, len(numbers)) as advance, backend(self.jobs):
             work = joblib.Parallel(return_as="generator_unordered")
             for _ in work(joblib.delayed(make_trial)(self.out, self.search, number) for number in numbers):
                 advance(_title(study))
 
-    def _settings(self, best: TrainConfig) -> Iterator[list[str]]:
-        for name in self.search.names:
-            values = getattr(self.search.config, name), getattr(best, name)
-            yield [name, *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in values)]
+    @property
+    def _best(self) -> TrainConfig:
+        best = open_study(self.out, self.search).best_trial
+        return self.search.suggested(optuna.trial.FixedTrial(best.params))
 
-    def _confirm(self, best: TrainConfig) -> None:
+    def _show_best(self) -> None:
+        study, settings = open_study(self.out, self.search), {START: self.search.config, BEST: self._best}
+        with replacing(self.out / "best.json") as file:
+            file.write(json.dumps(settings[BEST].to_json(), indent=2).encode() + b"\n")
+        draw(study, self.out / "study.png")
+        texts = {who: [_text(getattr(config, name)) for name in self.search.names] for who, config in settings.items()}
+        show(_title(study), pd.DataFrame({"setting": self.search.names, **texts}))
+        print(f"settings: {self.out / 'best.json'}\npicture: {self.out / 'study.png'}")
+
+    def cases(self) -> Iterator[Case]:
         """Let best and starting settings meet, trained anew, in sessions that nobody has seen."""
-        n_sessions, methods = self.search.n_sessions, {BEST: best, START: self.search.config}
-        if best == self.search.config:
-            print("no trial was better than the settings that the search started from")
-            return
-        again = [
-            Case(name, replace(config, seed=_FRESH_SEEDS), n_sessions=n_sessions) for name, config in methods.items()
-        ]
-        runs = [run for case in again for run in seeds(case, self.n_runs)]
-        rows = with_skill(run_cases([*scale_of(best, n_sessions), *runs], self.out, jobs=self.jobs))
-        found = aggregates(rows[rows["method"].isin(methods)]).set_index("method")["estimate"]
-        print(", ".join(f"{name}: skill {found[name]:.3f}" for name in methods), "in sessions and runs that are new:")
-        print(*comparisons(rows, [(BEST, START)])["sentence"])
+        yield from scale_of(self.search.config, self.search.n_sessions)
+        for name, config in ((BEST, self._best), (START, self.search.config)):
+            case = Case(name, replace(config, seed=_FRESH_SEEDS), n_sessions=self.search.n_sessions)
+            yield from case.seeded(self.n_runs)
 
 
 def importances(study: optuna.Study) -> pd.Series[float] | None:
@@ -155,5 +143,9 @@ def _title(study: optuna.Study) -> str:
     return f"{len(made_in(study))} trials, best return {study.best_value:.3f}"
 
 
+def _text(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 if __name__ == "__main__":
-    sys.exit(run_command(Tune, "python -m experiments.tune"))
+    main(Tune)

@@ -1,4 +1,4 @@
-"""From the frame of all results to small tidy frames that a table prints and a plot draws.
+"""Aggregation: from the frame of all results to small tidy frames that a table prints and a plot draws.
 
 A result frame has one row per evaluated session with the columns `method`, `env`, `seed` (the training run), `session`
 and one per measure, such as `skill`; that of learning curves has `step` as well. Rows of one run are averaged first: a
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,25 @@ from experiments.lib.statistics import (
 )
 
 Pairs = Iterable[tuple[str, str]]
+
+
+def with_skill(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add the column `skill`: 0 for the best fixed list of the task and 1 for its planner, each over all sessions.
+
+    Args:
+        rows: with the columns `env`, `method` and `return`.
+
+    Raises:
+        ValueError: a task lacks one of the two, or the planner is no better than the fixed list.
+    """
+    means = rows.groupby(["env", "method"])["return"].mean().unstack("method")
+    for end in "fixed", "planner":
+        if end not in means or means[end].isna().any():
+            raise ValueError(f"skill needs the reference {end!r} on every task; run the suite to its end")
+    low, high = rows["env"].map(means["fixed"]), rows["env"].map(means["planner"])
+    if not np.all(high > low):
+        raise ValueError(f"the planner earns no more than the fixed list on {rows.loc[high <= low, 'env'].iloc[0]}")
+    return rows.assign(skill=(rows["return"] - low) / (high - low))
 
 
 def score_array(results: pd.DataFrame, value: str, axes: Sequence[str] = ("seed", "env")) -> FloatArray:
@@ -64,34 +83,25 @@ def aggregates(
     value: str = "skill",
     statistic: Statistic = interquartile_mean,
     bootstrap: Bootstrap = BOOTSTRAP,
+    along: str | None = None,
 ) -> pd.DataFrame:
     """Aggregate each method over its runs and envs: `method, estimate, low, high, n_runs, n_envs`.
 
     A method of one run, such as a reference policy, has an estimate and no interval (NaN).
+
+    Args:
+        results: The result frame.
+        value: The measure.
+        statistic: What runs and envs are reduced to.
+        bootstrap: How intervals are made.
+        along: A column, such as `step`, that each method has a row for each value of; runs must all have the same.
     """
     frames = []
     for method, rows in results.groupby("method", sort=False):
-        scores = score_array(rows, value)
-        frames.append(_tidy(method, _interval(scores, statistic, bootstrap), scores.shape))
-    return pd.concat(frames, ignore_index=True)
-
-
-def curves(
-    results: pd.DataFrame,
-    value: str = "skill",
-    statistic: Statistic = interquartile_mean,
-    bootstrap: Bootstrap = BOOTSTRAP,
-) -> pd.DataFrame:
-    """Aggregate each method at each `step`: `method, step, estimate, low, high, n_runs, n_envs`.
-
-    Raises:
-        ValueError: The runs of a method were not all evaluated at the same steps.
-    """
-    frames = []
-    for method, rows in results.groupby("method", sort=False):
-        scores = score_array(rows, value, axes=("step", "seed", "env"))
-        frame = _tidy(method, _interval(scores, statistic, bootstrap), scores.shape[1:])
-        frame.insert(1, "step", np.sort(rows["step"].unique()))
+        scores = score_array(rows, value, ("seed", "env") if along is None else (along, "seed", "env"))
+        frame = _tidy(method, _interval(scores, statistic, bootstrap), scores.shape[-2:])
+        if along is not None:
+            frame.insert(1, along, np.sort(rows[along].unique()))
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
 
@@ -134,25 +144,25 @@ def improvements(
 
 
 def comparisons(results: pd.DataFrame, pairs: Pairs, value: str = "skill", confidence: float = 0.95) -> pd.DataFrame:
-    """Test the mean difference of each pair on each env, correcting for the number of tests (Holm).
+    """Test the mean difference of each pair on the one env of the results, correcting for the number of tests (Holm).
 
     Returns:
-        `env, method, other, estimate, low, high, p_value, significant, sentence`. The interval is that of the one
+        `method, other, estimate, low, high, p_value, significant, sentence`. The interval is that of the one
         comparison; the p-value, the verdict and the sentence are corrected for all of them.
     """
-    cases = list(product(results["env"].unique(), pairs))
-    differences = []
-    for env, pair in cases:
-        sides = [results[(results["env"] == env) & (results["method"] == method)] for method in pair]
-        ours, theirs = (score_array(side, value, axes=("seed", "session")) for side in sides)
-        differences.append(compare(ours, theirs, confidence))
+    pairs = list(pairs)
+    scores = {
+        method: score_array(results[results["method"] == method], value, axes=("seed", "session"))
+        for method in {method for pair in pairs for method in pair}
+    }
+    differences = [compare(scores[method], scores[other], confidence) for method, other in pairs]
     adjusted = holm([difference.p_value for difference in differences])
     rows = []
-    for (env, pair), difference, p_value in zip(cases, differences, adjusted, strict=True):
-        found = replace(difference, p_value=float(p_value), n_tests=len(cases))
+    for pair, difference, p_value in zip(pairs, differences, adjusted, strict=True):
+        found = replace(difference, p_value=float(p_value), n_tests=len(pairs))
         sentence = found.describe(*pair, measure=value)
-        rows.append((env, *pair, found.estimate, found.low, found.high, found.p_value, found.significant, sentence))
-    columns = ["env", "method", "other", "estimate", "low", "high", "p_value", "significant", "sentence"]
+        rows.append((*pair, found.estimate, found.low, found.high, found.p_value, found.significant, sentence))
+    columns = ["method", "other", "estimate", "low", "high", "p_value", "significant", "sentence"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from experiments.lib.plot_style import FAINT, INK, PlotStyle, caption, styles
+from experiments.lib.plot_style import FAINT, PlotStyle, caption, styles
 from experiments.lib.statistics import FloatArray
 
 INTERVAL = "95 % bootstrap interval over training runs (n)"
@@ -119,27 +119,6 @@ def improvement_plot(axes: Axes, frame: pd.DataFrame, measure: str = "skill") ->
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.grid(axis="y", visible=False)
     caption(axes, f"Between one run of each, a tie counting half. Line: {INTERVAL}.")
-
-
-def heat_map(axes: Axes, table: pd.DataFrame, measure: str = "skill", limits: tuple[float, float] = (0, 1)) -> None:
-    """Draw a table of numbers, methods down and tasks across, darker where higher.
-
-    Args:
-        axes: Where to draw.
-        table: The numbers, its index and columns the names; NaN leaves a cell empty.
-        measure: What the numbers are, with their unit.
-        limits: Values of the lightest and the darkest colour.
-    """
-    low, high = limits
-    image = axes.imshow(table.to_numpy(np.float64), cmap="Blues", vmin=low, vmax=high, aspect="auto")
-    axes.set_xticks(range(table.shape[1]), [str(name) for name in table.columns], rotation=20, ha="right")
-    axes.set_yticks(range(table.shape[0]), [str(name) for name in table.index])
-    for (row, column), value in np.ndenumerate(table.to_numpy(np.float64)):
-        if np.isfinite(value):
-            light = (value - low) / (high - low) > 0.6
-            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if light else INK)
-    axes.grid(visible=False)
-    axes.figure.colorbar(image, ax=axes, label=measure, extend="both")
 
 
 def bar_plot(axes: Axes, values: pd.Series[float], measure: str) -> None:

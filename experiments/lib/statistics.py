@@ -86,12 +86,6 @@ def interquartile_mean(scores: ArrayLike, axis: int | None = None) -> FloatArray
     return mean
 
 
-def optimality_gap(scores: ArrayLike, target: float = 1.0, axis: int | None = None) -> FloatArray:
-    """Average by how much runs fall short of `target`; what lies beyond it makes up for nothing. 0 is best."""
-    shortfall: FloatArray = np.maximum(target - np.asarray(scores, np.float64), 0.0).mean(axis=axis)
-    return shortfall
-
-
 def bootstrap_interval(
     scores: ArrayLike, statistic: Statistic = interquartile_mean, bootstrap: Bootstrap = BOOTSTRAP
 ) -> Interval:

@@ -1,16 +1,19 @@
-"""The suites, as data: which methods meet on which tasks, with how many seeds and how long."""
+"""Suites of `experiments.compare`, as data: which methods meet on which tasks, with how many seeds and how long."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from experiments.lib.cases import Case, CaseT
-from experiments.lib.scale import scale_of
-from experiments.lib.stock import QuantileCase
+from sb3_contrib import QRDQN
+
+from experiments.lib.cases import Case, scale_of
+from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import POLICIES
 from spotify_gym.training import TrainConfig
+from spotify_gym.training.learners import arguments_of, sessions_of, silent_logger
+from spotify_gym.training.trainer import one_thread
 
 REFERENCES = tuple(POLICIES)
 LEARNERS = {"DQN": "dqn", "Double DQN": "double", "Dueling DQN": "dueling", "Dueling Double DQN": "dueling_double"}
@@ -28,15 +31,34 @@ SMALL = "builtin:1000"
 """Where one output per track is honest."""
 
 
+@dataclass(frozen=True)
+class QuantileCase(Case):
+    """A run of QR-DQN (Dabney et al. 2018), as sb3-contrib ships it, with the settings of the case that it knows.
+
+    Its output layer has `n_quantiles` numbers per track, so that it is for small catalogues; it is told nothing of the
+    tracks played, and what it repeats costs it the lowest reward.
+    """
+
+    n_quantiles: int = 10
+    """Of the return of each track."""
+
+    def policy(self, catalogue: Catalogue) -> Any:
+        """Train the learner."""
+        config = self.config
+        env = sessions_of(config, catalogue, config.n_envs)
+        env.seed(config.first_seed)
+        network = {"net_arch": list(config.hidden), "n_quantiles": self.n_quantiles}
+        with one_thread():
+            model = QRDQN("MlpPolicy", env, policy_kwargs=network, **arguments_of(config))
+            model.set_logger(silent_logger())
+            return model.learn(config.total_steps)
+
+
 def quick(catalogue: str) -> Iterator[Case]:
     """Give the four learners three seeds and some seconds each on one task, and one output per track on a small one."""
     task = TrainConfig(catalogue=catalogue, env="SpotifyPlaylist-v0", episodes=600)
-    yield from _references(task, 100)
-    yield from _learners(task, n_seeds=3, n_sessions=100)
-    yield from seeds(Case("DQN, γ = 0", replace(task, gamma=0.0), n_sessions=100), 3)
-    small = replace(task, catalogue=SMALL, policy="mlp", episodes=1000)
-    yield from _references(small, 100)
-    yield from seeds(Case("DQN, per track", small, n_sessions=100), 3)
+    yield from _learners(task, n_seeds=3)
+    yield from _per_track(replace(task, episodes=1000), n_seeds=3)
 
 
 def main(catalogue: str) -> Iterator[Case]:
@@ -45,22 +67,19 @@ def main(catalogue: str) -> Iterator[Case]:
         task = TrainConfig(catalogue=catalogue, env=env, steps=20_000)
         if env == "SpotifySatiation-v0":  # planning takes longer to learn, and what leaves the window matters to it
             task = replace(task, steps=40_000, state="mean+history")
-        yield from _references(task, 100)
-        yield from _learners(task, n_seeds=10, n_sessions=100)
-        yield from seeds(Case("DQN, γ = 0", replace(task, gamma=0.0), n_sessions=100), 10)
-        small = replace(task, catalogue=SMALL, policy="mlp", steps=40_000)
-        yield from _references(small, 100)
-        yield from seeds(Case("DQN, per track", small, n_sessions=100), 10)
+        yield from _learners(task, n_seeds=10)
+        yield from _per_track(replace(task, steps=40_000), n_seeds=10)
         if env == "SpotifySession-v0":  # the only one where nothing is forbidden, which it could not be told
-            yield from seeds(QuantileCase("QRDQN, per track", small, n_sessions=100), 10)
+            small = replace(task, catalogue=SMALL, policy="mlp", steps=40_000)
+            yield from QuantileCase("QRDQN, per track", small).seeded(10)
 
 
 def networks(catalogue: str) -> Iterator[Case]:
     """Give Double DQN three seeds with the exact maximum, then with few candidates: what the catalogue is worth."""
     task = TrainConfig(catalogue=catalogue, env="SpotifyPlaylist-v0", algorithm="double", steps=20_000)
-    yield from _references(task, 100)
+    yield from scale_of(task, references=REFERENCES)
     for method, (policy, candidates) in NETWORKS.items():
-        yield from seeds(Case(method, replace(task, policy=policy, candidates=candidates), n_sessions=100), 3)
+        yield from Case(method, replace(task, policy=policy, candidates=candidates)).seeded(3)
 
 
 def full(catalogue: str) -> Iterator[Case]:
@@ -70,7 +89,7 @@ def full(catalogue: str) -> Iterator[Case]:
     for env in FAMILY:
         for state in ("decayed", "mean+decayed", "history"):
             config = TrainConfig(catalogue=catalogue, env=env, algorithm="double", state=state)
-            yield from seeds(Case(f"Double DQN, {state}", config, n_sessions=1000), 10)
+            yield from Case(f"Double DQN, {state}", config, n_sessions=1000).seeded(10)
 
 
 SUITES: dict[str, Callable[[str], Iterator[Case]]] = {"quick": quick, "main": main, "networks": networks, "full": full}
@@ -89,14 +108,19 @@ def suite_named(name: str) -> Callable[[str], Iterator[Case]]:
     return SUITES[name]
 
 
-def _references(task: TrainConfig, n_sessions: int) -> list[Case]:
-    return scale_of(task, n_sessions, REFERENCES)
-
-
-def _learners(task: TrainConfig, n_seeds: int, n_sessions: int) -> Iterator[Case]:
+def _learners(task: TrainConfig, n_seeds: int) -> Iterator[Case]:
+    """Give the references, the four learners, and the one that looks no step ahead."""
+    yield from scale_of(task, references=REFERENCES)
     for method, algorithm in LEARNERS.items():
-        config = TrainConfig.from_json({**task.to_json(), "algorithm": algorithm})
-        yield from seeds(Case(method, config, n_sessions=n_sessions), n_seeds)
+        yield from Case(method, TrainConfig.from_json({**task.to_json(), "algorithm": algorithm})).seeded(n_seeds)
+    yield from Case("DQN, γ = 0", replace(task, gamma=0.0)).seeded(n_seeds)
+
+
+def _per_track(task: TrainConfig, n_seeds: int) -> Iterator[Case]:
+    """Give the references and the learner with one output per track, on a small catalogue."""
+    task = replace(task, catalogue=SMALL, policy="mlp")
+    yield from scale_of(task, references=REFERENCES)
+    yield from Case("DQN, per track", task).seeded(n_seeds)
 
 
 def learner_name(config: TrainConfig) -> str:
@@ -108,15 +132,3 @@ def learner_name(config: TrainConfig) -> str:
     name = next(name for name, algorithm in LEARNERS.items() if algorithm == config.algorithm)
     head = ", per track" if config.policy == "mlp" else ""
     return f"{name}{head}, γ = {config.gamma:g}"
-
-
-def seeds(case: CaseT, n_seeds: int) -> Iterator[CaseT]:
-    """Give a case that many training seeds, from its own on.
-
-    Raises:
-        ValueError: fewer than one.
-    """
-    if n_seeds < 1:
-        raise ValueError(f"n_seeds={n_seeds} must be at least 1")
-    for seed in range(n_seeds):
-        yield replace(case, config=replace(case.config, seed=case.config.seed + seed))

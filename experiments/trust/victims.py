@@ -16,11 +16,9 @@ import optuna
 import pandas as pd
 
 from experiments.compare import Compare
-from experiments.lib.cases import Case
-from experiments.lib.execute import COSTS
-from experiments.lib.scale import scale_of
+from experiments.lib.cases import COSTS, Case, scale_of
 from experiments.lib.search_space import Search, made_in, open_study
-from experiments.lib.suites import SUITES, seeds
+from experiments.lib.suites import SUITES
 from experiments.trust.intact import check_files, found_in
 from experiments.tune import Tune
 from spotify_gym.training import RunFolder, TrainConfig, resume, train
@@ -110,7 +108,7 @@ class Comparison(Victim):
 
     def _suite(self, _catalogue: str) -> Iterator[Case]:
         yield from scale_of(self.config, _SESSIONS)
-        yield from seeds(Case("learner", self.config, n_sessions=_SESSIONS), 3)
+        yield from Case("learner", self.config, n_sessions=_SESSIONS).seeded(3)
 
 
 class Searching(Victim):
@@ -125,7 +123,7 @@ class Searching(Victim):
     def play(self, path: Path) -> None:
         """Run the command."""
         with _quiet():
-            Tune(self._search, n_trials=12, n_runs=1, out=path, jobs=1).run()
+            Tune(search=self._search, n_trials=12, n_runs=1, out=path, jobs=1).run()
 
     def found(self, path: Path) -> str:
         """Count the trials."""

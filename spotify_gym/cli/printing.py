@@ -26,7 +26,7 @@ def show_table(title: str, columns: Mapping[str, Literal["left", "right"]], rows
     """Print a table to stdout; `columns` are their names and on which side they are flush."""
     table = Table(title=Text(printable(title)), title_justify="left")
     for name, side in columns.items():
-        table.add_column(name, justify=side)
+        table.add_column(Text(name), justify=side)
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)

@@ -19,11 +19,11 @@ def test_command__sets_four_methods_against_each_other(tmp_path: Path, capsys: p
     for _ in range(2):
         assert run_command(Offline, "offline", arguments) == 0
     shown = capsys.readouterr().out
-    results = pd.read_parquet(tmp_path / "offline.parquet")
+    results = pd.read_parquet(tmp_path / "results.parquet")
     for method in ("Double DQN, γ = 0.9, offline", "Double DQN, γ = 0.9, online", CLONING, BEHAVIOUR):
         assert method in shown
         assert results["method"].eq(method).any()
-    assert (tmp_path / "offline.png").stat().st_size > 10_000
+    assert (tmp_path / "skill_1.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(

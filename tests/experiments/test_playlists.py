@@ -71,7 +71,7 @@ def test_command__compares_a_learner_with_the_references(tmp_path: Path, capsys:
     shown = capsys.readouterr().out
     assert "6 playlists" in shown
     assert "Double DQN, γ = 0.9 does not differ significantly from nearest in NDCG@500" in shown
-    results = pd.read_parquet(tmp_path / "out" / "playlists.parquet")
+    results = pd.read_parquet(tmp_path / "out" / "results.parquet")
     assert results.groupby(["method", "seed"]).size().eq(6).all()
     assert results[list(MEASURES)].stack().between(0, 1).all()
     assert (tmp_path / "out" / "playlists.png").stat().st_size > 10_000

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.sample_efficiency import CurveCase, SampleEfficiency, first_for_good, learning_curve
+from experiments.sample_efficiency import CurveCase, SampleEfficiency, first_for_good
 from spotify_gym.cli.command import run_command
 from spotify_gym.training import TrainConfig, evaluate, train
 
@@ -17,7 +17,9 @@ CONFIG = TrainConfig(catalogue="builtin:300", env="SpotifyPlaylist-v0", steps=10
 
 @pytest.fixture(scope="module")
 def curve() -> pd.DataFrame:
-    return learning_curve(CurveCase("DQN", CONFIG, None, n_sessions=5, n_points=4))
+    rows = CurveCase("DQN", CONFIG, n_sessions=5, n_points=4).run()
+    assert rows.groupby("step").size().eq(5).all()
+    return rows.groupby("step")[["seconds", "cpu_seconds", "updates", "return"]].mean().reset_index()
 
 
 def test_curve__has_its_points_at_even_distances_and_at_the_end(curve: pd.DataFrame) -> None:
@@ -51,8 +53,8 @@ def test_command__measures_draws_and_goes_on_where_it_stopped(
         shown = capsys.readouterr().out
         assert "≥ -100" in shown
         assert "never" in shown
-    points = pd.read_csv(tmp_path / "curve.csv")
-    assert points.groupby("seed").size().tolist() == [3, 3]
+    rows = pd.read_parquet(tmp_path / "results.parquet")
+    assert rows.groupby(["seed", "step"]).size().tolist() == [4] * 6
     assert (tmp_path / "curve.png").stat().st_size > 10_000
 
 

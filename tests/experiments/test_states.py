@@ -8,7 +8,7 @@ import gymnasium as gym
 import pandas as pd
 import pytest
 
-from experiments.states import NO_FEEDBACK, SILENT, StateCase, States, findings, train_on_state
+from experiments.states import SILENT, SilentCase, States
 from spotify_gym import Catalogue
 from spotify_gym.cli.command import run_command
 from spotify_gym.training import TrainConfig
@@ -31,9 +31,9 @@ def test_silence__hides_the_listener_and_changes_nothing_else(env_id: str, small
 
 def test_case__without_feedback_is_trained_and_played_without() -> None:
     config = TrainConfig(catalogue="builtin:300", env="SpotifySkip-v0", steps=64, learning_starts=32)
-    rows = train_on_state(StateCase(NO_FEEDBACK, config, n_sessions=3, feedback=False))
+    rows = SilentCase("mean, no feedback", config, n_sessions=3).run()
     assert len(rows) == 3
-    assert rows["method"].eq(NO_FEEDBACK).all()
+    assert rows["method"].eq("mean, no feedback").all()
 
 
 def test_findings__compare_each_state_with_the_mean() -> None:
@@ -42,8 +42,8 @@ def test_findings__compare_each_state_with_the_mean() -> None:
         for state, skill in (("mean", 0.5), ("history", 0.9))
         for seed in (0, 1, 2)
     ]
-    results = pd.DataFrame(rows, columns=["method", "seed", "session", "skill"]).assign(env="e")
-    (said,) = findings(results)
+    results = pd.DataFrame(rows, columns=["method", "seed", "session", "skill"]).assign(env="e", steps=64)
+    (said,) = States().findings(results)
     assert said.startswith("e: history beats mean by 0.4 in skill")
 
 
@@ -53,12 +53,12 @@ def test_command__tries_all_states_that_the_catalogue_can_show(
     arguments = ["--catalogue", "builtin:300", "--envs", "SpotifyPlaylist-v0", "--out", str(tmp_path), *QUICK]
     assert run_command(States, "states", arguments) == 0
     shown = capsys.readouterr().out
-    results = pd.read_parquet(tmp_path / "states.parquet")
+    results = pd.read_parquet(tmp_path / "results.parquet")
     states = set(results["method"]) - {"fixed", "nearest", "planner"}
     assert {"mean", "decayed", "mean+decayed", "history"} <= states
     assert ("mean+genres" in states) == (Catalogue.builtin(300).genres is not None)
     assert shown.count(" in skill") == len(states) - 1
-    assert (tmp_path / "states.png").stat().st_size > 10_000
+    assert (tmp_path / "skill_1.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from experiments.lib.cases import Case
-from experiments.lib.execute import COSTS
+from experiments.lib.cases import COSTS, Case, scale_of
 from experiments.lib.runner import run_cases
-from experiments.lib.scale import scale_of
 from spotify_gym import ENVS, Catalogue
 from spotify_gym.policies import POLICIES
 from spotify_gym.training import TrainConfig, evaluate, train

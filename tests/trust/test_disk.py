@@ -21,7 +21,7 @@ from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.cli.command import run_command
 from spotify_gym.training import RunError, resume, train
 from spotify_gym.training.tensors import read_tensors
-from tests.experiments.lib.test_runner import CASES, count
+from tests.experiments.lib.test_runner import CASES
 
 FULL = "No space left on device"
 
@@ -92,11 +92,11 @@ def test_training__that_cannot_begin_leaves_no_run(
 
 def test_comparison__on_a_full_disk_keeps_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with full_after(2, monkeypatch), pytest.raises(OSError, match=FULL):
-        run_cases(CASES, tmp_path, jobs=1, work=count)
+        run_cases(CASES, tmp_path, jobs=1)
     assert len(list((tmp_path / "cases").iterdir())) == 2
     assert not unfinished(tmp_path)
     check_files(tmp_path / "cases")
-    assert len(run_cases(CASES, tmp_path, jobs=1, work=count)) == 4
+    assert len(run_cases(CASES, tmp_path, jobs=1)) == 4
 
 
 def test_catalogue__on_a_full_disk_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ from experiments.lib.plots import (
     SKILL_MARKS,
     bar_plot,
     growth_plot,
-    heat_map,
     improvement_plot,
     interval_plot,
     learning_curves,
@@ -77,7 +76,6 @@ def test_styles__give_strangers_colours_of_their_own() -> None:
         (profile_plot, CURVES),
         (interval_plot, METHODS),
         (improvement_plot, PAIRS),
-        (heat_map, METHODS.set_index("method")[["estimate", "low"]]),
     ],
 )
 def test_plot__draws_a_picture(draw, data, tmp_path: Path) -> None:

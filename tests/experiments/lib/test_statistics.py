@@ -10,7 +10,6 @@ from experiments.lib.statistics import (
     Bootstrap,
     bootstrap_interval,
     interquartile_mean,
-    optimality_gap,
     performance_profile,
     probability_of_improvement,
 )
@@ -20,11 +19,6 @@ def test_interquartile_mean__averages_the_middle_half() -> None:
     assert interquartile_mean(np.arange(8)) == 3.5
     assert interquartile_mean([[0, 1], [2, 3], [4, 5], [-600, 700]]) == 2.5
     np.testing.assert_array_equal(interquartile_mean([[1, 1, 3, 90], [0, 2, 2, 2]], axis=1), [2, 2])
-
-
-def test_optimality_gap__counts_what_is_missing_and_not_what_is_beyond() -> None:
-    assert optimality_gap([0.5, 1.0, 9.0]) == pytest.approx(0.5 / 3)
-    assert optimality_gap([1.0, 3.0], target=2.0) == 0.5
 
 
 def test_probability_of_improvement__is_mann_whitney_u_over_nm() -> None:

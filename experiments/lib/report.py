@@ -1,0 +1,196 @@
+"""Report of results: tables, pictures, what differs, and how it was made; nothing in it is typed by hand."""
+
+from __future__ import annotations
+
+import base64
+import html
+import math
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from experiments.lib.aggregation import aggregates, improvements, profiles
+from experiments.lib.plot_style import figure
+from experiments.lib.plots import SKILL_MARKS, improvement_plot, interval_plot, profile_plot
+from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.cli.printing import show_table
+
+Tables = Sequence[tuple[str, pd.DataFrame]]
+Lists = Mapping[str, Sequence[str]]
+"""Sentences below their headings."""
+
+_FLOOR = -0.5  # worse than this is drawn at the edge: how much worse than a fixed list is of no interest
+_PACKAGES = ("spotify_gym", "gymnasium", "stable-baselines3", "torch", "numpy", "scipy")
+_MEANS = (
+    ("repeat_rate", "repeat", "{:.0%}"),
+    ("coverage", "cover", "{:.2%}"),
+    ("diversity", "divers.", "{:.2f}"),
+    ("novelty", "novelty", "{:.1f}"),
+)
+"""Measures that a summary gives the means of: column, heading and format."""
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; display: block; overflow-x: auto; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #8884; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+img { max-width: 100%; background: white; border-radius: 6px; }
+code { background: #8882; padding: .1rem .3rem; border-radius: 4px; }
+"""
+
+
+def tables_of(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the tables with their headings: skill on all tasks of a catalogue if there are several, then each task."""
+    for catalogue, of_catalogue in rows.groupby("catalogue", sort=False):
+        if of_catalogue["env_id"].nunique() > 1:
+            heading = f"Skill, {Path(str(catalogue)).name}: {of_catalogue['n_tracks'].iat[0]:,} tracks"
+            yield heading, overview(of_catalogue)
+    for task, of_task in rows.groupby("env", sort=False):
+        n_tracks, n_sessions = of_task["n_tracks"].iat[0], of_task["session"].nunique()
+        yield f"{task}: {n_tracks:,} tracks, {n_sessions} held-out sessions", summary(of_task)
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Summarise one task, a row per method, best first, as text, what matters most to the left.
+
+    Args:
+        rows: result rows of one task, with `skill`.
+
+    Returns:
+        Interquartile means over runs of `return` and `skill`, means of the other measures, the most of the costs.
+    """
+    skill = aggregates(rows, "skill").set_index("method")
+    of_method = rows.groupby("method")
+    columns = {
+        "return": aggregates(rows, "return").set_index("method")["estimate"].map("{:.2f}".format),
+        "skill": skill["estimate"].map("{:z.3f}".format),
+        "95 % interval": pd.Series(map(interval_text, skill["low"], skill["high"]), skill.index),
+        "runs": skill["n_runs"].map("{:d}".format),
+        "train [s]": of_method["train_seconds"].max().map(_text("{:.1f}")),
+        **{name: of_method[measure].mean().map(_text(form)) for measure, name, form in _MEANS if measure in rows},
+        "MB": of_method["peak_memory_mb"].max().map(_text("{:.0f}")),
+    }
+    order = skill["estimate"].sort_values(ascending=False).index
+    return pd.DataFrame(columns).loc[order].rename_axis("method").reset_index()
+
+
+def overview(rows: pd.DataFrame) -> pd.DataFrame:
+    """Set the methods side by side over all tasks of one catalogue: skill with its interval, a column per environment.
+
+    Args:
+        rows: result rows of tasks that share a catalogue, with `skill`.
+
+    Returns:
+        Columns `method` and the environments, as text, in the order of the rows.
+    """
+    columns = {}
+    for env, of_task in rows.groupby("env_id", sort=False):
+        skill = aggregates(of_task, "skill").set_index("method")
+        columns[env] = pd.Series(map(estimate_text, skill["estimate"], skill["low"], skill["high"]), skill.index)
+    return pd.DataFrame(columns, pd.Index(rows["method"].unique(), name="method")).fillna("").reset_index()
+
+
+def interval_text(low: float, high: float) -> str:
+    """Write an interval; nothing where there is none.
+
+    >>> interval_text(0.25, 1), interval_text(math.nan, math.nan)
+    ('0.250 to 1.000', '')
+    """
+    return "" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
+
+
+def estimate_text(estimate: float, low: float, high: float) -> str:
+    """Write an estimate, and its interval where there is one.
+
+    >>> estimate_text(0.5, 0.25, 1)
+    '0.500 (0.250 to 1.000)'
+    """
+    return f"{estimate:z.3f}" + ("" if math.isnan(low) else f" ({interval_text(low, high)})")
+
+
+def draw(rows: pd.DataFrame, folder: Path) -> None:
+    """Draw for each task the methods on the scale of skill, how their runs spread, and which beats which."""
+    for number, (task, of_task) in enumerate(rows.groupby("env", sort=False), start=1):
+        with figure(folder / f"skill_{number}.png") as (axes,):
+            interval_plot(axes, aggregates(of_task), marks=SKILL_MARKS, floor=_FLOOR)
+            axes.set_title(str(task))
+        runs = of_task[of_task["steps"] > 0].groupby("method")["seed"].nunique()
+        if (runs > 1).sum() > 1:
+            learners = of_task[of_task["method"].isin(runs[runs > 1].index)]
+            with figure(folder / f"spread_{number}.png", 2) as (profile, better):
+                profile_plot(profile, profiles(learners, np.linspace(*_span(learners), 101)))
+                improvement_plot(better, improvements(learners))
+
+
+def _span(rows: pd.DataFrame) -> tuple[float, float]:
+    """Return the range of skill of the runs, a little wider."""
+    skills = rows.groupby(["method", "seed"])["skill"].mean()
+    margin = 0.05 * (skills.max() - skills.min()) + 0.005
+    return skills.min() - margin, skills.max() + margin
+
+
+def provenance(rows: pd.DataFrame, command: str) -> list[str]:
+    """Name what results were made with: command, catalogues, versions, machine."""
+    catalogues = rows.drop_duplicates("fingerprint")[["catalogue", "n_tracks", "fingerprint"]].to_numpy()
+    return [
+        f"command: {command}",
+        *(f"{Path(name).name}: {n:,} tracks, fingerprint {fingerprint[:12]}" for name, n, fingerprint in catalogues),
+        f"versions: {', '.join(f'{name} {version(name)}' for name in _PACKAGES)}",
+        f"machine: {platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+    ]
+
+
+def show(title: str, table: pd.DataFrame) -> None:
+    """Print a table of texts, without the columns on the right that the terminal has no room for."""
+    widths = 3 + np.array([max(map(len, [name, *table[name]])) for name in table.columns])
+    n_shown = max(1, np.searchsorted(1 + np.cumsum(widths), shutil.get_terminal_size((120, 0)).columns, side="right"))
+    first, *others = table.columns[:n_shown]
+    columns: dict[str, Literal["left", "right"]] = {first: "left", **dict.fromkeys(others, "right")}
+    show_table(title, columns, table[list(columns)].itertuples(index=False))
+
+
+def write(folder: Path, tables: Tables, lists: Lists) -> Path:
+    """Write `report.html`, whole in itself with the pictures of the folder, and `report.md`; return the page's path."""
+    for name, lines in (("report.md", _markdown(tables, lists)), ("report.html", _page(tables, lists, folder))):
+        with replacing(folder / name) as file:
+            file.write("\n".join(lines).encode())
+    return folder / "report.html"
+
+
+def _markdown(tables: Tables, lists: Lists) -> Iterator[str]:
+    for heading, table in tables:
+        yield f"### {heading}\n\n{markdown_table(table)}\n"
+    for heading, sentences in lists.items():
+        yield "\n".join([f"### {heading}\n", *(f"- {one}" for one in sentences), ""])
+
+
+def markdown_table(table: pd.DataFrame) -> str:
+    """Write a table of texts in Markdown, all columns but the first to the right."""
+    lines = ["| " + " | ".join(table.columns) + " |", "|---" + "|---:" * (len(table.columns) - 1) + "|"]
+    lines += ["| " + " | ".join(map(str, row)) + " |" for row in table.itertuples(index=False)]
+    return "\n".join(lines)
+
+
+def _page(tables: Tables, lists: Lists, folder: Path) -> Iterator[str]:
+    yield f"<!doctype html><html lang=en><meta charset=utf-8><title>Comparison</title><style>{_STYLE}</style>"
+    yield "<meta name=viewport content='width=device-width'><h1>Comparison</h1>"
+    for heading, table in tables:
+        yield f"<h2>{html.escape(heading)}</h2>{table.to_html(index=False, border=0)}"
+    for picture in sorted(folder.glob("*.png")):
+        data = base64.b64encode(picture.read_bytes()).decode()
+        yield f"<p><img alt='{html.escape(picture.stem)}' src='data:image/png;base64,{data}'></p>"
+    for heading, sentences in lists.items():
+        yield f"<h2>{heading}</h2><ul>{''.join(f'<li>{html.escape(one)}</li>' for one in sentences)}</ul>"
+    yield "</html>"
+
+
+def _text(form: str) -> Callable[[float], str]:
+    """Write numbers, and nothing where there is none."""
+    return lambda value: "" if math.isnan(value) else form.format(value)

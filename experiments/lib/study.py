@@ -1,0 +1,144 @@
+"""Study: methods meet on tasks, all in the same held-out sessions; then tables, what differs, and figures.
+
+One of your own is a class that says in `methods` what is tried, as `experiments/states.py` shows; it may say otherwise
+what is compared (`pairs`), shown (`tables`) and drawn (`draw`), and a `Case` of its own how a method comes about.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+import tyro
+
+from experiments.lib import report
+from experiments.lib.aggregation import comparisons, with_skill
+from experiments.lib.cases import SCALE, Case, scale_of
+from experiments.lib.runner import keep_rows, run_cases
+from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.cli.command import Command, run_command
+from spotify_gym.training import TrainConfig
+
+_MOST_SAID = 12  # sentences on the terminal; more stand in the report only
+
+
+@dataclass(frozen=True)
+class Experiment(Command):
+    """Cases, a run of them all, and a report. A second call goes on where the first one stopped."""
+
+    out: Path = Path("results")
+    """Folder of the results."""
+    jobs: int = 2
+    """Processes on this machine, one training each."""
+    cluster: str | None = None
+    """Address of a Dask scheduler (tcp://...) whose workers do the work instead; they must find the same table."""
+
+    measure: ClassVar[str] = "skill"
+    """Column that methods are compared by."""
+
+    @abstractmethod
+    def cases(self) -> Iterable[Case]:
+        """Return all that is to be done."""
+
+    def run(self) -> None:
+        """Do what is missing, and report."""
+        rows = run_cases(list(self.cases()), self.out, jobs=self.jobs, cluster=self.cluster)
+        rows = with_skill(rows) if self.measure == "skill" else rows
+        keep_rows(self.out / "results.parquet", rows)
+        with replacing(self.out / "command.json") as file:
+            file.write(json.dumps({"command": self.command}).encode())
+        self.report(rows, self.command)
+
+    def report(self, rows: pd.DataFrame, command: str) -> None:
+        """Print tables and what differs, draw, and write all of it on one page."""
+        tables, said = list(self.tables(rows)), self.findings(rows)
+        for title, table in tables:
+            report.show(title, table)
+        for sentence in said if len(said) <= _MOST_SAID else ():
+            print(sentence)
+        self.draw(rows)
+        made = report.provenance(rows, command)
+        page = report.write(self.out, tables, {"What differs and what does not": said, "How this was made": made})
+        print(f"results: {self.out / 'results.parquet'}\nreport:  {page}")
+
+    def tables(self, rows: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
+        """Return tables of texts with their titles, what matters most on the left."""
+        return report.tables_of(rows)
+
+    def pairs(self, learners: list[str]) -> Iterable[tuple[str, str]]:
+        """Return the methods of a task that are set against each other; those that did not meet are left out."""
+        return [*combinations(learners, 2), *((learner, "nearest") for learner in learners)]
+
+    def findings(self, rows: pd.DataFrame) -> list[str]:
+        """Say of the pairs of each task whether they differ, corrected for their number."""
+        said = []
+        for task, of_task in rows.groupby("env", sort=False):
+            learners = list(of_task.loc[of_task["steps"] > 0, "method"].unique())
+            pairs = [pair for pair in self.pairs(learners) if set(pair) <= set(of_task["method"])]
+            said += [f"{task}: {sentence}" for sentence in comparisons(of_task, pairs, self.measure)["sentence"]]
+        return said
+
+    def draw(self, rows: pd.DataFrame) -> None:
+        """Draw figures into the folder."""
+        report.draw(rows, self.out)
+
+    @property
+    def command(self) -> str:
+        """What to type to get these results, files by their name alone."""
+        spec = sys.modules[type(self).__module__].__spec__
+        return " ".join(["python -m", spec.name if spec else type(self).__module__, *_options(self)])
+
+
+@dataclass(frozen=True)
+class Study(Experiment):
+    """An experiment with learners, each trained with several seeds, and the references that give them their scale."""
+
+    config: tyro.conf.OmitArgPrefixes[TrainConfig] = field(
+        default_factory=lambda: TrainConfig(env="SpotifyPlaylist-v0", algorithm="double", steps=20_000)
+    )
+    n_seeds: int = 10
+    """Training runs of each method."""
+    n_sessions: int = 100
+    """Held-out sessions to play."""
+
+    scale: ClassVar[tuple[str, ...]] = SCALE
+    """Reference policies that play on every task."""
+
+    @abstractmethod
+    def methods(self) -> Iterable[Case]:
+        """Return a case for each method on each task."""
+
+    def cases(self) -> Iterator[Case]:
+        """Return the references of every task, and the methods with all their seeds."""
+        cases = [replace(case, n_sessions=self.n_sessions) for case in self.methods()]
+        tasks: dict[str, TrainConfig] = {}
+        for case in cases:
+            tasks.setdefault(case.task, case.config)
+        for config in tasks.values():
+            yield from scale_of(config, self.n_sessions, self.scale)
+        for case in cases:
+            yield from case.seeded(self.n_seeds)
+
+
+def main(command: type[Command]) -> None:
+    """Run a command as the program that was started, and exit."""
+    spec = sys.modules["__main__"].__spec__
+    sys.exit(run_command(command, f"python -m {spec.name}" if spec else f"python {sys.argv[0]}"))
+
+
+def _options(command: Any) -> Iterator[str]:
+    """Give the options of a command that are not at their defaults."""
+    for one in fields(command):
+        value = getattr(command, one.name)
+        if is_dataclass(value):
+            yield from _options(value)
+        elif value != one.default and one.name not in ("out", "jobs", "cluster"):
+            words = value if isinstance(value, tuple) else (value,)
+            yield " ".join([f"--{one.name.replace('_', '-')}", *(Path(str(word)).name for word in words)])
