@@ -1,91 +1,367 @@
-"""How fast is everything, beside others and beside what the machine can do: `python -m experiments.benchmark`."""
+"""Speed of everything, beside others and beside what the machine can do: `python -m experiments.benchmark`.
+
+Each function of `PARTS` yields lists of rows. The rows of a list take turns, round by round, so that their ratios hold
+on a busy machine; one more row is one more entry of a list.
+"""
 
 from __future__ import annotations
 
-import json
+import subprocess
 import sys
-from dataclasses import dataclass
-from itertools import chain
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from itertools import chain, cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+import gymnasium as gym
+import numpy as np
+import pandas as pd
+import stable_baselines3 as sb3
 import torch
-from rich.console import Console
+from gymnasium.utils.performance import benchmark_step
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-from tqdm import tqdm
 
-from experiments.speed import environments, learning, loading, sharing
-from experiments.speed.machine import Machine, description, summary_of
-from experiments.speed.measuring import Measured, measure
-from experiments.speed.results import LEGEND, draw_growth, plain_rows, result_table, verdict
-from experiments.speed.setting import FULL, QUICK, Setting
-from spotify_gym.catalogue import as_catalogue
-from spotify_gym.catalogue.atomic import replacing
+from experiments.lib.speed import (
+    ROLLUP,
+    Part,
+    Race,
+    Row,
+    Sample,
+    Work,
+    arithmetic,
+    measured,
+    moving,
+    repeating,
+    shared_memory,
+    write,
+)
+from experiments.naive import best_naively, naive_spec, read_naively, write_table
+from spotify_gym import ENVS
+from spotify_gym.algorithms import DoubleDQN
+from spotify_gym.catalogue import Catalogue, as_catalogue
+from spotify_gym.catalogue.tracks import FEATURE_NAMES
 from spotify_gym.cli.command import Command, run_command
 from spotify_gym.training.trainer import one_thread
 
-_PARTS = (loading, sharing, environments, learning)
+REAL_SIZE, REAL_ROWS = 211_871, 232_725  # tracks of the catalogue and rows of the table that the goals are about
+GOAL_BATCH, BATCH, TOP = 1024, 64, 10
+FIRST, STRICT = "SpotifySession-v0", "SpotifyPlaylist-v0"
+QUICK: Any = {"rounds": 3, "seconds": 0.04, "sizes": (1_000, 10_000), "batches": (1, 64, 1024), "n_workers": 2}
 
 
 @dataclass(frozen=True)
 class Benchmark(Command):
     """Measure everything on one core in one run, others' ways beside ours, and print one table."""
 
-    catalogue: str = "builtin:211871"
-    """What can be played: "builtin:211871" (as many tracks as the goals are about), a table, or a prepared .arrow."""
+    catalogue: str = f"builtin:{REAL_SIZE}"
+    """What can be played: a built-in one (of as many tracks as the goals are about), a table, or a prepared one."""
     quick: bool = False
     """Fewer sizes and shorter measurements: half a minute instead of minutes."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where networks learn and decide."""
-    memory_limit_mb: int = 1500
+    memory_limit_mb: float = 1500
     """Leave out networks with one output per track whose training would take more [MB]."""
     seed: int = 0
     """Decides all that is random."""
     out: Path = Path("results/benchmark")
     """Folder for every single measurement (benchmark.json) and the curves of growth (growth.png)."""
+    rounds: int = 7
+    """Measurements of each cost."""
+    seconds: float = 0.2
+    """Length of one measurement [s]."""
+    sizes: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
+    """Tracks in a catalogue, besides those of the one given."""
+    batches: tuple[int, ...] = (1, 4, 16, 64, 256, 1024, 4096)
+    """Sessions at once."""
+    n_rows: int = REAL_ROWS
+    """Rows of the table that is invented to be read, where none is given."""
+    n_workers: int = 10
+    """Processes that share a catalogue."""
 
     def run(self) -> None:
         """Measure, print, keep."""
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("--device cuda: there is no CUDA GPU here; leave it out, or take cpu")
-        with TemporaryDirectory() as folder, threadpool_limits(1), one_thread():
-            setting = self.setting(Path(folder))
-            results = measure_all(setting)
-        write(results, description(setting.machine, self.seed), self.out)
+        bench: Benchmark = replace(self, **QUICK) if self.quick else self
+        with threadpool_limits(1), one_thread():
+            write(measured(bench.races(), bench.rounds), self.seed, self.out)
 
-    def setting(self, folder: Path) -> Setting:
-        """Return what every measurement is told; `folder` is for files that are not to be kept."""
-        path = Path(self.catalogue)
-        return Setting(
-            catalogue=as_catalogue(self.catalogue),
-            effort=QUICK if self.quick else FULL,
-            machine=Machine.measured(),
-            folder=folder,
-            table=path if path.suffix == ".csv" else None,
-            device=self.device,
-            memory_limit=self.memory_limit_mb * 1e6,
-            seed=self.seed,
-        )
+    def races(self) -> Iterator[Race]:
+        """Yield all that is to be measured."""
+        return chain.from_iterable(part(self) for part in PARTS)
+
+    @cached_property
+    def tracks(self) -> Catalogue:
+        """What can be played."""
+        return as_catalogue(self.catalogue)
+
+    def catalogues(self) -> Iterator[Catalogue]:
+        """Yield a catalogue of each size: some of the tracks, or invented ones where there are too few."""
+        n_here = len(self.tracks)
+        for n in sorted({*self.sizes, n_here}):
+            if n < n_here:
+                yield self.tracks.take(np.random.default_rng(self.seed).choice(n_here, n, replace=False))
+            else:
+                yield self.tracks if n == n_here else Catalogue.builtin(n, self.seed)
+
+    def timed(self, work: Work, *, network: bool = False) -> Sample:
+        """Return what measures the cost of some work [s], which may be a network's on its device."""
+        return repeating(work, self.seconds, on_gpu=network and self.device == "cuda")
 
 
-def measure_all(setting: Setting) -> list[Measured]:
-    """Measure everything, in the order of the table."""
-    races = chain.from_iterable(part.races(setting) for part in _PARTS)
-    found = [one for race in tqdm(races, "measuring", unit="race") for one in measure(race, setting.effort.rounds)]
-    order = list(dict.fromkeys(one.task.group for one in found))
-    return sorted(found, key=lambda one: order.index(one.task.group))
+def goal_at(n: int, seconds: float, stated_for: int = REAL_SIZE) -> float | None:
+    """Return the goal for n tracks or rows: in proportion where they are more than it is stated for.
+
+    A catalogue less than half as large has none.
+    """
+    return seconds * max(1.0, n / stated_for) if n > stated_for / 2 else None
 
 
-def write(results: list[Measured], circumstances: dict[str, Any], out: Path) -> None:
-    """Print the table, and keep it with every single measurement and the curves of growth."""
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    console.print(result_table(results), LEGEND, summary_of(circumstances), verdict(results), sep="\n")
-    out.mkdir(parents=True, exist_ok=True)
-    with replacing(out / "benchmark.json") as file:
-        file.write(json.dumps({**circumstances, "results": plain_rows(results)}, indent=1).encode())
-    draw_growth(results, out / "growth.png")
-    print(f"{out / 'benchmark.json'}\n{out / 'growth.png'}")
+IMPORT = Part("import", "s")
+IMPORTS = """
+import time
+began = time.process_time()
+import gymnasium
+between = time.process_time()
+import spotify_gym
+print(between - began, time.process_time() - between)
+"""
+
+
+def imports(_: Benchmark) -> Iterator[Race]:
+    """Import the package, and Gymnasium before it, in a process of its own."""
+
+    def seconds(which: int) -> float:
+        return float(subprocess.check_output([sys.executable, "-c", IMPORTS], text=True).split()[which])  # noqa: S603
+
+    yield [
+        Row(IMPORT, "spotify_gym, after gymnasium", 1, lambda: seconds(1), goal=0.5),
+        Row(IMPORT, "gymnasium", 1, lambda: seconds(0), "floor"),
+    ]
+
+
+READ, LOAD = Part("read and prepare a table", "s", "rows"), Part("load it prepared", "s", "tracks")
+
+
+def tables(bench: Benchmark) -> Iterator[Race]:
+    """Read a table, then load it prepared."""
+    with TemporaryDirectory() as folder:
+        given, prepared = Path(bench.catalogue), Path(folder) / "catalogue.arrow"
+        table = given if given.suffix == ".csv" else write_table(Path(folder) / "table.csv", bench.n_rows, bench.seed)
+        catalogue, timed = Catalogue.read(table), bench.timed
+        catalogue.save(prepared)
+        n, n_rows, columns = len(catalogue), catalogue.report.rows, dict(catalogue.report.columns)
+        usual = partial(read_naively, table, columns["track_id"], [columns[name] for name in FEATURE_NAMES])
+        limit, goal = moving(table.stat().st_size), goal_at(n_rows, 3.0, REAL_ROWS)
+        yield [
+            Row(READ, "Catalogue.read", n_rows, timed(lambda: Catalogue.read(table)), limit=limit, goal=goal),
+            Row(READ, "pandas and StandardScaler, nothing checked", n_rows, timed(usual), "usual"),
+        ]
+        limit, goal = moving(prepared.stat().st_size), goal_at(n, 0.2)
+        begun = timed(lambda: gym.make(FIRST, catalogue=Catalogue.load(prepared)).reset(seed=0))
+        copied = timed(lambda: pd.read_feather(prepared))
+        yield [
+            Row(LOAD, "Catalogue.load", n, timed(lambda: Catalogue.load(prepared)), limit=limit, goal=goal),
+            Row(LOAD, "Catalogue.load, gym.make and reset", n, begun),
+            Row(LOAD, "pandas.read_feather of the same file, nothing checked", n, copied, "usual"),
+        ]
+
+
+PSS = Part("memory that a catalogue adds to each of several workers, shared pages divided among them", "B", "workers")
+USS = Part("the same, pages that a worker shares with nobody", "B", "workers")
+
+
+HOLD = {
+    "Catalogue.load": "Catalogue.load",
+    "Catalogue.load, gym.make and reset": f"lambda file: (env := gym.make('{FIRST}', catalogue=file), env.reset())",
+    "pandas.read_feather, a copy each": "pd.read_feather",
+}
+"""Ways to hold a prepared catalogue."""
+
+
+def memory(bench: Benchmark) -> Iterator[Race]:
+    """Let several processes hold a prepared catalogue at once."""
+    n = bench.n_workers
+    if not ROLLUP.exists():
+        yield [Row(PSS, what, n, None, reason=f"needs {ROLLUP}, which Linux has") for what in HOLD]
+        return
+    with TemporaryDirectory() as folder:
+        small, big = Path(folder) / "small.arrow", Path(folder) / "big.arrow"
+        Catalogue.builtin(100).save(small)
+        bench.tracks.save(big)
+        added = [shared_memory(hold, (small, big), n) for hold in HOLD.values()]
+    for part, sizes in zip((PSS, USS), zip(*added, strict=True), strict=True):
+        *ours, usual = (Row(part, what, n, partial(float, size)) for what, size in zip(HOLD, sizes, strict=True))
+        yield [*ours, replace(usual, role="usual")]
+
+
+SINGLE = Part("steps of one session, through gym.make", "/s")
+VECTOR = Part("steps of single sessions, B at once, through gym.make_vec", "/s", "B", "a step of one session [s]")
+BY_TRACKS = Part("the same with B = 1,024, by tracks", "/s", "tracks", "a step of one session, 1,024 at once [s]")
+CART_POLE, NAIVE, SAME_STEP = "CartPole-v1 (Gymnasium)", f"naive {FIRST}", f"{FIRST}, same-step restart"
+
+
+def single(bench: Benchmark) -> Iterator[Race]:
+    """Step one session."""
+
+    def sample(env_id: Any, **options: Any) -> Sample:
+        env = gym.make(env_id, **options)
+        drawn = np.random.default_rng(bench.seed).integers(env.action_space.n, size=2**16)  # type: ignore[attr-defined]
+        env.action_space.sample = cycle(drawn.tolist()).__next__  # type: ignore[assignment]  # no drawing is measured
+
+        def cost() -> float:
+            """Take from Gymnasium's time, which is by the clock on the wall, what others had of the processor."""
+            wall, processor = time.perf_counter(), time.process_time()
+            rate = benchmark_step(env, bench.seconds, bench.seed)  # type: ignore[arg-type]  # it takes any number
+            return (time.process_time() - processor) / (time.perf_counter() - wall) / rate
+
+        cost()  # compiles what is to be compiled
+        return cost
+
+    def ours(env_id: str) -> Row:
+        goal = 1 / 100_000 if env_id == FIRST else None
+        return Row(SINGLE, env_id, 1, sample(env_id, catalogue=bench.tracks), limit=limit, goal=goal)
+
+    limit = step_limit(gym.make_vec(FIRST, 1, catalogue=bench.tracks), bench.tracks)
+    yield [
+        *map(ours, ENVS),
+        Row(SINGLE, CART_POLE, 1, sample("CartPole-v1"), "floor"),
+        Row(SINGLE, NAIVE, 1, sample(naive_spec(bench.tracks)), "usual"),
+    ]
+
+
+def vector(bench: Benchmark) -> Iterator[Race]:
+    """Step many sessions at once: more and more of them, then over more and more tracks."""
+
+    def sample(env: Any) -> Sample:
+        shape = (max(64, 2**16 // env.num_envs), env.num_envs)
+        actions = cycle(np.random.default_rng(bench.seed).integers(env.single_action_space.n, size=shape))
+        env.reset(seed=bench.seed)
+        step = bench.timed(lambda: env.step(next(actions)))
+        return lambda: step() / env.num_envs
+
+    def ours(what: str, n: int, **options: Any) -> Row:
+        env = gym.make_vec(what.partition(",")[0], n, catalogue=bench.tracks, **options)
+        goal = (1 if what.startswith(FIRST) else 3) / 5_000_000 if n == GOAL_BATCH else None
+        return Row(VECTOR, what, n, sample(env), limit=step_limit(env, bench.tracks), goal=goal)
+
+    for n in bench.batches:
+        cart_poles = gym.make_vec("CartPole-v1", n, vectorization_mode="vector_entry_point")
+        race = [
+            *(ours(env_id, n) for env_id in ENVS),
+            ours(SAME_STEP, n, autoreset_mode="SameStep"),
+            Row(VECTOR, CART_POLE, n, sample(cart_poles), "floor"),
+        ]
+        if n <= GOAL_BATCH:  # the naive form would take seconds a step, and no session of it gets faster
+            naive = gym.make_vec(naive_spec(bench.tracks), n, vectorization_mode="sync")
+            race.append(Row(VECTOR, f"{NAIVE} in SyncVectorEnv", n, sample(naive), "usual"))
+        yield race
+    for catalogue in bench.catalogues():
+        env = gym.make_vec(FIRST, GOAL_BATCH, catalogue=catalogue)
+        yield [Row(BY_TRACKS, FIRST, len(catalogue), sample(env), limit=step_limit(env, catalogue))]
+
+
+def step_limit(env: Any, catalogue: Catalogue) -> float:
+    """Return the least time of a step of one session [s]: what goes in, what is kept, what comes out.
+
+    In goes the track's number, and from somewhere in the catalogue its features; kept are the vibe (read and written)
+    and the window (the oldest features read, the newest written); out comes what `step` returns.
+    """
+    env.reset(seed=0)
+    actions = np.zeros(env.num_envs, np.int64)
+    *returned, info = env.step(actions)
+    features = env.num_envs * catalogue.features[0].nbytes
+    near = actions.nbytes + 4 * features + sum(array.nbytes for array in (*returned, *info.values()))
+    seconds = moving(features, within=catalogue.features.nbytes) + moving(near)
+    return float(seconds / env.num_envs)
+
+
+GRADIENT = Part("a gradient step, 64 transitions", "/s", "tracks", "a gradient step, 64 transitions [s]")
+DECISION = Part("a decision: the 10 best tracks of all, per state", "s", "tracks", "a decision, per state [s]")
+OURS, DENSE = "Double DQN, CataloguePolicy", "DQN, MlpPolicy (SB3)"
+
+
+def learning(bench: Benchmark) -> Iterator[Race]:
+    """Take gradient steps over whole catalogues, and decide."""
+    for catalogue in bench.catalogues():
+        yield gradient_steps(bench, catalogue)
+        yield decisions(bench, catalogue)
+
+
+def gradient_steps(bench: Benchmark, catalogue: Catalogue) -> Race:
+    """Return what learns, ours and Stable-Baselines3's own."""
+
+    def sample(model: sb3.DQN) -> Sample:
+        return bench.timed(lambda: model.train(gradient_steps=1, batch_size=BATCH), network=True)
+
+    n, limit, needed = len(catalogue), scan_limit(bench, catalogue, BATCH), dense_memory(len(catalogue)) / 1e6
+    free, strict = (sample(learner(bench, DoubleDQN, env_id, catalogue, gamma=0.9)) for env_id in (FIRST, STRICT))
+    race = [
+        Row(GRADIENT, OURS, n, free, limit=limit, goal=goal_at(n, 1 / 100)),
+        Row(GRADIENT, f"{OURS}, no repeats", n, strict, limit=limit, goal=goal_at(n, 1 / 100)),
+    ]
+    if needed > bench.memory_limit_mb:
+        reason = f"needs {needed:,.0f} MB, and --memory-limit-mb is {bench.memory_limit_mb:,.0f}"
+        return [*race, Row(GRADIENT, DENSE, n, None, "usual", reason=reason)]
+    return [*race, Row(GRADIENT, DENSE, n, sample(learner(bench, sb3.DQN, FIRST, catalogue)), "usual")]
+
+
+def dense_memory(n_tracks: int, width: int = 64) -> int:
+    """Return about how many bytes a gradient step of SB3's DQN takes with one output per track.
+
+    The head's weights are held five times (online, target, gradient, Adam's two moments), an output for each of 64
+    states and each track three times (online, target, gradient).
+    """
+    return 4 * n_tracks * (5 * (width + 1) + 3 * BATCH)
+
+
+def decisions(bench: Benchmark, catalogue: Catalogue) -> Race:
+    """Return what chooses, ours and a sort of all cosines."""
+    model, n = learner(bench, DoubleDQN, FIRST, catalogue, gamma=0.9), len(catalogue)
+    states, _ = gym.make_vec(FIRST, BATCH, catalogue=catalogue).reset(seed=bench.seed)
+    model.policy.set_training_mode(False)
+    tensor, _ = model.policy.obs_to_tensor(states)
+    choose = torch.no_grad()(partial(model.q_net.top_k, k=min(TOP, n)))
+    timed = partial(bench.timed, network=True)
+    batch = timed(lambda: choose(tensor))
+
+    def row(what: str, n_states: int, sample: Sample, seconds: float) -> Row:
+        limit = scan_limit(bench, catalogue, n_states)
+        return Row(DECISION, what, n, sample, limit=limit and limit / n_states, goal=goal_at(n, seconds))
+
+    predict = partial(model.predict, states[0], deterministic=True)
+    usual = partial(best_naively, catalogue, states[:1], TOP)
+    return [
+        row("one state", 1, timed(lambda: choose(tensor[:1])), 1e-3),
+        row(f"{BATCH} states at once", BATCH, lambda: batch() / BATCH, 0.3e-3),
+        row("one state, predict (the best one)", 1, timed(predict), 1e-3),
+        Row(DECISION, "cosine_similarity and argsort", n, bench.timed(usual), "usual"),
+    ]
+
+
+def learner(bench: Benchmark, kind: Any, env_id: str, catalogue: Catalogue, **options: Any) -> Any:
+    """Return a learner at SB3's defaults that has played at random and can replay what it played."""
+    n_collected, policy = 512, "MlpPolicy" if kind is sb3.DQN else "CataloguePolicy"
+    replay = {"buffer_size": n_collected, "learning_starts": n_collected, "batch_size": BATCH}
+    env = gym.make(env_id, catalogue=catalogue)
+    return kind(policy, env, seed=bench.seed, device=bench.device, **replay, **options).learn(n_collected)
+
+
+def scan_limit(bench: Benchmark, catalogue: Catalogue, n_states: int) -> float | None:
+    """Return the least time to read all features and multiply them with each of some states [s].
+
+    None on a GPU, whose limits are not measured.
+    """
+    features = catalogue.features
+    reading = moving(features.nbytes)
+    return max(reading, 2 * n_states * features.size / arithmetic()) if bench.device == "cpu" else None
+
+
+PARTS = (imports, tables, memory, single, vector, learning)
 
 
 if __name__ == "__main__":

@@ -3,95 +3,98 @@
 from __future__ import annotations
 
 import json
-import time
-from itertools import count
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from experiments.benchmark import Benchmark, measure_all, write
-from experiments.speed import environments, learning, loading, sharing
-from experiments.speed.loading import write_table
-from experiments.speed.machine import Machine, description
-from experiments.speed.measuring import Group, Measured, Task, measure, repeating, times_as_fast
-from experiments.speed.naive import naive_spec
-from experiments.speed.results import ratio_to, result_table, shown, verdict
-from experiments.speed.setting import Effort, Setting
-from experiments.speed.worker import HOLD, ROLLUP
+from experiments import benchmark as rows
+from experiments.benchmark import Benchmark
+from experiments.lib.speed import (
+    ROLLUP,
+    Part,
+    Race,
+    Row,
+    machine,
+    measured,
+    moving,
+    ratio_to,
+    repeating,
+    result_table,
+    shown,
+    verdict,
+    write,
+)
+from experiments.naive import naive_spec, write_table
 from spotify_gym import ENVS, Catalogue
 
-SMALLEST = Effort(rounds=1, seconds=0.0, sizes=(200,), batches=(1, 3), n_rows=300, n_workers=2)
-MACHINE = Machine({1000: 1e9, 1_000_000: 1e8}, 1e9)
-STEPS = Group("steps", "/s", "sessions")
+SMALLEST = Benchmark(
+    "builtin:400", rounds=1, seconds=0.0, sizes=(200,), batches=(1, 3), n_rows=300, n_workers=2, memory_limit_mb=0.5
+)
+STEPS = Part("steps", "/s", "sessions")
 
 
-def measured(what: str, *costs: float, size: int = 1, role: str = "ours", goal: float | None = None) -> Measured:
-    return Measured(Task(STEPS, what, size, None, role, goal=goal), costs)
+def measured_row(what: str, *costs: float, size: int = 1, role: str = "ours", goal: float | None = None) -> Row:
+    return Row(STEPS, what, size, None, role, goal=goal, costs=list(costs))
 
 
 @pytest.fixture(scope="module")
-def results(small: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> list[Measured]:
+def races() -> list[Race]:
     """Every measurement there is, at its smallest."""
-    return measure_all(Setting(small, SMALLEST, MACHINE, tmp_path_factory.mktemp("benchmark"), memory_limit=500_000))
+    return measured(SMALLEST.races(), rounds=1)
 
 
-def found(results: list[Measured], group: Group) -> list[tuple[str, int]]:
-    return [(one.task.what, one.task.size) for one in results if one.task.group == group]
+def found(races: list[Race], part: Part) -> list[tuple[str, int]]:
+    return [(row.what, row.size) for race in races for row in race if row.part == part]
 
 
-def test_environments__stand_beside_cart_pole_and_the_naive_form(results: list[Measured]) -> None:
-    assert found(results, environments.SINGLE) == [
-        *((env_id, 1) for env_id in ENVS),
-        (environments.FLOOR, 1),
-        (environments.NAIVE, 1),
-    ]
-    first = [one for one in results if one.task.group == environments.VECTOR and one.task.what == "SpotifySession-v0"]
-    assert [one.task.size for one in first] == [1, 3]
-    for one in first:
-        assert ratio_to("floor", one, results)
-        assert ratio_to("usual", one, results)
+def test_environments__stand_beside_cart_pole_and_the_naive_form(races: list[Race]) -> None:
+    assert found(races, rows.SINGLE) == [(what, 1) for what in (*ENVS, rows.CART_POLE, rows.NAIVE)]
+    of_batches = [race for race in races if race[0].part == rows.VECTOR]
+    assert [race[0].size for race in of_batches] == [1, 3]
+    for race in of_batches:
+        assert ratio_to("floor", race[0], race)
+        assert ratio_to("usual", race[0], race)
 
 
-def test_learning__measures_ours_beside_stable_baselines_at_every_size(results: list[Measured]) -> None:
-    sizes = {one.task.size for one in results if one.task.group == learning.GRADIENT}
-    assert sizes == {200, 400}
-    assert (learning.DENSE, 200) in found(results, learning.GRADIENT)
-    assert len(found(results, learning.DECISION)) == 8
+def test_learning__measures_ours_beside_stable_baselines_at_every_size(races: list[Race]) -> None:
+    assert {size for _, size in found(races, rows.GRADIENT)} == {200, 400}
+    assert (rows.DENSE, 200) in found(races, rows.GRADIENT)
+    assert len(found(races, rows.DECISION)) == 8
 
 
-def test_learning__leaves_out_what_needs_too_much_memory_and_says_so(results: list[Measured]) -> None:
-    left_out = [one for one in results if one.task.reason]
-    assert [(one.task.what, one.task.size) for one in left_out] == [(learning.DENSE, 400)]
-    assert left_out[0].costs == ()
-    assert "--memory-limit-mb" in left_out[0].task.reason
+def test_learning__leaves_out_what_needs_too_much_memory_and_says_so(races: list[Race]) -> None:
+    (left_out,) = (row for race in races for row in race if row.reason)
+    assert (left_out.what, left_out.size, left_out.costs) == (rows.DENSE, 400, [])
+    assert "--memory-limit-mb" in left_out.reason
 
 
-def test_loading__measures_import_table_and_prepared_file(results: list[Measured]) -> None:
-    assert len(found(results, loading.IMPORT)) == 2
-    assert ("Catalogue.read", SMALLEST.n_rows) in found(results, loading.READ)
-    assert len(found(results, loading.LOAD)) == 3
+def test_loading__measures_import_table_and_prepared_file(races: list[Race]) -> None:
+    assert len(found(races, rows.IMPORT)) == 2
+    assert ("Catalogue.read", 300) in found(races, rows.READ)
+    assert len(found(races, rows.LOAD)) == 3
 
 
 @pytest.mark.skipif(not ROLLUP.exists(), reason=f"needs {ROLLUP}")
-def test_sharing__measures_every_way_to_hold_a_catalogue(results: list[Measured]) -> None:
-    assert len(found(results, sharing.PSS)) == len(found(results, sharing.USS)) == len(HOLD)
+def test_memory__of_every_way_to_hold_a_catalogue_is_measured(races: list[Race]) -> None:
+    assert len(found(races, rows.PSS)) == len(found(races, rows.USS)) == 3
 
 
-def test_everything__costs_something(results: list[Measured]) -> None:
-    for one in results:
-        if one.task.group.unit != "B" and not one.task.reason:
-            assert one.median > 0, one.task.what
+def test_everything__costs_something(races: list[Race]) -> None:
+    for row in (row for race in races for row in race if row.part.unit != "B" and not row.reason):
+        assert row.median > 0, row.what
 
 
-def test_write__keeps_every_measurement_and_a_picture(results, tmp_path: Path, capsys) -> None:
-    write(results, description(MACHINE, seed=0), tmp_path)
+def test_write__keeps_every_measurement_and_a_picture(races: list[Race], tmp_path: Path, capsys) -> None:
+    write(races, 0, tmp_path)
     kept = json.loads((tmp_path / "benchmark.json").read_text())
-    assert len(kept["results"]) == len(results)
+    assert len(kept["results"]) == sum(map(len, races))
     assert {"seed", "versions", "machine", "speeds", "commit"} <= kept.keys()
     assert (tmp_path / "growth.png").stat().st_size > 10_000
-    assert "left out: needs" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "left out: needs" in said
+    assert "goals met" in said
 
 
 def test_naive__earns_what_the_environment_earns(small: Catalogue) -> None:
@@ -107,94 +110,78 @@ def test_naive__earns_what_the_environment_earns(small: Catalogue) -> None:
         assert actual[2:4] == expected[2:4]
 
 
-def test_table__has_the_schema_and_the_repeated_tracks_of_the_real_one(tmp_path: Path) -> None:
-    path = write_table(tmp_path / "table.csv", n_rows=1000, seed=0)
+def test_table__has_the_columns_and_the_repeated_tracks_of_the_real_one(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "table.csv", n_rows=1000)
     real = (
         "genre,artist_name,track_name,track_id,popularity,acousticness,danceability,duration_ms,energy,"
         "instrumentalness,key,liveness,loudness,mode,speechiness,tempo,time_signature,valence"
     )
-    assert path.read_text().splitlines()[0] == real
+    assert set(path.read_text().splitlines()[0].split(",")) == set(real.split(","))
     catalogue = Catalogue.read(path)
     assert (catalogue.report.rows, len(catalogue)) == (1000, 760)
     assert not catalogue.report.dropped
 
 
-def test_repeating__counts_units_and_fills_the_time_it_is_given() -> None:
-    now, done = 0.0, count()
+def test_repeating__fills_the_time_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
 
-    def work(n: int) -> None:
+    def work() -> None:
         nonlocal now
-        now += 2.0 * n
-        next(done)
+        now += 2.0
 
-    cost = repeating(work, seconds=20.0, units=4, clock=lambda: now)
+    monkeypatch.setattr("time.process_time", lambda: now)
+    cost = repeating(work, seconds=20.0)
     before = now
-    assert cost() == 0.5
-    assert now - before == 20.0
+    assert (cost(), now - before) == (2.0, 20.0)
+    assert repeating(work, seconds=0.1)() == 2.0  # slow work is done once
 
 
-def test_repeating__does_slow_work_once() -> None:
-    times = iter([0.0, 100.0, 100.0, 200.0])
-    assert repeating(lambda n: None, seconds=1.0, clock=lambda: next(times))() == 100.0
-
-
-def test_setting__waits_for_a_gpu_and_goes_by_the_clock_on_the_wall(small, monkeypatch, tmp_path: Path) -> None:
-    waits: list[float] = []
-    monkeypatch.setattr("torch.cuda.synchronize", lambda: waits.append(time.perf_counter()))
-    monkeypatch.setattr("time.process_time", None)
-    setting = Setting(small, SMALLEST, MACHINE, tmp_path, device="cuda")
-    assert setting.repeating_on_device(lambda n: None)() > 0
+def test_repeating__waits_for_a_gpu_and_goes_by_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[str] = []
+    monkeypatch.setattr("torch.cuda.synchronize", lambda: waits.append("waited"))
+    assert repeating(lambda: None, seconds=0.0, on_gpu=True)() > 0
     assert len(waits) == 2
 
 
-def test_measure__lets_tasks_take_turns() -> None:
+def test_measured__lets_the_rows_of_a_race_take_turns() -> None:
     turns: list[str] = []
 
-    def sampling(name: str, *costs: float) -> Task:
+    def sampling(name: str, role: str, *costs: float) -> Row:
         left = iter(costs)
-        return Task(STEPS, name, 1, lambda: turns.append(name) or next(left))
+        return Row(STEPS, name, 1, lambda: turns.append(name) or next(left), role)
 
-    one, two = measure([sampling("a", 1.0, 4.0, 9.0), sampling("b", 2.0, 2.0, 90.0)], rounds=3)
+    ((one, two),) = measured([[sampling("a", "ours", 1.0, 4.0, 9.0), sampling("b", "floor", 2.0, 2.0, 90.0)]], rounds=3)
     assert turns == ["a", "b"] * 3
     assert (one.median, two.median) == (4.0, 2.0)
-    assert times_as_fast(one, two) == 2.0  # of the ratios 2, 1/2 and 10
-
-
-def test_ratio__is_to_the_same_size_and_not_to_itself() -> None:
-    ours = measured("ours", 1.0, size=10)
-    floor = [measured("CartPole", 3.0, size=size, role="floor") for size in (1, 10)]
-    assert ratio_to("floor", ours, [ours, *floor]) == 3.0
-    assert ratio_to("usual", ours, [ours, *floor]) is None
-    assert ratio_to("floor", floor[1], [ours, *floor]) is None
+    assert ratio_to("floor", one, [one, two]) == 2.0  # of the ratios 2, 1/2 and 10
+    assert ratio_to("floor", two, [one, two]) is None
+    assert ratio_to("usual", one, [one, two]) is None
 
 
 def test_verdict__names_what_is_missed() -> None:
-    judged = [measured("fast", 0.5, goal=1.0), measured("slow", 2.0, size=64, goal=1.0), measured("free", 9.0)]
-    assert verdict(judged) == "1 of 2 goals met. Missed: slow (64 sessions): 0.500/s."
+    race = [
+        measured_row("fast", 0.5, goal=1.0),
+        measured_row("slow", 2.0, size=64, goal=1.0),
+        measured_row("free", 9.0),
+    ]
+    assert verdict([race]) == "1 of 2 goals met. Missed: slow (64 sessions): 0.500/s."
 
 
 def test_table__shows_no_number_where_there_is_none() -> None:
-    left_out = Measured(Task(STEPS, "huge", 7, None, reason="too large"), ())
-    assert result_table([left_out, measured("fast", 0.5)]).row_count == 3
+    left_out = Row(STEPS, "huge", 7, None, reason="too large")
+    assert result_table([[left_out, measured_row("fast", 0.5)]]).row_count == 3
 
 
-def test_shown__is_in_the_unit_of_the_group() -> None:
-    assert shown(2e-7, Group("", "/s")) == "5,000,000/s"
-    assert shown(1.2345, Group("", "s")) == "1.23 s"
-    assert shown(3e-8, Group("", "s")) == "0.03 µs"
+def test_shown__is_in_the_unit_of_its_part() -> None:
+    assert shown(2e-7, "/s") == "5,000,000/s"
+    assert shown(1.2345, "s") == "1.23 s"
+    assert shown(3e-8, "s") == "0.03 µs"
 
 
-def test_machine__takes_the_bandwidth_of_the_nearest_size() -> None:
-    assert MACHINE.moving(500, within=2_000) == 500 / 1e9
-    assert MACHINE.moving(500, within=10_000_000) == 500 / 1e8
-    assert MACHINE.computing(3e9) == 3.0
-
-
-def test_machine__can_do_something(monkeypatch) -> None:
-    monkeypatch.setattr("experiments.speed.machine._SIZES", (2**16,))
-    machine = Machine.measured()
-    assert min(machine.bandwidth.values()) > 0
-    assert machine.arithmetic > 0
+def test_machine__can_do_something() -> None:
+    assert moving(2**16) < moving(2**17)
+    assert moving(1000, within=2**16) == moving(2000, within=2**16) / 2
+    assert machine()["GFLOP/s"] > 0
 
 
 def test_command__without_a_gpu_refuses_cuda_in_one_line(monkeypatch) -> None:
@@ -203,8 +190,7 @@ def test_command__without_a_gpu_refuses_cuda_in_one_line(monkeypatch) -> None:
         Benchmark(device="cuda").run()
 
 
-def test_setting__cuts_a_catalogue_down_and_invents_a_larger_one(small: Catalogue, tmp_path: Path) -> None:
-    setting = Setting(small, SMALLEST, MACHINE, tmp_path)
-    assert setting.sized(len(small)) is small
-    assert set(setting.sized(50).track_ids) < set(small.track_ids)
-    assert len(setting.sized(500)) == 500
+def test_catalogues__are_cut_out_of_the_one_given_or_invented() -> None:
+    small, whole, larger = Benchmark("builtin:400", sizes=(50, 500)).catalogues()
+    assert set(small.track_ids) < set(whole.track_ids)
+    assert (len(small), len(whole), len(larger)) == (50, 400, 500)

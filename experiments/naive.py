@@ -1,7 +1,9 @@
-"""The first environment as it is usually written: a pandas table, and scikit-learn's cosine at every step."""
+"""What is usually written instead: pandas for the table, scikit-learn's cosine at every step, a sort for the best."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -10,6 +12,7 @@ import pandas as pd
 from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import cosine_similarity
+from sklearn.preprocessing import StandardScaler
 
 from spotify_gym.catalogue import Catalogue
 
@@ -53,3 +56,34 @@ def naive_spec(catalogue: Catalogue) -> EnvSpec:
     """Return what `gymnasium.make` and `make_vec` make a naive environment of."""
     table = pd.DataFrame(catalogue.features, columns=list(catalogue.feature_names))
     return EnvSpec("NaiveSession-v0", entry_point=lambda **_: NaiveEnv(table), max_episode_steps=20)
+
+
+def read_naively(table: Path, id_column: str, features: Sequence[str]) -> NDArray[np.float64]:
+    """Return the (n_tracks, d) scaled features of a table, nothing checked."""
+    frame = pd.read_csv(table).drop_duplicates(id_column)
+    scaled: NDArray[np.float64] = StandardScaler().fit_transform(frame[list(features)])
+    return scaled
+
+
+def best_naively(catalogue: Catalogue, state: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Return the k tracks nearest to a (1, d) state."""
+    return np.argsort(cosine_similarity(catalogue.features, state)[:, 0])[::-1][:k]
+
+
+def write_table(path: Path, n_rows: int, seed: int = 0) -> Path:
+    """Write an invented table as people have them, with the schema of `SpotifyFeatures.csv`; return its path.
+
+    A track stands once under each of its genres, which makes 232,725 rows of 176,774 tracks there.
+    """
+    rng, n_tracks = np.random.default_rng(seed), max(1, round(n_rows * 176_774 / 232_725))
+    catalogue = Catalogue.builtin(n_tracks, seed)
+    names, artists = catalogue.names, catalogue.artists
+    assert names is not None
+    assert artists is not None
+    frame = pd.DataFrame(catalogue.scaling.undo(catalogue.features).round(4), columns=list(catalogue.feature_names))
+    tracks = frame.assign(track_name=list(names), artist_name=list(artists), track_id=list(catalogue.track_ids))
+    doubled = tracks.iloc[[*range(n_tracks), *rng.integers(n_tracks, size=n_rows - n_tracks)]]
+    others: Any = {"duration_ms": 215_000, "key": "C#", "mode": "Major", "time_signature": "4/4"}
+    genres, popularity = rng.choice(["Movie", "R&B", "Children's Music"], n_rows), rng.integers(101, size=n_rows)
+    doubled.assign(genre=genres, popularity=popularity, **others).to_csv(path, index=False)
+    return path

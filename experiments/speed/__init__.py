@@ -1,1 +1,0 @@
-"""How fast everything is: what is measured, how, and what the machine could do."""
