@@ -95,7 +95,8 @@ class Learned:
 
     def rank(self, sessions: SessionState, k: int) -> Ranking:
         """Ask the Q-network for the tracks with the highest value."""
-        return _in_order(*best_tracks(self.run, self.dynamics.observe(self._measured(sessions)), sessions.played, k))
+        observation = self.dynamics.observe(self._measured(sessions))
+        return _in_order(*best_tracks(self.run, self.dynamics, observation, sessions.played, k))
 
     def why(self, sessions: SessionState, ranking: Sequence[tuple[int, float]], profile: Profile) -> str:
         """Say what the network expects, and which features set the first track before the second."""

@@ -48,8 +48,8 @@ class Play:
 
 
 def dynamics_for_a_person(dynamics: SessionDynamics) -> SessionDynamics:
-    """Let a person answer in the listener's place, and play nothing twice, whatever the environment allows."""
-    return replace(dynamics, repeats=False, listener=Person(dynamics.listener))
+    """Let a person answer in the listener's place, and play no song twice, whatever the environment allows."""
+    return replace(dynamics, repeats=False, same="song", listener=Person(dynamics.listener))
 
 
 class ListeningSession:
@@ -103,16 +103,15 @@ class ListeningSession:
         return [*self.start, *(play.track for play in self.plays if play.heard)]
 
     def offers(self) -> Sequence[Offer]:
-        """Return the next track and the runners-up, ten or what is left, one version of each recording."""
+        """Return the next track and the runners-up, ten or what is left, one version of each song."""
         if self._offers is None:
             self._offers = self.offers_of(self._agent)
         return self._offers
 
     def offers_of(self, agent: Agent) -> Sequence[Offer]:
         """Return what any agent would play now, as `offers` does."""
-        catalogue = self.dynamics.catalogue
         tracks, scores = agent.rank(self.state, 3 * OFFERS)
-        _, first = np.unique(catalogue.recordings[tracks], return_index=True)
+        _, first = np.unique(self.dynamics.first_versions[tracks], return_index=True)
         return [
             Offer(int(tracks[i]), float(scores[i]), self.similarity(int(tracks[i]))) for i in np.sort(first)[:OFFERS]
         ]

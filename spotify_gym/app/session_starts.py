@@ -25,7 +25,7 @@ def well_known(catalogue: Catalogue, most: int = 8) -> Ints:
 
 
 def mood_start(catalogue: Catalogue, direction: NDArray[np.float64], n_tracks: int, seed: int) -> Ints:
-    """Draw `n_tracks` recordings out of those that lie furthest in a direction (d,) of feature space.
+    """Draw `n_tracks` songs out of those that lie furthest in a direction (d,) of feature space.
 
     Of these, the better known where popularity is known.
     """
@@ -34,16 +34,16 @@ def mood_start(catalogue: Catalogue, direction: NDArray[np.float64], n_tracks: i
 
 
 def genres_to_start_from(catalogue: Catalogue, n_tracks: int) -> tuple[str, ...]:
-    """Return the genres, by name, that have at least `n_tracks` recordings; none where genres are unknown."""
+    """Return the genres, by name, that have at least `n_tracks` songs; none where genres are unknown."""
     if catalogue.genres is None:
         return ()
-    first_versions = catalogue.recordings == np.arange(len(catalogue))
+    first_versions = catalogue.songs == np.arange(len(catalogue))
     enough = catalogue.genres[first_versions].sum(axis=0) >= n_tracks
     return tuple(sorted(name for name, is_enough in zip(catalogue.genre_names, enough, strict=True) if is_enough))
 
 
 def genre_start(catalogue: Catalogue, genre: str, n_tracks: int, seed: int) -> Ints:
-    """Draw `n_tracks` recordings of a genre, out of its best known tenth if popularity is known.
+    """Draw `n_tracks` songs of a genre, out of its best known tenth if popularity is known.
 
     Raises:
         ValueError: the catalogue does not know the genre, or has too few tracks of it.
@@ -67,7 +67,7 @@ def surprise_start(catalogue: Catalogue, n_tracks: int, seed: int) -> Ints:
 
 
 def _draw(catalogue: Catalogue, tracks: Ints, n_tracks: int, seed: int) -> Ints:
-    """Draw recordings out of the best known tenth of some tracks.
+    """Draw songs out of the best known tenth of some tracks.
 
     Raises:
         ValueError: there are too few.
@@ -86,6 +86,6 @@ def _popularity(catalogue: Catalogue, tracks: Ints) -> NDArray[np.float32]:
 
 
 def _one_each(catalogue: Catalogue, tracks: Ints) -> Ints:
-    """Keep the first version of each recording, in order."""
-    _, first = np.unique(catalogue.recordings[tracks], return_index=True)
+    """Keep the first version of each song, in order."""
+    _, first = np.unique(catalogue.songs[tracks], return_index=True)
     return tracks[np.sort(first)]

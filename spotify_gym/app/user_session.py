@@ -100,14 +100,14 @@ class UserSession:
         return f"{other} The session is at track {len(self.session.plays) + 1} now, shown here as it stands."
 
     def choose(self, track: int) -> None:
-        """Add a track to the start, unless it is full or has this recording already."""
+        """Add a track to the start, unless it is full or has this song already."""
         if not self.is_full and not self.has(track):
             self.chosen.append(track)
 
     def has(self, track: int) -> bool:
-        """Say whether this recording is part of the start already."""
-        recordings = self.app_state.catalogue.recordings
-        return bool(recordings[track] in recordings[self.chosen])
+        """Say whether this song is part of the start already."""
+        songs = self.app_state.catalogue.songs
+        return bool(songs[track] in songs[self.chosen])
 
     def drop(self, place: int) -> None:
         """Take the chosen track at `place` out again."""

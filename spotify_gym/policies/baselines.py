@@ -35,8 +35,8 @@ class RandomPolicy(RankingPolicy):
         tracks = self._rng.integers(len(self.dynamics.catalogue), size=len(sessions))
         if self.dynamics.repeats:
             return tracks
-        recordings = self.dynamics.catalogue.recordings[tracks]
-        refused = np.flatnonzero((sessions.played == recordings[:, None]).any(axis=1))
+        versions = self.dynamics.first_versions[tracks]
+        refused = np.flatnonzero((sessions.played == versions[:, None]).any(axis=1))
         for row, mask in zip(refused, self.dynamics.allowed(sessions.take(refused)), strict=True):
             if mask.any():
                 tracks[row] = self._rng.choice(np.flatnonzero(mask))
@@ -75,22 +75,22 @@ class PopularPolicy(RankingPolicy):
         )
 
     def rank(self, sessions: SessionState, k: int) -> Ranking:
-        """Go down the charts past the recordings played; where all were, back to the top."""
+        """Go down the charts past what was played; where all were, back to the top."""
         catalogue = self.dynamics.catalogue
         assert catalogue.popularity is not None
         charts = self._charts[: sessions.played.shape[1] + k]  # so many that k at least were not played
-        heard = (sessions.played[:, :, None] == catalogue.recordings[charts]).any(axis=1)  # (B, charts)
+        heard = (sessions.played[:, :, None] == self.dynamics.first_versions[charts]).any(axis=1)  # (B, charts)
         order = heard.argsort(axis=1, kind="stable")[:, :k]
         popularity = np.nan_to_num(catalogue.popularity[charts[order]], nan=-1)
         return Ranking(charts[order], np.where(np.take_along_axis(heard, order, axis=1), -np.inf, popularity))
 
     @cached_property
     def _charts(self) -> Ints:
-        """The most popular version of each recording, the most popular first."""
+        """The most popular version of each track, the most popular first."""
         catalogue = self.dynamics.catalogue
         assert catalogue.popularity is not None
         order = np.argsort(-catalogue.popularity, kind="stable")  # NaN sorts last
-        _, first = np.unique(catalogue.recordings[order], return_index=True)
+        _, first = np.unique(self.dynamics.first_versions[order], return_index=True)
         charts: Ints = order[np.sort(first)]
         return charts
 

@@ -71,9 +71,9 @@ class Search:
 
     @cached_property
     def sample(self) -> Ints:
-        """Tracks drawn from one version of each recording, in order."""
-        recordings = self.dynamics.catalogue.recordings
-        tracks = np.flatnonzero(recordings == np.arange(len(recordings)))
+        """Tracks drawn from the first versions, in order."""
+        versions = self.dynamics.first_versions
+        tracks = np.flatnonzero(versions == np.arange(len(versions)))
         if len(tracks) <= self.sample_size:
             return tracks
         return np.sort(np.random.default_rng(0).choice(tracks, self.sample_size, replace=False))

@@ -88,8 +88,8 @@ class SessionModel(PlanningModel[SessionState]):
         """
         values: Floats = self.mean_rewards(rollout.before[position], actions)[0]
         if not self.dynamics.repeats:
-            recordings = self.dynamics.catalogue.recordings[_all_or(actions)]
-            values[self._is_taken(rollout, position)[recordings]] = -np.inf
+            versions = self.dynamics.first_versions[_all_or(actions)]
+            values[self._is_taken(rollout, position)[versions]] = -np.inf
         hopeful = values >= rollout.rewards[position] - self._headroom(rollout, position)
         values[~hopeful] = -np.inf
         places = np.flatnonzero(hopeful)
@@ -98,13 +98,13 @@ class SessionModel(PlanningModel[SessionState]):
         return values
 
     def _is_taken(self, rollout: Rollout, position: int) -> Bools:
-        """Which recordings, (N,), may not be played at `position`, in any order."""
+        """Which first versions, (N,), may not be played at `position`, in any order."""
         taken = np.zeros(self.n_actions, np.bool_)
-        taken[self.dynamics.catalogue.recordings[np.delete(rollout.plan, position)]] = True
+        taken[self.dynamics.first_versions[np.delete(rollout.plan, position)]] = True
         played = rollout.before[position].played
-        for recording in np.unique(played[0]):
-            if (played == recording).any(axis=1).all():
-                taken[recording] = True
+        for version in np.unique(played[0]):
+            if (played == version).any(axis=1).all():
+                taken[version] = True
         return taken
 
     def _headroom(self, rollout: Rollout, position: int) -> float:

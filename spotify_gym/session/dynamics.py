@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, reduce
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,10 +59,12 @@ class SessionDynamics:
             listener's.
         history_length: H, the tracks whose mean is the vibe.
         state: what the agent sees, blocks of :data:`~spotify_gym.session.observation.STATES` joined by "+".
-        repeats: whether a recording may play again. Where it may not, playing it earns the lowest reward and leaves
-            vibe and listener as they were.
+        repeats: whether a track, or another version of it, may play again. Where it may not, playing it earns the
+            lowest reward and leaves vibe and listener as they were.
         reward_baseline: b, taken from each cosine; None for the catalogue's own, :attr:`baseline`.
         listener: who listens; None for nobody in particular, who hears everything out.
+        same: which tracks are versions of one another: those of one "recording" or of one "song"; a session that
+            forbids repeats plays one version.
         certain: whether the listener is dealt 1/2 in place of chance, under which the likelier of two responses
             happens; what is to be expected of it stays.
     """
@@ -74,6 +76,7 @@ class SessionDynamics:
     repeats: bool = True
     reward_baseline: float | None = None
     listener: Listener[Any] | None = None
+    same: Literal["recording", "song"] = "recording"
     certain: bool = False
 
     def __post_init__(self) -> None:
@@ -118,9 +121,9 @@ class SessionDynamics:
         if self._is_plain:
             return self._play(sessions, tracks)
         state = sessions.vibe, sessions.seed_vibe, sessions.played, sessions.time
-        features, recordings = self.catalogue.features, self.catalogue.recordings
+        features, versions = self.catalogue.features, self.first_versions
         x, recording, cosine, fit, repeat, any_repeat = kernels.look(
-            features, recordings, tracks, *state, self.history_length
+            features, versions, tracks, *state, self.history_length
         )
         refused = repeat if any_repeat and not self.repeats else None
         response, completed, left = self._respond(sessions, x, cosine, refused)
@@ -136,7 +139,7 @@ class SessionDynamics:
         """Do what `step` does, in one loop, where nobody has to be asked and only the window is remembered."""
         cosine, fit, repeat, completed, any_repeat, full = kernels.play(
             self.catalogue.features,
-            self.catalogue.recordings,
+            self.first_versions,
             tracks,
             self.repeats,
             sessions.time,
@@ -238,7 +241,7 @@ class SessionDynamics:
         return direction, constant
 
     def allowed(self, sessions: SessionState) -> Bools:
-        """Return which tracks may be played now, (B, N): all but the recordings played, where repeats are forbidden."""
+        """Return which tracks may be played now, (B, N): where repeats are forbidden, no version of one played."""
         mask = np.ones((len(sessions), len(self.catalogue)), dtype=np.bool_)
         if not self.repeats:
             mask[self.refused(sessions)] = False
@@ -246,7 +249,7 @@ class SessionDynamics:
 
     def refused(self, sessions: SessionState, tracks: Ints | None = None) -> tuple[Ints, Ints]:
         """Return which pairs of session and track are repeats: sessions, and places in `tracks` or the catalogue."""
-        order, ordered = self._by_recording if tracks is None else _grouped(self.catalogue.recordings[tracks])
+        order, ordered = self._by_version if tracks is None else _grouped(self.first_versions[tracks])
         n_played = self.history_length + sessions.time
         rows, places = np.nonzero(np.arange(sessions.played.shape[1]) < n_played[:, None])  # the rest repeats the first
         played = sessions.played[rows, places]
@@ -254,6 +257,11 @@ class SessionDynamics:
         counts = np.searchsorted(ordered, played, side="right") - first
         versions = np.arange(counts.sum()) + np.repeat(first - counts.cumsum() + counts, counts)
         return np.repeat(rows, counts), order[versions]
+
+    @cached_property
+    def first_versions(self) -> Ints:
+        """For each track, (N,), the first that is the same: of its recording or its song."""
+        return self.catalogue.songs if self.same == "song" else self.catalogue.recordings
 
     @cached_property
     def observer(self) -> Observer:
@@ -316,8 +324,8 @@ class SessionDynamics:
         return max(self.history_length, 0 if self.listener is None else self.listener.start_pool)
 
     @cached_property
-    def _by_recording(self) -> tuple[Ints, Ints]:
-        return _grouped(self.catalogue.recordings)
+    def _by_version(self) -> tuple[Ints, Ints]:
+        return _grouped(self.first_versions)
 
     def _chance(self, uniform: NDArray[np.float64]) -> Floats:
         """Return uniform numbers in [0, 1) as float32, none of them rounded up to 1; or 1/2 in their place."""
@@ -328,10 +336,10 @@ class SessionDynamics:
     def _sessions(self, keys: Keys, history: Ints, listener: Any) -> SessionState:
         window = self.catalogue.features[history]
         vibe = np.add.reduce(window, axis=1) / np.float32(self.history_length)
-        recordings = self.catalogue.recordings[history]
+        versions = self.first_versions[history]
         played = np.empty((len(keys), self.history_length + _ROOM), np.int64)
-        played[:] = recordings[:, :1]
-        played[:, : self.history_length] = recordings
+        played[:] = versions[:, :1]
+        played[:, : self.history_length] = versions
         return SessionState(
             key=keys,
             time=np.zeros(len(keys), np.int64),
@@ -345,10 +353,10 @@ class SessionDynamics:
         )
 
 
-def _grouped(recordings: Ints) -> tuple[Ints, Ints]:
-    """Return places with the versions of a recording side by side, and the recording of each."""
-    order = np.argsort(recordings, kind="stable")
-    return order, recordings[order]
+def _grouped(versions: Ints) -> tuple[Ints, Ints]:
+    """Return places with the versions of one track side by side, and the first version of each."""
+    order = np.argsort(versions, kind="stable")
+    return order, versions[order]
 
 
 def _total(terms: Mapping[str, Floats]) -> Floats:

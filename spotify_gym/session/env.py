@@ -78,8 +78,8 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
     | the listener's | see :mod:`spotify_gym.listeners` |
 
     b is a constant of the catalogue, the expected cosine of a random track to the mean of H random tracks, so that
-    random play earns 0 on average. A cosine with a zero vector is 0. Where repeats are forbidden, a track whose
-    recording was played before in the session, the start included, earns the lowest value of each term and moves
+    random play earns 0 on average. A cosine with a zero vector is 0. Where repeats are forbidden, a track of which a
+    version was played before in the session, the start included, earns the lowest value of each term and moves
     nothing.
 
     ## Starting State
@@ -95,8 +95,8 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
 
     ## Information
 
-    `step`: `track`, `track_id`, `cosine` (to the vibe before the track), `repeat` (recording played before),
-    `completed` (heard out, and so in the history), each reward term by its name, `played` (recordings so far, only
+    `step`: `track`, `track_id`, `cosine` (to the vibe before the track), `repeat` (a version was played before),
+    `completed` (heard out, and so in the history), each reward term by its name, `played` (first versions so far, only
     where repeats are forbidden), `end` (only at termination). `reset`: `history` (H indices), `history_ids`, and
     `played` as above.
 
@@ -109,14 +109,15 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
     | `reward` | of the id | weight of each reward term; unknown names raise |
     | `history_length` | 5 | H |
     | `state` | `"mean"` | what the agent sees |
-    | `repeats` | of the id | whether a recording may play again |
+    | `repeats` | of the id | whether a track, or another version of it, may play again |
+    | `same` | `"recording"` | what versions share: equal features, or the `"song"`: that, or title and first artist |
     | `reward_baseline` | None | b; `scaling="minmax", reward_baseline=0.5` gives the rewards of the original project |
     | `listener` | of the id | a `Listener` of :mod:`spotify_gym.listeners`, `"satiated"` or `"skipping"` |
     | `render_mode` | None | `"ansi"` (text), `"human"` (text, printed at each step) or `"rgb_array"` (picture) |
 
     ## Version History
 
-    * v0: first version.
+    * v0: first version. Later came the option `same`; the ids of before keep what they did, `same="recording"`.
     """
 
     metadata = {"render_modes": ["ansi", "human", "rgb_array"], "render_fps": 2}  # noqa: RUF012 - as Gymnasium declares it

@@ -32,6 +32,7 @@ class EnvOptions(TypedDict, total=False):
     repeats: bool
     reward_baseline: float | None
     listener: Listener[Any] | Mapping[str, Any] | str | Path | None
+    same: Literal["recording", "song"]
 
 
 def make_dynamics(
@@ -44,6 +45,7 @@ def make_dynamics(
     repeats: bool = True,
     reward_baseline: float | None = None,
     listener: Listener[Any] | Mapping[str, Any] | str | Path | None = None,
+    same: Literal["recording", "song"] = "recording",
 ) -> SessionDynamics:
     """Make the rules that these options describe.
 
@@ -53,9 +55,11 @@ def make_dynamics(
         reward: weight of each reward term; None: 1 for "flow" and for each term of the listener.
         history_length: H.
         state: what the agent sees.
-        repeats: whether a recording may play again.
+        repeats: whether a track, or another version of it, may play again.
         reward_baseline: b; None for the expected cosine of random play.
         listener: who listens; also by name for the defaults, by the path of its JSON file, or by its values.
+        same: what versions of one track have in common: the "recording" (equal features) or the "song" (that, or title
+            and first artist).
 
     Raises:
         CatalogueError: the catalogue cannot be read.
@@ -69,6 +73,8 @@ def make_dynamics(
         _check_number(f"reward[{name!r}]", weight)
     if reward_baseline is not None:
         _check_number("reward_baseline", reward_baseline)
+    if same not in ("recording", "song"):
+        raise ValueError(f'same={same!r} is not known; choose "recording" or "song"')
     return SessionDynamics(
         as_catalogue(catalogue, scaling=scaling),
         reward=dict(reward),
@@ -77,6 +83,7 @@ def make_dynamics(
         repeats=repeats,
         reward_baseline=reward_baseline,
         listener=person,
+        same=same,
     )
 
 

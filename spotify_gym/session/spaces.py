@@ -22,11 +22,11 @@ class TrackSpace(Discrete):
 
     Attributes:
         features: (n_tracks, d) scaled features, or None.
-        recordings: (n_tracks,) the smallest index with exactly the same features, or None.
+        recordings: (n_tracks,) the smallest index that is the same recording, or the same song; or None.
         feature_names: (d,) what the features measure.
         fingerprint: identity of the catalogue's content; counts in equality.
         coordinates: identity of feature names and scaling; equal where two catalogues measure tracks alike.
-        forbids_repeats: whether a recording may play only once in a session.
+        forbids_repeats: whether of those that are the same only one may play, and once, in a session.
     """
 
     features: NDArray[np.float32] | None
@@ -34,11 +34,16 @@ class TrackSpace(Discrete):
     forbids_repeats: bool = False  # of spaces pickled before they said so
 
     def __init__(
-        self, catalogue: Catalogue, seed: int | np.random.Generator | None = None, *, forbids_repeats: bool = False
+        self,
+        catalogue: Catalogue,
+        seed: int | np.random.Generator | None = None,
+        *,
+        forbids_repeats: bool = False,
+        first_versions: NDArray[np.int64] | None = None,
     ) -> None:
         super().__init__(len(catalogue), seed=seed)
         self.features = catalogue.features
-        self.recordings = catalogue.recordings
+        self.recordings = catalogue.recordings if first_versions is None else first_versions
         self.feature_names = catalogue.feature_names
         self.fingerprint = catalogue.fingerprint
         self.coordinates = catalogue.coordinates
@@ -82,4 +87,6 @@ class BlockBox(Box):
 def spaces_of(dynamics: SessionDynamics) -> tuple[Space[NDArray[np.float32]], TrackSpace]:
     """Return the observation and the action space of one session."""
     observations: Any = BlockBox(*dynamics.observer.bounds, dynamics.observer.vectors)
-    return observations, TrackSpace(dynamics.catalogue, forbids_repeats=not dynamics.repeats)
+    return observations, TrackSpace(
+        dynamics.catalogue, forbids_repeats=not dynamics.repeats, first_versions=dynamics.first_versions
+    )

@@ -25,7 +25,7 @@ class SessionState(BatchState):
     time: Ints
     """(B,) tracks recommended so far."""
     played: Ints
-    """(B, L) recordings of all tracks so far, the starting ones first; unused places repeat the first."""
+    """(B, L) first versions of all tracks so far, the starting ones first; unused places repeat the first."""
     history: Ints
     """(B, H) the last H tracks heard, the oldest first."""
     window: Floats

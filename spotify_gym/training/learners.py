@@ -49,16 +49,15 @@ def catalogue_of(config: TrainConfig) -> Catalogue:
     return catalogue.take(np.sort(sample))
 
 
-def sessions_of(config: TrainConfig, catalogue: Catalogue, n_envs: int) -> SessionVecEnv:
-    """Return an environment of `n_envs` sessions in which SB3 can learn.
+def sessions_of(config: TrainConfig, catalogue: Catalogue, n_envs: int, **options: Any) -> SessionVecEnv:
+    """Return an environment of `n_envs` sessions in which SB3 can learn; further options go before the settings'.
 
     Raises:
         ConfigError: it does not know one of the settings, or the catalogue does not allow it.
     """
     try:
-        env = gym.make_vec(
-            config.env, num_envs=n_envs, autoreset_mode="SameStep", catalogue=catalogue, **config.env_options
-        )
+        options = {**config.env_options, **options}
+        env = gym.make_vec(config.env, num_envs=n_envs, autoreset_mode="SameStep", catalogue=catalogue, **options)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     assert isinstance(env, SpotifyVectorEnv)  # all ids of this package make one

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from spotify_gym.algorithms.catalogue_policy import CatalogueQNetwork
 from spotify_gym.catalogue import Catalogue, CatalogueError
+from spotify_gym.session import SessionDynamics
 from spotify_gym.training.artifacts import Run
 from spotify_gym.training.learners import sessions_of
 
@@ -34,7 +35,7 @@ class Suggestion:
 
 
 def recommend(run: Run, history: Sequence[int], top: int = 10) -> list[Suggestion]:
-    """Return the tracks with the highest value after a history, the best first; none that was just heard.
+    """Return the tracks with the highest value after a history, the best first; of a song one version, unless heard.
 
     Args:
         run: a trained model.
@@ -46,9 +47,9 @@ def recommend(run: Run, history: Sequence[int], top: int = 10) -> list[Suggestio
     """
     if top < 1:
         raise ValueError(f"top={top} must be at least 1")
-    env = sessions_of(run.config, run.catalogue, n_envs=1).env
+    env = sessions_of(run.config, run.catalogue, n_envs=1, same="song").env
     observation, _ = env.reset(seed=0, options={"history": list(history)})
-    tracks, values = best_tracks(run, observation, env.sessions.played, top)
+    tracks, values = best_tracks(run, env.dynamics, observation, env.sessions.played, top)
     catalogue, likeness = run.catalogue, _cosines(run.catalogue, tracks, env.sessions.vibe[0])
     return [
         Suggestion(int(track), catalogue.track_ids[track], catalogue.label(track), float(similarity), float(value))
@@ -57,26 +58,33 @@ def recommend(run: Run, history: Sequence[int], top: int = 10) -> list[Suggestio
 
 
 def best_tracks(
-    run: Run, observation: NDArray[np.float32], played: NDArray[np.int64], k: int
+    run: Run, dynamics: SessionDynamics, observation: NDArray[np.float32], played: NDArray[np.int64], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the tracks with the highest value, the best first, and their values.
+    """Return the tracks with the highest value, the best first, one version of each, and their values.
 
     Args:
         run: a trained model.
+        dynamics: of the session, which say what is a version of what.
         observation: what it sees of a session, (1, its width).
-        played: (1, any) recordings that are not to be returned.
+        played: (1, any) first versions of what is not to be returned.
         k: how many.
 
     Returns:
         (k,) each, or fewer where fewer are left.
     """
-    policy = run.model.policy
-    with torch.no_grad():
-        states, _ = policy.obs_to_tensor(observation)
-        choice = policy.q_net.top_k(states, k, torch.as_tensor(played, device=policy.device))
-    tracks, values = choice.actions[0].cpu().numpy(), choice.values[0].cpu().numpy()
-    left = np.isfinite(values)
-    return tracks[left], values[left]
+    policy, versions = run.model.policy, dynamics.first_versions
+    heard = torch.as_tensor(np.flatnonzero(np.isin(versions, played))[None], device=policy.device)
+    n_asked = min(k, len(versions))
+    while True:
+        with torch.no_grad():
+            states, _ = policy.obs_to_tensor(observation)
+            choice = policy.q_net.top_k(states, n_asked, heard)
+        tracks, values = choice.actions[0].cpu().numpy(), choice.values[0].cpu().numpy()
+        first = np.sort(np.unique(versions[tracks], return_index=True)[1])
+        best = first[np.isfinite(values[first])][:k]
+        if len(best) == k or len(tracks) < n_asked or n_asked == len(versions):
+            return tracks[best], values[best]
+        n_asked = min(4 * n_asked, len(versions))
 
 
 def feature_shares(run: Run, observation: NDArray[np.float32], track: int, other: int) -> NDArray[np.float32] | None:
@@ -128,7 +136,7 @@ def find_track(catalogue: Catalogue, name: str) -> int:
     found = [i for i in near if name.casefold() in (catalogue.names[i].casefold(), catalogue.label(i).casefold())]
     if not found:
         raise CatalogueError(f"no track has the id or title {name!r}; {_nearest(catalogue, title, near)}")
-    if len({catalogue.recordings[i] for i in found}) > 1:
+    if len({catalogue.songs[i] for i in found}) > 1:
         raise CatalogueError(f"{len(found)} tracks are called {name!r}; give the id: {_listed(catalogue, found)}")
     return found[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from spotify_gym import Catalogue, CatalogueError
+from spotify_gym.catalogue import TextColumn
 from spotify_gym.training import Run, TrainConfig, find_tracks, recommend, train
 from tests.catalogues import hand_made
 
@@ -87,8 +89,8 @@ def test_recommend__gives_the_highest_values_of_tracks_not_heard(run: Run, small
 
 
 def test_recommend__all_there_is(run: Run, small: Catalogue) -> None:
-    heard = np.isin(small.recordings, small.recordings[:5])
-    assert len(recommend(run, [0, 1, 2, 3, 4], top=10**9)) == np.count_nonzero(~heard)
+    suggested = [small.songs[one.track] for one in recommend(run, [0, 1, 2, 3, 4], top=10**9)]
+    assert sorted(suggested) == sorted(set(small.songs) - set(small.songs[:5]))
 
 
 @pytest.mark.parametrize(
@@ -101,6 +103,17 @@ def test_recommend__asked_for_more_than_there_are_gives_what_there_is(settings: 
     found = recommend(train(config, catalogue=versions), [0, 20, 40, 60, 80], top=1000)
     assert 0 < len(found) <= n_left
     assert len({one.track for one in found}) == len(found)
+
+
+@pytest.mark.parametrize("policy", ["mlp", "catalogue"])
+def test_recommend__of_a_song_one_edition_and_none_that_was_heard(policy: str) -> None:
+    features = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    editions = hand_made(features, [f"Song {i % 30}{' - Mono' if i >= 30 else ''}" for i in range(60)])
+    editions = replace(editions, artists=TextColumn.of(["Somebody"] * 60))
+    config = TrainConfig(steps=200, n_envs=4, learning_starts=100, hidden=(8,), policy=policy)
+    found = recommend(train(config, catalogue=editions), [0, 1, 2, 33, 34], top=20)
+    assert len({one.track % 30 for one in found} - {0, 1, 2, 3, 4}) == len(found) == 20
+    assert max(one.track for one in found) >= 30  # that which fits best, not always the first
 
 
 @pytest.mark.parametrize(
