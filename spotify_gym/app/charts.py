@@ -37,7 +37,7 @@ def map_chart(pca_map: PcaMap, session: ListeningSession) -> Spec:
             "places": pd.DataFrame([(p.x, p.y, p.name) for p in pca_map.places], columns=["x", "y", "name"]),
             "offers": _named(catalogue, pca_map, [offer.track for offer in session.offers()]),
             "path": path,
-            "start": path.iloc[: int(len(path) > 1)],
+            "start": path.iloc[:1],
             "heard": _named(catalogue, pca_map, session.heard),
         },
     }
@@ -91,10 +91,10 @@ def _map_spec(pca_map: PcaMap) -> Spec:
         at("tracks").mark_circle(size=12, opacity=0.3, color=QUIET).encode(tooltip=_TRACK),
         at("places").mark_text(fontSize=12, fontWeight="bold", color=QUIET, tooltip=None).encode(text="name:N"),
         at("heard").mark_point(size=28, color=VIBE, opacity=0.7).encode(tooltip=_TRACK),
-        at("offers").mark_point(color=NEXT, filled=True, opacity=0.9).encode(size=first, tooltip=_TRACK),
         at("path").mark_line(color=VIBE, strokeWidth=2.5, tooltip=None).encode(order="order:Q"),
         at("path").mark_circle(color=VIBE, opacity=1, tooltip=None).encode(size=newest),
         at("start").mark_point(shape="diamond", size=170, color=VIBE, strokeWidth=2.5, opacity=1, tooltip=None),
+        at("offers").mark_point(color=NEXT, filled=True, opacity=0.9).encode(size=first, tooltip=_TRACK),
     )
     return _spec(layers.properties(height=400))
 

@@ -17,7 +17,7 @@ from spotify_gym.app.markup import colour_key, headline, line_below, meter, trac
 from spotify_gym.app.playlist_view import show_download, show_playlist
 from spotify_gym.app.user_session import UserSession
 from spotify_gym.app.widgets import track_line, user_button
-from spotify_gym.app.words import link_of, listed, signed, words_for
+from spotify_gym.app.words import FeatureWords, link_of, listed, signed, words_for
 
 _WIDTHS = [5, 6]
 _EARLY = 0.01  # that the clock of a browser may be, and a little more [s]
@@ -110,11 +110,15 @@ def _in_numbers(session: ListeningSession, track: int, reason: Reason) -> pd.Dat
     catalogue = session.dynamics.catalogue
     vibe, features = catalogue.scaling.undo(session.vibe), catalogue.scaling.undo(catalogue.features[track])
     columns = {
-        "how": [words_for(name).high for name in catalogue.feature_names],
+        "how": [_named(words_for(name)) for name in catalogue.feature_names],
         "your vibe": vibe.round(2),
         "this track": features.round(2),
     }
     return pd.DataFrame({**columns, "adds": reason.shares.round(2)})
+
+
+def _named(words: FeatureWords) -> str:
+    return f"{words.high} [{words.unit}]" if words.unit else words.high
 
 
 def _show_controls(user: UserSession, session: ListeningSession) -> None:

@@ -16,7 +16,7 @@ _MOST_GENRES = 4
 
 def headline(kicker: str, text: str, below: str = "") -> str:
     """Return a large line between two small ones."""
-    return f'{small_line(kicker)}<p class="sg-head">{escape(text)}</p>{line_below(below) if below else ""}'
+    return f'{small_line(kicker)}<h2 class="sg-head">{escape(text)}</h2>{line_below(below) if below else ""}'
 
 
 def small_line(text: str) -> str:
@@ -35,7 +35,7 @@ def track_card(catalogue: Catalogue, track: int, kicker: str, similarity: float,
         f'<span class="sg-chip">{escape(genre)}</span>' for genre in genres_of(catalogue, track)[:_MOST_GENRES]
     )
     return (
-        '<div class="sg-card">'
+        '<div class="sg-card" role="status">'
         + headline(kicker, title_of(catalogue, track), artists_of(catalogue, track))
         + (f'<div class="sg-chips">{chips}</div>' if chips else "")
         + meter("similarity to your vibe", similarity)

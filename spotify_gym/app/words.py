@@ -20,17 +20,18 @@ class FeatureWords:
     low: str
     more: str
     less: str
+    unit: str = ""
 
 
 _WORDS = {
     "acousticness": FeatureWords("acoustic", "electric", "more acoustic", "more electric"),
-    "danceability": FeatureWords("danceable", "free-flowing", "more danceable", "less danceable"),
+    "danceability": FeatureWords("danceable", "not for dancing", "more danceable", "less danceable"),
     "energy": FeatureWords("energetic", "calm", "more energetic", "calmer"),
     "instrumentalness": FeatureWords("instrumental", "sung", "more instrumental", "with more singing"),
     "liveness": FeatureWords("live", "studio-made", "more like a concert", "more like a studio"),
-    "loudness": FeatureWords("loud", "quiet", "louder", "quieter"),
-    "speechiness": FeatureWords("wordy", "melodic", "wordier", "more melodic"),
-    "tempo": FeatureWords("fast", "slow", "faster", "slower"),
+    "loudness": FeatureWords("loud", "quiet", "louder", "quieter", "dB"),
+    "speechiness": FeatureWords("full of speech", "without speech", "with more speech", "with less speech"),
+    "tempo": FeatureWords("fast", "slow", "faster", "slower", "BPM"),
     "valence": FeatureWords("cheerful", "sombre", "more cheerful", "more sombre"),
 }
 

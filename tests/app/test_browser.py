@@ -15,6 +15,8 @@ from tests.app.conftest import NASTY, NASTY_GENRE
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")
+
 from tools.browser import begin_with_the_known, chromium, find_chromium, served, tab  # noqa: E402
 
 pytestmark = [
@@ -231,6 +233,30 @@ def test_colours__follow_the_system_and_stay_legible(open_tab: Callable[..., Any
         assert _contrast(_colour(background), drawn) > 2.2, colour
     quiet_text = [int(QUIET[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     assert _contrast(_colour(background), quiet_text) > 4
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_view__can_be_read_by_everybody(open_tab: Callable[..., Any], scheme: str) -> None:
+    page = open_tab(color_scheme=scheme)
+
+    def see_that_all_is_well() -> None:
+        settle()
+        told = axe.Axe().run(page).response["violations"]
+        assert not [(one["id"], one["nodes"]) for one in told if one["impact"] in ("serious", "critical")]
+
+    see_that_all_is_well()
+    page.get_by_text("Pick a genre").click()
+    see_that_all_is_well()
+    page.locator(".st-key-begin-surprise button").click()
+    wait_for_track(page, 1)
+    see_that_all_is_well()
+    page.get_by_text("Why, in numbers").click()
+    page.get_by_role("button", name="Skip").click()
+    wait_for_track(page, 2)
+    see_that_all_is_well()
+    page.get_by_text("Compare", exact=True).click()
+    page.get_by_text("why they differ").wait_for()
+    see_that_all_is_well()
 
 
 def _colour(rgb: str) -> list[float]:

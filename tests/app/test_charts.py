@@ -11,7 +11,7 @@ from spotify_gym.app.pca_map import PcaMap
 
 def test_map__follows_the_session(session: ListeningSession) -> None:
     pca_map = PcaMap.of(session.dynamics.catalogue)
-    assert len(map_chart(pca_map, session)["datasets"]["start"]) == 0
+    assert len(map_chart(pca_map, session)["datasets"]["start"]) == 1
     session.listened()
     session.skip()
     data = map_chart(pca_map, session)["datasets"]
