@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.lib import FAMILY, Case, Experiment, main
-from experiments.lib.suites import suite_named
+from experiments.lib.suites import SUITES
+from spotify_gym.registry import resolve
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class Compare(Experiment):
 
     suite: str = "quick"
     """quick: minutes, the four learners on one task. main: the whole family, ten seeds. networks: what the exact
-    maximum is worth. full: main at ten times the sessions, and the state options."""
+    maximum is worth. full: main at ten times the sessions, and the state options. One's own, as module:function, gives
+    cases for a catalogue."""
     envs: tuple[str, ...] = FAMILY
     """Environments to keep of the suite."""
     catalogue: str = "builtin"
@@ -24,7 +26,10 @@ class Compare(Experiment):
 
     def cases(self) -> list[Case]:
         """Return the cases of the suite."""
-        cases = [case for case in suite_named(self.suite)(self.catalogue) if case.config.env in self.envs]
+        if self.suite == "heads":
+            raise ValueError("--suite heads is now: --suite networks")
+        suite = resolve("--suite", self.suite, SUITES)
+        cases = [case for case in suite(self.catalogue) if case.config.env in self.envs]
         if not cases:
             raise ValueError(f"--envs {' '.join(self.envs)}: the suite {self.suite!r} has none of these")
         return cases

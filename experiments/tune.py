@@ -78,16 +78,15 @@ class Tune(Experiment):
 
     @property
     def _best(self) -> TrainConfig:
-        best = open_study(self.out, self.search).best_trial
-        return self.search.suggested(optuna.trial.FixedTrial(best.params))
+        return self.search.suggested(open_study(self.out, self.search).best_params)
 
     def _show_best(self) -> None:
         study, settings = open_study(self.out, self.search), {START: self.search.config, BEST: self._best}
         with replacing(self.out / "best.json") as file:
             file.write(json.dumps(settings[BEST].to_json(), indent=2).encode() + b"\n")
         draw(study, self.out / "study.png")
-        texts = {who: [_text(getattr(config, name)) for name in self.search.names] for who, config in settings.items()}
-        show(_title(study), pd.DataFrame({"setting": self.search.names, **texts}))
+        texts = {who: [_text(getattr(config, name)) for name in self.search.space] for who, config in settings.items()}
+        show(_title(study), pd.DataFrame({"setting": list(self.search.space), **texts}))
         print(f"settings: {self.out / 'best.json'}\npicture: {self.out / 'study.png'}")
 
     def cases(self) -> Iterator[Case]:

@@ -21,14 +21,11 @@ from experiments.lib.statistics import (
     Bootstrap,
     FloatArray,
     Interval,
-    Statistic,
     bootstrap_interval,
     interquartile_mean,
     performance_profile,
     probability_of_improvement,
 )
-
-Pairs = Iterable[tuple[str, str]]
 
 
 def with_skill(rows: pd.DataFrame) -> pd.DataFrame:
@@ -79,27 +76,27 @@ def score_array(results: pd.DataFrame, value: str, axes: Sequence[str] = ("seed"
 
 
 def aggregates(
-    results: pd.DataFrame,
-    value: str = "skill",
-    statistic: Statistic = interquartile_mean,
-    bootstrap: Bootstrap = BOOTSTRAP,
-    along: str | None = None,
+    results: pd.DataFrame, value: str = "skill", bootstrap: Bootstrap = BOOTSTRAP, along: str | None = None
 ) -> pd.DataFrame:
     """Aggregate each method over its runs and envs: `method, estimate, low, high, n_runs, n_envs`.
 
-    A method of one run, such as a reference policy, has an estimate and no interval (NaN).
+    The estimate is the interquartile mean; a method of one run, such as a reference policy, has no interval (NaN).
 
     Args:
         results: The result frame.
         value: The measure.
-        statistic: What runs and envs are reduced to.
         bootstrap: How intervals are made.
         along: A column, such as `step`, that each method has a row for each value of; runs must all have the same.
     """
     frames = []
     for method, rows in results.groupby("method", sort=False):
         scores = score_array(rows, value, ("seed", "env") if along is None else (along, "seed", "env"))
-        frame = _tidy(method, _interval(scores, statistic, bootstrap), scores.shape[-2:])
+        if scores.shape[-2] > 1:
+            interval = bootstrap_interval(scores, bootstrap=bootstrap)
+        else:
+            estimate = interquartile_mean(scores[..., 0, :], axis=-1)
+            interval = Interval(estimate, unknown := np.full_like(estimate, np.nan), unknown)
+        frame = _tidy(method, interval, scores.shape[-2:])
         if along is not None:
             frame.insert(1, along, np.sort(rows[along].unique()))
         frames.append(frame)
@@ -123,27 +120,20 @@ def profiles(
     return pd.concat(frames, ignore_index=True)
 
 
-def improvements(
-    results: pd.DataFrame, pairs: Pairs | None = None, value: str = "skill", bootstrap: Bootstrap = BOOTSTRAP
-) -> pd.DataFrame:
+def improvements(results: pd.DataFrame, value: str = "skill", bootstrap: Bootstrap = BOOTSTRAP) -> pd.DataFrame:
     """Give the probability that a run of `method` beats one of `other`: `method, other, estimate, low, high`.
 
-    Args:
-        results: The result frame.
-        pairs: Methods to set against each other, not both of a single run; all pairs of learners if None.
-        value: The measure.
-        bootstrap: How intervals are made.
+    All pairs of methods are set against each other but those of a single run.
     """
-    scores = {str(method): score_array(rows, value) for method, rows in results.groupby("method", sort=False)}
-    learners = [method for method, runs in scores.items() if len(runs) > 1]
+    scores = {method: score_array(rows, value) for method, rows in results.groupby("method", sort=False)}
     rows = [
         (method, other, *map(float, probability_of_improvement(scores[method], scores[other], bootstrap)))
-        for method, other in (combinations(learners, 2) if pairs is None else pairs)
+        for method, other in combinations([method for method, runs in scores.items() if len(runs) > 1], 2)
     ]
     return pd.DataFrame(rows, columns=["method", "other", "estimate", "low", "high"])
 
 
-def comparisons(results: pd.DataFrame, pairs: Pairs, value: str = "skill", confidence: float = 0.95) -> pd.DataFrame:
+def comparisons(results: pd.DataFrame, pairs: Iterable[tuple[str, str]], value: str = "skill") -> pd.DataFrame:
     """Test the mean difference of each pair on the one env of the results, correcting for the number of tests (Holm).
 
     Returns:
@@ -155,7 +145,7 @@ def comparisons(results: pd.DataFrame, pairs: Pairs, value: str = "skill", confi
         method: score_array(results[results["method"] == method], value, axes=("seed", "session"))
         for method in {method for pair in pairs for method in pair}
     }
-    differences = [compare(scores[method], scores[other], confidence) for method, other in pairs]
+    differences = [compare(scores[method], scores[other]) for method, other in pairs]
     adjusted = holm([difference.p_value for difference in differences])
     rows = []
     for pair, difference, p_value in zip(pairs, differences, adjusted, strict=True):
@@ -164,15 +154,6 @@ def comparisons(results: pd.DataFrame, pairs: Pairs, value: str = "skill", confi
         rows.append((*pair, found.estimate, found.low, found.high, found.p_value, found.significant, sentence))
     columns = ["method", "other", "estimate", "low", "high", "p_value", "significant", "sentence"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _interval(scores: FloatArray, statistic: Statistic, bootstrap: Bootstrap) -> Interval:
-    """Aggregate `(..., n_runs, n_envs)`, without an interval where there is a single run."""
-    if scores.shape[-2] > 1:
-        return bootstrap_interval(scores, statistic, bootstrap)
-    estimate = statistic(scores[..., 0, :], axis=-1)
-    unknown = np.full_like(estimate, np.nan)
-    return Interval(estimate, unknown, unknown)
 
 
 def _tidy(method: object, interval: Interval, size: tuple[int, ...]) -> pd.DataFrame:

@@ -57,8 +57,8 @@ class Case:
     @property
     def name(self) -> str:
         """What to call it in a message."""
-        seed = "" if self.reference else f", seed {self.config.seed}"
-        return f"{self.method} on {self.task}{seed}"
+        seed = "" if self.reference else f" (seed {self.config.seed})"
+        return f"{self.method}{seed} on {self.task}"
 
     @property
     def key(self) -> str:

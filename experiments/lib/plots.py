@@ -1,12 +1,12 @@
-"""The figures of all experiments: tidy frames onto axes, to be read without the code.
+"""Plots of all experiments: tidy frames onto axes, to be read without the code.
 
-The frames are those of :mod:`experiments.lib.aggregation`; `low` and `high` may be NaN where there is no interval.
-Open the axes with :func:`experiments.lib.plot_style.figure`.
+The frames are those of :mod:`experiments.lib.aggregation`: `method, estimate, low, high, n_runs`, of which `low` and
+`high` may be NaN where there is no interval. Open the axes with :func:`experiments.lib.plot_style.figure`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from experiments.lib.plot_style import FAINT, PlotStyle, caption, styles
-from experiments.lib.statistics import FloatArray
 
 INTERVAL = "95 % bootstrap interval over training runs (n)"
 
@@ -31,16 +30,7 @@ def learning_curves(
     x_label: str = "environment steps",
     levels: Mapping[str, float] | None = None,
 ) -> None:
-    """Draw how methods improve, each a line with its band.
-
-    Args:
-        axes: Where to draw.
-        frame: `method, estimate, low, high, n_runs` and `x`.
-        measure: What the estimate is, with its unit.
-        x: Column of the horizontal axis.
-        x_label: Its name and unit.
-        levels: Names and values of horizontal lines, such as reference policies.
-    """
+    """Draw how methods improve along the column `x`, each a line with its band; `levels` are named horizontal lines."""
     _lines(axes, frame, x)
     for name, level in (levels or {}).items():
         axes.axhline(level, color=styles([name])[name].colour, linewidth=1, linestyle="dashed")
@@ -52,13 +42,7 @@ def learning_curves(
 
 
 def profile_plot(axes: Axes, frame: pd.DataFrame, measure: str = "skill") -> None:
-    """Draw performance profiles: which share of a method's runs does better than each threshold.
-
-    Args:
-        axes: Where to draw.
-        frame: `method, threshold, estimate, low, high, n_runs`.
-        measure: What the threshold is of, with its unit.
-    """
+    """Draw performance profiles: which share of a method's runs does better than each `threshold`."""
     _lines(axes, frame, "threshold")
     axes.set(xlabel=f"{measure} τ", ylabel=f"share of runs with {measure} > τ", ylim=(-0.02, 1.02))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -78,57 +62,35 @@ def interval_plot(
 
     Args:
         axes: Where to draw.
-        frame: `method, estimate, low, high, n_runs`.
+        frame: One row per method.
         measure: What the estimate is, with its unit.
         marks: Values to mark with a line, and what they are; see `SKILL_MARKS`.
         floor: Methods below it are an arrow on the left edge: a hopeless one shall not press the others together.
     """
     rows = frame.sort_values("estimate", ignore_index=True)
-    _mark(axes, marks or {})
-    values = rows[["estimate", "low", "high"]].to_numpy(np.float64)
-    for height, (interval, style) in enumerate(zip(values, styles(rows["method"]).values(), strict=True)):
-        if interval[0] < floor:
-            axes.plot(0.01, height, "<", color=style.colour, transform=axes.get_yaxis_transform())
-        else:
-            _whisker(axes, height, interval, style)
-        _right_of(axes, height, f"{interval[0]:.3f}")
     names = [f"{method}  (n = {n})" for method, n in zip(rows["method"], rows["n_runs"], strict=True)]
-    axes.set_yticks(range(len(rows)), names)
-    axes.set(xlabel=f"{measure}, interquartile mean", ylim=(-0.6, len(rows) - 0.4))
-    axes.grid(axis="y", visible=False)
+    _whiskers(axes, rows, names, list(styles(rows["method"]).values()), floor)
+    _mark(axes, marks or {})
+    for height, estimate in enumerate(rows["estimate"]):
+        _right_of(axes, height, f"{estimate:.3f}")
+    axes.set(xlabel=f"{measure}, interquartile mean")
     caption(axes, f"Point: interquartile mean. Line: {INTERVAL}; none where n = 1.")
 
 
 def improvement_plot(axes: Axes, frame: pd.DataFrame, measure: str = "skill") -> None:
-    """Draw how likely a run of one method beats a run of another, a pair a row.
-
-    Args:
-        axes: Where to draw.
-        frame: `method, other, estimate, low, high`.
-        measure: What the runs are compared by.
-    """
-    rows = frame.iloc[::-1].reset_index(drop=True)
-    values = rows[["estimate", "low", "high"]].to_numpy(np.float64)
+    """Draw how likely a run of `method` beats a run of `other`, a pair a row."""
+    rows = frame.iloc[::-1]
     style_of = styles([*frame["method"], *frame["other"]])
+    names = [f"{method}  beats  {other}" for method, other in zip(rows["method"], rows["other"], strict=True)]
+    _whiskers(axes, rows, names, [style_of[method] for method in rows["method"]])
     _mark(axes, {0.5: "no difference"})
-    for height, (method, interval) in enumerate(zip(rows["method"], values, strict=True)):
-        _whisker(axes, height, interval, style_of[method])
-    pairs = zip(rows["method"], rows["other"], strict=True)
-    axes.set_yticks(range(len(rows)), [f"{method}  beats  {other}" for method, other in pairs])
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(rows) - 0.4), xlabel=f"probability of a higher {measure}")
+    axes.set(xlim=(-0.02, 1.02), xlabel=f"probability of a higher {measure}")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.grid(axis="y", visible=False)
     caption(axes, f"Between one run of each, a tie counting half. Line: {INTERVAL}.")
 
 
 def bar_plot(axes: Axes, values: pd.Series[float], measure: str) -> None:
-    """Draw one number per name as a bar, the largest on top.
-
-    Args:
-        axes: Where to draw.
-        values: The numbers, their index the names.
-        measure: What they are, with their unit.
-    """
+    """Draw one number per name, the index of the values, as a bar, the largest on top."""
     ordered = values.sort_values()
     bars = axes.barh([str(name) for name in ordered.index], ordered.to_numpy(), color="#0072B2", height=0.7)
     axes.bar_label(bars, fmt="{:.3g}", padding=3, fontsize=9)
@@ -152,10 +114,8 @@ def growth_plot(axes: Axes, frame: pd.DataFrame, cost: str, size: str = "tracks 
         median = rows.groupby("size")["cost"].median()
         sizes = median.index.to_numpy(np.float64)
         exponent = np.polyfit(np.log(sizes), np.log(median.to_numpy()), 1)[0] if len(median) > 1 else np.nan
-        label = f"{method}: grows as size$^{{{exponent:.2f}}}$"
-        axes.plot(
-            sizes, median, color=style.colour, linestyle=style.dashes, marker=style.marker, markersize=5, label=label
-        )
+        look = {"color": style.colour, "linestyle": style.dashes, "marker": style.marker, "markersize": 5}
+        axes.plot(sizes, median, label=f"{method}: grows as size$^{{{exponent:.2f}}}$", **look)
         axes.scatter(rows["size"], rows["cost"], color=style.colour, s=9, alpha=0.4, linewidths=0)
     axes.set(xscale="log", yscale="log", xlabel=size, ylabel=cost)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
@@ -174,39 +134,30 @@ def _lines(axes: Axes, frame: pd.DataFrame, x: str) -> None:
     axes.legend()
 
 
-def _whisker(axes: Axes, height: float, interval: FloatArray, style: PlotStyle) -> None:
-    """Draw an estimate as a point and its interval, from low to high, as a line."""
-    estimate, low, high = interval
-    axes.hlines(height, low, high, color=style.colour, linewidth=6, alpha=0.35)
-    face = "white" if style.reference else style.colour
-    axes.plot(estimate, height, style.marker, color=style.colour, markerfacecolor=face, markersize=7)
+def _whiskers(
+    axes: Axes, rows: pd.DataFrame, names: Sequence[str], looks: Sequence[PlotStyle], floor: float = -np.inf
+) -> None:
+    """Draw each estimate as a point and its interval as a line, a row each; an arrow for what lies below the floor."""
+    values = rows[["estimate", "low", "high"]].to_numpy(np.float64)
+    for height, ((estimate, low, high), style) in enumerate(zip(values, looks, strict=True)):
+        if estimate < floor:
+            axes.plot(0.01, height, "<", color=style.colour, transform=axes.get_yaxis_transform())
+            continue
+        axes.hlines(height, low, high, color=style.colour, linewidth=6, alpha=0.35)
+        face = "white" if style.reference else style.colour
+        axes.plot(estimate, height, style.marker, color=style.colour, markerfacecolor=face, markersize=7)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.grid(axis="y", visible=False)
 
 
 def _mark(axes: Axes, marks: Mapping[float, str]) -> None:
     """Draw vertical lines and name them on the upper edge."""
     for value, name in marks.items():
         axes.axvline(value, color=FAINT, linewidth=1, linestyle="dashed", zorder=0)
-        axes.annotate(
-            name,
-            (value, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 3),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-            color=FAINT,
-        )
+        axes.text(value, 1.01, name, fontsize=8, color=FAINT, ha="center", transform=axes.get_xaxis_transform())
 
 
 def _right_of(axes: Axes, height: float, text: str) -> None:
     """Write a name or a number beyond the right edge."""
-    axes.annotate(
-        text,
-        (1, height),
-        xycoords=("axes fraction", "data"),
-        xytext=(6, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=8,
-        color=FAINT,
-    )
+    axes.text(1.01, height, text, fontsize=8, color=FAINT, va="center", transform=axes.get_yaxis_transform())

@@ -1,10 +1,8 @@
-"""A search over settings: what is tried, and how one trial is made."""
+"""Search space of `experiments.tune`: what is tried, and how one trial is made."""
 
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,10 @@ from typing import Any
 import numpy as np
 import optuna
 from filelock import FileLock
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import BaseTrial, FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from experiments.lib.callbacks import AtEvenDistances
 from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate, train
@@ -23,18 +22,16 @@ from spotify_gym.training.learners import catalogue_of
 VALIDATION_SEED = EVALUATION_SEED + 500_000_000
 """Settings are chosen by sessions from here on, which nobody trains on and nobody is compared on."""
 
-Suggest = Callable[[BaseTrial], Any]
-
-SPACE: dict[str, Suggest] = {
-    "learning_rate": lambda trial: trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True),
-    "learning_rate_end": lambda trial: trial.suggest_float("learning_rate_end", 1e-5, 1e-2, log=True),
-    "hidden": lambda trial: widths(trial.suggest_categorical("hidden", ["32", "64", "128", "256", "64 64", "128 128"])),
-    "exploration_fraction": lambda trial: trial.suggest_float("exploration_fraction", 0.05, 0.8),
-    "exploration_final_eps": lambda trial: trial.suggest_float("exploration_final_eps", 0.01, 0.5, log=True),
-    "gamma": lambda trial: trial.suggest_float("gamma", 0.0, 0.99),
-    "batch_size": lambda trial: trial.suggest_categorical("batch_size", [32, 64, 128, 256]),
-    "tau": lambda trial: trial.suggest_float("tau", 0.001, 1.0, log=True),
-    "n_steps": lambda trial: trial.suggest_int("n_steps", 1, 5),
+SPACE: dict[str, BaseDistribution] = {
+    "learning_rate": FloatDistribution(1e-4, 1e-1, log=True),
+    "learning_rate_end": FloatDistribution(1e-5, 1e-2, log=True),
+    "hidden": CategoricalDistribution(["32", "64", "128", "256", "64 64", "128 128"]),
+    "exploration_fraction": FloatDistribution(0.05, 0.8),
+    "exploration_final_eps": FloatDistribution(0.01, 0.5, log=True),
+    "gamma": FloatDistribution(0.0, 0.99),
+    "batch_size": CategoricalDistribution([32, 64, 128, 256]),
+    "tau": FloatDistribution(0.001, 1.0, log=True),
+    "n_steps": IntDistribution(1, 5),
 }
 """The settings that are searched over, each with what may be tried."""
 
@@ -66,31 +63,27 @@ class Search:
         for name in ("n_seeds", "n_points", "n_sessions"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        self._check_start()
-
-    def _check_start(self) -> None:
-        trial = optuna.trial.FixedTrial(self.started())
-        for name in self.names:
+        for name, value in self.started.items():
             try:
-                with warnings.catch_warnings(action="error", category=UserWarning):  # Optuna's, of numbers out of range
-                    SPACE[name](trial)
-            except (ValueError, UserWarning):
-                value = self.started()[name]
+                create_trial(params={name: value}, distributions={name: SPACE[name]}, value=0.0)
+            except ValueError:
                 raise ValueError(f"{name}={value!r} is outside of what is tried; pass --keep {name}") from None
 
     @property
-    def names(self) -> list[str]:
+    def space(self) -> dict[str, BaseDistribution]:
         """The settings that are searched over."""
-        return [name for name in SPACE if name not in self.keep]
+        return {name: tried for name, tried in SPACE.items() if name not in self.keep}
 
-    def suggested(self, trial: BaseTrial) -> TrainConfig:
-        """Return the settings that a trial is to try."""
-        return replace(self.config, **{name: SPACE[name](trial) for name in self.names})
-
+    @property
     def started(self) -> dict[str, Any]:
-        """Return the settings to start from as the values of a trial."""
-        values = {name: getattr(self.config, name) for name in self.names}
+        """The settings to start from as the values of a trial."""
+        values = {name: getattr(self.config, name) for name in self.space}
         return {name: " ".join(map(str, value)) if name == "hidden" else value for name, value in values.items()}
+
+    def suggested(self, params: dict[str, Any]) -> TrainConfig:
+        """Return the settings that the values of a trial stand for."""
+        hidden = {"hidden": tuple(map(int, params["hidden"].split()))} if "hidden" in params else {}
+        return replace(self.config, **{**params, **hidden})
 
     def __call__(self, trial: optuna.Trial) -> float:
         """Return the mean return of the trained models in the validation sessions.
@@ -98,7 +91,7 @@ class Search:
         Raises:
             optuna.TrialPruned: other trials were better at this point.
         """
-        config = self.suggested(trial)
+        config = self.suggested(trial.params)
         catalogue = catalogue_of(config)
         returns: list[float] = []
         ends = []
@@ -115,15 +108,6 @@ class Search:
             train(replace(config, seed=config.seed + run), catalogue=catalogue, callbacks=[looks])
             ends.append(returns[-1])
         return float(np.mean(ends))
-
-
-def widths(text: str) -> tuple[int, ...]:
-    """Read the widths of the hidden layers.
-
-    >>> widths("128 64")
-    (128, 64)
-    """
-    return tuple(map(int, text.split()))
 
 
 def open_study(folder: Path, search: Search, seed: int = 0) -> optuna.Study:
@@ -149,7 +133,7 @@ def open_study(folder: Path, search: Search, seed: int = 0) -> optuna.Study:
     )
     plain = json.loads(json.dumps(asdict(search)))
     if "search" not in study.user_attrs:
-        study.enqueue_trial(search.started(), skip_if_exists=True)
+        study.enqueue_trial(search.started, skip_if_exists=True)
         study.set_user_attr("search", plain)  # last: it is what makes the study whole
     if study.user_attrs["search"] != plain:
         raise ValueError(f"{folder} holds a study of other trials; continue it with its own options, or choose another")
@@ -172,7 +156,12 @@ def give_up_lost(study: optuna.Study) -> None:
 def make_trial(folder: Path, search: Search, number: int) -> None:
     """Make one trial more, whose settings are drawn with this seed; may run in many processes at once."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    open_study(folder, search, seed=number).optimize(search, n_trials=1)
+    study = open_study(folder, search, seed=number)
+    trial = study.ask(search.space)
+    try:
+        study.tell(trial, search(trial))
+    except optuna.TrialPruned:
+        study.tell(trial, state=TrialState.PRUNED)
 
 
 def _journal(file: Path) -> JournalFileBackend:

@@ -1,4 +1,4 @@
-"""Is one method better than another, by how much, and is that more than chance: two methods on the same sessions.
+"""Significance: is one method better than another in the same sessions, by how much, and is that more than chance.
 
 A method's returns are `(n_runs, n_sessions)`: every run (training seed) of every method faces the same held-out
 sessions. Runs of two methods are independent; their sessions are paired, which takes out of the difference whatever
@@ -46,7 +46,8 @@ class Difference:
             greedy beats random by 2.25 in return (95 % interval 1.45 to 3.05, p = 0.0029; 1 run against 1, 4 sessions).
         """
         if self.estimate < 0:
-            return self._reversed().describe(other, method, measure)
+            turned = replace(self, estimate=-self.estimate, low=-self.high, high=-self.low, n_runs=self.n_runs[::-1])
+            return turned.describe(other, method, measure)
         verdict = (
             f"{method} beats {other} by {self.estimate:.3g} in {measure}"
             if self.significant
@@ -55,16 +56,10 @@ class Difference:
         p = "p < 0.001" if self.p_value < 0.001 else f"p = {self.p_value:.2g}"
         if self.n_tests > 1:
             p += f" corrected for {self.n_tests} tests"
-        size = f"{_count(self.n_runs[0], 'run')} against {self.n_runs[1]}"
-        if self.n_sessions > 1:
-            size += f", {_count(self.n_sessions, 'session')}"
+        size = f"{self.n_runs[0]} run{'s' * (self.n_runs[0] > 1)} against {self.n_runs[1]}"
+        size += f", {self.n_sessions:,} sessions" if self.n_sessions > 1 else ""
         interval = f"{100 * self.confidence:g} % interval {self.low:.3g} to {self.high:.3g}"
         return f"{verdict} ({interval}, {p}; {size})."
-
-    def _reversed(self) -> Difference:
-        return replace(
-            self, estimate=-self.estimate, low=-self.high, high=-self.low, n_runs=(self.n_runs[1], self.n_runs[0])
-        )
 
 
 def compare(returns: ArrayLike, others: ArrayLike, confidence: float = 0.95) -> Difference:
@@ -126,7 +121,3 @@ def _welch_satterthwaite(levels: Sequence[FloatArray]) -> tuple[float, float]:
         return 0.0, 1.0
     freedoms = np.array([len(level) - 1 for level in levels])
     return float(np.sqrt(variances.sum())), float(variances.sum() ** 2 / (variances**2 / freedoms).sum())
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' if number > 1 else ''}"

@@ -1,4 +1,4 @@
-"""How sure are we: the aggregate statistics of Agarwal et al. (2021), each with its bootstrap interval.
+"""Statistics: how sure are we; the aggregates of Agarwal et al. (2021), each with its bootstrap interval.
 
 A score is one number of one training run on one task (an environment), so scores are `(n_runs, n_tasks)`; a vector is
 one task. Leading axes are allowed (the steps of a learning curve, the thresholds of a profile) and every entry along
@@ -89,15 +89,7 @@ def interquartile_mean(scores: ArrayLike, axis: int | None = None) -> FloatArray
 def bootstrap_interval(
     scores: ArrayLike, statistic: Statistic = interquartile_mean, bootstrap: Bootstrap = BOOTSTRAP
 ) -> Interval:
-    """Put a stratified bootstrap interval around a statistic of the pooled scores.
-
-    Args:
-        scores: `(..., n_runs, n_tasks)` or `(n_runs,)`; at least two runs.
-        statistic: Reduces the last axis, on which the runs of all tasks lie.
-        bootstrap: How the interval is made.
-
-    Returns:
-        The interval, each part of the shape of the leading axes.
+    """Put an interval, of the shape of the leading axes, around a statistic of the pooled scores of all tasks.
 
     Raises:
         ValueError: There are fewer than two runs, or a score is not finite.
@@ -109,15 +101,10 @@ def bootstrap_interval(
 
 
 def probability_of_improvement(scores: ArrayLike, others: ArrayLike, bootstrap: Bootstrap = BOOTSTRAP) -> Interval:
-    """How likely is a run of one method to beat a run of another on a task, a tie counting half.
+    """How likely is a run of one method to beat a run of another on the same task, a tie counting half.
 
-    On one task this is the Mann–Whitney U / (n m); over tasks, their mean.
-
-    Args:
-        scores: `(n_runs, n_tasks)` or `(n_runs,)`.
-        others: `(m_runs, n_tasks)` or `(m_runs,)`: the other method on the same tasks. A single run, on one of the
-            sides, stands for a method that does not vary between runs, such as a deterministic reference policy.
-        bootstrap: How the interval is made; both methods are resampled independently.
+    On one task this is the Mann–Whitney U / (n m); over tasks, their mean. Both methods are resampled independently. A
+    single run on one of the sides stands for a method that does not vary, such as a deterministic reference policy.
 
     Raises:
         ValueError: The tasks do not match, both have one run, or a score is not finite.
@@ -131,15 +118,7 @@ def probability_of_improvement(scores: ArrayLike, others: ArrayLike, bootstrap: 
 
 
 def performance_profile(scores: ArrayLike, thresholds: ArrayLike, bootstrap: Bootstrap = BOOTSTRAP) -> Interval:
-    """Give for each threshold the share of runs that score above it, with a pointwise band.
-
-    Args:
-        scores: `(n_runs, n_tasks)` or `(n_runs,)`; at least two runs.
-        thresholds: `(n_thresholds,)`.
-        bootstrap: How the band is made.
-
-    Returns:
-        The interval, each part `(n_thresholds,)`.
+    """Give for each of n thresholds the share of runs that score above it, with a pointwise band, (n,) each.
 
     Raises:
         ValueError: There are fewer than two runs, or a score is not finite.
@@ -173,14 +152,13 @@ def _expanded(confidence: float, n_runs: int, n_strata: int) -> float:
 
 
 def _mean_superiority(*columns: FloatArray, axis: int) -> FloatArray:
-    """Average P(X > Y) + P(X = Y) / 2 over tasks; the first half of the columns are X by task, the second Y."""
-    half = len(columns) // 2
-    pairs = zip(columns[:half], columns[half:], strict=True)
-    return np.asarray(np.mean([_superiority(x, y) for x, y in pairs], axis=0))
+    """Average P(X > Y) + P(X = Y) / 2 over tasks; the first half of the columns are X by task, the second Y.
 
-
-def _superiority(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Mann–Whitney U / (n m) along the last axis, from the ranks of X among both."""
-    n, m = x.shape[-1], y.shape[-1]
-    ranks: FloatArray = stats.rankdata(np.concatenate([x, y], axis=-1), axis=-1)[..., :n]
-    return np.asarray((ranks.sum(axis=-1) - n * (n + 1) / 2) / (n * m))
+    Of each task it is the Mann–Whitney U / (n m), from the ranks of X among both.
+    """
+    half, superiorities = len(columns) // 2, []
+    for x, y in zip(columns[:half], columns[half:], strict=True):
+        n, m = x.shape[axis], y.shape[axis]
+        ranks = stats.rankdata(np.concatenate([x, y], axis=axis), axis=axis)[..., :n]
+        superiorities.append((ranks.sum(axis=axis) - n * (n + 1) / 2) / (n * m))
+    return np.asarray(np.mean(superiorities, axis=0))

@@ -95,19 +95,6 @@ def full(catalogue: str) -> Iterator[Case]:
 SUITES: dict[str, Callable[[str], Iterator[Case]]] = {"quick": quick, "main": main, "networks": networks, "full": full}
 
 
-def suite_named(name: str) -> Callable[[str], Iterator[Case]]:
-    """Return a suite.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
-    if name == "heads":
-        raise ValueError("--suite heads is now: --suite networks")
-    if name not in SUITES:
-        raise ValueError(f"suite={name!r} is not known; choose from {', '.join(SUITES)}")
-    return SUITES[name]
-
-
 def _learners(task: TrainConfig, n_seeds: int) -> Iterator[Case]:
     """Give the references, the four learners, and the one that looks no step ahead."""
     yield from scale_of(task, references=REFERENCES)

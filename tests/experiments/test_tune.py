@@ -8,7 +8,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna.trial import FixedTrial, TrialState
+from optuna.trial import TrialState
 
 from experiments.lib.runner import alone_in
 from experiments.lib.search_space import SPACE, VALIDATION_SEED, Search, give_up_lost, made_in, make_trial, open_study
@@ -22,13 +22,12 @@ SEARCH = Search(CONFIG, n_seeds=1, n_points=2, n_sessions=3)
 
 
 def test_search__begins_with_the_settings_it_was_given() -> None:
-    assert SEARCH.suggested(FixedTrial(SEARCH.started())) == CONFIG
+    assert SEARCH.suggested(SEARCH.started) == CONFIG
 
 
 def test_search__keeps_what_it_is_told_to() -> None:
     kept = replace(SEARCH, keep=("gamma", "hidden"))
-    assert set(kept.names) == SPACE.keys() - {"gamma", "hidden"}
-    assert kept.suggested(FixedTrial({**SEARCH.started(), "gamma": 0.5})).gamma == CONFIG.gamma
+    assert set(kept.space) == set(kept.started) == SPACE.keys() - {"gamma", "hidden"}
 
 
 def test_validation__is_far_from_the_sessions_that_methods_are_compared_on() -> None:
@@ -40,7 +39,7 @@ def test_study__goes_on_where_it_stopped_and_refuses_other_trials(tmp_path: Path
         make_trial(tmp_path, SEARCH, number)
     study = open_study(tmp_path, SEARCH)
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
-    assert study.trials[0].params == SEARCH.started()
+    assert study.trials[0].params == SEARCH.started
     assert all(len(trial.intermediate_values) == 2 for trial in study.trials)
     with pytest.raises(ValueError, match="a study of other trials"):
         open_study(tmp_path, replace(SEARCH, n_points=3))
@@ -48,12 +47,11 @@ def test_study__goes_on_where_it_stopped_and_refuses_other_trials(tmp_path: Path
 
 def test_study__makes_anew_what_a_killed_process_had_begun(tmp_path: Path) -> None:
     study = open_study(tmp_path, SEARCH)
-    begun = study.ask()
-    SEARCH.suggested(begun)
+    study.ask(SEARCH.space)
     give_up_lost(study)
     assert study.trials[0].state == TrialState.FAIL
     assert not made_in(study)
-    assert SEARCH.suggested(study.ask()) == SEARCH.config
+    assert SEARCH.suggested(study.ask(SEARCH.space).params) == SEARCH.config
     give_up_lost(study)
     assert len(study.get_trials(states=(TrialState.WAITING,))) == 1
 
@@ -64,7 +62,7 @@ def test_study__survives_a_line_half_written(tmp_path: Path) -> None:
     whole = log.read_bytes()
     log.write_bytes(whole + b'{"op_code": 4, "wor')
     for number in range(2):
-        assert SEARCH.suggested(open_study(tmp_path, SEARCH, seed=number).ask())
+        assert SEARCH.suggested(open_study(tmp_path, SEARCH, seed=number).ask(SEARCH.space).params)
     assert log.read_bytes().startswith(whole)
 
 

@@ -101,11 +101,10 @@ def test_profiles__leaves_out_methods_of_one_run(results) -> None:
     assert list(frame["estimate"][:5]) == [1, 1, 1, 1, 0]
 
 
-def test_improvements__sets_learners_against_each_other_and_others_on_request(results) -> None:
+def test_improvements__sets_learners_against_each_other(results) -> None:
     learners = improvements(results, bootstrap=QUICK)
     assert list(learners[["method", "other"]].itertuples(index=False, name=None)) == [("DQN", "DoubleDQN")]
     assert learners["estimate"][0] == 0
-    assert improvements(results, [("nearest", "DQN")], bootstrap=QUICK)["estimate"][0] == 1
 
 
 def test_comparisons__corrects_for_their_number(results) -> None:
