@@ -1,0 +1,215 @@
+"""A balanced tree over vectors: blocks of 64 that point the same way, and a cap around each block and group of blocks.
+
+Vectors x of any length are lifted to one sphere, y = (x, √(M² − ‖x‖²)) / M with M the largest length (Bachrach et al.
+2014, "Speeding up the Xbox recommender system using a Euclidean transformation for inner-product spaces"). A query f
+becomes (f, 0) / ‖f‖, whose cosine to y is f·x / (‖f‖ M). With vectors that are within an angle θ of a centre, a query
+at an angle φ from that centre has a cosine of at most cos(φ − θ), or of 1 where φ < θ.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+LANES = 64
+"""Vectors in a block, and children of a node: what is looked at together."""
+
+_SAMPLE = 256  # vectors that the direction of a split is found from
+_STEPS = 4  # of the power iteration that finds it
+_ROUNDING = 1e-6  # of a cosine
+
+
+class CapTree(NamedTuple):
+    """L blocks of vectors, and G nodes over them. Children are numbered blocks first, then nodes from the bottom up."""
+
+    labels: Ints
+    """(L · 64,) of the vectors, block by block; -1 behind the last one."""
+    vectors: Floats
+    """(L, d, 64)."""
+    centres: Floats
+    """(G, d, 64) of the caps around the children, without the coordinate that was added."""
+    cosines: Floats
+    """(G, 64) of the angles of these caps."""
+    sines: Floats
+    """(G, 64) likewise; -inf where there is no child."""
+    first_child: Ints
+    """(G,) number of the first child; the others follow it. The last node is the root."""
+    length: float
+    """M."""
+
+
+def build_tree(vectors: Floats, labels: Ints, order: Ints | None = None) -> tuple[CapTree, Ints]:
+    """Arrange vectors.
+
+    Args:
+        vectors: (n, d), finite, n at least 1.
+        labels: (n,) what to call them, at least 0.
+        order: (n,) that of a tree over vectors that pointed nearly the same way; finding one is most of the work.
+
+    Returns:
+        The tree, and the order in which its blocks hold the vectors.
+    """
+    squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64)
+    length = float(np.sqrt(squares.max())) or 1.0
+    heights = np.sqrt(np.maximum(length**2 - squares, 0)).astype(np.float32)
+    if order is None:
+        order = _order(vectors, heights)
+    levels = [_caps(vectors, heights, length, order, LANES)]
+    while len(levels[-1][0]) > 1:
+        levels.append(_caps(vectors, heights, length, order, LANES ** (len(levels) + 1)))
+    n_blocks = -(-len(vectors) // LANES)
+    starts = np.cumsum([0, n_blocks, *(len(centres) for centres, _, _ in levels[:-1])])
+    children = [start + LANES * np.arange(len(level[0])) for start, level in zip(starts, levels, strict=False)]
+    centres, cosines, sines = (np.concatenate(parts) for parts in zip(*levels, strict=True))
+    leaves = _in_blocks(vectors[order], n_blocks, 0).swapaxes(1, 2).copy()
+    names = _in_blocks(labels[order], n_blocks, -1).ravel()
+    return CapTree(names, leaves, centres, cosines, sines, np.concatenate(children), length), order
+
+
+def _in_blocks(values: NDArray[Any], n_blocks: int, padding: int) -> NDArray[Any]:
+    """Return (n, ...) as (n_blocks, LANES, ...)."""
+    blocks = np.full((n_blocks * LANES, *values.shape[1:]), padding, values.dtype)
+    blocks[: len(values)] = values
+    return blocks.reshape(n_blocks, LANES, *values.shape[1:])
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _order(vectors: Floats, heights: Floats) -> Ints:
+    """Halve the vectors again and again along the direction in which they vary most, so that nodes come out full."""
+    n, d = vectors.shape
+    order, keys = np.arange(n), np.empty(n, np.float32)
+    sample, axis = np.empty((2 * _SAMPLE, d + 1), np.float32), np.empty(d + 1, np.float32)
+    parts = [(0, n)]
+    while len(parts) > 0:
+        start, stop = parts.pop()
+        size = stop - start
+        if size <= LANES:
+            continue
+        span = LANES  # vectors under a child
+        while span * LANES < size:
+            span *= LANES
+        middle = start + (size + span - 1) // span // 2 * span
+        step = max(1, size // _SAMPLE)
+        n_drawn = (size + step - 1) // step
+        for i in range(n_drawn):
+            row = order[start + i * step]
+            for q in range(d):
+                sample[i, q] = vectors[row, q]
+            sample[i, d] = heights[row]
+        _main_axis(sample[:n_drawn], axis)
+        for i in range(start, stop):
+            key = heights[order[i]] * axis[d]
+            for q in range(d):
+                key += vectors[order[i], q] * axis[q]
+            keys[i] = key
+        _halve(keys[start:stop], order[start:stop], middle - start)
+        parts.append((start, middle))
+        parts.append((middle, stop))
+    return order
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _main_axis(sample: Floats, axis: Floats) -> None:
+    """Set `axis` to about the first principal component of a sample (n, width), by power iteration; it is centred."""
+    n, width = sample.shape
+    axis[:] = 0
+    axis[_centre(sample)] = 1
+    turned = np.empty_like(axis)
+    for _ in range(_STEPS):
+        turned[:] = 0
+        for i in range(n):
+            along = np.float32(0)
+            for q in range(width):
+                along += sample[i, q] * axis[q]
+            for q in range(width):
+                turned[q] += along * sample[i, q]
+        square = np.float32(0)
+        for q in range(width):
+            square += turned[q] * turned[q]
+        if not 1e-30 < square < 1e30:
+            return
+        for q in range(width):
+            axis[q] = turned[q] / np.sqrt(square)
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _centre(sample: Floats) -> int:
+    """Take the mean off each column, in place; return the column that varies most."""
+    n, width = sample.shape
+    most, widest = np.float32(-1), 0
+    for q in range(width):
+        mean, square = np.float32(0), np.float32(0)
+        for i in range(n):
+            mean += sample[i, q] / np.float32(n)
+        for i in range(n):
+            sample[i, q] -= mean
+            square += sample[i, q] * sample[i, q]
+        if square > most:
+            most, widest = square, q
+    return widest
+
+
+@njit(cache=True, nogil=True)
+def _halve(keys: Floats, order: Ints, middle: int) -> None:
+    """Bring the smallest `middle` of the keys, and what is ordered by them, to the front (Hoare's quickselect)."""
+    low, high = 0, len(keys) - 1
+    while low < high:
+        first, centre, last = keys[low], keys[(low + high) // 2], keys[high]
+        pivot = max(min(first, centre), min(max(first, centre), last))
+        i, j = low, high
+        while i <= j:
+            while keys[i] < pivot:
+                i += 1
+            while keys[j] > pivot:
+                j -= 1
+            if i <= j:
+                keys[i], keys[j] = keys[j], keys[i]
+                order[i], order[j] = order[j], order[i]
+                i, j = i + 1, j - 1
+        if middle <= j:
+            high = j
+        elif middle >= i:
+            low = i
+        else:
+            return
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _caps(vectors: Floats, heights: Floats, length: float, order: Ints, span: int) -> tuple[Floats, Floats, Floats]:
+    """Return centres, cosines and sines of the caps around every `span` vectors, 64 in a node."""
+    n, d = vectors.shape
+    n_caps = (n + span - 1) // span
+    n_nodes = (n_caps + LANES - 1) // LANES
+    centres = np.zeros((n_nodes, d, LANES), np.float32)
+    cosines = np.ones((n_nodes, LANES), np.float32)
+    sines = np.full((n_nodes, LANES), -np.inf, np.float32)
+    centre = np.empty(d + 1)
+    for cap in range(n_caps):
+        members = order[cap * span : (cap + 1) * span]
+        centre[:] = 0
+        for row in members:
+            for q in range(d):
+                centre[q] += vectors[row, q]
+            centre[d] += heights[row]
+        size = 0.0
+        for q in range(d + 1):
+            size += centre[q] * centre[q]
+        size = max(np.sqrt(size), 1e-300)
+        least = 1.0
+        for row in members:
+            cosine = heights[row] * centre[d]
+            for q in range(d):
+                cosine += vectors[row, q] * centre[q]
+            least = min(least, cosine / size / length)
+        least = max(least - _ROUNDING, -1.0)
+        node, lane = cap // LANES, cap % LANES
+        for q in range(d):
+            centres[node, q, lane] = centre[q] / size
+        cosines[node, lane], sines[node, lane] = least, np.sqrt(1 - least * least)
+    return centres, cosines, sines

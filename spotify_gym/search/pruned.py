@@ -1,0 +1,246 @@
+"""Exact maximum inner product search that grows slower than the number of vectors: it leaves out what cannot win.
+
+Nodes of a :mod:`~spotify_gym.search.cap_tree` are opened in the order of what their vectors could score at most, until
+that is less than what the k-th best scores. Nothing is estimated: the answer is that of a full scan.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from spotify_gym.search.cap_tree import LANES, CapTree, build_tree
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+_BUCKETS = 256  # of bounds that count as equal when nodes are put in order
+_UNROLLED = 32  # coordinates; loops over more would become too long
+_STRIP = 8  # of which so many are multiplied at a time
+_WORTHWHILE = 0.5  # of all blocks: who has to look at more is faster with matrix products
+_TRIED = 32  # queries that this is found out with
+_AVERAGED = 5  # vectors in such a query
+_ROUNDING = 2.5e-7  # of a cosine, for each coordinate
+
+
+class InnerProductIndex:
+    """Vectors to search in.
+
+    Args:
+        vectors: (n, d) finite float32, n at least 1.
+        labels: (n,) distinct numbers from 0 on to call them by; None for their places.
+        like: an index over as many vectors that pointed nearly the same way, which makes building faster.
+    """
+
+    def __init__(self, vectors: Floats, labels: Ints | None = None, like: InnerProductIndex | None = None) -> None:
+        labels = np.arange(len(vectors)) if labels is None else labels.astype(np.int64)
+        built = build_tree(vectors, labels, None if like is None else like._order)
+        self._tree: CapTree = built[0]
+        self._order: Ints = built[1]
+        self._unrolled = (0,) * vectors.shape[1]
+
+    def largest(self, queries: Floats, k: int = 1, excluded: Ints | None = None) -> tuple[Floats, Ints]:
+        """Find the `k` vectors with the largest dot product with each query; of equal ones those of lower label.
+
+        Args:
+            queries: (batch, d).
+            k: how many.
+            excluded: (batch, any) labels not to return, padded with -1.
+
+        Returns:
+            Dot products, largest first, and labels, both (batch, k). Where fewer than k vectors are allowed the dot
+            products end in -inf, beside any labels.
+        """
+        values, labels, _ = self._search(queries, k, excluded)
+        return values, labels
+
+    @cached_property
+    def is_worthwhile(self) -> bool:
+        """Whether a search visits less than half of the vectors, tried once with means of a few of them.
+
+        In many dimensions everything is far from everything else, and little can be left out.
+        """
+        tree = self._tree
+        n_blocks, d, _ = tree.vectors.shape
+        places = np.arange(_TRIED * _AVERAGED) * 7919 % n_blocks
+        queries = tree.vectors[places, :, 0].reshape(_TRIED, _AVERAGED, d).mean(axis=1)
+        n_opened = self._search(queries, 1, None)[2]
+        return bool(n_opened < _WORTHWHILE * _TRIED * n_blocks)
+
+    def _search(self, queries: Floats, k: int, excluded: Ints | None) -> tuple[Floats, Ints, int]:
+        if excluded is None:
+            excluded = np.empty((len(queries), 0), np.int64)
+        values = np.full((len(queries), k), -np.inf, np.float32)
+        labels = np.full((len(queries), k), self._tree.labels[0])
+        queries = np.ascontiguousarray(queries, np.float32)
+        n_opened: int = _search(queries, self._tree, self._unrolled, excluded, values, labels)
+        return values, labels, n_opened
+
+
+class _Queue(NamedTuple):
+    """Blocks and nodes to be opened, in lists of about equal bounds, the list of the highest first."""
+
+    heads: Ints
+    """(_BUCKETS,) the first entry of each list, or -1."""
+    following: Ints
+    """The next entry of the same list after each entry, or -1."""
+    nodes: Ints
+    """What each entry would open."""
+    bounds: Floats
+    """The most that is in it."""
+
+
+@njit(cache=True, nogil=True)
+def _search(
+    queries: Floats, tree: CapTree, unrolled: tuple[int, ...], excluded: Ints, values: Floats, labels: Ints
+) -> int:
+    """Fill `values` and `labels`, (batch, k); return how many blocks were opened."""
+    n_nodes = len(tree.vectors) + len(tree.centres)  # each of them enters the queue once at most
+    queue = _Queue(
+        np.full(_BUCKETS, -1),
+        np.empty(n_nodes, np.int64),
+        np.empty(n_nodes, np.int64),
+        np.empty(n_nodes, np.float32),
+    )
+    scores = np.empty(LANES, np.float32)
+    n_opened = 0
+    for b in range(len(queries)):
+        n_opened += _search_one(queries[b], tree, unrolled, excluded[b], values[b], labels[b], queue, scores)
+    return n_opened
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _search_one(
+    query: Floats,
+    tree: CapTree,
+    unrolled: tuple[int, ...],
+    excluded: Ints,
+    values: Floats,
+    labels: Ints,
+    queue: _Queue,
+    scores: Floats,
+) -> int:
+    n_blocks = len(tree.vectors)
+    length = _length(query)
+    scale = length * tree.length
+    is_scalable = 1e-30 < scale < 1e30
+    direction = query / np.float32(length) if is_scalable else np.zeros_like(query)
+    least = np.float32(-np.inf)  # what bounds must reach
+    rounding = np.float32(_ROUNDING * (len(unrolled) + 8))
+    bucket, n_entries, n_opened = _push(queue, 0, n_blocks + len(tree.centres) - 1, np.float32(np.inf)), 1, 0
+    while bucket >= 0:
+        entry = queue.heads[bucket]
+        if entry < 0:
+            bucket -= 1
+            continue
+        queue.heads[bucket] = queue.following[entry]
+        node = queue.nodes[entry]
+        if queue.bounds[entry] < least:
+            continue
+        is_block, inner = node < n_blocks, node - n_blocks
+        asked, looked_at = (query, tree.vectors[node]) if is_block else (direction, tree.centres[inner])
+        is_better = _multiply(asked, looked_at, unrolled, values[-1], scores)
+        if not is_block:
+            _bound(scores, tree.cosines[inner], tree.sines[inner], rounding)
+            for lane in range(LANES):
+                if scores[lane] >= least and scores[lane] > -np.inf:
+                    bucket = max(bucket, _push(queue, n_entries, tree.first_child[inner] + lane, scores[lane]))
+                    n_entries += 1
+            continue
+        n_opened += 1
+        if is_better:
+            _enter(scores, tree.labels[node * LANES : (node + 1) * LANES], excluded, values, labels)
+            least = np.float32(values[-1] / scale) if is_scalable else least
+    return n_opened
+
+
+@njit(cache=True, nogil=True)
+def _push(queue: _Queue, entry: int, node: int, bound: np.float32) -> int:
+    """Enter a node with a bound in [-1, 1], or above; return the place of its list."""
+    bucket = int(min((float(bound) + 1) * (_BUCKETS / 2), _BUCKETS - 1.0))
+    queue.nodes[entry], queue.bounds[entry] = node, bound
+    queue.following[entry], queue.heads[bucket] = queue.heads[bucket], entry
+    return bucket
+
+
+@njit(cache=True, nogil=True)
+def _length(vector: Floats) -> float:
+    square = 0.0
+    for x in vector:
+        square += np.float64(x) * x
+    return float(np.sqrt(square))
+
+
+@njit(cache=True, nogil=True, inline="always", fastmath={"contract"})
+def _multiply(query: Floats, block: Floats, unrolled: tuple[int, ...], least: np.float32, scores: Floats) -> bool:
+    """Write the dot products of a query (d,) with a block (d, 64) into `scores`; say whether any reaches `least`.
+
+    How many coordinates there are is known when this is compiled, from the length of `unrolled`.
+    """
+    reached = False
+    if len(unrolled) <= _UNROLLED:
+        for lane in range(LANES):
+            score = query[0] * block[0, lane]
+            for q in range(1, len(unrolled)):
+                score += query[q] * block[q, lane]
+            scores[lane] = score
+            reached |= score >= least
+        return reached
+    scores[:] = 0
+    whole = len(unrolled) // _STRIP * _STRIP
+    for begin in range(0, whole, _STRIP):
+        for lane in range(LANES):
+            score = scores[lane]
+            for q in range(_STRIP):
+                score += query[begin + q] * block[begin + q, lane]
+            scores[lane] = score
+    for q in range(whole, len(unrolled)):
+        for lane in range(LANES):
+            scores[lane] += query[q] * block[q, lane]
+    for lane in range(LANES):
+        reached |= scores[lane] >= least
+    return reached
+
+
+@njit(cache=True, nogil=True, inline="always", fastmath={"contract"})
+def _bound(cosines: Floats, cap_cosines: Floats, cap_sines: Floats, rounding: np.float32) -> None:
+    """Turn cosines of a query to the centres of caps into the most that they can be to anything in these caps."""
+    zero, one = np.float32(0), np.float32(1)
+    for lane in range(LANES):
+        x, cap = cosines[lane], cap_cosines[lane]
+        most = x * cap + np.sqrt(max(zero, one - x * x)) * cap_sines[lane]
+        cosines[lane] = (one if x >= cap else most) + rounding
+
+
+@njit(cache=True, nogil=True)
+def _enter(scores: Floats, of_block: Ints, excluded: Ints, values: Floats, labels: Ints) -> None:
+    """Let the best scores of a block into the k best, `values` and `labels`, where they are allowed."""
+    last = len(values) - 1
+    for lane in range(LANES):
+        score, label = scores[lane], of_block[lane]
+        if score < values[last] or label < 0 or not _precedes(score, label, values[last], labels[last]):
+            continue
+        if _holds(excluded, label):
+            continue
+        place = last
+        while place > 0 and _precedes(score, label, values[place - 1], labels[place - 1]):
+            values[place], labels[place] = values[place - 1], labels[place - 1]
+            place -= 1
+        values[place], labels[place] = score, label
+
+
+@njit(cache=True, nogil=True)
+def _precedes(score: np.float32, label: int, other: np.float32, other_label: int) -> bool:
+    return bool(score > other or (score == other and label < other_label))
+
+
+@njit(cache=True, nogil=True)
+def _holds(labels: Ints, label: int) -> bool:
+    found = False
+    for one in labels:
+        found |= one == label
+    return found

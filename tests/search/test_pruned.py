@@ -1,0 +1,167 @@
+"""The pruned search against trying everything."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spotify_gym.search import cap_tree
+from spotify_gym.search.pruned import InnerProductIndex
+
+WIDTHS = (1, 2, 9, 41, 130)  # few: the search is compiled for each
+
+
+def everything(vectors, queries, k, excluded=None, labels=None):
+    """Score all, and sort by score, then label."""
+    labels = np.arange(len(vectors)) if labels is None else labels
+    scores = queries.astype(np.float64) @ vectors.T.astype(np.float64)
+    if excluded is not None:
+        for row, given_up in zip(scores, excluded, strict=True):
+            row[np.isin(labels, given_up)] = -np.inf
+    order = np.array([np.lexsort((labels, -row))[:k] for row in scores])
+    return np.take_along_axis(scores, order, axis=1), labels[order]
+
+
+def check(vectors, queries, k, excluded=None, labels=None):
+    """Compare the search with trying everything; both must be exact, as they are among whole numbers."""
+    index = InnerProductIndex(vectors, labels)
+    values, found = index.largest(queries, k, excluded)
+    expected, best = everything(vectors, queries, k, excluded, labels)
+    n_known = min(k, len(vectors))
+    assert np.array_equal(values[:, :n_known], expected)
+    allowed = np.isfinite(expected)
+    assert np.array_equal(found[:, :n_known][allowed], best[allowed])
+    assert (values[:, n_known:] == -np.inf).all()
+    assert np.isin(found, np.arange(len(vectors)) if labels is None else labels).all()
+    return index
+
+
+@st.composite
+def problems(draw):
+    """Whole numbers from few: many are equal, many scores are ties, and every sum is exact."""
+    rng = np.random.default_rng(draw(st.integers(0, 10_000)))
+    n, d = (
+        draw(st.sampled_from([1, 2, 63, 64, 65, 129, 500, 4097])),
+        draw(st.sampled_from([1, 2, 3, 9, 32, 33, 41, 130])),
+    )
+    reach = draw(st.sampled_from([0, 1, 3, 50]))
+    vectors = rng.integers(-reach, reach + 1, size=(n, d)).astype(np.float32)
+    vectors[rng.random(n) < draw(st.sampled_from([0, 0.3]))] = 0
+    queries = rng.integers(-3, 4, size=(draw(st.integers(1, 4)), d)).astype(np.float32)
+    excluded = rng.integers(-1, n, size=(len(queries), draw(st.sampled_from([0, 1, 7, 200]))))
+    labels = rng.permutation(3 * n)[:n] if draw(st.booleans()) else None
+    if labels is not None:
+        excluded = np.where(excluded < 0, -1, labels[excluded])
+    return vectors, queries, draw(st.sampled_from([1, 2, 10, 70])), excluded, labels
+
+
+@given(problems())
+@settings(max_examples=150)
+def test_largest__is_exact_to_the_last_tie(problem):
+    check(*problem)
+
+
+@pytest.mark.parametrize("lengths", ["one", "any"])
+@pytest.mark.parametrize("d", WIDTHS)
+def test_largest__of_any_numbers__misses_nothing(d, lengths):
+    rng = np.random.default_rng(d)
+    vectors = rng.normal(size=(6000, d)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True) * (
+        1 if lengths == "one" else rng.uniform(0.01, 1, (6000, 1))
+    )
+    vectors[4000:4100] = vectors[:100]
+    queries = np.concatenate([rng.normal(size=(10, d)), vectors[:5], -vectors[:5], np.zeros((1, d))]).astype(np.float32)
+    values, labels = InnerProductIndex(vectors).largest(queries, 10)
+    expected, _ = everything(vectors, queries, 10)
+    assert values == pytest.approx(expected, rel=2e-6, abs=1e-5)
+    assert np.einsum("bkd,bd->bk", vectors[labels], queries) == pytest.approx(values, rel=2e-6, abs=1e-5)
+    assert all(len(set(row)) == 10 for row in labels)
+
+
+@pytest.mark.parametrize("size", [1e-38, 1e-25, 1e15])
+def test_largest__of_tiny_and_of_huge_numbers__is_exact(size):
+    rng = np.random.default_rng(0)
+    vectors = rng.integers(-5, 6, size=(300, 2)).astype(np.float32)
+    queries = rng.integers(-5, 6, size=(5, 2)).astype(np.float32)
+    _, labels = InnerProductIndex(vectors).largest(queries, 5)
+    size = np.float32(2.0 ** np.round(np.log2(size)))
+    assert np.array_equal(InnerProductIndex(vectors).largest(queries * size, 5)[1], labels)
+    if size < 1:
+        assert np.array_equal(InnerProductIndex(vectors * size).largest(queries, 5)[1], labels)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_largest__for_what_is_no_direction__returns_vectors_that_there_are(wrong):
+    _, labels = InnerProductIndex(np.eye(2, dtype=np.float32)).largest(np.full((2, 2), wrong, np.float32), 2)
+    assert np.isin(labels, range(2)).all()
+
+
+def test_largest__of_a_batch__is_that_of_each_alone():
+    rng = np.random.default_rng(1)
+    index, queries = InnerProductIndex(rng.normal(size=(3000, 9)).astype(np.float32)), rng.normal(size=(7, 9))
+    values, labels = index.largest(queries, 4)
+    for i in range(7):
+        alone = index.largest(queries[i : i + 1], 4)
+        assert np.array_equal(alone[0][0], values[i])
+        assert np.array_equal(alone[1][0], labels[i])
+
+
+def test_index__over_vectors_that_moved__is_exact_too():
+    rng = np.random.default_rng(2)
+    vectors = rng.integers(-3, 4, size=(1000, 2)).astype(np.float32)
+    first = InnerProductIndex(vectors)
+    wider = np.concatenate([vectors, rng.integers(-2, 3, size=(1000, 7))], axis=1).astype(np.float32)
+    queries = rng.integers(-3, 4, size=(6, 9)).astype(np.float32)
+    values, labels = InnerProductIndex(wider, like=first).largest(queries, 8)
+    assert np.array_equal(values, everything(wider, queries, 8)[0])
+    assert np.array_equal(labels, everything(wider, queries, 8)[1])
+
+
+def test_index__is_worthwhile_in_few_dimensions_only():
+    rng = np.random.default_rng(3)
+    assert InnerProductIndex(rng.normal(size=(20_000, 2)).astype(np.float32)).is_worthwhile
+    assert not InnerProductIndex(rng.normal(size=(20_000, 41)).astype(np.float32)).is_worthwhile
+
+
+def test_search__looks_at_a_part_that_gets_smaller_as_there_are_more():
+    rng = np.random.default_rng(4)
+    queries = rng.normal(size=(20, 9)).astype(np.float32)
+    shares = []
+    for n in (4096, 131072):
+        index = InnerProductIndex(rng.normal(size=(n, 9)).astype(np.float32))
+        shares.append(index._search(queries, 1, None)[2] / (20 * n / cap_tree.LANES))
+    assert shares[1] < shares[0] / 2
+
+
+@pytest.mark.parametrize("n", [1, 64, 65, 4096, 4097, 10_000])
+def test_tree__holds_every_vector_once_in_full_blocks_within_its_caps(n):
+    rng = np.random.default_rng(n)
+    vectors = (rng.normal(size=(n, 4)) * rng.uniform(0.1, 3, size=(n, 1))).astype(np.float32)
+    tree, order = cap_tree.build_tree(vectors, np.arange(n))
+    assert sorted(order) == list(range(n))
+    assert tree.labels.tolist() == [*order, *[-1] * (-n % 64)]
+    lifted = np.concatenate(
+        [vectors, np.sqrt(np.maximum(tree.length**2 - (vectors**2).sum(axis=1), 0))[:, None]], axis=1
+    )
+    lifted /= np.linalg.norm(lifted, axis=1, keepdims=True)
+    queries = rng.normal(size=(5, 4))
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    n_blocks = len(tree.vectors)
+
+    def members(child):
+        if child < n_blocks:
+            return order[child * 64 : (child + 1) * 64]
+        node = child - n_blocks
+        there = np.isfinite(tree.sines[node])
+        return np.concatenate([members(tree.first_child[node] + lane) for lane in np.flatnonzero(there)])
+
+    assert len(members(n_blocks + len(tree.centres) - 1)) == n
+    for node in range(len(tree.centres)):
+        for lane in np.flatnonzero(np.isfinite(tree.sines[node])):
+            cosine = queries @ tree.centres[node, :, lane]
+            angle = np.arccos(np.clip(cosine, -1, 1)) - np.arccos(tree.cosines[node, lane])
+            most = np.cos(np.maximum(angle, 0))
+            reached = (queries @ lifted[members(tree.first_child[node] + lane), :4].T).max(axis=1)
+            assert (reached <= most + 1e-5).all()
