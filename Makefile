@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow test-browser fuzz kill soak versions format clean
+.PHONY: demo test test-slow test-browser fuzz kill soak versions peers format clean
 
 demo: $(VENV)/.ready
 	$(BIN)/python -m experiments.compare --suite quick --out results/demo
@@ -34,6 +34,10 @@ soak: $(VENV)/.ready
 
 versions: $(VENV)/.ready
 	$(BIN)/python -m experiments.trust.versions
+
+# Other people's tests with our learners: SB3_TESTS=stable-baselines3/tests make peers
+peers: $(VENV)/.ready
+	PYTHONPATH=. $(BIN)/python tests/peers/sb3.py
 
 format: $(VENV)/.ready
 	$(BIN)/ruff check --fix .

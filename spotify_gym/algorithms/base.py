@@ -18,8 +18,8 @@ from stable_baselines3.common.save_util import load_from_zip_file
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 
 from spotify_gym.algorithms.compatibility import BindingError, Spaces, fingerprint_of, recordings_of
-from spotify_gym.algorithms.played import Played, draw_unplayed, played_next, played_of
-from spotify_gym.algorithms.policies import MlpPolicy, Observation, State, n_states
+from spotify_gym.algorithms.played import Played, State, draw_unplayed, played_next, played_of, with_choice
+from spotify_gym.algorithms.policies import MlpPolicy, Observation, n_states
 from spotify_gym.algorithms.replay import Batch, PlayedReplayBuffer
 
 
@@ -29,7 +29,8 @@ class TrackDQN(stable_baselines3.DQN):
     What differs from SB3:
 
     - exploration is drawn for each environment on its own, from the algorithm's own generator `rng`, made from `seed`
-      (SB3 draws one epsilon for all environments, from NumPy's global stream);
+      (SB3 draws one epsilon for all environments); where actions have no `fingerprint`, from SB3's streams, so that
+      with one environment the weights are SB3's bit for bit;
     - where an environment puts `played` into `info`, neither acting, nor random exploration, nor the replayed targets
       of the learners built on this class choose a track that was played, in any of its versions;
     - a file keeps weights and the identity of the catalogue, not the catalogue: the features come from `env` (`load` or
@@ -118,16 +119,14 @@ class TrackDQN(stable_baselines3.DQN):
 
         The arguments, but for the chance to explore that `deterministic` takes away, are those of `MlpPolicy.predict`.
         """
+        told = action_masks is not None or played is not None
+        chosen = self.policy.recall(observation, state, episode_start, told=told)
+        excluded = played if chosen is None else chosen
         if deterministic or self.exploration_rate == 0.0:
-            return self.policy.predict(observation, state, episode_start, deterministic, action_masks, played)
-        batched = self.policy.is_vectorized_observation(observation)
-        n = n_states(observation) if batched else 1
-        explores = self.rng.random(n) < self.exploration_rate
-        actions = self._draw(n, action_masks, played)
-        if not explores.all():
-            best, _ = self.policy.predict(observation, state, episode_start, deterministic, action_masks, played)
-            actions = np.where(explores, actions, best.reshape(n))
-        return (actions if batched else actions.squeeze(axis=0)), state
+            actions = self.policy.choose(observation, action_masks, excluded)
+        else:
+            actions = self._explore(observation, action_masks, excluded)
+        return actions, state if chosen is None else with_choice(chosen, actions)
 
     def sample(self, batch_size: int) -> Batch:
         """Draw replayed transitions, from any of SB3's buffers; `played` only where it is kept."""
@@ -163,6 +162,24 @@ class TrackDQN(stable_baselines3.DQN):
             self.replay_buffer.reset()  # its actions are tracks of the other catalogue
         self.observation_space, self.action_space = offered
 
+    def _explore(
+        self, observation: Observation, masks: NDArray[np.bool_] | None, played: NDArray[np.integer] | None
+    ) -> NDArray[np.int64]:
+        batched = self.policy.is_vectorized_observation(observation)
+        n = n_states(observation) if batched else 1
+        explores = (np.random.rand(n) if self._ordinary else self.rng.random(n)) < self.exploration_rate  # noqa: NPY002
+        if self._ordinary and not explores.any():
+            return self.policy.choose(observation, masks, played)
+        actions = self._draw(n, masks, played)
+        if not explores.all():
+            actions = np.where(explores, actions, self.policy.choose(observation, masks, played).reshape(n))
+        return actions if batched else actions.squeeze(axis=0)
+
+    @property
+    def _ordinary(self) -> bool:
+        """Whether actions are no tracks, so that everything random comes from where SB3 takes it."""
+        return fingerprint_of(self.action_space) is None
+
     def _draw(self, n: int, masks: NDArray[np.bool_] | None, played: NDArray[np.integer] | None) -> NDArray[np.int64]:
         """Return one random allowed action for each of `n` environments."""
         n_actions = int(self.action_space.n)  # type: ignore[attr-defined]
@@ -172,6 +189,8 @@ class TrackDQN(stable_baselines3.DQN):
         if played is not None:
             heard = np.broadcast_to(played, (n, np.shape(played)[-1]))
             return draw_unplayed(self.rng, recordings_of(self.action_space), heard)
+        if self._ordinary:
+            return np.array([self.action_space.sample() for _ in range(n)])
         return self.rng.integers(n_actions, size=n)
 
     def _sample_action(
@@ -181,7 +200,8 @@ class TrackDQN(stable_baselines3.DQN):
             actions = self._draw(n_envs, None, self._played)
         else:
             assert self._last_obs is not None
-            actions, _ = self.predict(self._last_obs, played=self._played)
+            starts = np.ones(n_envs, np.bool_)  # `played` is all there is to remember
+            actions, _ = self.predict(self._last_obs, episode_start=starts, played=self._played)
         return actions, actions
 
     def _setup_learn(
@@ -194,6 +214,12 @@ class TrackDQN(stable_baselines3.DQN):
     ) -> tuple[int, BaseCallback]:
         begins = reset_num_timesteps or self._last_obs is None  # when SB3 resets the environment
         name = type(self).__name__ if tb_log_name == "DQN" else tb_log_name
+        assert self.replay_buffer is not None
+        if self.replay_buffer.n_envs != self.n_envs:
+            raise ValueError(
+                f"the replay buffer holds steps of {self.replay_buffer.n_envs} environments at once, and the model "
+                f"plays in {self.n_envs}; load it for as many as it was filled by"
+            )
         prepared = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, name, progress_bar)
         if begins:
             self._played = played_of(self._reset_infos())

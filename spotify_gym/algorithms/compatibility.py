@@ -7,6 +7,7 @@ The seam is a `Discrete` space with any of these attributes; a space that has no
     feature_names    (d,) what is measured
     fingerprint      identity of the content: equal where the actions are the same ones
     coordinates      identity of names and scaling: equal where actions of two spaces are measured alike
+    forbids_repeats  whether an action may be taken only once in an episode
 """
 
 from __future__ import annotations

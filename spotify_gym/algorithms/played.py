@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Played = NDArray[np.int32]  # (n_sessions, width), padded with NOTHING
 NOTHING = -1
+State = tuple[NDArray[Any], ...] | None  # SB3's, that `predict` takes and returns
 
 
 def played_of(infos: Sequence[dict[str, Any]]) -> Played | None:
@@ -32,6 +33,33 @@ def played_next(
 ) -> Played | None:
     """Return what is played in the sessions that go on after a step: a new session where the last one is done."""
     return played_of([reset if done else info for info, done, reset in zip(infos, dones, resets, strict=True)])
+
+
+def chosen_since_start(state: State, episode_start: NDArray[np.bool_] | None, n_sessions: int) -> NDArray[np.int64]:
+    """Return the tracks that were chosen in each session since its start, (n_sessions, width), padded with NOTHING.
+
+    Args:
+        state: as `with_choice` returned it; None where sessions begin.
+        episode_start: (n_sessions,) which of them begin.
+        n_sessions: how many there are now.
+
+    Raises:
+        ValueError: a state or starts of another number of sessions.
+    """
+    chosen = np.empty((n_sessions, 0), np.int64) if state is None else np.asarray(state[0])
+    starts = np.zeros(n_sessions, np.bool_) if episode_start is None else np.atleast_1d(episode_start).astype(np.bool_)
+    if chosen.ndim != 2 or {len(chosen), len(starts)} != {n_sessions}:
+        raise ValueError(
+            f"state {chosen.shape} and episode_start {starts.shape} do not go with observations of {n_sessions} "
+            "sessions; hand on the state that the last call returned, and one episode_start a session"
+        )
+    return np.where(starts[:, None], NOTHING, chosen)
+
+
+def with_choice(chosen: NDArray[np.int64], actions: NDArray[np.int64]) -> State:
+    """Return SB3's `state`, with these tracks chosen too; as wide as the oldest session is long."""
+    grown = np.column_stack([chosen, actions])
+    return (grown[:, (grown != NOTHING).any(axis=0)],)
 
 
 def draw_unplayed(rng: np.random.Generator, recordings: NDArray[np.int64], played: Played) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,9 +15,16 @@ from stable_baselines3.dqn.policies import DQNPolicy
 
 from spotify_gym.algorithms.compatibility import Spaces, check_same
 from spotify_gym.algorithms.networks import DenseQNetwork, DuelingQNetwork
+from spotify_gym.algorithms.played import State, chosen_since_start, with_choice
 
 Observation = NDArray[Any] | dict[str, NDArray[Any]]
-State = tuple[NDArray[Any], ...] | None
+
+FORGETFUL = (
+    "predict was called again without `state`, over tracks of which none may play twice in a session: it keeps no "
+    "memory of its own, and may choose what it has chosen before. Hand on what it returns, "
+    "`action, state = model.predict(obs, state, episode_start)`; or pass `action_masks=env.action_masks()`; "
+    "or wrap the environment in spotify_gym.wrappers.NearestUnplayed"
+)
 
 
 def n_states(observations: Any) -> int:
@@ -34,6 +42,8 @@ class MlpPolicy(DQNPolicy):
     check_spaces = staticmethod(check_same)
     q_net: DenseQNetwork
     q_net_target: DenseQNetwork
+    _forgetful_calls: int = 0  # in a row, without a word of what was played; only a warning depends on it
+    _has_warned: bool = False
 
     def make_q_net(self) -> DenseQNetwork:
         """Return a new network of `network_class`; called for the online and for the target network."""
@@ -59,12 +69,16 @@ class MlpPolicy(DQNPolicy):
         action_masks: NDArray[np.bool_] | None = None,
         played: NDArray[np.integer] | None = None,
     ) -> tuple[NDArray[np.int64], State]:
-        """Return the best allowed actions, and `state` as it came.
+        """Return the best allowed actions.
+
+        Where the action space forbids repeats and nothing else says what was played, no track is chosen again that was
+        chosen since the start of its session, in any version: these tracks travel in `state`, (batch, width), padded
+        with -1. Else `state` comes back as it came.
 
         Args:
             observation: of one environment, or with a leading axis for many.
-            state: unused; the policy has no memory.
-            episode_start: unused.
+            state: what the last call returned; None before the first.
+            episode_start: (batch,) True where a session begins, and what was chosen before is forgotten.
             deterministic: unused; exploration is the algorithm's.
             action_masks: True where an action is allowed, (n,) or (batch, n), as sb3-contrib has it.
             played: tracks not to play again in any version, (width,) or (batch, width), padded with -1.
@@ -72,17 +86,46 @@ class MlpPolicy(DQNPolicy):
         Raises:
             ValueError: both kinds of exclusion at once, a shape that does not fit, or nothing allowed.
         """
-        if action_masks is None and played is None:
-            return super().predict(observation, state, episode_start, deterministic)
+        chosen = self.recall(observation, state, episode_start, told=action_masks is not None or played is not None)
+        actions = self.choose(observation, action_masks, played if chosen is None else chosen)
+        return actions, state if chosen is None else with_choice(chosen, actions)
+
+    def recall(
+        self, observation: Any, state: State, episode_start: NDArray[np.bool_] | None, *, told: bool
+    ) -> NDArray[np.int64] | None:
+        """Return what was chosen since the start of each session, (batch, width); None where that is of no concern.
+
+        Args:
+            observation: as in `predict`.
+            state: as in `predict`.
+            episode_start: as in `predict`.
+            told: whether somebody else says what is forbidden.
+        """
+        if isinstance(observation, tuple):
+            super().predict(observation)  # type: ignore[arg-type]  # refuses it, and says why
+        if told or not getattr(self.action_space, "forbids_repeats", False):
+            self._forgetful_calls = 0
+            return None
+        self._forgetful_calls = 0 if state or episode_start is not None else self._forgetful_calls + 1
+        if self._forgetful_calls == 2 and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(FORGETFUL, stacklevel=3)
+        n = n_states(observation) if self.is_vectorized_observation(observation) else 1
+        return chosen_since_start(state, episode_start, n)
+
+    def choose(
+        self, observation: Observation, masks: NDArray[np.bool_] | None, played: NDArray[np.integer] | None
+    ) -> NDArray[np.int64]:
+        """Return the best allowed actions, () or (batch,); the arguments and errors are those of `predict`."""
+        if masks is None and played is None:
+            return super().predict(observation)[0]
         self.set_training_mode(False)
         obs, batched = self.obs_to_tensor(observation)
         with th.no_grad():
-            actions = self._choose(obs, action_masks, played).cpu().numpy()
-        return (actions if batched else actions.squeeze(axis=0)), state
+            actions = self._best(obs, masks, played).cpu().numpy()
+        return actions if batched else actions.squeeze(axis=0)
 
-    def _choose(
-        self, obs: PyTorchObs, masks: NDArray[np.bool_] | None, played: NDArray[np.integer] | None
-    ) -> th.Tensor:
+    def _best(self, obs: PyTorchObs, masks: NDArray[np.bool_] | None, played: NDArray[np.integer] | None) -> th.Tensor:
         if masks is not None and played is not None:
             raise ValueError("give `action_masks` or `played`, not both: each alone says all that is forbidden")
         n = n_states(obs)

@@ -126,12 +126,16 @@ PROBES = [ValueProbe, FeatureProbe, DiscountProbe, ActionProbe, BothProbe]
 
 
 class Playlist(gym.Env):
-    """Play what is close to the last track; `repeats=False` forbids every version of what was played."""
+    """Play what is close to the last track; `repeats=False` forbids every version of what was played.
 
-    def __init__(self, features=None, length=6, repeats=True, space=None):
+    `strict=False` counts what is forbidden in `refused` instead of failing.
+    """
+
+    def __init__(self, features=None, length=6, repeats=True, space=None, strict=True):
         self.action_space = FeatureSpace(tracks(30) if features is None else features) if space is None else space
         self.observation_space = spaces.Box(-9.0, 9.0, (self.action_space.features.shape[1],), np.float32)
-        self.length, self.repeats = length, repeats
+        self.action_space.forbids_repeats = not repeats
+        self.length, self.repeats, self.strict, self.refused = length, repeats, strict, 0
 
     def _info(self):
         return {} if self.repeats else {"played": np.array(self.heard)}
@@ -143,8 +147,9 @@ class Playlist(gym.Env):
 
     def step(self, action):
         features, recordings = self.action_space.features, self.action_space.recordings
-        if not self.repeats:
-            assert recordings[action] not in recordings[self.heard], "a forbidden track was played"
+        if not self.repeats and recordings[action] in recordings[self.heard]:
+            assert not self.strict, "a forbidden track was played"
+            self.refused += 1
         last, track = features[self.heard[-1]], features[action]
         self.heard.append(int(action))
         reward = float(last @ track / (np.linalg.norm(last) * np.linalg.norm(track)))

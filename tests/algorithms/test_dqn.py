@@ -65,6 +65,21 @@ def test_hooked_dqn__is_stock_sb3_where_nothing_is_explored(monkeypatch, n_steps
     assert th.equal(weights(stock), weights(ours))
 
 
+@pytest.mark.parametrize("n_steps", [1, 3])
+def test_dqn__is_stock_sb3_over_ordinary_actions(n_steps):
+    stock, ours = (
+        algorithm("MlpPolicy", "CartPole-v1", n_steps=n_steps, seed=3, **QUICK).learn(300)
+        for algorithm in (stable_baselines3.DQN, DQN)
+    )
+    assert th.equal(weights(stock), weights(ours))
+    obs = stock.env.observation_space.sample()
+    chosen = []
+    for model in (stock, ours):
+        model.set_random_seed(1)
+        chosen.append([int(model.predict(obs)[0]) for _ in range(50)])
+    assert chosen[0] == chosen[1]
+
+
 def hand_made(actions_online, actions_target):
     """Networks whose values are given, and one transition: reward 1, not done."""
 
