@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -81,22 +81,25 @@ class Catalogue(Tracks):
         path: str | Path,
         scaling: str | Scaling = "standard",
         columns: Mapping[str, str] | None = None,
+        features: Sequence[str] | None = None,
         duplicates: Literal["keep", "merge"] = "keep",
         min_popularity: float | None = None,
         shuffle: bool = False,
         seed: int = 0,
     ) -> Catalogue:
-        """Read a table of tracks: CSV or Parquet, also gzipped.
+        """Read a table of tracks: CSV, Parquet, JSON, XLSX, also packed, or a folder of the parts that Spark writes.
 
-        The columns of ``SpotifyFeatures.csv``, ``dataset.csv`` and ``spotify_songs.csv`` are known by their names. A
-        track id and the nine audio features are required; titles, artists, genres and popularity are used where
-        present. Rows that cannot be used are left out, and `report` says which and why.
+        Columns are known by their names, whatever the case and punctuation. Of the nine audio features five are enough;
+        ids, titles, artists, genres and popularity are used where present, and ids are made where there are none. Rows
+        that cannot be used are left out. `report` says what was found, chosen and left out, and why.
 
         Args:
             path: the table.
             scaling: ``"standard"``, ``"minmax"``, or the scaling of another catalogue.
-            columns: ``{role: name in this table}`` for columns of other names; the roles are ``track_id``, ``name``,
-                ``artists``, ``genre``, ``popularity`` and the names of the features.
+            columns: ``{role: name in this table}`` for columns of other names, ``""`` where there is none; the roles
+                are ``track_id``, ``name``, ``artists``, ``genre``, ``popularity`` and the names of the features.
+            features: columns of numbers, any instead of the nine; one of lists (embeddings, in Parquet and JSON) is as
+                many features as its lists are long.
             duplicates: the rows of one track id are always one track. ``"merge"`` also makes one track of those with
                 exactly the same features, which is one recording on several albums.
             min_popularity: leave out tracks that are less popular than this, or of unknown popularity.
@@ -106,7 +109,7 @@ class Catalogue(Tracks):
         Raises:
             CatalogueError: if the file is no table of audio features, or no row of it can be used.
         """
-        tracks, report = read_tracks(Path(path), columns, duplicates, min_popularity)
+        tracks, report = read_tracks(Path(path), columns, features, duplicates, min_popularity)
         if shuffle:
             tracks = tracks.take(np.random.default_rng(seed).permutation(len(tracks)))
         return cls.of(tracks, scaling, source=Path(path).name, report=report)

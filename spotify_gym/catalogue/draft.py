@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spotify_gym.catalogue.description import first_equal
 from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.groups import first_equal_rows
 from spotify_gym.catalogue.report import Finding
 from spotify_gym.catalogue.tracks import Tracks
+
+OTHER_FEATURES = "same id as an earlier row, but other features: the earlier row was kept"
 
 
 @dataclass(frozen=True)
@@ -22,17 +25,19 @@ class Draft:
     places: NDArray[np.int64]  # (n_tracks,), the line or row that each stands on
     dropped: tuple[Finding, ...] = ()
     folded: tuple[Finding, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)  # role or feature: the column that serves it
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def fold_ids(self) -> Draft:
         """Make one track of the rows of one id: the first row speaks for all, and their genres are gathered."""
-        codes = self.tracks.track_ids.arrow.dictionary_encode().indices.to_numpy()
-        first = np.unique(codes, return_index=True)[1][codes]
-        differs = (self.tracks.features != self.tracks.features[first]).any(axis=1)
+        first = first_equal(self.tracks.track_ids.arrow)
         repeats = first != np.arange(len(first))
+        differs = np.zeros_like(repeats)
+        differs[repeats] = (self.tracks.features[repeats] != self.tracks.features[first[repeats]]).any(axis=1)
         reasons = {
             "same id as an earlier row": repeats & ~differs,
-            "same id as an earlier row, but other features: the earlier row was kept": repeats & differs,
+            OTHER_FEATURES: repeats & differs,
         }
         return self._fold(first, reasons)
 
@@ -51,11 +56,18 @@ class Draft:
         popularity = self.tracks.popularity
         if popularity is None:
             raise CatalogueError(f"min_popularity={min_popularity:g}, but the table has no column of popularity.")
-        reasons = {
-            "popularity is unknown": np.isnan(popularity),
-            f"popularity is below {min_popularity:g}": popularity < min_popularity,
-        }
-        kept = np.flatnonzero(popularity >= min_popularity)
+        return self.drop(
+            {
+                "popularity is unknown": np.isnan(popularity),
+                f"popularity is below {min_popularity:g}": popularity < min_popularity,
+            }
+        )
+
+    def drop(self, reasons: Mapping[str, NDArray[np.bool_]]) -> Draft:
+        """Leave out the rows that are marked, (n_tracks,) for each reason and in one at most."""
+        kept = np.flatnonzero(~np.any(list(reasons.values()), axis=0))
+        if len(kept) == len(self.tracks):
+            return self
         return replace(
             self,
             tracks=self.tracks.take(kept),
@@ -66,6 +78,8 @@ class Draft:
     def _fold(self, keeper: NDArray[np.int64], reasons: Mapping[str, NDArray[np.bool_]]) -> Draft:
         """Let ``keeper[i]`` (n_tracks,) speak for row ``i``, and gather the genres of all it speaks for."""
         kept = np.flatnonzero(keeper == np.arange(len(keeper)))
+        if len(kept) == len(keeper):
+            return self
         tracks = self.tracks.take(kept)
         if self.tracks.genres is not None:
             position = np.zeros(len(keeper), dtype=np.int64)

@@ -1,23 +1,87 @@
-"""Bytes from a file, unpacked, within limits."""
+"""Bytes from a file or a folder, unpacked, within limits."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
+import os
+import re
 import stat
+import zipfile
 import zlib
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from spotify_gym.catalogue.errors import CatalogueError
 
 MAX_BYTES = 2**31 - 2**20
 """The largest table that is read, unpacked, in bytes: some twenty million rows."""
+MAX_RATIO = 200  # of unpacked to packed, past the first `_FREE` bytes; tables reach 50, bombs a thousand and more
+MAX_LAYERS = 2  # a zip of a gzip
+MAX_ENTRIES = 10_000  # of a folder or an archive
+_FREE = 2**26  # bytes
 _PART = 2**22  # bytes
+
+ZIP = b"PK\x03\x04"
+_HIDDEN = re.compile(r"(^|/)(\.|~|__MACOSX/)")
+_TABLE = re.compile(r"\.(csv|tsv|tab|jsonl?|ndjson|parquet|xlsx)(\.(gz|bz2|xz|zst))?$", re.IGNORECASE)
+_NO_TABLES = {
+    # what the file begins with: what it is, and what to do
+    b"version https://git-lfs": "is a pointer of Git LFS and not the table itself; `git lfs pull` fetches that",
+    rb"\s*<(!doctype|html|head|body|\?xml|script)": "is a web page (HTML or XML); download the table itself",
+    rb"\x80[\x02-\x05]": "is a pickle, which can run any code when opened; save the table as CSV or Parquet",
+    b"(RDX|X\n|RDA)": "is a file of R; save the table with write.csv",
+    rb"ARROW1": "is an Arrow file: a prepared catalogue, which Catalogue.load opens, or Feather; save it as Parquet",
+    rb"\x93NUMPY": "is an array of NumPy without names; save the table as CSV or Parquet",
+    rb"\xd0\xcf\x11\xe0": "is an old spreadsheet (.xls); save it as .xlsx or CSV",
+    b"SQLite format 3": "is a database; write the table in it to CSV or Parquet",
+    rb"(\x89PNG|\xff\xd8\xff|GIF8|%PDF)": "is a picture or a PDF",
+    rb"(\x89HDF|Obj\x01|ORC|7z\xbc|Rar!)": "is of a kind that is not read; save the table as CSV or Parquet",
+    rb"(?s).{257}ustar": "is a tar archive; unpack it (tar -xf) and name the table in it",
+}
+
+
+def read_parts(path: Path) -> list[bytes]:
+    """Read a file, or the parts of one table that a folder holds; see `read_content`."""
+    try:
+        files = _list_parts(path) if path.is_dir() else [path]
+    except OSError as error:
+        raise CatalogueError(f"cannot read {path}: {error.strerror or error}.") from error
+    parts, size = [], 0
+    for file in files:
+        parts.append(read_content(file))
+        size += len(parts[-1])
+        _check_size(size, path)
+    return parts
+
+
+def _list_parts(folder: Path) -> list[Path]:
+    """List the parts of a table, as Spark writes them, or the only table of a folder; links may lead anywhere."""
+    with os.scandir(folder) as entries:
+        files = [Path(one) for one in islice(entries, MAX_ENTRIES) if one.is_file(follow_symlinks=False)]
+    parts = sorted(file for file in files if file.name.startswith("part-") and file.stat().st_size)
+    return parts or [folder / _only_table(sorted(file.name for file in files), folder)]
+
+
+def _only_table(names: Sequence[str], path: Path) -> str:
+    """Return the only name that is one of a table.
+
+    Raises:
+        CatalogueError: there is none, or there are several.
+    """
+    tables = [name for name in names if _TABLE.search(name)]
+    if len(tables) != 1:
+        found = f"has {len(tables)} tables, {', '.join(map(repr, tables[:20]))}" if tables else "has no table in it"
+        raise CatalogueError(f"{path} {found}; one is needed.")
+    return tables[0]
 
 
 def read_content(path: Path) -> bytes:
-    """Read a whole file, unpacked if it is gzipped.
+    """Read a whole file, unpacked.
 
     Raises:
         CatalogueError: if the file is missing, empty, unreadable, too large or no table at all.
@@ -27,15 +91,20 @@ def read_content(path: Path) -> bytes:
             content = _read_within_limit(file, path)
     except FileNotFoundError:
         raise CatalogueError(f"{path}: there is no such file (looked from {Path.cwd()}).") from None
-    except IsADirectoryError:
-        raise CatalogueError(f"{path} is a folder; the name of a table in it is needed.") from None
     except OSError as error:
         raise CatalogueError(f"cannot read {path}: {error.strerror or error}.") from error
     except ValueError as error:  # no system has a file of such a name
         raise CatalogueError(f"{str(path)!r} is no name of a file: {error}.") from error
-    if content.startswith(b"\x1f\x8b"):
-        content = _unpack(content, path)
-    _check_kind(content, path)
+    packed = len(content)
+    for _ in range(MAX_LAYERS):
+        content = _unpack(content, path, packed)
+    if _opener(content):
+        raise CatalogueError(f"{path} is packed more than {MAX_LAYERS} times over.")
+    if not content.strip():
+        raise CatalogueError(f"{path} is empty.")
+    for beginning, kind in _NO_TABLES.items():
+        if re.match(beginning, content[:1000], re.IGNORECASE):
+            raise CatalogueError(f"{path} {kind}.")
     return content
 
 
@@ -52,30 +121,66 @@ def open_regular(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _unpack(content: bytes, path: Path) -> bytes:
+def is_workbook(content: bytes) -> bool:
+    """Say whether a zip archive is a workbook (XLSX)."""
+    return content.startswith(ZIP) and b"[Content_Types].xml" in content
+
+
+def _opener(content: bytes) -> Callable[[bytes, Path], IO[bytes]] | None:
+    found = (opener for magic, opener in _PACKED.items() if content.startswith(magic))
+    return None if is_workbook(content) else next(found, None)
+
+
+def _unpack(content: bytes, path: Path, packed: int) -> bytes:
+    """Take off one layer of packing, if there is one."""
+    opener = _opener(content)
+    if opener is None:
+        return content
     try:
-        with gzip.open(io.BytesIO(content)) as file:
-            return _read_within_limit(file, path)
-    except (OSError, EOFError, zlib.error) as error:
-        raise CatalogueError(f"{path} is gzipped, but damaged or cut off: {error}.") from error
+        with opener(content, path) as file:
+            return _read_within_limit(file, path, packed)
+    except CatalogueError:
+        raise
+    except (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+        raise CatalogueError(f"{path} is packed, but damaged, cut off or encrypted: {error}.") from error
 
 
-def _read_within_limit(file: BinaryIO | gzip.GzipFile, path: Path) -> bytes:
+def _open_member(content: bytes, path: Path) -> IO[bytes]:
+    """Open the only table in a zip archive."""
+    if content.count(b"PK\x01\x02") > MAX_ENTRIES:
+        raise CatalogueError(f"{path} is a zip archive of more than {MAX_ENTRIES:,} files.")
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    names = [name for name in archive.namelist() if not name.endswith("/") and not _HIDDEN.search(name)]
+    if any(name.endswith(".npy") for name in names):
+        raise CatalogueError(f"{path} is a prepared catalogue: that is opened by Catalogue.load, not read.")
+    return archive.open(names[0] if len(names) == 1 else _only_table(names, path))
+
+
+def _open_zst(content: bytes, _: Path) -> IO[bytes]:
+    import pyarrow as pa
+
+    return cast("IO[bytes]", pa.CompressedInputStream(pa.BufferReader(content), "zstd"))
+
+
+_PACKED: Mapping[bytes, Callable[[bytes, Path], IO[bytes]]] = {
+    b"\x1f\x8b": lambda content, _: cast("IO[bytes]", gzip.GzipFile(fileobj=io.BytesIO(content))),
+    b"BZh": lambda content, _: bz2.BZ2File(io.BytesIO(content)),
+    b"\xfd7zXZ\x00": lambda content, _: lzma.LZMAFile(io.BytesIO(content)),  # noqa: SIM115 (whoever reads it closes it)
+    b"\x28\xb5\x2f\xfd": _open_zst,
+    ZIP: _open_member,
+}
+
+
+def _read_within_limit(file: IO[bytes], path: Path, packed: int | None = None) -> bytes:
     content = io.BytesIO()
     while part := file.read(_PART):  # not all at once, which would set aside as much memory as is allowed
         content.write(part)
-        if content.tell() > MAX_BYTES:
-            raise CatalogueError(f"{path} holds more than {MAX_BYTES / 1e9:.1f} GB; a table that large cannot be read.")
+        _check_size(content.tell(), path)
+        if packed is not None and content.tell() > max(_FREE, MAX_RATIO * packed):
+            raise CatalogueError(f"{path} unpacks to more than {MAX_RATIO} times its size; no table does.")
     return content.getvalue()
 
 
-def _check_kind(content: bytes, path: Path) -> None:
-    if not content.strip():
-        raise CatalogueError(f"{path} is empty.")
-    if content.startswith(b"PK\x03\x04"):
-        raise CatalogueError(
-            f"{path} is a zip archive. A prepared catalogue is opened by Catalogue.load, not read; "
-            "a spreadsheet must first be exported as CSV."
-        )
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise CatalogueError(f"{path} is written in UTF-16; save it as UTF-8.")
+def _check_size(size: int, path: Path) -> None:
+    if size > MAX_BYTES:
+        raise CatalogueError(f"{path} holds more than {MAX_BYTES / 1e9:.1f} GB; a table that large cannot be read.")

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from spotify_gym.catalogue.errors import printable
+
 SHOWN_LINES = 5
+SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True)
@@ -16,17 +19,18 @@ class Finding:
     what: str
     rows: int
     lines: tuple[int, ...] = ()  # where the first few are: lines of a text, its first line being 1; else rows
+    first: str = ""  # what stands there in the first of them
 
     @classmethod
-    def at(cls, what: str, lines: Iterable[int]) -> Finding:
+    def at(cls, what: str, lines: Iterable[int], first: str = "") -> Finding:
         """Count the lines and keep the first few."""
         every = [int(line) for line in lines]
-        return cls(what, len(every), tuple(every[:SHOWN_LINES]))
+        return cls(what, len(every), tuple(every[:SHOWN_LINES]), first[:SHOWN_CHARACTERS])
 
     def describe(self, unit: str) -> str:
         """Say it in words, the places being lines or rows."""
         where = ", ".join(map(str, self.lines)) + (", ..." if self.rows > len(self.lines) else "")
-        return f"{self.rows:,} × {self.what} ({unit} {where})"
+        return f"{self.rows:,} × {self.what} ({unit} {where})" + (f", first {self.first}" if self.first else "")
 
 
 @dataclass(frozen=True)
@@ -39,18 +43,25 @@ class Report:
     folded: tuple[Finding, ...] = ()  # rows gathered into a track that is kept
     dropped: tuple[Finding, ...] = ()  # rows left out, one finding per reason
     notes: tuple[str, ...] = ()  # what a reader should know
+    warnings: tuple[str, ...] = ()  # what a reader should look into before using the catalogue
     ranges: tuple[tuple[str, float, float], ...] = ()  # (feature, smallest, largest), raw
     unit: str = "line"  # what the findings' places count: "line" or "row"
+
+    @property
+    def verdict(self) -> str:
+        """Say in one line whether the catalogue is what it should be."""
+        return f"warning: {'; '.join(self.warnings)}" if self.warnings else "ok"
 
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows read, {self.tracks:,} tracks kept"]
         lines += [f"  folded   {finding.describe(self.unit)}" for finding in self.folded]
         lines += [f"  dropped  {finding.describe(self.unit)}" for finding in self.dropped]
         lines += [f"  note     {note}" for note in self.notes]
+        lines += [f"  warning  {warning}" for warning in self.warnings]
         if self.columns:
             lines.append("  columns  " + ", ".join(_pair(role, column) for role, column in self.columns))
         lines += [f"  range    {name:<17}{low:>10.4g} to {high:.4g}" for name, low, high in self.ranges]
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain dictionaries, lists, strings and numbers."""
@@ -66,13 +77,17 @@ class Report:
             folded=_findings(plain["folded"]),
             dropped=_findings(plain["dropped"]),
             notes=tuple(map(str, plain["notes"])),
+            warnings=tuple(map(str, plain.get("warnings", ()))),
             ranges=tuple((str(name), float(low), float(high)) for name, low, high in plain["ranges"]),
             unit=str(plain["unit"]),
         )
 
 
 def _findings(plain: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:
-    return tuple(Finding(str(one["what"]), int(one["rows"]), tuple(map(int, one["lines"]))) for one in plain)
+    return tuple(
+        Finding(str(one["what"]), int(one["rows"]), tuple(map(int, one["lines"])), str(one.get("first", "")))
+        for one in plain
+    )
 
 
 def _pair(role: str, column: str) -> str:

@@ -27,7 +27,7 @@ FEATURE_RANGES: Mapping[str, tuple[float, float]] = {
 
 FEATURE_NAMES = tuple(FEATURE_RANGES)
 
-ID_IN_LINK = r"(?:spotify:track:|https?://open\.spotify\.com/(?:[\w-]+/)*track/)(\w+)"
+ID_IN_LINK = r"\s*(?:spotify:track:|(?:https?://)?\w+\.spotify\.com/(?:[\w-]+/)*(?:tracks?|audio-\w+)/)(\w+)"
 """How links to a track, and Spotify's name of it, begin; the group is its id."""
 
 Self = TypeVar("Self", bound="Tracks")

@@ -11,16 +11,28 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from typing import Any, Self
 
+FAILED = 1
 MISTAKE = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 """Exit codes, as shells have them."""
 
-_EXTRAS = {"streamlit": "app", "optuna": "tune", "dask": "cluster", "distributed": "cluster", "minari": "offline"}
+_EXTRAS = {
+    "streamlit": "app",
+    "optuna": "tune",
+    "dask": "cluster",
+    "distributed": "cluster",
+    "minari": "offline",
+    "openpyxl": "xlsx",
+}
 
 
 class UsageError(ValueError):
     """The options of a command are wrong; the message says which, and what is allowed."""
+
+
+class CheckFailed(ValueError):
+    """What a command was asked to check is not so."""
 
 
 class Command(ABC):
@@ -75,6 +87,9 @@ def guarded(work: Callable[[], None], prog: str) -> int:
     except KeyboardInterrupt:
         print(f"{prog}: stopped", file=sys.stderr)
         return INTERRUPTED
+    except CheckFailed as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        return FAILED
     except (ValueError, OSError) as error:
         return _mistake(prog, str(error))
     except MemoryError:

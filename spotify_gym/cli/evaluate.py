@@ -10,8 +10,9 @@ import numpy as np
 import tyro
 from rich.console import Console
 
+from spotify_gym.catalogue.errors import printable
 from spotify_gym.cli.command import Command
-from spotify_gym.cli.printing import printable, show_table
+from spotify_gym.cli.printing import show_table
 from spotify_gym.policies import POLICIES
 from spotify_gym.training import EVALUATION_SEED, Run, load_run
 from spotify_gym.training.leaderboard import (

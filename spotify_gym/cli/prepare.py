@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 import tyro
 
 from spotify_gym.catalogue import Catalogue
+from spotify_gym.catalogue.errors import printable
 from spotify_gym.catalogue.prepared import check_name
-from spotify_gym.cli.command import Command
+from spotify_gym.cli.command import CheckFailed, Command
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,15 @@ class Prepare(Command):
     """Read a table of songs, say what was found, and write a catalogue that loads at once."""
 
     table: tyro.conf.Positional[Path]
-    """CSV or Parquet, also gzipped."""
+    """CSV, Parquet, JSON or XLSX, also packed, or a folder of the parts that Spark writes."""
     out: Path = Path("catalogue.arrow")
     """The catalogue to write."""
     scaling: Literal["standard", "minmax"] = "standard"
     """How features are scaled."""
     columns: Annotated[tuple[str, ...], tyro.conf.arg(metavar="ROLE=COLUMN ...")] = ()
-    """Columns that have names of their own, such as track_id=uri."""
+    """Columns that have names of their own, such as track_id=uri; track_id= where there is none."""
+    features: tuple[str, ...] = ()
+    """Columns of numbers that are the features, any instead of the nine."""
     duplicates: Literal["keep", "merge"] = "keep"
     """Whether a recording that stands in several rows stays several tracks, or becomes one."""
     min_popularity: float | None = None
@@ -35,6 +38,8 @@ class Prepare(Command):
     """Put the tracks in random order."""
     seed: int = 0
     """Of the shuffle."""
+    strict: bool = False
+    """Write nothing and exit with 1 where there is a warning."""
 
     def run(self) -> None:
         """Read, report, write."""
@@ -44,15 +49,19 @@ class Prepare(Command):
             self.table,
             scaling=self.scaling,
             columns=_column_names(self.columns),
+            features=self.features or None,
             duplicates=self.duplicates,
             min_popularity=self.min_popularity,
             shuffle=self.shuffle,
             seed=self.seed,
         )
         print(catalogue.report)
+        if self.strict and catalogue.report.warnings:
+            raise CheckFailed(f"nothing was written; {catalogue.report.verdict}")
         print(f"writing {self.out} ...", file=sys.stderr)
         catalogue.save(self.out)
         print(f"{self.out}: {len(catalogue):,} tracks, fingerprint {catalogue.fingerprint}")
+        print(printable(catalogue.report.verdict))
 
 
 def _column_names(pairs: Sequence[str]) -> dict[str, str] | None:

@@ -10,16 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from spotify_gym.catalogue.errors import printable
+
 _WIDTH = 120  # columns, where the output is no terminal and so has no width of its own
-
-
-def printable(text: str) -> str:
-    r"""Return the text with what a terminal would obey, such as escape sequences, replaced; lines stay lines.
-
-    >>> printable("a title \x1b[2J that clears the screen")
-    'a title \ufffd[2J that clears the screen'
-    """
-    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def show_table(title: str, columns: Mapping[str, Literal["left", "right"]], rows: Iterable[Iterable[str]]) -> None:

@@ -1,6 +1,7 @@
 """`Catalogue.read` from the outside: good tables, bad tables, and every table in between."""
 
 import gzip
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -154,10 +155,12 @@ def test_table_without_a_usable_row__says_why(tmp_path: Path) -> None:
         Catalogue.read(path)
 
 
-def test_another_unit__is_kept_and_noted(tmp_path: Path) -> None:
-    catalogue = Catalogue.read(write_csv(tmp_path / "songs.csv", [song(n, energy=10 * n) for n in range(1, 9)]))
+def test_one_column_in_per_cent__is_brought_to_the_unit_of_the_others_and_warned_of(tmp_path: Path) -> None:
+    rows = [song(n, energy=10 * n) for n in range(1, 9)]
+    catalogue = Catalogue.read(write_csv(tmp_path / "songs.csv", rows), scaling="minmax")
     assert len(catalogue) == 8
-    assert "energy is often outside 0 to 1: taken to be in another unit" in str(catalogue.report)
+    assert dict((name, (low, high)) for name, low, high in catalogue.report.ranges)["energy"] == (0.1, 0.8)
+    assert catalogue.report.verdict.startswith("warning: mixed units: energy taken to be in per cent")
 
 
 def test_constant_feature__is_zero_and_noted(tmp_path: Path) -> None:
@@ -206,15 +209,23 @@ def test_spreadsheet_damage__costs_the_cut_row_only(tmp_path: Path) -> None:
 BAD_FILES = {
     "is empty": b"",
     "a header, but no rows": csv_text([]).encode(),
-    "separated by a semicolon": csv_text(songs(3)).replace(",", ";").encode(),
-    "'tempo' is missing": csv_text(songs(3)).replace("tempo", "pace").encode(),
-    "zip archive": b"PK\x03\x04" + bytes(60),
-    "UTF-16": csv_text(songs(3)).encode("utf-16"),
-    "not UTF-8": csv_text([song(0, track_name="Né")]).encode("latin-1"),
-    "gzipped, but damaged": gzip.compress(csv_text(songs(3)).encode())[:-30],
+    "damaged, cut off or encrypted: File is not a zip file": b"PK\x03\x04" + bytes(60),
+    "is packed, but damaged": gzip.compress(csv_text(songs(3)).encode())[:-30],
     "Parquet file is damaged": b"PAR1" + bytes(100),
     "no table of audio features": b"name,price\nbread,3\n",
-    "not a header of column names": b"\x89PNG\x0d\x0a" + bytes(range(256)),
+    "is a picture": b"\x89PNG\x0d\x0a" + bytes(range(256)),
+    "neither a text nor of a kind": b"\x07\x00\x00" + bytes(range(256)),
+    r"is a web page \(HTML": b"\n<!DOCTYPE html><html><body>404</body></html>",
+    "is a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+    "is a pickle": pickle.dumps(songs(3)),
+    "is a file of R": gzip.compress(b"X\n\x00\x00\x00\x03"),
+    "is an old spreadsheet": b"\xd0\xcf\x11\xe0" + bytes(100),
+    "is an array of NumPy": b"\x93NUMPY" + bytes(100),
+    "is a database": b"SQLite format 3\x00",
+    "is a tar archive": b"songs.csv".ljust(257, b"\x00") + b"ustar\x00",
+    "this is no JSON": b"[{]\n{}}",
+    "holds no record": b'{"a": [1, 2, {"b": null}]}',
+    "nested too deep": b"[" * 100_000,
 }
 
 
@@ -230,7 +241,7 @@ def test_bad_file__gets_one_clear_message_with_its_name(tmp_path: Path, message:
 def test_missing_file_and_folder__are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="there is no such file"):
         Catalogue.read(tmp_path / "songs.csv")
-    with pytest.raises(CatalogueError, match="is a folder"):
+    with pytest.raises(CatalogueError, match="has no table in it"):
         Catalogue.read(tmp_path)
 
 

@@ -46,3 +46,17 @@ def test_full_size_table(duplicates: str) -> None:
     np.testing.assert_allclose(catalogue.features.std(axis=0, dtype=np.float64), 1, atol=1e-4)
     if duplicates == "keep":
         assert np.isnan(catalogue.popularity).mean() == pytest.approx(0.69, abs=0.01)
+
+
+FINGERPRINTS = {
+    "SpotifyFeatures_first_1397_rows.csv": "4189327d52cca6ad8db9e8443b50923f",
+    "SpotifyFeatures_spreadsheet_damaged.csv": "68637aba0b13f5b56b2f924d93f59e93",
+    "dataset_sample_886_rows.csv": "c1c5425f992f3de7ed07defb38f53664",
+    "spotify_songs.csv": "ba4ae95491e10de97cfffb679fcb6e7a",
+    "tracks_211871.csv": "3df50a633c51223f642e082d0c921b89",
+}
+
+
+@pytest.mark.parametrize("name", FINGERPRINTS)
+def test_real_table__is_read_as_by_the_first_version(name: str) -> None:
+    assert Catalogue.read(real_table(name)).fingerprint == FINGERPRINTS[name]

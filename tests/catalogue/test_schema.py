@@ -1,7 +1,11 @@
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 import pytest
 
 from spotify_gym.catalogue import FEATURE_NAMES, CatalogueError
-from spotify_gym.catalogue.schema import recognise
+from spotify_gym.catalogue.schema import Roles, Schema
 
 KNOWN = {
     "SpotifyFeatures.csv": "genre,artist_name,track_name,track_id,popularity,acousticness,danceability,duration_ms,"
@@ -14,46 +18,165 @@ KNOWN = {
 }
 
 
+def roles_of(
+    names: Sequence[str], columns: Mapping[str, str] | None = None, features: Sequence[str] | None = None
+) -> Roles:
+    return Schema(Path("my songs.csv"), columns or {}, features).roles(names)
+
+
+def chosen(names: Sequence[str], columns: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Say which column serves which role, the likeliest of several."""
+    roles = roles_of(names, columns)
+    numbers = {**roles.features, **{role: several[0] for role, several in roles.candidates.items() if several}}
+    return {role: names[number] for role, number in numbers.items()}
+
+
 @pytest.mark.parametrize("header", KNOWN.values(), ids=KNOWN)
-def test_recognise__knows_the_public_tables(header: str) -> None:
-    names = header.split(",")
-    roles = recognise(names)
+def test_roles__of_the_best_known_tables(header: str) -> None:
+    roles = chosen(header.split(","))
     assert set(roles) == {"track_id", "name", "artists", "genre", "popularity", *FEATURE_NAMES}
-    assert names[roles["track_id"]] == "track_id"
-    assert names[roles["artists"]] in ("artist_name", "artists", "track_artist")
-    assert names[roles["genre"]] in ("genre", "track_genre", "playlist_genre")
+    assert roles["track_id"] == "track_id"
+    assert roles["artists"] in ("artist_name", "artists", "track_artist")
+    assert roles["genre"] in ("genre", "track_genre", "playlist_genre")
 
 
-def test_recognise__minds_neither_case_nor_blanks() -> None:
-    assert recognise(["Track ID", *(f" {name.title()} " for name in FEATURE_NAMES)])["track_id"] == 0
+KINDS = {
+    # header of a kind of table: (the columns of id, title, artists, genre and popularity, number of features)
+    "Track URI,Track Name,Album Name,Artist Name(s),Release Date,Duration (ms),Popularity,Explicit,Added By,Genres,"
+    "Record Label,Danceability,Energy,Key,Loudness,Mode,Speechiness,Acousticness,Instrumentalness,Liveness,Valence,"
+    "Tempo": (
+        "Track URI,Track Name,Artist Name(s),Genres,Popularity",
+        9,
+    ),
+    "Spotify ID,Artist IDs,Track Name,Album Name,Artist Name(s),Popularity,Genres,Danceability,Energy,Key,Loudness,"
+    "Mode,Speechiness,Acousticness,Instrumentalness,Liveness,Valence,Tempo": (
+        "Spotify ID,Track Name,Artist Name(s),Genres,Popularity",
+        9,
+    ),
+    "#,Song,Artist,Popularity,BPM,Genres,Parent Genres,Album,Dance,Energy,Acoustic,Instrumental,Happy,Speech,Live,"
+    "Loud (Db),Key,Spotify Track Id,Spotify Track Img": ("Spotify Track Id,Song,Artist,Genres,Popularity", 9),
+    "title,artist,top genre,year,bpm,nrgy,dnce,dB,live,val,dur,acous,spch,pop": (",title,artist,top genre,pop", 8),
+    "Index,Title,Artist,Top Genre,Year,Beats Per Minute (BPM),Energy,Danceability,Loudness (dB),Liveness,Valence,"
+    "Length (Duration),Acousticness,Speechiness,Popularity": (",Title,Artist,Top Genre,Popularity", 8),
+    ",Track.Name,Artist.Name,Genre,Beats.Per.Minute,Energy,Danceability,Loudness..dB..,Liveness,Valence.,Length.,"
+    "Acousticness..,Speechiness.,Popularity": (",Track.Name,Artist.Name,Genre,Popularity", 8),
+    "track_name,artist(s)_name,artist_count,in_spotify_playlists,streams,bpm,key,mode,danceability_%,valence_%,energy_%,"
+    "acousticness_%,instrumentalness_%,liveness_%,speechiness_%": (",track_name,artist(s)_name,,", 8),
+    ",Artist,Url_spotify,Track,Album,Album_type,Uri,Danceability,Energy,Key,Loudness,Speechiness,Acousticness,"
+    "Instrumentalness,Liveness,Valence,Tempo,Url_youtube,Title,Channel,Stream": ("Uri,Track,Artist,,", 9),
+    "SongID,Performer,Song,spotify_genre,spotify_track_id,spotify_track_album,danceability,energy,key,loudness,mode,"
+    "speechiness,acousticness,instrumentalness,liveness,valence,tempo,spotify_track_popularity": (
+        "spotify_track_id,Song,Performer,spotify_genre,spotify_track_popularity",
+        9,
+    ),
+    "track,artist,uri,danceability,energy,key,loudness,mode,speechiness,acousticness,instrumentalness,liveness,valence,"
+    "tempo,duration_ms,chorus_hit,sections,target": ("uri,track,artist,,", 9),
+    "song_name,song_popularity,song_duration_ms,acousticness,danceability,energy,instrumentalness,key,liveness,loudness,"
+    "audio_mode,speechiness,tempo,audio_valence": (",song_name,,,song_popularity", 9),
+    "playlist_id,playlist_name,danceability,energy,key,loudness,mode,speechiness,acousticness,instrumentalness,liveness,"
+    "valence,tempo,track.id,analysis_url,added_at,track.artists,track.href,track.name,track.popularity,track.track,"
+    "track.track_number,track.album.id,track.album.name,track.album.artists": (
+        "track.id,track.name,track.artists,,track.popularity",
+        9,
+    ),
+    "danceability,energy,key,loudness,mode,speechiness,acousticness,instrumentalness,liveness,valence,tempo,type,id,uri,"
+    "track_href,analysis_url,genre,song_name,Unnamed: 0,title": ("id,song_name,,genre,", 9),
+    "ts,ms_played,master_metadata_track_name,master_metadata_album_artist_name,spotify_track_uri,danceability,energy,"
+    "loudness,speechiness,acousticness,instrumentalness,liveness,valence,tempo": (
+        "spotify_track_uri,master_metadata_track_name,master_metadata_album_artist_name,,",
+        9,
+    ),
+    "Artist(s),song,text,emotion,Genre,Album,Tempo,Loudness (db),Explicit,Popularity,Energy,Danceability,Positiveness,"
+    "Speechiness,Liveness,Acousticness,Instrumentalness": (",song,Artist(s),Genre,Popularity", 9),
+    "id_x,name_x,artists,audio_features.danceability,audio_features.energy,audio_features.loudness,"
+    "audio_features.valence,audio_features.tempo": ("id_x,name_x,artists,,", 5),
+}
+
+
+@pytest.mark.parametrize("header", KINDS)
+def test_roles__of_other_kinds_of_table(header: str) -> None:
+    expected, n_features = KINDS[header]
+    roles = chosen(header.split(","))
+    known = dict(zip(("track_id", "name", "artists", "genre", "popularity"), expected.split(","), strict=True))
+    assert {role: roles.get(role, "") for role in known} == known
+    assert sum(role in FEATURE_NAMES for role in roles) == n_features
+
+
+def test_roles__mind_neither_case_nor_blanks() -> None:
+    assert chosen(["Track ID", *(f" {name.title()} " for name in FEATURE_NAMES)])["track_id"] == "Track ID"
+
+
+def test_a_column_name_that_stands_twice__is_the_first() -> None:
+    assert roles_of(["track_id", *FEATURE_NAMES, *FEATURE_NAMES]).features["valence"] == 9
 
 
 def test_columns__map_names_that_are_not_known() -> None:
-    names = ["uri", "bpm", *(name for name in FEATURE_NAMES if name != "tempo")]
-    assert recognise(names, {"track_id": "uri", "tempo": "bpm"})["tempo"] == 1
+    names = ["key of mine", "pace", *(name for name in FEATURE_NAMES if name != "tempo")]
+    roles = chosen(names, {"track_id": "key of mine", "tempo": "pace"})
+    assert (roles["track_id"], roles["tempo"]) == ("key of mine", "pace")
 
 
-def test_columns__win_over_known_names() -> None:
+def test_columns__win_over_known_names_and_may_say_that_there_is_none() -> None:
     names = ["track_id", "genre", "subgenre", *FEATURE_NAMES]
-    assert recognise(names, {"genre": "subgenre"})["genre"] == 2
+    assert chosen(names, {"genre": "subgenre"})["genre"] == "subgenre"
+    assert "track_id" not in chosen(names, {"track_id": ""})
 
 
-def test_missing_column__is_named_with_the_nearest() -> None:
-    names = ["track_id", "dancability", *(name for name in FEATURE_NAMES if name != "danceability")]
-    with pytest.raises(CatalogueError, match=r"'danceability' is missing \(the nearest column is 'dancability'\)"):
-        recognise(names)
+def test_columns__that_would_serve_two_roles_are_refused() -> None:
+    names = ["track_id", *(name for name in FEATURE_NAMES if name != "instrumentalness")]
+    for columns in ({"instrumentalness": "liveness"}, {"name": "track_id", "track_id": "track_id"}):
+        with pytest.raises(CatalogueError, match="cannot serve two roles"):
+            roles_of(names, columns)
+
+
+def test_features__are_any_columns_in_the_order_given() -> None:
+    names = ["track_id", "x, y", "50 %", "bpm", "energy"]
+    roles = roles_of(names, features=["50 %", "bpm", "x, y"])
+    assert roles.features == {"50 %": 2, "bpm": 3, "x, y": 1}
+    assert roles.kinds == {"bpm": "tempo"}
+    assert roles_of(names, features=["tempo"]).features == {"tempo": 3}
+    for wrong in ([], ["bpm", "tempo"]):
+        with pytest.raises(CatalogueError, match="at least one column is needed, and none twice"):
+            roles_of(names, features=wrong)
+
+
+def test_too_few_features__are_named_with_the_command_for_a_column_that_is_near() -> None:
+    names = ["track_id", "dancability", "energy", "tempo", "valence", "loudness", "liveness"]
+    assert "danceability" not in roles_of(names).features
+    with pytest.raises(CatalogueError, match="only energy, tempo, valence of the nine are there") as caught:
+        roles_of(["track_id", "dancability", "energy", "tempo", "valence"])
+    assert (
+        "danceability may be 'dancability': spotify-gym prepare 'my songs.csv' --columns danceability=dancability"
+        in (str(caught.value))
+    )
+
+
+def test_hint__is_given_only_where_a_name_is_near() -> None:
+    hints = list(
+        Schema(Path("songs.csv"), {}, None).hints(FEATURE_NAMES, ["audio_mode", "chorus_hit", "energi", "valense\x1b"])
+    )
+    assert hints == ["energy may be 'energi': spotify-gym prepare songs.csv --columns energy=energi"]
+
+
+def test_command__is_quoted_for_the_shell() -> None:
+    schema = Schema(Path("$(rm -rf) '.csv"), {}, None)
+    assert shlex.split(schema.command("--columns", "track_id=my id"))[2:] == [
+        "$(rm -rf) '.csv",
+        "--columns",
+        "track_id=my id",
+    ]
 
 
 def test_other_table__says_what_is_needed() -> None:
     with pytest.raises(CatalogueError, match="no table of audio features: its columns are named name, price"):
-        recognise(["name", "price"])
+        roles_of(["name", "price"])
 
 
 def test_columns__unknown_role_is_named_with_the_nearest() -> None:
     with pytest.raises(CatalogueError, match="did you mean 'artists'"):
-        recognise(["track_id", *FEATURE_NAMES], {"artist": "track_id"})
+        roles_of(["track_id", *FEATURE_NAMES], {"artist": "track_id"})
 
 
 def test_columns__absent_column_is_named_with_the_nearest() -> None:
-    with pytest.raises(CatalogueError, match="no column 'trackid'; the nearest is 'track_id'"):
-        recognise(["track_id", *FEATURE_NAMES], {"track_id": "trackid"})
+    with pytest.raises(CatalogueError, match="no column 'trackids'; the nearest is 'track_id'"):
+        roles_of(["track_id", *FEATURE_NAMES], {"track_id": "trackids"})

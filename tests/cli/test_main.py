@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -72,7 +73,7 @@ def test_prepare__writes_what_it_read_and_reports(table: Path, capsys: pytest.Ca
     out, err = capsys.readouterr()
     assert out.startswith("8 rows read, 8 tracks kept")
     catalogue = Catalogue.load("cat.arrow")
-    assert out.endswith(f"cat.arrow: 8 tracks, fingerprint {catalogue.fingerprint}\n")
+    assert out.endswith(f"cat.arrow: 8 tracks, fingerprint {catalogue.fingerprint}\nwarning: no titles\n")
     assert catalogue.scaling.kind == "minmax"
     assert err == "reading songs.csv ...\nwriting cat.arrow ...\n"
 
@@ -81,6 +82,35 @@ def test_prepare__maps_columns(table: Path) -> None:
     table.write_text(table.read_text().replace("track_id", "uri").replace("tempo", "bpm"))
     assert cli.main(["prepare", "songs.csv", "--columns", "track_id=uri", "tempo=bpm"]) == 0
     assert Catalogue.load("catalogue.arrow").track_ids[0] == "t0"
+
+
+def test_prepare__takes_features_of_any_name(table: Path) -> None:
+    table.write_text(table.read_text().replace("valence", "mood, in %").replace("mood, in %", '"mood, in %"'))
+    assert cli.main(["prepare", "songs.csv", "--features", "mood, in %", "tempo", "--out", "two.arrow"]) == 0
+    assert Catalogue.load("two.arrow").feature_names == ("mood, in %", "tempo")
+
+
+def test_prepare__ends_with_a_verdict_that_strict_heeds(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["prepare", "songs.csv", "--strict"]) == 1
+    out, err = capsys.readouterr()
+    assert "  warning  no titles\n" in out
+    assert err.endswith("spotify-gym prepare: nothing was written; warning: no titles\n")
+    assert not Path("catalogue.arrow").exists()
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(["title," + lines[0], *(f"Song {n},{line}" for n, line in enumerate(lines[1:]))]))
+    assert cli.main(["prepare", "songs.csv", "--strict"]) == 0
+    assert capsys.readouterr().out.endswith("\nok\n")
+
+
+def test_prepare__a_printed_command_can_be_typed(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = table.rename("my songs.csv")
+    table.write_text(table.read_text().replace("danceability", "dance ability index").replace("energy", "energi"))
+    assert cli.main(["prepare", str(table)]) == 0
+    (hint,) = [line for line in capsys.readouterr().out.splitlines() if "energy may be" in line]
+    typed = shlex.split(hint.partition(": ")[2])
+    assert typed == ["spotify-gym", "prepare", "my songs.csv", "--columns", "energy=energi"]
+    assert cli.main(typed[1:]) == 0
+    assert len(Catalogue.load("catalogue.arrow").feature_names) == 8
 
 
 @pytest.mark.parametrize(
