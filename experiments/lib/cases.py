@@ -20,7 +20,17 @@ from spotify_gym.registry import resolve
 from spotify_gym.training import TrainConfig, evaluate, train
 from spotify_gym.training.learners import catalogue_of, sessions_of
 
-TASK_SETTINGS = ("catalogue", "max_tracks", "env", "scaling", "history_length", "repeats", "reward_baseline")
+TASK_SETTINGS = (
+    "catalogue",
+    "max_tracks",
+    "env",
+    "scaling",
+    "history_length",
+    "repeats",
+    "reward_baseline",
+    "reward",
+    "listener",
+)
 """The settings that decide what can be earned; the others are about learning."""
 
 SCALE = ("fixed", "nearest", "planner")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from sb3_contrib import QRDQN
 
 from experiments.lib.cases import Case, scale_of
+from spotify_gym.algorithms import ALGORITHMS
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import POLICIES
 from spotify_gym.training import TrainConfig
@@ -16,8 +17,8 @@ from spotify_gym.training.learners import arguments_of, sessions_of, silent_logg
 from spotify_gym.training.trainer import one_thread
 
 REFERENCES = tuple(POLICIES)
-LEARNERS = {"DQN": "dqn", "Double DQN": "double", "Dueling DQN": "dueling", "Dueling Double DQN": "dueling_double"}
-NETWORKS: dict[str, tuple[Literal["catalogue", "sampled", "shortlist", "action_head"], int | None]] = {
+LEARNERS = {title: name for name, (title, _) in ALGORITHMS.items()}
+NETWORKS: dict[str, tuple[str, int | None]] = {
     "all tracks": ("catalogue", None),
     "2⌈log₂ N⌉ random tracks": ("sampled", None),
     "512 random tracks": ("sampled", 512),
@@ -99,7 +100,7 @@ def _learners(task: TrainConfig, n_seeds: int) -> Iterator[Case]:
     """Give the references, the four learners, and the one that looks no step ahead."""
     yield from scale_of(task, references=REFERENCES)
     for method, algorithm in LEARNERS.items():
-        yield from Case(method, TrainConfig.from_json({**task.to_json(), "algorithm": algorithm})).seeded(n_seeds)
+        yield from Case(method, replace(task, algorithm=algorithm)).seeded(n_seeds)
     yield from Case("DQN, γ = 0", replace(task, gamma=0.0)).seeded(n_seeds)
 
 
@@ -116,6 +117,6 @@ def learner_name(config: TrainConfig) -> str:
     >>> learner_name(TrainConfig(algorithm="double", gamma=0.5))
     'Double DQN, γ = 0.5'
     """
-    name = next(name for name, algorithm in LEARNERS.items() if algorithm == config.algorithm)
+    name, _ = ALGORITHMS.get(config.algorithm, (config.algorithm, ""))
     head = ", per track" if config.policy == "mlp" else ""
     return f"{name}{head}, γ = {config.gamma:g}"

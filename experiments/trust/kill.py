@@ -44,7 +44,7 @@ class Kill(Command):
     """Decides the moments, as shares of the whole."""
     env: str = "SpotifyPlaylist-v0"
     """Id of the environment."""
-    algorithm: Literal["dqn", "double", "dueling", "dueling_double"] = "double"
+    algorithm: str = "double"
     """The learner."""
     policy: Literal["mlp", "catalogue"] = "catalogue"
     """Its head."""

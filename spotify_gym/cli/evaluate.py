@@ -25,14 +25,8 @@ from spotify_gym.training.leaderboard import (
 )
 
 
-@dataclass(frozen=True)
-class Evaluate(Command):
-    """Let a trained model and the reference policies play the same held-out sessions."""
-
-    path: tyro.conf.Positional[Path]
-    """Folder of the run."""
-    catalogue: str | None = None
-    """Play from another catalogue than the one trained on; scaled as that one was."""
+@dataclass(frozen=True, kw_only=True)
+class _Comparison(Command):
     sessions: int = 1000
     """How many held-out sessions."""
     seed: int = EVALUATION_SEED
@@ -40,25 +34,44 @@ class Evaluate(Command):
     planner: bool = False
     """Let the planner play too: it sets skill 1, and takes seconds for each session. Done once, its result is kept."""
     out: Path | None = None
-    """CSV file with a row per policy and session; None: evaluation.csv in the folder of the run."""
+    """CSV file with a row per policy and session; evaluate writes evaluation.csv in the folder of the run without."""
     trust: bool = False
-    """Load model.zip where the safe weights are missing; that can run any code that is in it."""
+    """Import what a run names as module:Class, load model.zip where weights are missing; either can run any code."""
+
+    def play(self, runs: Mapping[str, Run], out: Path | None) -> None:
+        """Let all play, telling on stderr who does; print the table, and keep every session in a file."""
+        references = tuple(POLICIES) if self.planner else QUICK
+        with Console(stderr=True).status("") as status:
+            leaderboard = play_leaderboard(
+                runs, self.sessions, self.seed, references, lambda name: status.update(f"{name} plays ...")
+            )
+        if out is not None:
+            write_sessions(out, leaderboard)
+        _show(leaderboard, next(iter(runs.values())))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(_Comparison):
+    """Let a trained model and the reference policies play the same held-out sessions."""
+
+    path: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    catalogue: str | None = None
+    """Play from another catalogue than the one trained on; scaled as that one was."""
 
     def run(self) -> None:
         """Print the table and one example session, and keep every session in a file."""
         run = load_run(self.path, self.catalogue, trust=self.trust)
         (name,) = _names([self.path])
-        leaderboard = _play({name: run}, self.sessions, self.seed, self.planner)
         out = self.out or self.path / "evaluation.csv"
-        write_sessions(out, leaderboard)
-        _show(leaderboard, run)
+        self.play({name: run}, out)
         print(f"\nOne of these sessions, played by {name}:\n")
         print(printable(example_session(run, self.seed)))
         print(f"\nevery session: {out}")
 
 
-@dataclass(frozen=True)
-class Compare(Command):
+@dataclass(frozen=True, kw_only=True)
+class Compare(_Comparison):
     """Let several trained models and the reference policies play the same held-out sessions.
 
     To train many seeds of many learners and learn how sure a difference is: python -m experiments.compare
@@ -66,22 +79,11 @@ class Compare(Command):
 
     paths: tyro.conf.Positional[tuple[Path, ...]]
     """Folders of the runs, all of one environment and one catalogue."""
-    sessions: int = 1000
-    """How many held-out sessions."""
-    seed: int = EVALUATION_SEED
-    """Of the first session."""
-    planner: bool = False
-    """Let the planner play too: it sets skill 1, and takes seconds for each session. Done once, its result is kept."""
-    out: Path | None = None
-    """CSV file with a row per policy and session; None: none."""
 
     def run(self) -> None:
         """Print one table for all."""
-        runs = dict(zip(_names(self.paths), map(load_run, self.paths), strict=True))
-        leaderboard = _play(runs, self.sessions, self.seed, self.planner)
-        if self.out is not None:
-            write_sessions(self.out, leaderboard)
-        _show(leaderboard, next(iter(runs.values())))
+        loaded = (load_run(path, trust=self.trust) for path in self.paths)
+        self.play(dict(zip(_names(self.paths), loaded, strict=True)), self.out)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -89,13 +91,6 @@ def _names(paths: Sequence[Path]) -> list[str]:
     names = [path.resolve().name for path in paths]
     clear = len({*names, *POLICIES}) == len(names) + len(POLICIES)
     return names if clear else [str(path) for path in paths]
-
-
-def _play(runs: Mapping[str, Run], n_sessions: int, seed: int, planner: bool) -> Leaderboard:
-    """Let all play, telling on stderr who does."""
-    references = tuple(POLICIES) if planner else QUICK
-    with Console(stderr=True).status("") as status:
-        return play_leaderboard(runs, n_sessions, seed, references, lambda name: status.update(f"{name} plays ..."))
 
 
 def _show(leaderboard: Leaderboard, run: Run) -> None:

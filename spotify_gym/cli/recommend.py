@@ -25,7 +25,7 @@ class Recommend(Command):
     catalogue: str | None = None
     """Recommend from another catalogue than the one trained on; scaled as that one was."""
     trust: bool = False
-    """Load model.zip where the safe weights are missing; that can run any code that is in it."""
+    """Import what the run names as module:Class, load model.zip where weights are missing; either can run any code."""
 
     def run(self) -> None:
         """Print the tracks, the best first."""

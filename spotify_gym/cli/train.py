@@ -35,6 +35,8 @@ class Train(Command):
     """Folder of the run; None: a new one under runs/."""
     resume: Path | None = None
     """Go on with the interrupted run in this folder, with its own settings."""
+    trust: bool = False
+    """Import code that these settings name as module:Class."""
 
     @classmethod
     def parse(cls, arguments: Sequence[str] | None, prog: str) -> Self:
@@ -61,9 +63,9 @@ class Train(Command):
     def _train(self, path: Path) -> Run:
         if self.resume is None:
             return train(self.config, path, progress=True)
-        if self != Train(resume=self.resume):
+        if self != Train(resume=self.resume, trust=self.trust):
             raise ConfigError("--resume goes on with the settings of the run; leave all other options out")
-        return resume(path, progress=True)
+        return resume(path, progress=True, trust=self.trust)
 
 
 def _read_settings(path: Path) -> TrainConfig:

@@ -20,7 +20,7 @@ from spotify_gym.catalogue import Catalogue, Scaling, as_catalogue
 from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import RunError
-from spotify_gym.training.learners import ALGORITHMS, catalogue_of, learner_of, sessions_of
+from spotify_gym.training.learners import algorithm_of, catalogue_of, learner_of, sessions_of
 from spotify_gym.training.learning_curve import CurvePoint, draw_curve, read_curve
 from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import Arrays, Tensors, read_tensors, write_tensors
@@ -107,7 +107,8 @@ def load_run(
     Args:
         path: the run folder.
         catalogue: what it plays from; None for the one it was trained on. A table is scaled as that one was.
-        trust: where the weights are missing, load `model.zip` instead, which can run any code that is in it.
+        trust: import what the settings name as `module:Class`, and where the weights are missing, load `model.zip`;
+            either can run any code that is in it.
         share: of the training, one of its `snapshots`: as the model was then; None for the end.
 
     Raises:
@@ -115,7 +116,7 @@ def load_run(
         CatalogueError: the catalogue cannot be read.
         BindingError: the model does not fit the catalogue.
     """
-    folder = RunFolder.open(Path(path))
+    folder = RunFolder.open(Path(path), trust)
     config, about = folder.config, folder.meta["catalogue"]
     chosen = catalogue_of(config) if catalogue is None else as_catalogue(catalogue, scaling=_scaling(folder, about))
     env = sessions_of(config, chosen, n_envs=1)
@@ -127,7 +128,7 @@ def load_run(
             model.policy.check_spaces(learned_in, Spaces(env.observation_space, env.action_space))
         load_weights(model, read_tensors(weights_file).arrays)
     else:
-        model = _unpickled(folder, config, env, trust)
+        model = _unpickled(folder, config, env)
     return Run(model, config, chosen, folder.path)
 
 
@@ -150,16 +151,16 @@ def _space(folder: RunFolder, about: dict[str, Any]) -> Discrete:
     return space
 
 
-def _unpickled(folder: RunFolder, config: TrainConfig, env: SessionVecEnv, trust: bool) -> DQN:
+def _unpickled(folder: RunFolder, config: TrainConfig, env: SessionVecEnv) -> DQN:
     file = folder.path / "model.zip"
     if not file.is_file():
         raise RunError(f"{folder.path} has no model yet; go on training with --resume {folder.path}")
-    if not trust:
+    if not folder.trust:
         raise RunError(
             f"{folder.path} has no weights.safetensors, and loading its model.zip can run any code that is in it; "
             "pass --trust if you know where it comes from"
         )
     try:
-        return ALGORITHMS[config.algorithm].load(file, env, device=config.device)
+        return algorithm_of(config).load(file, env, device=config.device)
     except (ValueError, KeyError, AssertionError, RuntimeError, UnpicklingError) as error:
         raise RunError(f"{file} is damaged, or is no model of this program: {error}") from error

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -12,7 +13,10 @@ from operator import mul
 from typing import Annotated, Any, Literal, NamedTuple, Self, Union, get_args, get_origin, get_type_hints
 
 import gymnasium as gym
+from tyro.conf import arg
 
+from spotify_gym.algorithms import ALGORITHMS, NETWORKS
+from spotify_gym.listeners import as_listener
 from spotify_gym.training.errors import ConfigError
 
 EVALUATION_SEED = 1_000_000_000
@@ -36,6 +40,10 @@ Share = Annotated[float, Between(0, 1)]
 Count = Annotated[int, Between(1, 1e9)]
 
 
+def _choice(registry: Iterable[str]) -> str:
+    return f"{{{','.join(registry)},module:Class}}"
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """What is learned from what, and how. Equal settings end with equal weights on one machine.
@@ -53,17 +61,21 @@ class TrainConfig:
     scaling: Literal["standard", "minmax"] = "standard"
     """How a table's features are scaled."""
     state: str = "mean"
-    """What the agent sees: mean, decayed, mean+decayed, mean+genres, history or mean+history."""
+    """What the agent sees: mean, decayed, history or genres, several of them as in mean+history, or module:Class."""
     history_length: Annotated[int, Between(1, 1000)] = 5
     """Tracks whose mean is the vibe."""
     repeats: bool | None = None
     """Whether a recording may play twice in a session; None: as the environment has it."""
     reward_baseline: Annotated[float, Between(-1, 1)] | None = None
     """Constant taken from each cosine; None: what random play earns."""
-    algorithm: Literal["dqn", "double", "dueling", "dueling_double"] = "dqn"
+    reward: tuple[str, ...] = ()
+    """Weights of the reward's terms, such as flow=0.5 fit=0.5; none: as the environment has them."""
+    listener: str | None = None
+    """Who listens: a name, the JSON file of a listener or module:Class; None: as the environment has it."""
+    algorithm: Annotated[str, arg(metavar=_choice(ALGORITHMS))] = "dqn"
     """The learner."""
-    policy: Literal["mlp", "catalogue", "sampled", "shortlist", "action_head"] = "catalogue"
-    """The head: "mlp" has one output per track, for small catalogues; "catalogue" hears the features of every track.
+    policy: Annotated[str, arg(metavar=_choice(NETWORKS))] = "catalogue"
+    """Its network: "mlp" has one output per track, for small catalogues; "catalogue" hears the features of every track.
     The others do so for few candidates at a time, and show what the exact maximum is worth."""
     candidates: Annotated[int, Between(1, 10**7)] | None = None
     """Tracks that sampled, shortlist and action_head choose from; None: 2⌈log₂ N⌉ of N."""
@@ -119,6 +131,19 @@ class TrainConfig:
             _check(name, getattr(self, name), kind)
         if self.env not in env_ids():
             raise ConfigError(f"env={self.env!r} is no environment of this package; choose from {', '.join(env_ids())}")
+        self._check_network()
+        if not 0 <= self.first_seed <= EVALUATION_SEED - self.n_envs:
+            most = EVALUATION_SEED // self.n_envs - 1
+            raise ConfigError(f"seed={self.seed} must be from 0 to {most}: larger ones are kept for evaluation")
+        if self.listener is not None:
+            object.__setattr__(self, "listener", _listener_text(self.listener))
+        _weights(self.reward)
+
+    def _check_network(self) -> None:
+        for name, registry in (("algorithm", ALGORITHMS), ("policy", NETWORKS)):
+            if (value := getattr(self, name)) not in registry and ":" not in value:
+                known = ", ".join(map(repr, registry))
+                raise ConfigError(f"{name}={value!r} is not one of {known}, nor one's own as 'module:Class'")
         if len(self.hidden) > _MOST_LAYERS or sum(map(mul, self.hidden, self.hidden[1:])) > _MOST_WEIGHTS:
             raise ConfigError(
                 f"hidden={str(self.hidden)[:80]} must be at most {_MOST_LAYERS} layers, "
@@ -128,9 +153,6 @@ class TrainConfig:
             raise ConfigError(f"policy={self.policy!r} has no dueling form; choose algorithm='dqn' or 'double'")
         if self.candidates is not None and self.policy not in FEW_CANDIDATES:
             raise ConfigError(f"candidates={self.candidates} is for policy {' or '.join(map(repr, FEW_CANDIDATES))}")
-        if not 0 <= self.first_seed <= EVALUATION_SEED - self.n_envs:
-            most = EVALUATION_SEED // self.n_envs - 1
-            raise ConfigError(f"seed={self.seed} must be from 0 to {most}: larger ones are kept for evaluation")
 
     @property
     def total_steps(self) -> int:
@@ -159,11 +181,28 @@ class TrainConfig:
     def env_options(self) -> dict[str, Any]:
         """The options of the environment, but for the catalogue."""
         options = {"state": self.state, "history_length": self.history_length, "reward_baseline": self.reward_baseline}
-        return options if self.repeats is None else {**options, "repeats": self.repeats}
+        given = {
+            "repeats": self.repeats,
+            "reward": _weights(self.reward) or None,
+            "listener": _listener_values(self.listener),
+        }
+        return options | {name: value for name, value in given.items() if value is not None}
+
+    @property
+    def own_code(self) -> list[str]:
+        """What is named as `module:Class`, which to import can run any code."""
+        listener = _listener_values(self.listener)
+        names = [
+            self.algorithm,
+            self.policy,
+            self.state,
+            listener["listener"] if isinstance(listener, dict) else listener,
+        ]
+        return [name for name in names if name is not None and ":" in name]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values that `from_json` reads."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "listener": _listener_values(self.listener)}
 
     @classmethod
     def from_json(cls, plain: Any) -> Self:
@@ -177,12 +216,47 @@ class TrainConfig:
         if unknown := sorted(set(plain) - set(_fields()), key=str):
             raise ConfigError(f"unknown setting {unknown[0]!r}; choose from {', '.join(_fields())}")
         settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
+        listener = settings.get("listener")
+        if isinstance(listener, Mapping):
+            settings["listener"] = json.dumps(dict(listener))
+        elif str(listener).endswith(".json"):  # a stranger's configuration names no file of ours
+            raise ConfigError(f"listener={listener!r} is a file; a configuration holds its values")
         return cls(**settings)
 
 
 def env_ids() -> list[str]:
     """Return the ids that are registered with the environments of this package."""
     return sorted(name for name, spec in gym.registry.items() if "SpotifyVectorEnv" in str(spec.vector_entry_point))
+
+
+def _weights(reward: Iterable[str]) -> dict[str, float]:
+    """Read the weights of the reward's terms."""
+    try:
+        return {term: float(weight) for term, weight in (text.split("=", 1) for text in reward)}
+    except ValueError as error:
+        raise ConfigError(f"reward={str(reward)[:80]} must be TERM=WEIGHT each, such as flow=0.5") from error
+
+
+def _listener_text(listener: str) -> str:
+    """Return the name of a listener, or its values as JSON: a file may change."""
+    try:
+        if listener.endswith(".json"):
+            person = as_listener(listener)
+            return json.dumps(None if person is None else person.to_dict())
+        if not listener.startswith("{"):
+            return listener
+        values = json.loads(listener)
+        if not isinstance(values.get("listener"), str):
+            raise ValueError("they do not name their listener")
+        return json.dumps(values)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"listener={listener[:80]!r} is neither a name nor the values of a listener: {error}"
+        ) from None
+
+
+def _listener_values(listener: str | None) -> Any:
+    return json.loads(listener) if listener is not None and listener.startswith("{") else listener
 
 
 @cache

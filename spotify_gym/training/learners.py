@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
 import torch
 from stable_baselines3.common.logger import Logger
 
-from spotify_gym.algorithms import DQN, DoubleDQN, DuelingDoubleDQN, DuelingDQN
-from spotify_gym.algorithms.ablations import ActionHeadPolicy, SampledPolicy, ShortlistPolicy
-from spotify_gym.algorithms.catalogue_policy import CataloguePolicy
+from spotify_gym.algorithms import ALGORITHMS, DQN, NETWORKS
+from spotify_gym.algorithms.policies import MlpPolicy
 from spotify_gym.catalogue import Catalogue, as_catalogue
+from spotify_gym.registry import resolve
 from spotify_gym.session import SpotifyVectorEnv
 from spotify_gym.training.config import FEW_CANDIDATES, TrainConfig
 from spotify_gym.training.errors import ConfigError
 from spotify_gym.training.vec_adapter import SessionVecEnv
 
-ALGORITHMS: dict[str, type[DQN]] = {
-    "dqn": DQN,
-    "double": DoubleDQN,
-    "dueling": DuelingDQN,
-    "dueling_double": DuelingDoubleDQN,
-}
-POLICIES: dict[str, str | type[CataloguePolicy]] = {
-    "mlp": "MlpPolicy",
-    "catalogue": "CataloguePolicy",
-    "sampled": SampledPolicy,
-    "shortlist": ShortlistPolicy,
-    "action_head": ActionHeadPolicy,
-}
+T = TypeVar("T")
 
 _SAMPLE_SEED = 0  # one sample for all runs, so that they can be compared
 
@@ -73,20 +61,45 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> DQN:
         **changes: arguments of the algorithm that replace those of the settings.
 
     Raises:
-        ConfigError: the device is not there.
+        ConfigError: the device is not there, or one's own algorithm or policy is not to be had.
         MemoryError: the networks are too large.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device='cuda' is not to be had here; use 'cpu'")
     arguments = arguments_of(config) | {"policy_kwargs": _policy_arguments(config)}
     try:
-        model = ALGORITHMS[config.algorithm](POLICIES[config.policy], env, **(arguments | changes))
+        model = algorithm_of(config)(_policy_of(config), env, **(arguments | changes))
     except RuntimeError as error:
         if "can't allocate memory" in str(error):  # PyTorch has no name for it
             raise MemoryError(str(error)) from error
         raise
     model.set_logger(silent_logger())
     return model
+
+
+def algorithm_of(config: TrainConfig) -> type[DQN]:
+    """Return the class of the learner.
+
+    Raises:
+        ConfigError: it is one's own, and cannot be imported, or is none.
+    """
+    _, path = ALGORITHMS.get(config.algorithm, ("", config.algorithm))
+    return _imported("algorithm", path, DQN)
+
+
+def _policy_of(config: TrainConfig) -> str | type[MlpPolicy]:
+    path = NETWORKS.get(config.policy, config.policy)
+    return _imported("policy", path, MlpPolicy) if ":" in path else path
+
+
+def _imported(setting: str, path: str, base: type[T]) -> type[T]:
+    try:
+        kind: Any = resolve(setting, path, {})
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if not (isinstance(kind, type) and issubclass(kind, base)):
+        raise ConfigError(f"{setting}={path!r} is no class derived from {base.__module__}.{base.__name__}")
+    return kind
 
 
 def silent_logger() -> Logger:

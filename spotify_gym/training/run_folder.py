@@ -36,15 +36,17 @@ class RunFolder:
     """A folder that holds one training run."""
 
     path: Path
+    trust: bool = True
+    """Whether it may name code to import."""
 
     @classmethod
-    def open(cls, path: Path) -> RunFolder:
-        """Open the folder of an earlier run, which may be a stranger's.
+    def open(cls, path: Path, trust: bool = False) -> RunFolder:
+        """Open the folder of an earlier run, which may be a stranger's, unless one is to `trust` it.
 
         Raises:
             RunError: there is no run, or something in it leads out of it.
         """
-        folder = cls(path)
+        folder = cls(path, trust)
         if not folder.config_file.is_file():
             raise RunError(f"{path} holds no run: there is no config.json in it")
         if links := [entry.name for entry in path.iterdir() if entry.is_symlink()]:
@@ -85,9 +87,15 @@ class RunFolder:
             RunError: they are damaged or not allowed.
         """
         try:
-            return TrainConfig.from_json(self._read_json("config.json"))
+            config = TrainConfig.from_json(self._read_json("config.json"))
         except ConfigError as error:
             raise RunError(f"{self.config_file}: {error}") from error
+        if config.own_code and not self.trust:
+            raise RunError(
+                f"{self.config_file} names {config.own_code[0]!r}, and importing that can run any code that is in it; "
+                "pass --trust if you know where it comes from"
+            )
+        return config
 
     @property
     def meta(self) -> dict[str, Any]:

@@ -46,15 +46,22 @@ def train(
 
 
 def resume(
-    path: Path, *, catalogue: Catalogue | None = None, callbacks: Sequence[BaseCallback] = (), progress: bool = False
+    path: Path,
+    *,
+    catalogue: Catalogue | None = None,
+    callbacks: Sequence[BaseCallback] = (),
+    progress: bool = False,
+    trust: bool = False,
 ) -> Run:
     """Go on with a training that was interrupted, and end with the weights that it would have ended with.
+
+    The arguments are those of `train`; `trust` imports code that the settings in the folder name as `module:Class`.
 
     Raises:
         RunError: `path` holds no run, or one that is finished, or its catalogue has changed.
         KeyboardInterrupt: Ctrl-C, after what there is has been saved.
     """
-    folder = RunFolder.open(path)
+    folder = RunFolder.open(path, trust)
     return _train(folder.config, folder, catalogue, callbacks, progress, begins=False)
 
 
