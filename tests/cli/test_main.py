@@ -57,7 +57,8 @@ def test_app__takes_several_runs_and_names_the_one_that_is_none(
     assert "Folders of runs, each an agent" in capsys.readouterr().out
     assert cli.main(["app", str(SHIPPED_RUN), str(tmp_path / "none")]) == 2
     told = capsys.readouterr().err
-    assert told == f"spotify-gym app: error: {tmp_path / 'none'} holds no run: there is no config.json in it\n"
+    assert told.startswith("spotify-gym app: error: ")
+    assert told.endswith(f"{tmp_path / 'none'} holds no run: there is no config.json in it\n")
 
 
 def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
