@@ -9,24 +9,26 @@ The first two write `listener.json`, which `SkippingListener.from_json` reads, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import tyro
 from tqdm import tqdm
 
+from experiments.lib.report import markdown_table
 from experiments.skips import calibration
 from experiments.skips.facts import MEASURED, Facts, facts_of
 from experiments.skips.log import LogError, Skip, SkipLog, read_log, write_log
 from experiments.skips.matching import Matcher
 from experiments.skips.model import SkipModel, fit
 from experiments.skips.population import simulate
-from spotify_gym import Catalogue, CatalogueError
-from spotify_gym.catalogue import as_catalogue
+from spotify_gym.catalogue import Catalogue, as_catalogue
+from spotify_gym.cli.command import guarded, parse
 from spotify_gym.listeners import SkippingListener
 
 _FEWEST_SESSIONS = 50
@@ -149,22 +151,17 @@ class Simulate(Setting):
         print(f"{population.log.n_plays:,} plays written to {self.out / 'sessions.csv'}")
 
 
-Command = (
+Command: Any = (
     Annotated[FromFacts, tyro.conf.subcommand("facts")]
     | Annotated[FromLog, tyro.conf.subcommand("log")]
     | Annotated[Simulate, tyro.conf.subcommand("simulate")]
 )
 
 
-def main(args: list[str] | None = None) -> None:
-    """Run the command that the arguments describe; a bad input ends it with one line that says what is wrong."""
-    command: FromFacts | FromLog | Simulate = tyro.cli(
-        Command, args=args, prog="python -m experiments.calibrate", description=__doc__
-    )
-    try:
-        command.run()
-    except (LogError, CatalogueError) as error:
-        raise SystemExit(f"error: {error}") from None
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments describe, those of the program by default, and return the exit code."""
+    prog = "python -m experiments.calibrate"
+    return guarded(lambda: parse(Command, arguments, prog, description=__doc__).run(), prog)
 
 
 @contextmanager
@@ -197,9 +194,7 @@ def _facts_table(wanted: Facts, shown: Facts, source: str) -> str:
 
 
 def _markdown(table: pd.DataFrame) -> str:
-    rows = [[f"{v:.3f}" if isinstance(v, float) else f"{v}" for v in row] for row in table.itertuples(index=False)]
-    lines = [list(table.columns), ["---"] * table.shape[1], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown_table(table.map(lambda value: f"{value:.3f}" if isinstance(value, float) else str(value)))
 
 
 def _write(out: Path, listener: SkippingListener, parts: list[str]) -> None:
@@ -211,4 +206,4 @@ def _write(out: Path, listener: SkippingListener, parts: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from experiments.lib import Case, Study, learner_name, main
@@ -55,13 +54,11 @@ class SampleEfficiency(Study):
         """Say of each learner when its runs reach the levels of skill for good, and how they end."""
         lines = []
         for method, points in points_of(rows).groupby("method", sort=False):
-            runs = [run for _, run in points.groupby("seed")]
+            ends = points.groupby("seed").last()
             for level in self.thresholds:
-                reached = [point for run in runs if (point := first_for_good(run, level)) is not None]
-                lines.append((method, f"≥ {level:g}", *_when(reached, len(runs))))
-            ends = [run.iloc[-1] for run in runs]
-            skills = [end["skill"] for end in ends]
-            lines.append((method, f"end: {min(skills):.3f} to {max(skills):.3f}", *_when(ends, len(runs))))
+                lines.append((method, f"≥ {level:g}", *_when(first_for_good(points, level), len(ends))))
+            skills = ends["skill"]
+            lines.append((method, f"end: {skills.min():.3f} to {skills.max():.3f}", *_when(ends, len(ends))))
         nearest = rows.loc[rows["method"] == "nearest", "skill"].mean()
         title = f"{rows['env'].iat[0]}, {rows['n_tracks'].iat[0]:,} tracks; the nearest track has skill {nearest:.3f}"
         yield title, pd.DataFrame(lines, columns=_COLUMNS)
@@ -73,9 +70,8 @@ class SampleEfficiency(Study):
     def draw(self, rows: pd.DataFrame) -> None:
         """Draw the curves over time and over steps; seconds are the median of the runs at each step."""
         points = points_of(rows)
-        frame = aggregates(points, along="step")
-        medians = points.groupby(["method", "step"])["seconds"].median()
-        frame["seconds"] = medians.loc[list(zip(frame["method"], frame["step"], strict=True))].to_numpy()
+        medians = points.groupby(["method", "step"])["seconds"].median().reset_index()
+        frame = aggregates(points, along="step").merge(medians)
         nearest, best = rows.loc[rows["method"] == "nearest", "skill"].mean(), frame["estimate"].max()
         levels = {"planner": 1.0} if abs(1 - nearest) < _TOO_NEAR else {"nearest": nearest, "planner": 1.0}
         with figure(self.out / "curve.png", 2) as (over_time, over_steps):
@@ -136,21 +132,19 @@ def points_of(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["step"].notna()].groupby(keys, sort=False)["skill"].mean().reset_index()
 
 
-def first_for_good(points: pd.DataFrame, level: float) -> pd.Series | None:
-    """Return the point of one run from which on its skill is at `level` or above; None where it does not end there."""
-    below = np.flatnonzero(points["skill"].to_numpy() < level)
-    after = 0 if not below.size else int(below[-1]) + 1
-    return points.iloc[after] if after < len(points) else None
+def first_for_good(points: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Return of each run the point from which on its skill is at `level` or above; none of one that falls below."""
+    lowest_ahead = points.groupby("seed")["skill"].transform(lambda skill: skill[::-1].cummin())
+    return points[lowest_ahead >= level].groupby("seed").first()
 
 
-def _when(reached: list[pd.Series], n_runs: int) -> list[str]:
+def _when(reached: pd.DataFrame, n_runs: int) -> list[str]:
     """Say how many runs have come to a point, and when: the median run, and the slowest."""
     share = f"{len(reached)}/{n_runs}"
     if len(reached) < n_runs:
         return [share, "", "never", "", ""]
-    times = pd.DataFrame(reached)[["seconds", "cpu_seconds", "step"]]
-    seconds, cpu_seconds, step = times.max()
-    return [share, *(f"{value:.1f}" for value in (times["seconds"].median(), seconds, cpu_seconds)), f"{step:,.0f}"]
+    seconds, cpu_seconds, step = reached[["seconds", "cpu_seconds", "step"]].max()
+    return [share, *(f"{value:.1f}" for value in (reached["seconds"].median(), seconds, cpu_seconds)), f"{step:,.0f}"]
 
 
 if __name__ == "__main__":

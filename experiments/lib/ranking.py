@@ -1,4 +1,4 @@
-"""How well scores of the whole catalogue find the tracks that belong: one ranking, judged exactly.
+"""Ranking measures: how well scores of the whole catalogue find the tracks that belong, exactly.
 
 Tracks with the same score have no order (many recordings stand in a catalogue several times, with the same features).
 Every measure here is its expected value over all orders of such ties, from a closed form, so that neither the sorting
@@ -37,16 +37,16 @@ class Ranking:
             excluded: Indices of the tracks that are no candidates, such as those that the listener started with.
 
         Raises:
-            ValueError: A score is NaN, an index is not one of the tracks, or no relevant track is left.
+            ValueError: A score is NaN, or no relevant track is left.
         """
         values = np.asarray(scores)
-        wanted, left_out = _flags(relevant, len(values), "relevant"), _flags(excluded, len(values), "excluded")
         if np.isnan(values).any():
             raise ValueError(f"{np.isnan(values).sum()} of {len(values)} scores are not a number")
-        found = values[wanted & ~left_out]
+        left_out = np.asarray(excluded, np.int64)
+        found = values[np.setdiff1d(relevant, left_out)]
         if not found.size:
             raise ValueError("no relevant track is left to find")
-        candidates = np.sort(values[~left_out])
+        candidates = np.sort(np.delete(values, left_out))
         upper = np.searchsorted(candidates, found, side="right")
         lower = np.searchsorted(candidates, found, side="left")
         return cls(len(candidates) - upper, upper - lower, len(candidates))
@@ -85,19 +85,6 @@ class Ranking:
         n_others = self.n_candidates - self.n_relevant
         if not n_others:
             raise ValueError("all candidates are relevant: there is nothing to tell them from")
-        ahead = (
-            self.above + (self.tied - 1) / 2
-        ).sum()  # of relevant tracks, each pair of which adds 1 in either order
+        ahead = (self.above + (self.tied - 1) / 2).sum()  # each pair of relevant tracks adds 1 in either order
         ahead_of_others = ahead - self.n_relevant * (self.n_relevant - 1) / 2
         return float(1 - ahead_of_others / (self.n_relevant * n_others))
-
-
-def _flags(indices: ArrayLike, n_tracks: int, name: str) -> NDArray[np.bool_]:
-    """Mark the tracks of the given indices, (n_tracks,)."""
-    chosen = np.asarray(indices, np.int64)
-    wrong = chosen[(chosen < 0) | (chosen >= n_tracks)]
-    if wrong.size:
-        raise ValueError(f"{name} track {wrong[0]} is not one of the {n_tracks} tracks that have a score")
-    flags = np.zeros(n_tracks, np.bool_)
-    flags[chosen] = True
-    return flags

@@ -38,9 +38,9 @@ def test_curve__is_what_training_without_a_look_gives(curve: pd.DataFrame) -> No
     ("skills", "expected"), [((0.8, 0.9, 0.7, 0.95, 0.96), 3), ((0.9, 0.9), 0), ((0.95, 0.8), None)]
 )
 def test_first_for_good__is_after_the_last_lapse(skills: tuple[float, ...], expected: int | None) -> None:
-    points = pd.DataFrame({"skill": skills, "step": range(len(skills))})
-    point = first_for_good(points, 0.9)
-    assert (None if point is None else point["step"]) == expected
+    points = pd.DataFrame({"seed": 7, "skill": skills, "step": range(len(skills))})
+    found = first_for_good(points, 0.9)
+    assert found["step"].tolist() == ([] if expected is None else [expected])
 
 
 def test_command__measures_draws_and_goes_on_where_it_stopped(
