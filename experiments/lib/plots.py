@@ -72,7 +72,7 @@ def interval_plot(
     _whiskers(axes, rows, names, list(styles(rows["method"]).values()), floor)
     _mark(axes, marks or {})
     for height, estimate in enumerate(rows["estimate"]):
-        _right_of(axes, height, f"{estimate:.3f}")
+        _right_of(axes, height, f"{estimate:z.3f}")
     axes.set(xlabel=f"{measure}, interquartile mean")
     caption(axes, f"Point: interquartile mean. Line: {INTERVAL}; none where n = 1.")
 

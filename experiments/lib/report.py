@@ -144,6 +144,8 @@ def provenance(rows: pd.DataFrame, command: str) -> list[str]:
         *(f"{Path(name).name}: {n:,} tracks, fingerprint {fingerprint[:12]}" for name, n, fingerprint in catalogues),
         f"versions: {', '.join(f'{name} {version(name)}' for name in _PACKAGES)}",
         f"machine: {platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        *["scale: skill 0 is the task's fixed policy, 1 its planner; both over the same held-out sessions"]
+        * ("skill" in rows),
     ]
 
 
