@@ -26,7 +26,7 @@ from experiments.lib.report import estimate_text
 from experiments.lib.statistics import bootstrap_interval
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.session import SpotifyVectorEnv
-from spotify_gym.training.learners import catalogue_of, sessions_of
+from spotify_gym.training.learners import sessions_of
 
 MEASURES: dict[str, Callable[[Ranking], float]] = {
     "NDCG@500": lambda ranking: ranking.ndcg(500),
@@ -68,7 +68,7 @@ class Playlists(Study):
         """Give those who rank without learning, and the learner."""
         if self.shortest <= self.config.history_length:
             raise ValueError(f"shortest={self.shortest} must be more than the {self.config.history_length} that start")
-        catalogue, file = catalogue_of(self.config), str(self.playlists or self.config.catalogue)
+        catalogue, file = self.catalogue, str(self.playlists or self.config.catalogue)
         read_playlists(Path(file), catalogue, self.shortest)
         learner = PlaylistCase(learner_name(self.config), self.config, playlists=file, shortest=self.shortest)
         for case in scale_of(self.config, 1, tuple(REFERENCES)):

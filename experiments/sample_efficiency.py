@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +47,7 @@ class SampleEfficiency(Study):
     def methods(self) -> Iterator[Case]:
         """Give each learner."""
         for name in self.algorithms or (self.config.algorithm,):
-            config = type(self.config).from_json({**self.config.to_json(), "algorithm": name})
+            config = replace(self.config, algorithm=name)
             yield CurveCase(learner_name(config), config, n_points=self.n_points)
 
     def tables(self, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

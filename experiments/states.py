@@ -9,19 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import gymnasium as gym
 
 from experiments.lib import FAMILY, Case, Study, main
-from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners import Listener, SatiatedListener, SkippingListener
-from spotify_gym.training import SessionVecEnv
-from spotify_gym.training.learners import catalogue_of, learner_of
-from spotify_gym.training.trainer import one_thread
 
 COMPARED = ("mean", "decayed", "mean+decayed", "mean+genres", "history", "mean+history")
 """States that are worth a comparison."""
+
+SILENT = {"SpotifySatiation-v0": "SilentSatiatedListener", "SpotifySkip-v0": "SilentSkippingListener"}
+"""The environments whose listener shows something, each with the same listener who does not."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +32,14 @@ class States(Study):
 
     def methods(self) -> Iterator[Case]:
         """Give each state, and where the listener shows how they respond, the mean without that."""
-        has_genres = catalogue_of(self.config).genres is not None
-        can_show = [state for state in COMPARED if has_genres or "genres" not in state]
+        can_show = [state for state in COMPARED if "genres" not in state or self.catalogue.genres is not None]
         for env in self.envs:
+            config = replace(self.config, env=env)
             for state in dict.fromkeys(("mean", *(self.states or can_show))):
-                yield Case(state, replace(self.config, env=env, state=state))
+                yield Case(state, replace(config, state=state))
             if env in SILENT:
-                yield SilentCase("mean, no feedback", replace(self.config, env=env, state="mean"))
+                silent = f"experiments.states:{SILENT[env]}"
+                yield SilentCase("mean, no feedback", replace(config, state="mean", listener=silent))
 
     def pairs(self, learners: list[str]) -> list[tuple[str, str]]:
         """Set each against the mean."""
@@ -63,31 +60,13 @@ class SilentSkippingListener(SkippingListener):
     visible_bounds = Listener.visible_bounds  # type: ignore[assignment]
 
 
-SILENT: dict[str, Listener[Any]] = {
-    "SpotifySatiation-v0": SilentSatiatedListener(),
-    "SpotifySkip-v0": SilentSkippingListener(),
-}
-"""The environments whose listener shows something, each with the same listener who does not."""
-
-
-@dataclass(frozen=True)
 class SilentCase(Case):
-    """A learner that is kept from seeing how the listener responds."""
+    """A learner that does not see how the listener responds; its task is that of those who do."""
 
     @property
-    def env_options(self) -> dict[str, Any]:
-        """The options of the environment, the silent listener among them."""
-        return {**super().env_options, "listener": SILENT[self.config.env]}
-
-    def policy(self, catalogue: Catalogue) -> Any:
-        """Train with the silent listener."""
-        config, options = self.config, {"autoreset_mode": "SameStep", "catalogue": catalogue, **self.env_options}
-        env: Any = gym.make_vec(config.env, num_envs=config.n_envs, **options)
-        sessions = SessionVecEnv(env)
-        with one_thread():
-            model = learner_of(config, sessions)
-            sessions.seed(config.first_seed)
-            return model.learn(config.total_steps)
+    def task(self) -> str:
+        """Name the task."""
+        return Case(self.method, replace(self.config, listener=None)).task
 
 
 if __name__ == "__main__":

@@ -95,11 +95,6 @@ class Case:
             "steps": config.total_steps if learns else 0,
         }
 
-    @property
-    def env_options(self) -> dict[str, Any]:
-        """The options of the environment, but for the catalogue."""
-        return self.config.env_options
-
     def seeded(self, n_seeds: int) -> Iterator[Self]:
         """Give it that many training seeds, from its own on; one is enough for what does not learn.
 
@@ -139,7 +134,7 @@ class Case:
 
     def measured(self, policy: Any, catalogue: Catalogue) -> pd.DataFrame:
         """Let a policy, or one that is still to be made, play; return the measures of each session, with the labels."""
-        played = evaluate(policy, self.config.env, self.n_sessions, catalogue=catalogue, **self.env_options)
+        played = evaluate(policy, self.config.env, self.n_sessions, catalogue=catalogue, **self.config.env_options)
         rows = pd.DataFrame({"session": played.seeds, **played.measures(), "coverage": played.coverage})
         return rows.assign(**self.labels, n_tracks=len(catalogue), fingerprint=catalogue.fingerprint)
 

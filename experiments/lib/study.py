@@ -22,9 +22,11 @@ from experiments.lib import report
 from experiments.lib.aggregation import comparisons, with_skill
 from experiments.lib.cases import SCALE, Case, scale_of
 from experiments.lib.runner import keep_rows, run_cases
+from spotify_gym.catalogue import Catalogue
 from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.cli.command import Command, run_command
 from spotify_gym.training import TrainConfig
+from spotify_gym.training.learners import catalogue_of
 
 _MOST_SAID = 12  # sentences on the terminal; more stand in the report only
 
@@ -110,6 +112,11 @@ class Study(Experiment):
 
     scale: ClassVar[tuple[str, ...]] = SCALE
     """Reference policies that play on every task."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What the settings name."""
+        return catalogue_of(self.config)
 
     @abstractmethod
     def methods(self) -> Iterable[Case]:

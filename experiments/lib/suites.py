@@ -118,5 +118,5 @@ def learner_name(config: TrainConfig) -> str:
     'Double DQN, γ = 0.5'
     """
     name, _ = ALGORITHMS.get(config.algorithm, (config.algorithm, ""))
-    head = ", per track" if config.policy == "mlp" else ""
-    return f"{name}{head}, γ = {config.gamma:g}"
+    network = ", per track" if config.policy == "mlp" else ""
+    return f"{name}{network}, γ = {config.gamma:g}"

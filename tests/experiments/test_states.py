@@ -8,7 +8,7 @@ import gymnasium as gym
 import pandas as pd
 import pytest
 
-from experiments.states import SILENT, SilentCase, States
+from experiments.states import SILENT, States
 from spotify_gym import Catalogue
 from spotify_gym.cli.command import run_command
 from spotify_gym.training import TrainConfig
@@ -18,7 +18,8 @@ QUICK = ["--steps", "64", "--learning-starts", "32", "--n-seeds", "2", "--n-sess
 
 @pytest.mark.parametrize("env_id", SILENT)
 def test_silence__hides_the_listener_and_changes_nothing_else(env_id: str, small: Catalogue) -> None:
-    open_env, silent_env = gym.make(env_id, catalogue=small), gym.make(env_id, catalogue=small, listener=SILENT[env_id])
+    silent = f"experiments.states:{SILENT[env_id]}"
+    open_env, silent_env = gym.make(env_id, catalogue=small), gym.make(env_id, catalogue=small, listener=silent)
     for env in (open_env, silent_env):
         env.reset(seed=3)
     assert silent_env.observation_space.shape == (9,)
@@ -31,9 +32,12 @@ def test_silence__hides_the_listener_and_changes_nothing_else(env_id: str, small
 
 def test_case__without_feedback_is_trained_and_played_without() -> None:
     config = TrainConfig(catalogue="builtin:300", env="SpotifySkip-v0", steps=64, learning_starts=32)
-    rows = SilentCase("mean, no feedback", config, n_sessions=3).run()
-    assert len(rows) == 3
-    assert rows["method"].eq("mean, no feedback").all()
+    cases = list(States(config=config, envs=("SpotifySkip-v0",), states=("mean",), n_seeds=1).cases())
+    assert [case.method for case in cases] == ["fixed", "nearest", "planner", "mean", "mean, no feedback"]
+    assert len({case.task for case in cases}) == 1
+    assert [case.config.listener for case in cases[:-1]] == [None] * 4
+    (width,) = cases[-1].policy(Catalogue.builtin(300)).observation_space.shape
+    assert width == 9
 
 
 def test_findings__compare_each_state_with_the_mean() -> None:
