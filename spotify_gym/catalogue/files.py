@@ -67,6 +67,12 @@ def _list_parts(folder: Path) -> list[Path]:
     return parts or [folder / _only_table(sorted(file.name for file in files), folder)]
 
 
+def tables_below(folder: Path) -> list[Path]:
+    """List the files below a folder that are tables by their names."""
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
+    return sorted(folder / name for name in names if _TABLE.search(name) and not _HIDDEN.search(name))
+
+
 def _only_table(names: Sequence[str], path: Path) -> str:
     """Return the only name that is one of a table.
 

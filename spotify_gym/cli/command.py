@@ -24,6 +24,8 @@ _EXTRAS = {
     "distributed": "cluster",
     "minari": "offline",
     "openpyxl": "xlsx",
+    "kagglehub": "fetch",
+    "huggingface_hub": "fetch",
 }
 
 

@@ -28,7 +28,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_help__lists_the_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(arguments) == 0
     out = capsys.readouterr().out
-    for name in ("prepare", "train", "evaluate", "recommend", "compare", "app"):
+    for name in ("prepare", "fetch", "train", "evaluate", "recommend", "compare", "app"):
         assert f"\n  {name} " in out
 
 
@@ -65,7 +65,7 @@ def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["trian"]) == 2
     assert capsys.readouterr().err == (
         "spotify-gym: error: there is no command 'trian'; choose from "
-        "prepare, train, evaluate, recommend, compare, app\n"
+        "prepare, fetch, train, evaluate, recommend, compare, app\n"
     )
 
 
