@@ -19,7 +19,6 @@ from torch import nn
 from spotify_gym.algorithms.catalogue_policy import CataloguePolicy, CatalogueQNetwork
 from spotify_gym.algorithms.embeddings import unit
 from spotify_gym.algorithms.networks import TopK
-from spotify_gym.search import exact_topk
 
 
 class SampledQNetwork(CatalogueQNetwork):
@@ -84,7 +83,7 @@ class ShortlistQNetwork(SampledQNetwork):
         recordings = self.recordings
         vibes = unit(obs.flatten(1)[:, : recordings.units.shape[1]])
         k = min(self.n_candidates, recordings.n)
-        return exact_topk.largest(recordings.unit_table.columns, recordings.n, vibes, k)[1]
+        return recordings.unit_table.largest(vibes, k)[1]
 
 
 class ActionHeadQNetwork(SampledQNetwork):

@@ -15,7 +15,6 @@ from spotify_gym.algorithms.embeddings import FixedEmbedding, LearnedEmbedding, 
 from spotify_gym.algorithms.networks import DenseQNetwork, TopK
 from spotify_gym.algorithms.policies import MlpPolicy
 from spotify_gym.algorithms.state_encoder import DenseEncoder
-from spotify_gym.search import exact_topk
 
 EMBEDDINGS: dict[str, type[FixedEmbedding | LearnedEmbedding]] = {"fixed": FixedEmbedding, "learned": LearnedEmbedding}
 
@@ -23,9 +22,10 @@ EMBEDDINGS: dict[str, type[FixedEmbedding | LearnedEmbedding]] = {"fixed": Fixed
 class CatalogueQNetwork(BasePolicy):
     """Q(s, a) = f(s) · φ(x_a) + v(s), the dot product of a state and a track.
 
-    The maximum over all tracks is exact and never holds a score for every pair: a search keeps the best of each block
-    of tracks (:mod:`~spotify_gym.search.exact_topk`). Related are the two-tower retrieval models (Yi et al. 2019) and
-    DQN with action embeddings (Dulac-Arnold et al. 2015, https://arxiv.org/abs/1512.07679), who search approximately.
+    The maximum over all tracks is exact and never holds a score for every pair: a search leaves out what cannot win
+    (:mod:`~spotify_gym.search.pruned`) or, where φ changes or that saves nothing, scans all
+    (:mod:`~spotify_gym.search.exact_topk`). Related are the two-tower retrieval models (Yi et al. 2019) and DQN with
+    action embeddings (Dulac-Arnold et al. 2015, https://arxiv.org/abs/1512.07679), who search approximately.
 
     Args:
         observation_space: flat, (k,).
@@ -93,7 +93,7 @@ class CatalogueQNetwork(BasePolicy):
         recordings, table = self.recordings, self.table()
         directions, values = self.encode(obs)
         k = min(k, recordings.n)
-        products, places = exact_topk.largest(table.columns, recordings.n, directions, k, recordings.played(played))
+        products, places = table.largest(directions, k, recordings.played(played))
         return TopK(products + values, recordings.actions[places])
 
     def best_of(self, obs: PyTorchObs, allowed: th.Tensor) -> TopK:

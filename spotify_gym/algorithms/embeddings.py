@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import torch as th
@@ -12,6 +11,7 @@ from torch import nn
 
 from spotify_gym.algorithms.compatibility import features_of, recordings_of
 from spotify_gym.search import exact_topk
+from spotify_gym.search.pruned import InnerProductIndex
 
 TINY = 1e-6
 
@@ -22,11 +22,38 @@ def unit(vectors: th.Tensor) -> th.Tensor:
     return vectors / lengths.clamp_min(TINY)
 
 
-class Table(NamedTuple):
-    """φ of all recordings."""
+class Table:
+    """φ of all recordings, to search in.
 
-    columns: th.Tensor  # as `exact_topk` reads it
-    mean: th.Tensor  # (width,) over the actions
+    Args:
+        vectors: (n, width).
+        mean: (width,) over the actions.
+        lasts: whether it will be asked often; one that changes with every step of training is not worth an index.
+    """
+
+    def __init__(self, vectors: th.Tensor, mean: th.Tensor, lasts: bool) -> None:
+        self.vectors, self.mean, self.lasts = vectors, mean, lasts
+
+    def largest(self, queries: th.Tensor, k: int, excluded: th.Tensor | None = None) -> tuple[th.Tensor, th.Tensor]:
+        """Find the `k` recordings with the largest dot product, as :func:`~spotify_gym.search.exact_topk.largest`."""
+        if self._index is None:
+            return exact_topk.largest(self._columns, len(self.vectors), queries, k, excluded)
+        values, places = self._index.largest(
+            queries.detach().numpy(), k, None if excluded is None else excluded.numpy()
+        )
+        return th.from_numpy(values), th.from_numpy(places)
+
+    @cached_property
+    def _index(self) -> InnerProductIndex | None:
+        """Where it saves time over a scan."""
+        if not self.lasts or self.vectors.device.type != "cpu":
+            return None
+        index = InnerProductIndex(self.vectors.numpy())
+        return index if index.is_worthwhile else None
+
+    @cached_property
+    def _columns(self) -> th.Tensor:
+        return exact_topk.in_blocks(self.vectors)
 
 
 class Recordings:
@@ -50,12 +77,12 @@ class Recordings:
     @cached_property
     def unit_table(self) -> Table:
         """The unit features, to search in."""
-        return self.table(self.units)
+        return self.table(self.units, lasts=True)
 
-    def table(self, vectors: th.Tensor) -> Table:
+    def table(self, vectors: th.Tensor, lasts: bool = False) -> Table:
         """Lay out φ of all recordings, (n, width), to search in."""
         counts = th.bincount(self.of_action, minlength=self.n).to(vectors.dtype)
-        return Table(exact_topk.in_blocks(vectors), counts @ vectors / counts.sum())
+        return Table(vectors, counts @ vectors / counts.sum(), lasts)
 
     def played(self, actions: th.Tensor | None) -> th.Tensor | None:
         """Return the recordings of the given actions, (batch, width or fewer); padding stays -1."""

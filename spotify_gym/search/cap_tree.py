@@ -29,7 +29,9 @@ class CapTree(NamedTuple):
     """L blocks of vectors, and G nodes over them. Children are numbered blocks first, then nodes from the bottom up."""
 
     labels: Ints
-    """(L · 64,) of the vectors, block by block; -1 behind the last one."""
+    """(L, 64) of the vectors; -1 behind the last one."""
+    groups: Ints
+    """(L, 64) what they are excluded by."""
     vectors: Floats
     """(L, d, 64)."""
     centres: Floats
@@ -44,12 +46,13 @@ class CapTree(NamedTuple):
     """M."""
 
 
-def build_tree(vectors: Floats, labels: Ints, order: Ints | None = None) -> tuple[CapTree, Ints]:
+def build_tree(vectors: Floats, labels: Ints, groups: Ints, order: Ints | None = None) -> tuple[CapTree, Ints]:
     """Arrange vectors.
 
     Args:
         vectors: (n, d), finite, n at least 1.
         labels: (n,) what to call them, at least 0.
+        groups: (n,) what to exclude them by, at least 0.
         order: (n,) that of a tree over vectors that pointed nearly the same way; finding one is most of the work.
 
     Returns:
@@ -68,8 +71,8 @@ def build_tree(vectors: Floats, labels: Ints, order: Ints | None = None) -> tupl
     children = [start + LANES * np.arange(len(level[0])) for start, level in zip(starts, levels, strict=False)]
     centres, cosines, sines = (np.concatenate(parts) for parts in zip(*levels, strict=True))
     leaves = _in_blocks(vectors[order], n_blocks, 0).swapaxes(1, 2).copy()
-    names = _in_blocks(labels[order], n_blocks, -1).ravel()
-    return CapTree(names, leaves, centres, cosines, sines, np.concatenate(children), length), order
+    names, kinds = (_in_blocks(numbers[order], n_blocks, -1) for numbers in (labels, groups))
+    return CapTree(names, kinds, leaves, centres, cosines, sines, np.concatenate(children), length), order
 
 
 def _in_blocks(values: NDArray[Any], n_blocks: int, padding: int) -> NDArray[Any]:

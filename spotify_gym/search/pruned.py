@@ -33,12 +33,20 @@ class InnerProductIndex:
     Args:
         vectors: (n, d) finite float32, n at least 1.
         labels: (n,) distinct numbers from 0 on to call them by; None for their places.
+        groups: (n,) numbers from 0 on to exclude them by, equal for those to be excluded together; None for the labels.
         like: an index over as many vectors that pointed nearly the same way, which makes building faster.
     """
 
-    def __init__(self, vectors: Floats, labels: Ints | None = None, like: InnerProductIndex | None = None) -> None:
-        labels = np.arange(len(vectors)) if labels is None else labels.astype(np.int64)
-        built = build_tree(vectors, labels, None if like is None else like._order)
+    def __init__(
+        self,
+        vectors: Floats,
+        labels: Ints | None = None,
+        groups: Ints | None = None,
+        like: InnerProductIndex | None = None,
+    ) -> None:
+        labels = np.arange(len(vectors)) if labels is None else labels
+        groups = labels if groups is None else groups
+        built = build_tree(vectors, labels, groups, None if like is None else like._order)
         self._tree: CapTree = built[0]
         self._order: Ints = built[1]
         self._unrolled = (0,) * vectors.shape[1]
@@ -49,7 +57,7 @@ class InnerProductIndex:
         Args:
             queries: (batch, d).
             k: how many.
-            excluded: (batch, any) labels not to return, padded with -1.
+            excluded: (batch, any) int64 groups not to return anything of, padded with -1.
 
         Returns:
             Dot products, largest first, and labels, both (batch, k). Where fewer than k vectors are allowed the dot
@@ -75,7 +83,7 @@ class InnerProductIndex:
         if excluded is None:
             excluded = np.empty((len(queries), 0), np.int64)
         values = np.full((len(queries), k), -np.inf, np.float32)
-        labels = np.full((len(queries), k), self._tree.labels[0])
+        labels = np.full((len(queries), k), self._tree.labels[0, 0])
         queries = np.ascontiguousarray(queries, np.float32)
         n_opened: int = _search(queries, self._tree, self._unrolled, excluded, values, labels)
         return values, labels, n_opened
@@ -153,7 +161,7 @@ def _search_one(
             continue
         n_opened += 1
         if is_better:
-            _enter(scores, tree.labels[node * LANES : (node + 1) * LANES], excluded, values, labels)
+            _enter(scores, tree.labels[node], tree.groups[node], excluded, values, labels)
             least = np.float32(values[-1] / scale) if is_scalable else least
     return n_opened
 
@@ -217,14 +225,14 @@ def _bound(cosines: Floats, cap_cosines: Floats, cap_sines: Floats, rounding: np
 
 
 @njit(cache=True, nogil=True)
-def _enter(scores: Floats, of_block: Ints, excluded: Ints, values: Floats, labels: Ints) -> None:
+def _enter(scores: Floats, names: Ints, groups: Ints, excluded: Ints, values: Floats, labels: Ints) -> None:
     """Let the best scores of a block into the k best, `values` and `labels`, where they are allowed."""
     last = len(values) - 1
     for lane in range(LANES):
-        score, label = scores[lane], of_block[lane]
+        score, label = scores[lane], names[lane]
         if score < values[last] or label < 0 or not _precedes(score, label, values[last], labels[last]):
             continue
-        if _holds(excluded, label):
+        if _holds(excluded, groups[lane]):
             continue
         place = last
         while place > 0 and _precedes(score, label, values[place - 1], labels[place - 1]):
@@ -239,8 +247,8 @@ def _precedes(score: np.float32, label: int, other: np.float32, other_label: int
 
 
 @njit(cache=True, nogil=True)
-def _holds(labels: Ints, label: int) -> bool:
+def _holds(groups: Ints, group: int) -> bool:
     found = False
-    for one in labels:
-        found |= one == label
+    for one in groups:
+        found |= one == group
     return found

@@ -108,6 +108,13 @@ def test_largest__of_a_batch__is_that_of_each_alone():
         assert np.array_equal(alone[1][0], labels[i])
 
 
+def test_largest__leaves_out_all_of_a_group():
+    vectors = np.arange(10, dtype=np.float32)[:, None]
+    index = InnerProductIndex(vectors, groups=np.arange(10) // 3)
+    _, labels = index.largest(np.ones((2, 1), np.float32), 4, np.array([[2, -1], [3, 1]]))
+    assert labels.tolist() == [[9, 5, 4, 3], [8, 7, 6, 2]]
+
+
 def test_index__over_vectors_that_moved__is_exact_too():
     rng = np.random.default_rng(2)
     vectors = rng.integers(-3, 4, size=(1000, 2)).astype(np.float32)
@@ -139,9 +146,10 @@ def test_search__looks_at_a_part_that_gets_smaller_as_there_are_more():
 def test_tree__holds_every_vector_once_in_full_blocks_within_its_caps(n):
     rng = np.random.default_rng(n)
     vectors = (rng.normal(size=(n, 4)) * rng.uniform(0.1, 3, size=(n, 1))).astype(np.float32)
-    tree, order = cap_tree.build_tree(vectors, np.arange(n))
+    tree, order = cap_tree.build_tree(vectors, np.arange(n), np.arange(n) // 2)
     assert sorted(order) == list(range(n))
-    assert tree.labels.tolist() == [*order, *[-1] * (-n % 64)]
+    assert tree.labels.ravel().tolist() == [*order, *[-1] * (-n % 64)]
+    assert (tree.groups.ravel()[:n] == order // 2).all()
     lifted = np.concatenate(
         [vectors, np.sqrt(np.maximum(tree.length**2 - (vectors**2).sum(axis=1), 0))[:, None]], axis=1
     )
