@@ -1,10 +1,9 @@
-"""The playlist to take along: a table, a list for a player, links."""
+"""Export of a playlist: a table, and links."""
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator
 
 from spotify_gym.app.listening import ListeningSession
@@ -21,11 +20,13 @@ def links(session: ListeningSession) -> list[str]:
 
 
 def to_csv(session: ListeningSession) -> str:
-    """Write every track of the session, those skipped too, as a table.
+    """Write every track of the session, those skipped too, as a table that begins with the mark of UTF-8.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe before it.
+    Without it spreadsheets take accents for something else. A text that one would take for a formula gets an
+    apostrophe before it.
     """
-    catalogue, out = session.dynamics.catalogue, io.StringIO()
+    catalogue, out = session.dynamics.catalogue, io.StringIO("\ufeff")
+    out.seek(0, io.SEEK_END)
     table = csv.writer(out, lineterminator="\n")
     table.writerow(_COLUMNS)
     for position, (track, *answer) in enumerate(_answers(session), start=1):
@@ -33,16 +34,6 @@ def to_csv(session: ListeningSession) -> str:
         genres = "; ".join(genres_of(catalogue, track))
         table.writerow([position, *answer, *map(_harmless, (*texts, genres)), link_of(catalogue, track) or ""])
     return out.getvalue()
-
-
-def to_m3u(session: ListeningSession) -> str:
-    """Write the tracks heard as an extended M3U playlist, with Spotify's address of a track where there is one."""
-    catalogue = session.dynamics.catalogue
-    lines = ["#EXTM3U"]
-    for track in session.heard:
-        label = " ".join(catalogue.label(track).split())  # a line break in a title would begin a line of its own
-        lines += [f"#EXTINF:-1,{label}", link_of(catalogue, track) or _file_name(catalogue.track_ids[track])]
-    return "\n".join(lines) + "\n"
 
 
 def _answers(session: ListeningSession) -> Iterator[tuple[int, str, str, str, str]]:
@@ -56,8 +47,3 @@ def _answers(session: ListeningSession) -> Iterator[tuple[int, str, str, str, st
 
 def _harmless(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _file_name(track_id: str) -> str:
-    """Return a name that is no directive, no address and no path."""
-    return re.sub(r"[^\w.-]", "_", track_id).lstrip(".") or "_"

@@ -67,6 +67,8 @@ def _show_next(user: UserSession, session: ListeningSession, offers: Sequence[Of
             )
             if link := link_of(catalogue, track):
                 st.link_button("Open in Spotify", link, icon=":material/open_in_new:")
+        if link:
+            _show_player(link)
         with st.expander("Why, in numbers"):
             st.html(line_below(f"What {user.agent.name} goes by: {user.agent.value_name}."))
             values = [offer.score for offer in offers]
@@ -76,6 +78,13 @@ def _show_next(user: UserSession, session: ListeningSession, offers: Sequence[Of
             st.dataframe(_by_value(session, offers), column_config={"value": bar}, hide_index=True)
             st.caption("What each feature adds to the similarity, which is the sum of the last column.")
             st.dataframe(_in_numbers(session, track, reason), hide_index=True)
+
+
+def _show_player(link: str) -> None:
+    """Offer Spotify's player, the one thing on the page that asks another machine for something: off until wanted."""
+    help_ = "Loads a player from open.spotify.com, which learns your address and which tracks you hear."
+    if st.toggle("Hear it here, with Spotify's player", key="player", help=help_):
+        st.iframe(link.replace(".com/track/", ".com/embed/track/"), height=80)
 
 
 def _show_ending(user: UserSession, session: ListeningSession) -> None:

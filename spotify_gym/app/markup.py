@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from spotify_gym.app.words import artists_of, genres_of, signed, title_of
+from spotify_gym.app.words import artists_of, genres_of, link_of, signed, spoken, title_of
 from spotify_gym.catalogue import Catalogue
 
 _MOST_GENRES = 4
@@ -56,8 +56,16 @@ def track_row(catalogue: Catalogue, track: int, rank: int, value: str = "") -> s
     return (
         f'<div class="sg-row"><span class="sg-rank">{rank}</span><span class="sg-name">'
         f"<b>{escape(title_of(catalogue, track))}</b><span>{escape(artists)}</span></span>"
-        f'<span class="sg-value">{escape(value)}</span></div>'
+        f'<span class="sg-value">{escape(value)}</span>{_play_link(catalogue, track)}</div>'
     )
+
+
+def _play_link(catalogue: Catalogue, track: int) -> str:
+    """Return a link to where a track can be heard; nothing where there is none."""
+    if (link := link_of(catalogue, track)) is None:
+        return ""
+    name = escape(f"Hear {spoken(catalogue, track)} at Spotify", quote=True)
+    return f'<a class="sg-play" href="{link}" target="_blank" rel="noopener noreferrer" aria-label="{name}">▶</a>'
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from spotify_gym.app.export import links, to_csv, to_m3u
+from spotify_gym.app.export import links, to_csv
 from spotify_gym.app.listening import ListeningSession
 from spotify_gym.app.markup import facts, headline
 from spotify_gym.app.words import artists_of, signed, title_of
@@ -16,11 +16,10 @@ def show_playlist(session: ListeningSession) -> None:
     st.html(headline("so far", "Your playlist"))
     st.html(facts(_numbers(session)))
     st.dataframe(_playlist(session), hide_index=True)
-    with st.container(horizontal=True):
-        show_download("CSV", to_csv(session), "playlist.csv", "text/csv")
-        show_download("M3U", to_m3u(session), "playlist.m3u", "audio/x-mpegurl")
+    show_download("CSV", to_csv(session), "playlist.csv", "text/csv")
     if addresses := links(session):
         with st.expander("Spotify links"):
+            st.caption("Copy all, open a playlist in Spotify's desktop program, and paste: they become its tracks.")
             st.code("\n".join(addresses), language=None)
 
 

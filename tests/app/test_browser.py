@@ -113,6 +113,19 @@ def test_session__from_search_to_playlist(open_tab: Callable[..., Any], tmp_path
     ]
 
 
+def test_player__asks_spotify_alone_and_only_when_wanted(open_tab: Callable[..., Any], requests: list[str]) -> None:
+    page = open_tab()
+    page.route("https://open.spotify.com/**", lambda route: route.fulfill(body="a player"))
+    begin_with_the_known(page)
+    settle()
+    assert not [url for url in requests if "spotify" in url]
+    page.get_by_text("Hear it here, with Spotify's player").click()
+    page.frame_locator("iframe").get_by_text("a player").wait_for()
+    (asked,) = [url for url in requests if "spotify" in url]
+    assert asked.startswith("https://open.spotify.com/embed/track/")
+    requests.remove(asked)
+
+
 def test_double_click__counts_once(open_tab: Callable[..., Any]) -> None:
     page = open_tab()
     begin_with_the_known(page)

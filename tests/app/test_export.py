@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spotify_gym.app.agents import references
-from spotify_gym.app.export import links, to_csv, to_m3u
+from spotify_gym.app.export import links, to_csv
 from spotify_gym.app.listening import ListeningSession, dynamics_for_a_person
 from spotify_gym.app.words import link_of
 from spotify_gym.catalogue import TextColumn
@@ -33,7 +33,7 @@ def session() -> ListeningSession:
 
 
 def test_csv__holds_every_answer_and_no_formula(session: ListeningSession) -> None:
-    rows = list(csv.DictReader(io.StringIO(to_csv(session))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(session).removeprefix("\ufeff"))))
     assert [row["answer"] for row in rows] == ["start", "start", "listened", "skipped", "listened"]
     assert rows[0]["title"] == "'=SUM(A1)"
     assert rows[1]["title"] == 'He said "hi", twice'
@@ -43,21 +43,15 @@ def test_csv__holds_every_answer_and_no_formula(session: ListeningSession) -> No
     assert float(rows[2]["similarity"]) == pytest.approx(session.plays[0].similarity, abs=1e-4)
 
 
+def test_csv__begins_with_the_mark_that_spreadsheets_want(session: ListeningSession) -> None:
+    assert to_csv(session).startswith("\ufeffposition,answer,")
+
+
 def test_csv__takes_the_name_of_an_agent_for_no_formula_either(session: ListeningSession) -> None:
     session.agent = replace(references(session.dynamics)[0], name="=1+1")
     session.undo()
     session.play_instead(0)
-    assert list(csv.DictReader(io.StringIO(to_csv(session))))[-1]["agent"] == "'=1+1"
-
-
-def test_m3u__has_two_lines_a_track_and_no_foreign_address(session: ListeningSession) -> None:
-    first, *lines = to_m3u(session).splitlines()
-    assert first == "#EXTM3U"
-    assert len(lines) == 2 * len(session.heard)
-    assert all(line.startswith("#EXTINF:-1,") for line in lines[::2])
-    addresses = lines[1::2]
-    assert addresses[0] == f"https://open.spotify.com/track/{REAL}"
-    assert not any("/" in address or address.startswith((".", "#")) for address in addresses[1:])
+    assert list(csv.DictReader(io.StringIO(to_csv(session).removeprefix("\ufeff"))))[-1]["agent"] == "'=1+1"
 
 
 def test_links__are_given_where_the_id_looks_real(session: ListeningSession) -> None:

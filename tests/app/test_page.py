@@ -136,10 +136,17 @@ def test_runners_up__are_the_next_nine(open_page: Open) -> None:
 def test_playlist__can_be_taken_along(open_page: Open) -> None:
     tab = begin(open_page())
     tab.button(key="listened").click().run()
-    assert [download.proto.label for download in tab.get("download_button")] == ["CSV", "M3U"]
+    assert [download.proto.label for download in tab.get("download_button")] == ["CSV"]
     links = tab.get("code")[0].value.splitlines()  # the ids of this table look real
     assert len(links) == 6
     assert all(link.startswith("https://open.spotify.com/track/") for link in links)
+
+
+def test_player__is_off_until_it_is_wanted(open_page: Open) -> None:
+    tab = begin(open_page())
+    assert not tab.get("iframe")
+    tab.toggle(key="player").set_value(True).run()
+    assert len(tab.get("iframe")) == 1
 
 
 def test_double_click__counts_once(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
