@@ -44,7 +44,7 @@ class TrackSearch:
         self._texts = pc.binary_join_element_wise(self._titles, self._artists, pa.scalar(" ", pa.large_string()))
 
     def find(self, text: str, most: int = 12) -> Ints:
-        """Return the tracks that a text means, at most so many, the likeliest first; one version of each recording.
+        """Return the tracks that a text means, at most so many, the likeliest first; one version of each song.
 
         An id, URI or link means its track. Else every word must stand in title or artist, in any order; where no track
         has them all, words that are spelt much like them will do. Tracks by an artist of exactly that name come first,
@@ -91,7 +91,7 @@ class TrackSearch:
         return np.lexsort((found, -known, ~begins, ~exact, ~by_artist))
 
     def _distinct(self, tracks: Ints) -> Ints:
-        _, first = np.unique(self._catalogue.recordings[tracks], return_index=True)
+        _, first = np.unique(self._catalogue.songs[tracks], return_index=True)
         return tracks[np.sort(first)]
 
     def _mask(self, texts: pa.Array, function: str, text: str) -> Bools:
