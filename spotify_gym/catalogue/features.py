@@ -27,6 +27,7 @@ _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 _DECIMAL_COMMA = r"^[+-]?\d*,\d+([eE][+-]?\d+)?$"
 _THOUSANDS = r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$"
 _UNIT = r"(?i)\s*(%|bpm|db|ms)$"
+_ROUNDING = 1e-6  # beyond its limits, a number that was computed is still meant to be within
 _SHARES = frozenset(name for name, limits in FEATURE_RANGES.items() if limits == (0, 1))
 _NEVER_TINY = _SHARES - {"acousticness", "instrumentalness"}  # above 1 % in nearly every track
 
@@ -60,7 +61,8 @@ def read_features(table: RawTable, schema: Schema) -> Features:
     features = Features(parse_numbers(columns), table.roles.kinds, np.ones(len(table.places), dtype=np.bool_))
     limits = _settle_units(features)
     outside = {
-        name: (numbers < limits[name][0]) | (numbers > limits[name][1]) for name, numbers in features.numbers.items()
+        name: (numbers < limits[name][0] - _ROUNDING) | (numbers > limits[name][1] + _ROUNDING)
+        for name, numbers in features.numbers.items()
     }
     _check_damage(outside, limits, columns, table, schema)
     for name, column in columns.items():
