@@ -55,7 +55,8 @@ class KeyStream:
 
     def __init__(self, generators: list[np.random.Generator]) -> None:
         self._roots = np.array([g.integers(2**64, dtype=np.uint64) for g in generators], dtype=np.uint64)
-        self._sessions = np.zeros(len(generators), dtype=np.uint64)
+        self.begun = np.zeros(len(generators), dtype=np.uint64)
+        """(B,) how many keys each slot has given; to set it is to go on from there."""
 
     @classmethod
     def seeded(cls, seeds: int | Sequence[int | None] | None, n_slots: int) -> KeyStream:
@@ -71,5 +72,5 @@ class KeyStream:
 
     def next(self, slots: NDArray[np.intp]) -> Keys:
         """Return the key of the next session in each of the given slots."""
-        self._sessions[slots] += np.uint64(1)
-        return _session_keys(self._roots[slots], self._sessions[slots])
+        self.begun[slots] += np.uint64(1)
+        return _session_keys(self._roots[slots], self.begun[slots])

@@ -59,7 +59,8 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
         self.single_observation_space, self.single_action_space = spaces_of(self.dynamics)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._keys: KeyStream | None = None
+        self.keys: KeyStream | None = None
+        """What the randomness of each session comes from; None before the first reset."""
         self._sessions: SessionState | None = None
         self._ended = np.zeros(num_envs, np.bool_)
 
@@ -98,11 +99,11 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
         """
         options = dict(options or {})
         mask = options.pop("reset_mask", None)
-        if seed is not None or self._keys is None:
-            self._keys = KeyStream.seeded(seed, self.num_envs)
+        if seed is not None or self.keys is None:
+            self.keys = KeyStream.seeded(seed, self.num_envs)
         rows = np.arange(self.num_envs) if mask is None else self._rows(mask)
         history = history_of(options, self.dynamics, len(rows))
-        fresh = self.dynamics.start(self._keys.next(rows), history)
+        fresh = self.dynamics.start(self.keys.next(rows), history)
         if mask is None or self._sessions is None:
             self._sessions = fresh
         else:
@@ -178,8 +179,8 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
         return sessions.time >= self.max_episode_steps
 
     def _restart(self, rows: NDArray[np.intp]) -> None:
-        assert self._keys is not None  # a session has begun
-        self.sessions.put(rows, self.dynamics.start(self._keys.next(rows)))
+        assert self.keys is not None  # a session has begun
+        self.sessions.put(rows, self.dynamics.start(self.keys.next(rows)))
 
     def _info(self, tracks: Ints, outcome: StepResult) -> dict[str, Any]:
         return {

@@ -255,8 +255,8 @@ def _env(model: TrackDQN) -> SessionVecEnv:
 
 def _counts(env: SessionVecEnv) -> Arrays:
     """Return what is counted of the sessions of each slot, (B,) each, as it lies in memory."""
-    assert env.env._keys is not None  # they have begun
-    return {"returns": env.returns, "lengths": env.lengths, "begun": env.env._keys._sessions.view(np.int64)}
+    assert env.env.keys is not None  # they have begun
+    return {"returns": env.returns, "lengths": env.lengths, "begun": env.env.keys.begun.view(np.int64)}
 
 
 def _sessions(state: BatchState, prefix: str = "") -> Arrays:

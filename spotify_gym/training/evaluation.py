@@ -1,4 +1,4 @@
-"""Held-out sessions: the same ones for whoever plays, learned or not."""
+"""Evaluation: policies and trained models in the same held-out sessions."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ Choose = Callable[[Any, Any, NDArray[np.bool_], dict[str, Any]], tuple[NDArray[n
 """From observations, state, which sessions have just begun, and `info`: tracks and state."""
 
 
-class Player(Protocol):
-    """Whoever chooses tracks."""
+class Policy(Protocol):
+    """Whatever chooses tracks: a trained model, a reference policy."""
 
     @property
     def predict(self) -> Callable[..., tuple[Any, Any]]:
         """The `predict` of Stable-Baselines3: from observations (B, k) to tracks (B,) and a state."""
 
 
-PolicyFactory = Callable[[Any], Player]
-"""Makes a player for the environment it is given."""
+PolicyFactory = Callable[[Any], Policy]
+"""Makes a policy for the environment it is given."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How one player fared in n sessions of at most T tracks."""
+    """How one policy fared in n sessions of at most T tracks."""
 
     catalogue: Catalogue
     seeds: NDArray[np.int64]
@@ -92,20 +92,20 @@ class Evaluation:
 
 
 def evaluate(
-    player: Player | PolicyFactory,
+    policy: Policy | PolicyFactory,
     env_id: str,
     n_sessions: int = 1000,
     seed: int = EVALUATION_SEED,
     **env_options: Any,
 ) -> Evaluation:
-    """Let a player play sessions that no learner trained on.
+    """Let a policy play sessions that no learner trained on.
 
     Session i is the first one of seed `seed` + i, whoever plays and however many are played at once. A learner of this
     package is told what was played where repeats are forbidden, and so never repeats; one that takes `action_masks`
     (sb3-contrib) gets those.
 
     Args:
-        player: a trained model, or a reference policy that is still to meet its environment: `NearestPolicy`, or
+        policy: a trained model, or a reference policy that is still to meet its environment: `NearestPolicy`, or
             `lambda env: PlannerPolicy(env, ...)`.
         env_id: the environment.
         n_sessions: how many sessions.
@@ -124,7 +124,7 @@ def evaluate(
     n_batches = math.ceil(n_sessions / _AT_ONCE)
     env = gym.make_vec(env_id, num_envs=math.ceil(n_sessions / n_batches), autoreset_mode="SameStep", **env_options)
     assert isinstance(env, SpotifyVectorEnv)  # all ids of this package make one
-    with _seated(player, env, seed) as choose:
+    with _choosing(policy, env, seed) as choose:
         batches = [_play(choose, env, seed + batch * env.num_envs) for batch in range(n_batches)]
     tracks, rewards, repeats = (np.concatenate(parts)[:n_sessions] for parts in zip(*batches, strict=True))
     seeds = seed + np.arange(n_sessions)
@@ -132,22 +132,22 @@ def evaluate(
 
 
 @contextmanager
-def _seated(player: Player | PolicyFactory, env: SpotifyVectorEnv, seed: int) -> Iterator[Choose]:
+def _choosing(policy: Policy | PolicyFactory, env: SpotifyVectorEnv, seed: int) -> Iterator[Choose]:
     """Give a function that chooses a track for each session of `env`."""
-    if isinstance(player, ReferencePolicy):
+    if isinstance(policy, ReferencePolicy):
         raise TypeError(
-            f"this {type(player).__name__} was made for an environment of its own; pass the class, "
+            f"this {type(policy).__name__} was made for an environment of its own; pass the class, "
             "or a function that makes the policy for the environment it is given"
         )
-    if isinstance(player, type) or not hasattr(player, "predict"):
-        yield _choose_by(player(env), env)
+    if isinstance(policy, type) or not hasattr(policy, "predict"):
+        yield _choose_by(policy(env), env)
         return
-    with _bound(player, env, seed) as policy:
-        yield _choose_by(policy, env)
+    with _bound(policy, env, seed) as bound:
+        yield _choose_by(bound, env)
 
 
 @contextmanager
-def _bound(model: Any, env: SpotifyVectorEnv, seed: int) -> Iterator[Player]:
+def _bound(model: Any, env: SpotifyVectorEnv, seed: int) -> Iterator[Policy]:
     """Let a model play from the catalogue of `env`, if it can, with what chance it needs; leave it as it was."""
     offered = (env.single_observation_space, env.single_action_space)
     policy: Any = getattr(model, "policy", None)
@@ -171,14 +171,14 @@ def _bound(model: Any, env: SpotifyVectorEnv, seed: int) -> Iterator[Player]:
         policy.bind(*own)
 
 
-def _choose_by(player: Player, env: SpotifyVectorEnv) -> Choose:
-    """Ask `player` in the way that keeps it from forbidden repeats, if it has one."""
-    known = inspect.signature(player.predict).parameters
+def _choose_by(policy: Policy, env: SpotifyVectorEnv) -> Choose:
+    """Ask `policy` in the way that keeps it from forbidden repeats, if it has one."""
+    known = inspect.signature(policy.predict).parameters
     if not env.dynamics.repeats and "played" in known:
-        return lambda obs, state, starts, info: player.predict(obs, state, starts, True, played=info["played"])
+        return lambda obs, state, starts, info: policy.predict(obs, state, starts, True, played=info["played"])
     if not env.dynamics.repeats and "action_masks" in known:
-        return lambda obs, state, starts, _: player.predict(obs, state, starts, True, action_masks=env.action_masks())
-    return lambda obs, state, starts, _: player.predict(obs, state, starts, True)
+        return lambda obs, state, starts, _: policy.predict(obs, state, starts, True, action_masks=env.action_masks())
+    return lambda obs, state, starts, _: policy.predict(obs, state, starts, True)
 
 
 def _play(choose: Choose, env: SpotifyVectorEnv, seed: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

@@ -1,27 +1,94 @@
-"""Who earns what: trained models beside the policies that do not learn, all in the same held-out sessions."""
+"""The leaderboard: trained models beside reference policies, all in the same held-out sessions."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
+import importlib.metadata
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 
+from spotify_gym.catalogue import Catalogue
 from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.policies import POLICIES
+from spotify_gym.registry import resolve
+from spotify_gym.session import SessionDynamics
 from spotify_gym.training.artifacts import Run
-from spotify_gym.training.evaluation import Evaluation, evaluate
-from spotify_gym.training.held_out import HeldOut
+from spotify_gym.training.errors import RunError
+from spotify_gym.training.evaluation import Evaluation, Policy, PolicyFactory, evaluate
 from spotify_gym.training.metrics import skill
+from spotify_gym.training.tensors import Tensors, read_tensors, write_tensors
 from spotify_gym.training.trainer import one_thread
 
 QUICK = tuple(name for name, policy in POLICIES.items() if policy.is_quick)
 """The reference policies that take a minute at most; the planner takes seconds for each session."""
 
 Leaderboard = dict[str, Evaluation]
-"""Players by name, and how they fared."""
+"""Policies by name, and how they fared."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out sessions: the same game for all who play it."""
+
+    env_id: str
+    """The environment."""
+    env_options: dict[str, Any]
+    """Its options, as plain values."""
+    catalogue: Catalogue
+    """What can be played."""
+    n_sessions: int
+    """How many sessions."""
+    seed: int
+    """Of the first session."""
+
+    @property
+    def dynamics(self) -> SessionDynamics:
+        """The rules that they are played by."""
+        env: Any = gym.make(self.env_id, catalogue=self.catalogue, **self.env_options)
+        dynamics: SessionDynamics = env.unwrapped.dynamics
+        return dynamics
+
+    def played_by(self, policy: Policy | PolicyFactory) -> Evaluation:
+        """Let a policy play."""
+        options = {"catalogue": self.catalogue, **self.env_options}
+        return evaluate(policy, self.env_id, self.n_sessions, self.seed, **options)
+
+    def played_by_reference(self, name: str, shelf: Path | None = None) -> Evaluation:
+        """Let a policy that does not learn play, which may take minutes, or look up how it fared the last time.
+
+        Args:
+            name: one of `POLICIES`, or one's own as `module:Class`.
+            shelf: folder that such results are kept in; None: none are.
+        """
+        policy = resolve("policy", name, POLICIES)
+        if shelf is None:
+            return self.played_by(policy)
+        file = shelf / f"{name}-{self._key}.safetensors"
+        try:
+            arrays, facts = read_tensors(file)
+            kept: dict[str, Any] = {**arrays, **facts}
+            return Evaluation(self.catalogue, **kept)
+        except (RunError, TypeError):  # not there yet, or damaged
+            evaluation = self.played_by(policy)
+        with suppress(OSError):  # a folder that cannot be written to costs time, not the answer
+            shelf.mkdir(exist_ok=True)
+            write_tensors(file, Tensors(evaluation.arrays, {"seconds": evaluation.seconds}))
+        return evaluation
+
+    @property
+    def _key(self) -> str:
+        """Another one for other sessions, and for another version of this program."""
+        version = importlib.metadata.version("spotify_gym")
+        sessions = [self.env_id, self.env_options, self.catalogue.fingerprint, self.n_sessions, self.seed, version]
+        return hashlib.blake2b(json.dumps(sessions, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def play_leaderboard(
@@ -38,7 +105,7 @@ def play_leaderboard(
         n_sessions: how many sessions.
         seed: of the first.
         references: names of reference policies; those that cannot play there are left out.
-        tell: called with the name of each player before it plays.
+        tell: called with the name of each policy before it plays.
 
     Raises:
         ValueError: no runs, or runs that have nothing to compare.
@@ -59,7 +126,7 @@ def play_leaderboard(
 
 
 def skills_of(leaderboard: Leaderboard) -> dict[str, float]:
-    """Return the skill of each player: 0 is the best fixed list, 1 the planner, or the nearest where it did not play.
+    """Return the skill of each policy: 0 is the best fixed list, 1 the planner, or the nearest where it did not play.
 
     Empty where there is no scale: one of the two did not play, or the fixed list earns as much.
     """
@@ -73,7 +140,7 @@ def skills_of(leaderboard: Leaderboard) -> dict[str, float]:
 
 
 def write_sessions(path: Path, leaderboard: Leaderboard) -> None:
-    """Write a CSV file with a row per player and session."""
+    """Write a CSV file with a row per policy and session."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     for place, (name, evaluation) in enumerate(leaderboard.items()):

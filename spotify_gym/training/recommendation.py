@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from spotify_gym.algorithms.catalogue_policy import CatalogueQNetwork
 from spotify_gym.catalogue import Catalogue, CatalogueError
+from spotify_gym.catalogue.track_search import TrackSearch
 from spotify_gym.session import SessionDynamics
 from spotify_gym.training.artifacts import Run
 from spotify_gym.training.learners import sessions_of
@@ -110,47 +110,34 @@ def feature_shares(run: Run, observation: NDArray[np.float32], track: int, other
 
 
 def find_tracks(catalogue: Catalogue, names: Sequence[str]) -> list[int]:
-    """Find tracks by id or title; a single text may hold several of them, separated by commas.
+    """Find tracks by id, title or label ("Title — Artist"); a single text may hold several, separated by commas.
 
     Raises:
         CatalogueError: a name that no track has, or several have; the message lists those that come near.
     """
     if len(names) == 1 and "," in names[0]:
         names = next(csv.reader([names[0]], skipinitialspace=True))
-    return [find_track(catalogue, name.strip()) for name in names]
+    return [_find_track(catalogue, name.strip()) for name in names]
 
 
-def find_track(catalogue: Catalogue, name: str) -> int:
-    """Find a track by its id, its title or its label ("Title — Artist"), in upper or lower case.
-
-    Raises:
-        CatalogueError: no track has that name, or several have; the message lists those that come near.
-    """
+def _find_track(catalogue: Catalogue, name: str) -> int:
     try:
         return catalogue.index_of(name)
     except CatalogueError:
         if catalogue.names is None:
             raise CatalogueError(f"no track has the id {name!r}, and {catalogue.source} has no titles") from None
-    title = name.partition(" — ")[0]
-    near = np.flatnonzero(catalogue.names.contains(title)).tolist()
-    found = [i for i in near if name.casefold() in (catalogue.names[i].casefold(), catalogue.label(i).casefold())]
-    if not found:
-        raise CatalogueError(f"no track has the id or title {name!r}; {_nearest(catalogue, title, near)}")
-    if len({catalogue.songs[i] for i in found}) > 1:
+    search = TrackSearch(catalogue)
+    found = search.named(name)
+    if not len(found):
+        near = search.find(name.partition(" — ")[0], most=_SHOWN)
+        told = f"perhaps {_listed(catalogue, near)}" if len(near) else "nor does any title come near"
+        raise CatalogueError(f"no track has the id or title {name!r}; {told}")
+    if len(np.unique(catalogue.songs[found])) > 1:
         raise CatalogueError(f"{len(found)} tracks are called {name!r}; give the id: {_listed(catalogue, found)}")
-    return found[0]
+    return int(found[0])
 
 
-def _nearest(catalogue: Catalogue, title: str, near: list[int]) -> str:
-    """Say which titles contain this one, or else are spelt most like it."""
-    assert catalogue.names is not None
-    if not near:
-        spelt = difflib.get_close_matches(title, set(catalogue.names), n=_SHOWN, cutoff=0.6)
-        near = [i for i, other in enumerate(catalogue.names) if other in spelt]
-    return f"perhaps {_listed(catalogue, near)}" if near else "nor does any title come near"
-
-
-def _listed(catalogue: Catalogue, tracks: Sequence[int]) -> str:
+def _listed(catalogue: Catalogue, tracks: NDArray[np.int64]) -> str:
     shown = [f"{catalogue.label(i)} ({catalogue.track_ids[i]})" for i in tracks[:_SHOWN]]
     return ", ".join(shown) + (f" and {len(tracks) - _SHOWN} more" if len(tracks) > _SHOWN else "")
 

@@ -36,8 +36,8 @@ class RunFolder:
     """A folder that holds one training run."""
 
     path: Path
-    trust: bool = True
-    """Whether it may name code to import."""
+    trust: bool = False
+    """Whether it may name code to import, and hold code to unpickle."""
 
     @classmethod
     def open(cls, path: Path, trust: bool = False) -> RunFolder:

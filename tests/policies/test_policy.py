@@ -16,7 +16,7 @@ import spotify_gym  # noqa: F401  registers the envs
 from spotify_gym.app.agents import references
 from spotify_gym.app.listening import dynamics_for_a_person
 from spotify_gym.policies import POLICIES, FixedPolicy, NearestPolicy, PlannerPolicy, Ranking, RankingPolicy
-from spotify_gym.training.held_out import HeldOut
+from spotify_gym.training.leaderboard import HeldOut
 
 MAKERS = {**POLICIES, "fixed": partial(FixedPolicy, n_starts=8)}
 ENVS = ["SpotifySession-v0", "SpotifyPlaylist-v0", "SpotifySatiation-v0", "SpotifySkip-v0"]

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import spotify_gym.training.held_out as scale
+import spotify_gym.training.leaderboard as leaderboard
 from spotify_gym import Catalogue
 from spotify_gym.training.evaluation import Evaluation
-from spotify_gym.training.held_out import HeldOut
+from spotify_gym.training.leaderboard import HeldOut
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_reference__is_looked_up_the_second_time(
         calls.append("played")
         return first
 
-    monkeypatch.setattr(scale, "evaluate", count)
+    monkeypatch.setattr(leaderboard, "evaluate", count)
     again = sessions.played_by_reference("nearest", tmp_path / "shelf")
     assert not calls
     for name, array in first.arrays.items():
