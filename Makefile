@@ -20,20 +20,18 @@ test-slow: $(VENV)/.ready
 test-browser: $(VENV)/.ready
 	$(BIN)/pytest -m browser
 
-# Trust: minutes to an hour each.
+# Robustness: minutes to an hour each. `FUZZ_CASES=1000 make fuzz` tries so many; `pytest -m kill -k search` one workload.
 fuzz: $(VENV)/.ready
-	$(BIN)/python -m experiments.trust.fuzz
+	$(BIN)/pytest -m fuzz -n 2 -rP --capture=sys
 
 kill: $(VENV)/.ready
-	$(BIN)/python -m experiments.trust.kill
-	$(BIN)/python -m experiments.trust.kill --victim comparison --kills 10
-	$(BIN)/python -m experiments.trust.kill --victim search --kills 10
+	$(BIN)/pytest -m kill -n 2
 
 soak: $(VENV)/.ready
-	$(BIN)/python -m experiments.trust.soak
+	$(BIN)/pytest -m soak -n 2 -rP
 
 versions: $(VENV)/.ready
-	$(BIN)/python -m experiments.trust.versions
+	$(BIN)/nox
 
 # Other people's tests with our learners: SB3_TESTS=stable-baselines3/tests make peers
 peers: $(VENV)/.ready
@@ -52,4 +50,4 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .nox

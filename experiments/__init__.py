@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 
 NEW_NAMES = {
-    "experiments.learn": "experiments.sample_efficiency",
-    "experiments.generalise": "experiments.generalization",
-    **{f"experiments.{name}": f"tools.{name}" for name in ("pictures", "screenshots", "shipped_model", "page_speed")},
+    "learn": "python -m experiments.sample_efficiency",
+    "generalise": "python -m experiments.generalization",
+    **{name: f"python -m tools.{name}" for name in ("pictures", "screenshots", "shipped_model", "page_speed")},
+    **{f"trust.{name}": f"make {name}" for name in ("fuzz", "kill", "soak", "versions")},
 }
-"""Modules that have another name now."""
+"""Commands of this folder that have another name now."""
 
 
 class _NewNames:
@@ -17,12 +18,16 @@ class _NewNames:
 
     @staticmethod
     def find_spec(name: str, *_: object) -> None:
-        if name not in NEW_NAMES:
+        running = sys.argv[:1] == ["-m"]  # while Python looks for the module that `python -m` is to run
+        if running and name == "experiments.trust":
+            name = sys.orig_argv[sys.orig_argv.index("-m") + 1]
+        new = NEW_NAMES.get(name.removeprefix("experiments."))
+        if new is None:
             return
-        if sys.argv[:1] == ["-m"]:  # so it is while Python looks for the module that `python -m` is to run
-            print(f"python -m {name} is now: python -m {NEW_NAMES[name]}", file=sys.stderr)
+        if running:
+            print(f"python -m {name} is now: {new}", file=sys.stderr)
             sys.exit(2)
-        raise ModuleNotFoundError(f"{name} is now {NEW_NAMES[name]}", name=name)
+        raise ModuleNotFoundError(f"{name} is now {new.removeprefix('python -m ')}", name=name)
 
 
 sys.meta_path.append(_NewNames)  # the last: asked for what nobody else has found

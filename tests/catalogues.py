@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from spotify_gym import Catalogue
@@ -36,3 +38,21 @@ def real_table(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"the real table {name} is not at hand")
     return path
+
+
+VALUES = st.one_of(
+    st.sampled_from([0.0, 1.0, -1.0, 0.5, 0.1, 1e-6, 1e-19, 1e-22, -1e-38, 1e6, 1e12, -1e12, 12345.678]),
+    st.floats(-(2.0**39), 2.0**39, width=32),
+    st.floats(-3, 3, width=32),
+)
+
+
+@st.composite
+def odd_catalogues(draw: st.DrawFn, smallest: int = 6) -> Catalogue:
+    """Draw a catalogue of features that no shop would sell: constant, doubled, tiny, huge, zero; as drawn or scaled."""
+    n_tracks, d = draw(st.integers(smallest, smallest + 20)), draw(st.integers(1, 10))
+    few = draw(hnp.arrays(np.float32, (draw(st.integers(1, n_tracks)), d), elements=VALUES))
+    features = few[draw(st.lists(st.integers(0, len(few) - 1), min_size=n_tracks, max_size=n_tracks))]
+    if draw(st.booleans()):
+        return hand_made(features)
+    return Catalogue.from_features(features, scaling=draw(st.sampled_from(["standard", "minmax"])))

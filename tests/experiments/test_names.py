@@ -18,9 +18,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize("name", NEW_NAMES)
 def test_old_name__of_a_command_says_the_new_one(name: str) -> None:
-    done = subprocess.run([sys.executable, "-m", name, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
+    typed = ["-m", f"experiments.{name}", "--help"]
+    done = subprocess.run([sys.executable, *typed], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"python -m {name} is now: python -m {NEW_NAMES[name]}\n"
+    assert done.stderr == f"python -m experiments.{name} is now: {NEW_NAMES[name]}\n"
 
 
 def test_old_name__of_a_module_says_the_new_one() -> None:

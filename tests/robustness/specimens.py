@@ -1,4 +1,4 @@
-"""Good files to be damaged, and what must be true of whatever is still read from them."""
+"""Good tables and prepared catalogues to be damaged, and what must be true of whatever is still read from them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from hypothesis import strategies as st
 
-from experiments.trust.damage import Rng, damaged
 from spotify_gym import Catalogue, CatalogueError
 from spotify_gym.session import SessionDynamics
+from tests.robustness.mutations import mutated
 
-_BEFORE = Path(__file__).parents[2] / "tests" / "catalogue" / "written_before.npz"
-_FORGED = 0.7  # of packed files are packed again after the damage, checksums right
+FORGED = st.integers(1, 10).map(lambda number: number <= 7)
+"""Whether a packed file is packed again after the damage, checksums right."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,13 @@ class Specimen:
 
     suffix: str
     make: Callable[[], bytes]
-    damage: Callable[[bytes, Rng], bytes]
+    mutate: Callable[[bytes], st.SearchStrategy[bytes]]
     read: Callable[[Path], Catalogue]
 
-    def try_damaged(self, rng: Rng, scratch: Path) -> str:
+    def use_mutated(self, draw: st.DrawFn, folder: Path) -> str:
         """Damage the file and read it: "valid" or "refused"; anything else that happens is raised."""
-        path = scratch / f"damaged{self.suffix}"
-        path.write_bytes(self.damage(_made(self), rng))
+        path = folder / f"mutated{self.suffix}"
+        path.write_bytes(draw(self.mutate(self.make())))
         try:
             catalogue = self.read(path)
         except CatalogueError:
@@ -103,19 +104,26 @@ def _frame() -> pd.DataFrame:
     return frame
 
 
+@cache
 def _csv() -> bytes:
     return _frame().to_csv(index=False).encode()
 
 
+@cache
+def _gzip() -> bytes:
+    return gzip.compress(_csv())
+
+
+@cache
 def _parquet() -> bytes:
-    buffer = io.BytesIO()
-    frame = _frame()
+    frame, buffer = _frame(), io.BytesIO()
     frame["artists"] = frame["artists"].str.split(";")
     frame["track_genre"] = frame["track_genre"].astype("category")
     frame.to_parquet(buffer)
     return buffer.getvalue()
 
 
+@cache
 def _arrow() -> bytes:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "catalogue.arrow"
@@ -123,66 +131,71 @@ def _arrow() -> bytes:
         return path.read_bytes()
 
 
-def _damage_packed(content: bytes, rng: Rng) -> bytes:
-    """Damage the text and pack it again, or the packed file."""
-    if rng.random() < _FORGED:
-        return gzip.compress(damaged(gzip.decompress(content), rng), compresslevel=1)
-    return damaged(content, rng)
+@cache
+def _npz() -> bytes:
+    return (Path(__file__).parents[1] / "catalogue" / "written_before.npz").read_bytes()
 
 
-def _damage_arrow(content: bytes, rng: Rng) -> bytes:
-    """Damage what is in the columns, the checksum set right, or what is said of them; or any byte of the file."""
+@st.composite
+def _mutated_gzip(draw: st.DrawFn, content: bytes) -> bytes:
+    """Draw the text damaged and packed again, or the packed file."""
+    if draw(FORGED):
+        return gzip.compress(draw(mutated(gzip.decompress(content))), compresslevel=1)
+    return draw(mutated(content))
+
+
+@st.composite
+def _mutated_arrow(draw: st.DrawFn, content: bytes) -> bytes:
+    """Draw damage to what is in the columns, the checksum set right, or to what is said of them; or to any byte."""
+    if not draw(FORGED):
+        return draw(mutated(content))
+    if draw(st.booleans()):
+        header = pa.ipc.open_file(content).schema.metadata[b"spotify_gym"]
+        return content.replace(header, draw(_as_long(header)))
     _, message = pa.ipc.MessageReader.open_stream(pa.BufferReader(content[8:]))
-    header = pa.ipc.open_file(content).schema.metadata[b"spotify_gym"]
-    body, way = message.body.to_pybytes(), rng.random()
-    if way < 1 - _FORGED:
-        return damaged(content, rng)
-    victim = body if way < 1 - _FORGED / 2 else header
-    forged = damaged(victim, rng)[: len(victim)].ljust(len(victim))
-    content = content.replace(victim, forged)
+    body = message.body.to_pybytes()
+    forged = draw(_as_long(body))
     before, after = (b"%08x" % zlib.crc32(held) for held in (body, forged))
-    return content.replace(before, after) if victim is body else content
+    return content.replace(body, forged).replace(before, after)
 
 
-def _damage_archive(content: bytes, rng: Rng) -> bytes:
-    """Damage one member and pack it again with the right checksum, or the packed file."""
-    if rng.random() >= _FORGED:
-        return damaged(content, rng)
+@st.composite
+def _mutated_npz(draw: st.DrawFn, content: bytes) -> bytes:
+    """Draw one member damaged and packed again with the right checksum, or the packed file."""
+    if not draw(FORGED):
+        return draw(mutated(content))
     forged = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(forged, "w") as target:
-        victim = str(rng.choice(source.namelist()))
+        victim = draw(st.sampled_from(source.namelist()))
         for name in source.namelist():
             member = source.read(name)
-            target.writestr(name, _damage_member(member, rng) if name == victim else member)
+            target.writestr(name, draw(_mutated_member(member)) if name == victim else member)
     return forged.getvalue()
 
 
-def _damage_member(member: bytes, rng: Rng) -> bytes:
-    """Damage the values of an array, its head left whole as often as not, and its length too."""
-    start = member.index(b"\n") + 1 if rng.random() < 0.8 else 0
-    body = damaged(member[start:], rng)
-    if rng.random() < 0.6:
-        body = body[: len(member) - start].ljust(len(member) - start, b" ")
-    return member[:start] + body
+@st.composite
+def _mutated_member(draw: st.DrawFn, member: bytes) -> bytes:
+    """Draw the values of an array damaged, its head left whole as often as not, and its length too."""
+    start = draw(st.sampled_from((0, *[member.index(b"\n") + 1] * 4)))
+    body = member[start:]
+    return member[:start] + draw(draw(st.sampled_from((mutated, _as_long)))(body))
 
 
-@cache
-def _made(specimen: Specimen) -> bytes:
-    return specimen.make()
+@st.composite
+def _as_long(draw: st.DrawFn, content: bytes) -> bytes:
+    """Draw the content damaged, and as long as it was."""
+    return draw(mutated(content))[: len(content)].ljust(len(content))
 
 
 SPECIMENS: Mapping[str, Specimen] = {
-    "csv": Specimen(".csv", _csv, damaged, lambda path: check_table(Catalogue.read(path))),
+    "csv": Specimen(".csv", _csv, mutated, lambda path: check_table(Catalogue.read(path))),
     "gzip": Specimen(
-        ".csv.gz",
-        lambda: gzip.compress(_csv()),
-        _damage_packed,
-        lambda path: check_table(Catalogue.read(path, duplicates="merge")),
+        ".csv.gz", _gzip, _mutated_gzip, lambda path: check_table(Catalogue.read(path, duplicates="merge"))
     ),
     "parquet": Specimen(
-        ".parquet", _parquet, damaged, lambda path: check_table(Catalogue.read(path, scaling="minmax"))
+        ".parquet", _parquet, mutated, lambda path: check_table(Catalogue.read(path, scaling="minmax"))
     ),
-    "arrow": Specimen(".arrow", _arrow, _damage_arrow, Catalogue.load),
-    "npz": Specimen(".npz", _BEFORE.read_bytes, _damage_archive, Catalogue.load),
+    "arrow": Specimen(".arrow", _arrow, _mutated_arrow, Catalogue.load),
+    "npz": Specimen(".npz", _npz, _mutated_npz, Catalogue.load),
 }
 """The kinds of file, by name."""

@@ -17,24 +17,24 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.trust import runs
 from spotify_gym import Catalogue, CatalogueError, cli
 from spotify_gym.listeners import SkippingListener
 from spotify_gym.training import load_run, resume, train
 from spotify_gym.training.tensors import read_tensors, write_tensors
+from tests.robustness.run_folders import CONFIG, REFUSALS, write_finished, write_interrupted
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "finished"
-    runs.write_files(path, runs.finished())
+    write_finished(path)
     return path
 
 
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "interrupted"
-    runs.write_files(path, runs.interrupted())
+    write_interrupted(path)
     return path
 
 
@@ -83,7 +83,7 @@ def tried(call: Callable[[], object]) -> str | None:
     """Return in which words a call was refused."""
     try:
         call()
-    except runs.REFUSALS as error:
+    except REFUSALS as error:
         return str(error)
     return None
 
@@ -97,7 +97,7 @@ def test_bomb__in_any_file_of_a_run_goes_unexploded(
     for source in (finished, interrupted):
         folder = Path(shutil.copytree(source, tmp_path / source.name))
         (folder / name).write_bytes(BOMBS[bomb]())
-        tried(lambda folder=folder: load_run(folder))
+        tried(lambda folder=folder: load_run(folder).curve)
         if source == interrupted and name in ("config.json", "checkpoint.safetensors"):
             assert tried(lambda folder=folder: resume(folder))
     assert not Path("exploded").exists()
@@ -197,7 +197,7 @@ def test_file__that_is_a_pipe_a_folder_or_a_link_is_refused(name: str, finished:
         folder = Path(shutil.copytree(finished, tmp_path / kind))
         (folder / name).unlink(missing_ok=True)
         make(folder / name)
-        told = tried(lambda folder=folder: load_run(folder))
+        told = tried(lambda folder=folder: load_run(folder).curve)
         assert told or name in ("model.zip", "checkpoint.safetensors")
 
 
@@ -205,7 +205,7 @@ def test_training__writes_only_into_its_folder(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     run = tmp_path / "runs" / "one"
-    train(runs.CONFIG, run)
+    train(CONFIG, run)
     assert {path for path in tmp_path.rglob("*") if path.parent != run} == {run.parent, run}
     assert all(stat.S_IMODE(path.stat().st_mode) & stat.S_IWOTH == 0 for path in run.iterdir())
 

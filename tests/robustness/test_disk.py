@@ -12,9 +12,6 @@ import pytest
 
 from experiments.compare import Compare
 from experiments.lib.runner import run_cases
-from experiments.trust import runs
-from experiments.trust.intact import check_files
-from experiments.trust.specimens import SPECIMENS
 from experiments.tune import Tune
 from spotify_gym import Catalogue, CatalogueError, cli
 from spotify_gym.catalogue.atomic import replacing
@@ -22,6 +19,9 @@ from spotify_gym.cli.command import run_command
 from spotify_gym.training import RunError, resume, train
 from spotify_gym.training.tensors import read_tensors
 from tests.experiments.lib.test_runner import CASES
+from tests.robustness.run_folders import CONFIG, write_interrupted
+from tests.robustness.specimens import SPECIMENS
+from tests.robustness.workloads import check_files
 
 FULL = "No space left on device"
 
@@ -64,7 +64,7 @@ def test_training__on_a_full_disk_says_so_and_can_go_on(
 ) -> None:
     """The files are three checkpoints, then the curve, its picture, and the model in three forms."""
     run = tmp_path / "run"
-    runs.write_files(run, runs.interrupted())
+    write_interrupted(run)
     with full_after(n_files, monkeypatch), pytest.raises(RunError) as refusal:
         resume(run)
     assert str(refusal.value) == f"cannot write to {run}: {FULL}; what was saved before is intact"
@@ -76,7 +76,7 @@ def test_training__on_a_full_disk_says_so_and_can_go_on(
 
 
 def whole_weights() -> dict[str, object]:
-    run = train(runs.CONFIG)
+    run = train(CONFIG)
     return {name: tensor.numpy() for name, tensor in run.model.policy.state_dict().items()}
 
 
@@ -85,9 +85,9 @@ def test_training__that_cannot_begin_leaves_no_run(
     n_files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with full_after(n_files, monkeypatch), pytest.raises(RunError, match=FULL):
-        train(runs.CONFIG, tmp_path / "run")
+        train(CONFIG, tmp_path / "run")
     assert not (tmp_path / "run" / "config.json").exists()
-    train(runs.CONFIG, tmp_path / "run")
+    train(CONFIG, tmp_path / "run")
 
 
 def test_comparison__on_a_full_disk_keeps_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,16 @@
-"""What comes out of each part for one seed, as short texts that two processes can compare."""
+"""One seed, one result: in this process, in another, and however much is done at once.
+
+That a session is the same in any batch, and an evaluation whatever it plays at once, is tested where they live
+(`tests/session/test_vector_env.py`, `tests/training/test_evaluation.py`).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +18,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import pytest
 
 from experiments.lib.cases import COSTS, Case, scale_of
 from experiments.lib.runner import run_cases
@@ -18,6 +26,7 @@ from spotify_gym import ENVS, Catalogue
 from spotify_gym.policies import POLICIES
 from spotify_gym.training import TrainConfig, evaluate, train
 
+ROOT = Path(__file__).parents[2]
 CONFIG = TrainConfig(
     catalogue="builtin:300", env="SpotifyPlaylist-v0", algorithm="double", steps=640, n_envs=8, learning_starts=64
 )
@@ -73,6 +82,30 @@ def comparison(jobs: int = 1) -> str:
 
 
 PARTS: tuple[Callable[[], str], ...] = (catalogue, env, vector_env, training, evaluation, comparison)
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> dict[str, str]:
+    """What another process makes of the same seeds, with another seed of its hashes and two threads."""
+    told = subprocess.run(
+        [sys.executable, "-m", "tests.robustness.test_same_seed"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": "77", "OMP_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return dict(json.loads(told.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+def test_same_seed__gives_the_same_in_two_processes(part, elsewhere: dict[str, str]) -> None:
+    assert part() == elsewhere[part.__name__]
+
+
+def test_comparison__is_the_same_however_many_work_at_it(elsewhere: dict[str, str]) -> None:
+    assert comparison(jobs=2) == elsewhere["comparison"]
+
 
 if __name__ == "__main__":
     print(json.dumps({part.__name__: part() for part in PARTS}))

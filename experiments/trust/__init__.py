@@ -1,1 +1,0 @@
-"""Does it keep its word: damaged files, killed processes, long runs, other versions."""
