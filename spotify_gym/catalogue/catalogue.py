@@ -9,23 +9,23 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spotify_gym.catalogue.builtin import builtin_scaling, invent_tracks
 from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.groups import first_equal_rows, first_of_songs, related_groups, split_groups
 from spotify_gym.catalogue.prepared import load_fields, save_fields
 from spotify_gym.catalogue.report import Report
 from spotify_gym.catalogue.scaling import MAX_MAGNITUDE, Scaling
-from spotify_gym.catalogue.sharing import remember, revive
-from spotify_gym.catalogue.synthetic import builtin_scaling, invent_tracks
 from spotify_gym.catalogue.tables import read_tracks
 from spotify_gym.catalogue.tracks import FEATURE_NAMES, ID_IN_LINK, TextColumn, Tracks, read_only
 
 _ARRAYS = {"features": np.float32, "genres": np.bool_, "popularity": np.float32}
 _TEXTS = ("track_ids", "names", "artists")
-
+_held: WeakValueDictionary[str, Catalogue] = WeakValueDictionary()  # by fingerprint, as long as somebody uses it
 
 TINY = np.float32(1e-12)
 """The least length that vectors are divided by: the cosine of a zero vector to anything is then 0."""
@@ -231,9 +231,7 @@ class Catalogue(Tracks):
         for name in _TEXTS:
             column: TextColumn | None = getattr(self, name)
             arrays[name], arrays[f"{name} begin"] = (None, None) if column is None else column.buffers()
-        fingerprint = _digest((self.coordinates, *self.genre_names), arrays)
-        remember(fingerprint, self)
-        return fingerprint
+        return _digest((self.coordinates, *self.genre_names), arrays)
 
     def index_of(self, track_id: str) -> int:
         """Return the index of a track by its id, ``spotify:track:ID`` or a link to it.
@@ -297,8 +295,8 @@ class Catalogue(Tracks):
         return self
 
     def __reduce__(self) -> tuple[Callable[..., Catalogue], tuple[str, Callable[[], Catalogue]]]:
-        remember(self.fingerprint, self)
-        return revive, (self.fingerprint, self.origin or partial(Catalogue, **self._fields()))
+        _held.setdefault(self.fingerprint, self)
+        return _revive, (self.fingerprint, self.origin or partial(Catalogue, **self._fields()))
 
     def _fields(self) -> dict[str, Any]:
         return {column.name: getattr(self, column.name) for column in fields(self) if column.name != "origin"}
@@ -330,6 +328,18 @@ class Catalogue(Tracks):
             raise CatalogueError(f"a feature is not a finite number, or larger than {MAX_MAGNITUDE:g} after scaling.")
         if self.popularity is not None and ((self.popularity < 0) | (self.popularity > 100)).any():
             raise CatalogueError("a popularity is not from 0 to 100.")
+
+
+def _revive(fingerprint: str, make: Callable[[], Catalogue]) -> Catalogue:
+    """Return the catalogue that this process holds under a fingerprint; make it if it holds none.
+
+    Raises:
+        CatalogueError: if what is made is another, because the file it comes from has changed.
+    """
+    catalogue = _held.get(fingerprint) or make()
+    if catalogue.fingerprint != fingerprint:
+        raise CatalogueError(f"the catalogue from {catalogue.source} is no longer the one that was pickled.")
+    return _held.setdefault(fingerprint, catalogue)
 
 
 def _digest(words: Iterable[str], arrays: Mapping[str, NDArray[Any] | None]) -> str:

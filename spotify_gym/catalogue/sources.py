@@ -24,10 +24,8 @@ def as_catalogue(source: str | Path | Catalogue, scaling: str | Scaling | None =
     if isinstance(source, Catalogue):
         return _scaled(source, scaling)
     builtin = re.fullmatch(r"builtin(?::(\d+))?", str(source))
-    if builtin:
-        return _builtin(int(builtin[1] or 100_000), scaling or "standard")
-    path = located(source)
-    return _scaled(_from_file(path, _stamp(path), scaling), scaling)
+    what = int(builtin[1] or 100_000) if builtin else located(source)
+    return _scaled(_opened(what, None if isinstance(what, int) else _stamp(what), scaling), scaling)
 
 
 def located(source: str | Path) -> Path:
@@ -52,15 +50,13 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 @lru_cache(maxsize=8)
-def _builtin(n_tracks: int, scaling: str | Scaling) -> Catalogue:
-    return Catalogue.builtin(n_tracks, scaling=scaling)
-
-
-@lru_cache(maxsize=8)
-def _from_file(path: Path, stamp: tuple[int, int] | None, scaling: str | Scaling | None) -> Catalogue:
-    if path.suffix in (".arrow", ".npz"):
-        return Catalogue.load(path)
-    return Catalogue.read(path, scaling=scaling or "standard")
+def _opened(what: int | Path, stamp: tuple[int, int] | None, scaling: str | Scaling | None) -> Catalogue:
+    """Make a built-in catalogue of so many tracks, or open a file, which is another whenever its stamp is."""
+    if isinstance(what, int):
+        return Catalogue.builtin(what, scaling=scaling or "standard")
+    if what.suffix in (".arrow", ".npz"):
+        return Catalogue.load(what)
+    return Catalogue.read(what, scaling=scaling or "standard")
 
 
 @lru_cache(maxsize=8)
