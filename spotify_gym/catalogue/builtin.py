@@ -26,10 +26,8 @@ _STRIDE = 7919  # prime, so that neighbouring numbers get names that do not look
 _REAL = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
 _GENRES, _SHARES, _MEAN_SCORES = (np.array(column) for column in zip(*_REAL["genres"], strict=True))
 _KNOTS, _QUANTILES = _REAL["knots"], np.array(_REAL["quantiles"])  # (n_knots,), (d, n_knots)
-_FIRST_NAMES, _LAST_NAMES = (
-    _REAL["first_names"],
-    list(map("".join, product(_REAL["last_beginnings"], _REAL["last_endings"]))),
-)
+_FIRST_NAMES: list[str] = _REAL["first_names"]
+_LAST_NAMES = list(map("".join, product(_REAL["last_beginnings"], _REAL["last_endings"])))
 
 
 def invent_tracks(n_tracks: int, seed: int) -> Tracks:
