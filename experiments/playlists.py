@@ -18,7 +18,7 @@ import tyro
 from numpy.typing import NDArray
 
 from experiments.lib import Case, Study, learner_name, main, scale_of
-from experiments.lib.human_playlists import HumanPlaylist, read_playlists
+from experiments.lib.human_playlists import read_playlists
 from experiments.lib.plot_style import caption, figure
 from experiments.lib.plots import interval_plot
 from experiments.lib.ranking import Ranking
@@ -39,7 +39,7 @@ MEASURES: dict[str, Callable[[Ranking], float]] = {
 Scores = Callable[[SpotifyVectorEnv, NDArray[np.float32]], NDArray[np.floating]]
 """From a session that has just begun, and its observation (1, k), to a score for each track, (n_tracks,)."""
 
-REFERENCES: dict[str, Scores] = {
+RANKERS: dict[str, Scores] = {
     "random": lambda env, _: np.zeros(len(env.catalogue)),  # measures are expected values over the orders of ties
     "popular": lambda env, _: np.nan_to_num(np.asarray(env.catalogue.popularity), nan=-1),
     "nearest": lambda env, _: env.dynamics.expected_rewards(env.sessions)[0],
@@ -71,14 +71,14 @@ class Playlists(Study):
         catalogue, file = self.catalogue, str(self.playlists or self.config.catalogue)
         read_playlists(Path(file), catalogue, self.shortest)
         learner = PlaylistCase(learner_name(self.config), self.config, playlists=file, shortest=self.shortest)
-        for case in scale_of(self.config, 1, tuple(REFERENCES)):
+        for case in scale_of(self.config, 1, tuple(RANKERS)):
             if case.reference != "popular" or _knows_popularity(catalogue):
                 yield replace(learner, method=case.method, config=case.config, reference=case.reference)
         yield learner
 
     def pairs(self, learners: list[str]) -> list[tuple[str, str]]:
         """Set the learner against those who did not learn."""
-        return [(learner, reference) for learner in learners for reference in REFERENCES]
+        return [(learner, reference) for learner in learners for reference in RANKERS]
 
     def findings(self, rows: pd.DataFrame) -> list[str]:
         """Say whether they differ; what are sessions elsewhere are playlists here."""
@@ -116,7 +116,7 @@ class PlaylistCase(Case):
     def policy(self, catalogue: Catalogue) -> Scores:
         """Train a learner, and rank by its Q-values, or return who ranks without learning."""
         if self.reference is not None:
-            return REFERENCES[self.reference]
+            return RANKERS[self.reference]
         policy = super().policy(catalogue).policy
         policy.set_training_mode(False)
 
@@ -131,19 +131,19 @@ class PlaylistCase(Case):
         """Return a row per playlist, with the columns of :data:`MEASURES`."""
         env = sessions_of(self.config, catalogue, n_envs=1).env
         lists = read_playlists(Path(self.playlists), catalogue, self.shortest)
-        rows = pd.DataFrame([{"session": playlist.name, **judge(policy, env, playlist)} for playlist in lists])
+        rows = pd.DataFrame([{"session": name, **judge(policy, env, tracks)} for name, tracks in lists.items()])
         return rows.assign(**self.labels, n_tracks=len(catalogue), fingerprint=catalogue.fingerprint)
 
 
-def judge(scores: Scores, env: SpotifyVectorEnv, playlist: HumanPlaylist) -> dict[str, float]:
+def judge(scores: Scores, env: SpotifyVectorEnv, playlist: NDArray[np.int64]) -> dict[str, float]:
     """Rank all tracks after the first ones of a playlist; these, in any version, are no candidates.
 
     Args:
         scores: who ranks.
         env: one session.
-        playlist: with more tracks than a session starts from.
+        playlist: (n,) tracks, more than a session starts from.
     """
-    start, rest = np.split(playlist.tracks, [env.dynamics.history_length])
+    start, rest = np.split(playlist, [env.dynamics.history_length])
     observation, _ = env.reset(seed=0, options={"history": start})
     recordings = env.catalogue.recordings
     ranking = Ranking.of(scores(env, observation), rest, np.flatnonzero(np.isin(recordings, recordings[start])))
@@ -155,10 +155,11 @@ def means(results: pd.DataFrame, measure: str) -> pd.DataFrame:
 
     A learner's number for a playlist is the mean of its runs; `n_runs` is the number of playlists.
     """
-    rows = []
-    for method, of_method in results.groupby("method", sort=False):
-        by_list = of_method.groupby("session")[measure].mean().to_numpy()
-        rows.append((method, *map(float, bootstrap_interval(by_list, np.mean)), len(by_list)))
+    by_list = results.groupby(["method", "session"], sort=False)[measure].mean()
+    rows = [
+        (method, *map(float, bootstrap_interval(numbers, np.mean)), len(numbers))
+        for method, numbers in by_list.groupby("method", sort=False)
+    ]
     return pd.DataFrame(rows, columns=["method", "estimate", "low", "high", "n_runs"])
 
 

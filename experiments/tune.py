@@ -17,7 +17,6 @@ import numpy as np
 import optuna
 import pandas as pd
 import tyro
-from matplotlib.axes import Axes
 from optuna.trial import TrialState
 
 from experiments.lib import Case, Experiment, main, scale_of
@@ -110,29 +109,21 @@ def importances(study: optuna.Study) -> pd.Series[float] | None:
 def draw(study: optuna.Study, path: Path) -> None:
     """Draw the trials, and which settings mattered."""
     shares = importances(study)
-    with figure(path, 1 if shares is None else 2) as panels:
-        _draw_trials(panels[0], study)
-        panels[0].set_title(_title(study))
-        if shares is not None:
-            bar_plot(panels[1], shares, "share of the variance of the return (fANOVA)")
-        caption(panels[0], "A trial: mean return of its training runs in the validation sessions, when it ended.")
-
-
-def _draw_trials(axes: Axes, study: optuna.Study) -> None:
     ended = study.get_trials(states=(TrialState.COMPLETE,))
-    given_up = [trial for trial in study.get_trials(states=(TrialState.PRUNED,)) if trial.intermediate_values]
-    values = np.array([trial.value for trial in ended])
-    numbers = [trial.number for trial in ended]
-    axes.plot([trial.number for trial in given_up], [_last(trial) for trial in given_up], "x", label="given up")
-    axes.plot(numbers, values, "o", label="brought to its end")
-    axes.step(numbers, np.maximum.accumulate(values), where="post", label="best so far")
-    spread = np.quantile(values, 0.75) - np.quantile(values, 0.25)
-    axes.set(xlabel="trial", ylabel="mean return", ylim=(values.max() - max(4 * spread, 0.1), None))
-    axes.legend()
-
-
-def _last(trial: optuna.trial.FrozenTrial) -> float:
-    return trial.intermediate_values[max(trial.intermediate_values)]
+    given_up = study.get_trials(states=(TrialState.PRUNED,))
+    values, numbers = np.array([trial.value for trial in ended]), [trial.number for trial in ended]
+    lowest = values.max() - max(4 * float(np.subtract(*np.quantile(values, [0.75, 0.25]))), 0.1)
+    with figure(path, 1 if shares is None else 2) as (axes, *others):
+        axes.plot(
+            [trial.number for trial in given_up], np.array([trial.value for trial in given_up]), "x", label="given up"
+        )
+        axes.plot(numbers, values, "o", label="brought to its end")
+        axes.step(numbers, np.maximum.accumulate(values), where="post", label="best so far")
+        axes.set(xlabel="trial", ylabel="mean return", ylim=(lowest, None), title=_title(study))
+        axes.legend()
+        if shares is not None:
+            bar_plot(others[0], shares, "share of the variance of the return (fANOVA)")
+        caption(axes, "A trial: mean return of its training runs in the validation sessions, when it ended.")
 
 
 def _title(study: optuna.Study) -> str:

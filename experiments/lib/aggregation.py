@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from experiments.lib.significance import compare, holm
+from experiments.lib.significance import Difference, compare, holm
 from experiments.lib.statistics import (
     BOOTSTRAP,
     Bootstrap,
@@ -133,27 +133,19 @@ def improvements(results: pd.DataFrame, value: str = "skill", bootstrap: Bootstr
     return pd.DataFrame(rows, columns=["method", "other", "estimate", "low", "high"])
 
 
-def comparisons(results: pd.DataFrame, pairs: Iterable[tuple[str, str]], value: str = "skill") -> pd.DataFrame:
+def comparisons(results: pd.DataFrame, pairs: Iterable[tuple[str, str]], value: str = "skill") -> list[Difference]:
     """Test the mean difference of each pair on the one env of the results, correcting for the number of tests (Holm).
 
-    Returns:
-        `method, other, estimate, low, high, p_value, significant, sentence`. The interval is that of the one
-        comparison; the p-value, the verdict and the sentence are corrected for all of them.
+    The interval is that of the one comparison; p-value and verdict are corrected for all of them.
     """
     pairs = list(pairs)
     scores = {
         method: score_array(results[results["method"] == method], value, axes=("seed", "session"))
         for method in {method for pair in pairs for method in pair}
     }
-    differences = [compare(scores[method], scores[other]) for method, other in pairs]
-    adjusted = holm([difference.p_value for difference in differences])
-    rows = []
-    for pair, difference, p_value in zip(pairs, differences, adjusted, strict=True):
-        found = replace(difference, p_value=float(p_value), n_tests=len(pairs))
-        sentence = found.describe(*pair, measure=value)
-        rows.append((*pair, found.estimate, found.low, found.high, found.p_value, found.significant, sentence))
-    columns = ["method", "other", "estimate", "low", "high", "p_value", "significant", "sentence"]
-    return pd.DataFrame(rows, columns=columns)
+    found = [compare(scores[method], scores[other]) for method, other in pairs]
+    corrected = holm([difference.p_value for difference in found])
+    return [replace(one, p_value=float(p), n_tests=len(pairs)) for one, p in zip(found, corrected, strict=True)]
 
 
 def _tidy(method: object, interval: Interval, size: tuple[int, ...]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""How every figure looks: one light style, and one colour for each algorithm wherever it appears."""
+"""Plot style: one light look of all figures, and one colour for each algorithm wherever it appears."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
+import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.policies import POLICIES
 
-INK, FAINT = "#333333", "#777777"
+FAINT = "#777777"
 
 _COLOURS = {
     "DQN": "#0072B2",
@@ -42,29 +42,21 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 
 _DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
 
-_STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
-    "axes.titlepad": 16,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E6E6E6",
-    "grid.linewidth": 0.8,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "text.color": INK,
-    "lines.linewidth": 1.8,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "figure.facecolor": "white",
-    "savefig.dpi": 160,
-}
+_STYLE: list[Any] = [
+    "seaborn-v0_8-whitegrid",
+    {
+        "axes.titlesize": 11,
+        "axes.titlelocation": "left",
+        "axes.titleweight": "bold",
+        "axes.titlepad": 16,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.color": "#E6E6E6",
+        "lines.linewidth": 1.8,
+        "legend.fontsize": 9,
+        "savefig.dpi": 160,
+    },
+]
 
 
 @dataclass(frozen=True)
@@ -112,7 +104,7 @@ def figure(path: Path, n_panels: int = 1, size: tuple[float, float] = (7.0, 4.0)
     """
     n_columns = min(n_panels, 2)
     n_rows = ceil(n_panels / n_columns)
-    with mpl.rc_context(_STYLE):
+    with matplotlib.style.context(_STYLE):
         canvas = Figure(figsize=(size[0] * n_columns, size[1] * n_rows), layout="constrained")
         panels: list[Axes] = canvas.subplots(n_rows, n_columns, squeeze=False).ravel().tolist()
         for spare in panels[n_panels:]:

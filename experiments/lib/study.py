@@ -7,13 +7,14 @@ what is compared (`pairs`), shown (`tables`) and drawn (`draw`), and a `Case` of
 from __future__ import annotations
 
 import json
+import re
 import sys
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pandas as pd
 import tyro
@@ -55,8 +56,8 @@ class Experiment(Command):
         rows = with_skill(rows) if self.measure == "skill" else rows
         keep_rows(self.out / "results.parquet", rows)
         with replacing(self.out / "command.json") as file:
-            file.write(json.dumps({"command": self.command}).encode())
-        self.report(rows, self.command)
+            file.write(json.dumps({"command": _typed()}).encode())
+        self.report(rows, _typed())
 
     def report(self, rows: pd.DataFrame, command: str) -> None:
         """Print tables and what differs, draw, and write all of it on one page."""
@@ -84,18 +85,13 @@ class Experiment(Command):
         for task, of_task in rows.groupby("env", sort=False):
             learners = list(of_task.loc[of_task["steps"] > 0, "method"].unique())
             pairs = [pair for pair in self.pairs(learners) if set(pair) <= set(of_task["method"])]
-            said += [f"{task}: {sentence}" for sentence in comparisons(of_task, pairs, self.measure)["sentence"]]
+            for pair, found in zip(pairs, comparisons(of_task, pairs, self.measure), strict=True):
+                said.append(f"{task}: {found.describe(*pair, self.measure)}")
         return said
 
     def draw(self, rows: pd.DataFrame) -> None:
         """Draw figures into the folder."""
         report.draw(rows, self.out)
-
-    @property
-    def command(self) -> str:
-        """What to type to get these results, files by their name alone."""
-        spec = sys.modules[type(self).__module__].__spec__
-        return " ".join(["python -m", spec.name if spec else type(self).__module__, *_options(self)])
 
 
 @dataclass(frozen=True)
@@ -136,16 +132,14 @@ class Study(Experiment):
 
 def main(command: type[Command]) -> None:
     """Run a command as the program that was started, and exit."""
+    sys.exit(run_command(command, _program()))
+
+
+def _program() -> str:
     spec = sys.modules["__main__"].__spec__
-    sys.exit(run_command(command, f"python -m {spec.name}" if spec else f"python {sys.argv[0]}"))
+    return f"python -m {spec.name}" if spec else f"python {sys.argv[0]}"
 
 
-def _options(command: Any) -> Iterator[str]:
-    """Give the options of a command that are not at their defaults."""
-    for one in fields(command):
-        value = getattr(command, one.name)
-        if is_dataclass(value):
-            yield from _options(value)
-        elif value != one.default and one.name not in ("out", "jobs", "cluster"):
-            words = value if isinstance(value, tuple) else (value,)
-            yield " ".join([f"--{one.name.replace('_', '-')}", *(Path(str(word)).name for word in words)])
+def _typed() -> str:
+    """Return the command as it was typed, files by their name alone."""
+    return " ".join([_program(), *(re.sub("[^=]*/", "", word) for word in sys.argv[1:])])

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.lib.human_playlists import HumanPlaylist, read_playlists
-from experiments.playlists import MEASURES, REFERENCES, Playlists, judge
+from experiments.lib.human_playlists import read_playlists
+from experiments.playlists import MEASURES, RANKERS, Playlists, judge
 from spotify_gym import Catalogue
 from spotify_gym.cli.command import run_command
 from tests.catalogues import hand_made, real_table
@@ -28,8 +28,8 @@ def compass() -> Catalogue:
 def test_read__keeps_the_order_and_the_first_of_what_stands_twice(compass: Catalogue, tmp_path: Path) -> None:
     (tmp_path / "lists.csv").write_text("\ufeff" + ROWS)
     lists = read_playlists(tmp_path / "lists.csv", compass, shortest=2)
-    assert [(one.name, one.tracks.tolist()) for one in lists] == [("b", [3, 1, 0]), ("a", [0, 2])]
-    assert [one.name for one in read_playlists(tmp_path / "lists.csv", compass, shortest=3)] == ["b"]
+    assert {name: tracks.tolist() for name, tracks in lists.items()} == {"b": [3, 1, 0], "a": [0, 2]}
+    assert list(read_playlists(tmp_path / "lists.csv", compass, shortest=3)) == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,13 @@ def test_read__says_what_is_wrong_with_the_file(compass: Catalogue, tmp_path: Pa
 
 def test_judge__nearest_finds_all_of_a_playlist_that_keeps_its_direction(compass: Catalogue) -> None:
     env = gym.make_vec("SpotifySession-v0", num_envs=1, catalogue=compass, history_length=3, repeats=False).unwrapped
-    playlist = HumanPlaylist("north", np.array([40, 42, 44, 43, 41]))  # starts at 42 on average
-    assert judge(REFERENCES["nearest"], env, playlist) == dict.fromkeys(MEASURES, 1.0)
+    playlist = np.array([40, 42, 44, 43, 41])  # starts at 42 on average
+    assert judge(RANKERS["nearest"], env, playlist) == dict.fromkeys(MEASURES, 1.0)
 
 
 def test_judge__random_has_its_expected_value(compass: Catalogue) -> None:
     env = gym.make_vec("SpotifySession-v0", num_envs=1, catalogue=compass, history_length=3).unwrapped
-    found = judge(REFERENCES["random"], env, HumanPlaylist("any", np.array([7, 80, 3, 50])))
+    found = judge(RANKERS["random"], env, np.array([7, 80, 3, 50]))
     assert found["AUC"] == pytest.approx(0.5)
     assert found["R-precision"] == pytest.approx(1 / 87)  # one track to find among those that do not start
 
@@ -98,4 +98,4 @@ def test_read__real_table_has_its_playlists() -> None:
     path = real_table("spotify_songs.csv")
     lists = read_playlists(path, Catalogue.read(path), shortest=10)
     assert len(lists) == 460
-    assert all(len(np.unique(one.tracks)) == len(one.tracks) for one in lists)
+    assert all(len(np.unique(tracks)) == len(tracks) for tracks in lists.values())

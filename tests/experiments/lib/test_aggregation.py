@@ -109,14 +109,16 @@ def test_improvements__sets_learners_against_each_other(results) -> None:
 
 def test_comparisons__corrects_for_their_number(results) -> None:
     results = results[results["env"] == "A-v0"]
-    alone = comparisons(results, [("DQN", "DoubleDQN")])
-    among = comparisons(results, [("DQN", "DoubleDQN"), ("DQN", "nearest"), ("DoubleDQN", "nearest")])
+    pair = ("DQN", "DoubleDQN")
+    (alone,) = comparisons(results, [pair])
+    among = comparisons(results, [pair, ("DQN", "nearest"), ("DoubleDQN", "nearest")])
     assert len(among) == 3
-    assert among["p_value"][0] > alone["p_value"][0]
-    assert among["estimate"][0] == alone["estimate"][0]
-    assert among["significant"].all()
-    assert among["sentence"][0].startswith(
+    assert among[0].p_value > alone.p_value
+    assert among[0].estimate == alone.estimate
+    assert all(difference.significant for difference in among)
+    sentence = among[0].describe(*pair, "skill")
+    assert sentence.startswith(
         "DoubleDQN beats DQN by 0.0989 in skill (95 % interval 0.0825 to 0.115, p < 0.001 corrected"
     )
-    assert "corrected for 3 tests" in among["sentence"][0]
-    assert "corrected" not in alone["sentence"][0]
+    assert "corrected for 3 tests" in sentence
+    assert "corrected" not in alone.describe(*pair, "skill")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pandas as pd
@@ -30,8 +32,10 @@ class Discounts(Study):
 
 
 def test_study__takes_one_method_and_gives_tables_findings_and_a_page(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("sys.argv", ["discounts.py", "--catalogue", "/home/me/songs.csv"])
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec("discounts", None))
     arguments = [*QUICK, "--out", str(tmp_path)]
     assert run_command(Discounts, "discounts", arguments) == 0
     shown = capsys.readouterr().out
@@ -45,7 +49,7 @@ def test_study__takes_one_method_and_gives_tables_findings_and_a_page(
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 2
     assert "http" not in page
-    assert "--steps 64 --learning-starts 32 --n-seeds 2 --n-sessions 3\n" in (tmp_path / "report.md").read_text()
+    assert "- command: python -m discounts --catalogue songs.csv\n" in (tmp_path / "report.md").read_text()
 
 
 def test_study__goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
