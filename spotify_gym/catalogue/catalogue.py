@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -22,6 +22,9 @@ from spotify_gym.catalogue.report import Report
 from spotify_gym.catalogue.scaling import MAX_MAGNITUDE, Scaling
 from spotify_gym.catalogue.tables import read_tracks
 from spotify_gym.catalogue.tracks import FEATURE_NAMES, ID_IN_LINK, TextColumn, Tracks, read_only
+
+if TYPE_CHECKING:
+    from spotify_gym.search.pruned import InnerProductIndex
 
 _ARRAYS = {"features": np.float32, "genres": np.bool_, "popularity": np.float32}
 _TEXTS = ("track_ids", "names", "artists")
@@ -219,6 +222,20 @@ class Catalogue(Tracks):
             return self.recordings
         return read_only(first_of_songs(self.recordings, self.names, self.artists), np.int64)
 
+    def index(self, same: Literal["recording", "song"] = "recording") -> InnerProductIndex:
+        """Return the unit features of all recordings, by their first tracks, to search in.
+
+        Args:
+            same: what is excluded together, named by its first track: a recording, or a song.
+        """
+        if same not in self._indices:
+            from spotify_gym.search.pruned import InnerProductIndex  # Numba loads only where something is searched
+
+            tracks = np.flatnonzero(self.recordings == np.arange(len(self)))
+            first = self.songs if same == "song" else self.recordings
+            self._indices[same] = InnerProductIndex(self.unit_features[tracks], tracks, first[tracks])
+        return self._indices[same]
+
     @cached_property
     def coordinates(self) -> str:
         """What the features mean: catalogues in which this is equal measure tracks alike."""
@@ -300,6 +317,10 @@ class Catalogue(Tracks):
 
     def _fields(self) -> dict[str, Any]:
         return {column.name: getattr(self, column.name) for column in fields(self) if column.name != "origin"}
+
+    @cached_property
+    def _indices(self) -> dict[str, InnerProductIndex]:
+        return {}
 
     @cached_property
     def _index_of_id(self) -> dict[str, int]:

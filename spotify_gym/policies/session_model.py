@@ -65,7 +65,7 @@ class SessionModel(PlanningModel[SessionState]):
         Rewards are linear in it, and all sessions go on.
         """
         dynamics = self.dynamics
-        if not dynamics.is_linear:
+        if dynamics.listener is not None or not dynamics.is_linear:
             return super().mean_rewards(states, actions, n_groups, going)
         units = dynamics.catalogue.unit_features[_all_or(actions)]
         directions, constant = dynamics.likeness(states)

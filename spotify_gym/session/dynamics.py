@@ -227,8 +227,8 @@ class SessionDynamics:
 
     @property
     def is_linear(self) -> bool:
-        """Whether nobody in particular listens, and a track that is not refused earns its :meth:`likeness`."""
-        return self.listener is None and all(term.expected is None for _, term, _ in self._weighted)
+        """Whether a track that is not refused is expected to earn its :meth:`likeness`, whoever listens."""
+        return all(term.expected is None for _, term, _ in self._weighted)
 
     def likeness(self, sessions: SessionState) -> tuple[Floats, np.float32]:
         """Return directions (B, d) and a constant: the linear terms of a track u come to u·direction + constant."""
