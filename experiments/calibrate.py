@@ -126,6 +126,8 @@ class FromLog(Setting):
 
     def _read(self) -> SkipLog:
         log = read_log(self.log, self.skip)
+        for said in log.left_out:
+            print(f"{self.log}: left out with its session: {said}", file=sys.stderr)
         skipped = log.skipped[log.played]
         if len(log) < _FEWEST_SESSIONS:
             raise LogError(f"{self.log} has {len(log)} sessions; a fit needs {_FEWEST_SESSIONS} or more")

@@ -6,8 +6,10 @@ playlist should stand high. Nobody here has learned from a playlist: the learner
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,7 @@ class Playlists(Study):
         if self.shortest <= self.config.history_length:
             raise ValueError(f"shortest={self.shortest} must be more than the {self.config.history_length} that start")
         catalogue, file = self.catalogue, str(self.playlists or self.config.catalogue)
-        read_playlists(Path(file), catalogue, self.shortest)
+        read_playlists(Path(file), catalogue, self.shortest, say=partial(print, file=sys.stderr))
         learner = PlaylistCase(learner_name(self.config), self.config, playlists=file, shortest=self.shortest)
         for case in scale_of(self.config, 1, tuple(RANKERS)):
             if case.reference != "popular" or _knows_popularity(catalogue):

@@ -5,13 +5,19 @@ The schema is that of the Music Streaming Sessions Dataset (Brost, Mehrotra and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import io
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from spotify_gym.catalogue import Finding, read_content
 
 Bools = NDArray[np.bool_]
 Skip = Literal["skip_1", "skip_2", "skip_3"]
@@ -34,6 +40,8 @@ class SkipLog:
     """(S, T) whether the play was skipped; False where nothing played."""
     played: Bools
     """(S, T) whether the session lasted that long: True from its first play to its last."""
+    left_out: tuple[str, ...] = ()
+    """What could not be used, in words: bad rows, and with them their sessions."""
 
     def __len__(self) -> int:
         return len(self.skipped)
@@ -55,30 +63,33 @@ class SkipLog:
 
 
 def read_log(path: str | Path, skip: Skip = "skip_2") -> SkipLog:
-    """Read a log, one row per play, in any order.
+    """Read a log, one row per play, in any order; a session with a bad row is left out, and said.
 
     Args:
-        path: CSV (compressed or not) or Parquet.
+        path: CSV or Parquet, also packed, whatever its name.
         skip: which of the schema's flags counts as a skip: `skip_1` within the first seconds, `skip_2` briefly played,
             `skip_3` played for the most part.
 
     Raises:
-        LogError: the file cannot be read, or is not a log in this schema; the message names the first row at fault.
+        LogError: the file cannot be read, is no log in this schema, or has no session without a bad row.
     """
-    table = _read_table(Path(path))
+    table, left_out = _read_table(Path(path))
     if missing := [c for c in _COLUMNS if c not in table.columns]:
         raise LogError(f"{path} has no column {', '.join(missing)}; a skip log has {', '.join(_COLUMNS)}")
     if table.empty:
         raise LogError(f"{path} has no rows")
-    flags = {name: _flags(table, name, path) for name in _FLAGS}
-    _check_flags(flags, path)
-    position = _counts(table, "session_position", path)
-    length = _counts(table, "session_length", path)
-    _require(position <= length, table, "session_position", path, "lies past its session_length")
+    for name, complaint, is_wrong in _CHECKS:
+        wrong = is_wrong(table, name)
+        if wrong.any():
+            (first, *_) = table[name][wrong].tolist()
+            left_out.append(Finding.at(f"{name} {complaint}", table.index[wrong] + 1, repr(first)).describe("row"))
+            table = table[~(wrong | table["session_id"].isin(table["session_id"][wrong].dropna()))]
+    if table.empty:
+        raise LogError(f"{path} has no session without a bad row: {'; '.join(left_out)}")
     session, _ = pd.factorize(table["session_id"])
-    _require(session >= 0, table, "session_id", path, "is empty")
-    _check_positions(session, position, table, path)
-    return _fold(session, position - 1, flags[skip])
+    place = _numbers(table, "session_position").to_numpy(np.int64) - 1
+    log = _fold(session, place, _truth(table, skip).to_numpy(np.bool_))
+    return replace(log, left_out=tuple(left_out))
 
 
 def write_log(log: SkipLog, track_ids: NDArray[Any], path: str | Path) -> None:
@@ -103,65 +114,72 @@ def write_log(log: SkipLog, track_ids: NDArray[Any], path: str | Path) -> None:
     ).to_csv(path, index=False)
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    if path.suffix not in {".parquet", ".csv", ".gz", ".bz2", ".zip", ".xz", ".zst"}:
-        raise LogError(f"{path} is neither CSV nor Parquet by its name; name it .csv, .csv.gz or .parquet")
+def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Read the file, and say which lines are no rows."""
     try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, dtype={"session_id": "str", "track_id_clean": "str"}, encoding_errors="replace")
-    except (OSError, ValueError) as error:  # pandas and pyarrow: ParserError, EmptyDataError, ArrowInvalid
+        content = read_content(path)
+        if content.startswith(b"PAR1"):
+            return pd.read_parquet(io.BytesIO(content)).reset_index(drop=True), []
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            table = pd.read_csv(
+                io.BytesIO(content),
+                dtype={"session_id": "str", "track_id_clean": "str"},
+                encoding_errors="replace",
+                on_bad_lines="warn",
+            )
+    except (OSError, ValueError) as error:  # ours, and of pandas and pyarrow: ParserError, EmptyDataError, ArrowInvalid
         raise LogError(f"{path} cannot be read: {error}") from error
+    lines = [int(line) for warning in told for line in re.findall(r"Skipping line (\d+)", str(warning.message))]
+    return table, [Finding.at("too many columns", lines).describe("line")] if lines else []
 
 
-def _flags(table: pd.DataFrame, name: str, path: str | Path) -> Bools:
+def _truth(table: pd.DataFrame, name: str) -> pd.Series[Any]:
     column = table[name]
-    if column.dtype == np.bool_:
-        return column.to_numpy(dtype=np.bool_)
-    truth = column.astype(str).str.strip().str.lower().map(_TRUTH)
-    _require(truth.notna().to_numpy(), table, name, path, "is neither true nor false")
-    return truth.to_numpy(dtype=np.bool_)
+    return column if column.dtype == np.bool_ else column.astype(str).str.strip().str.lower().map(_TRUTH)
 
 
-def _check_flags(flags: dict[str, Bools], path: str | Path) -> None:
+def _numbers(table: pd.DataFrame, name: str) -> pd.Series[Any]:
+    return pd.to_numeric(table[name], errors="coerce")
+
+
+def _is_no_count(table: pd.DataFrame, name: str) -> pd.Series[bool]:
+    numbers = _numbers(table, name)
+    right: pd.Series[bool] = numbers.between(1, _LONGEST) & (numbers == np.floor(numbers))
+    return ~right
+
+
+def _contradicts(table: pd.DataFrame, _: str) -> pd.Series[bool]:
     """Hold the flags against what they mean: who left within seconds also left early, and whoever left skipped."""
-    first, second, third, not_skipped = (flags[name] for name in _FLAGS)
-    wrong = (first & ~second) | (second & ~third) | (third & not_skipped)
-    if wrong.any():
-        raise LogError(
-            f"{path}, row {_row(wrong)}: the flags contradict each other; "
-            "skip_1 implies skip_2, skip_2 implies skip_3, and skip_3 excludes not_skipped"
-        )
+    first, second, third, not_skipped = (_truth(table, name).astype(np.bool_) for name in _FLAGS)
+    wrong: pd.Series[bool] = (first & ~second) | (second & ~third) | (third & not_skipped)
+    return wrong
 
 
-def _counts(table: pd.DataFrame, name: str, path: str | Path) -> NDArray[np.int64]:
-    numbers = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)
-    whole = (numbers >= 1) & (numbers <= _LONGEST) & (numbers == np.floor(numbers))
-    _require(whole, table, name, path, f"is no whole number from 1 to {_LONGEST}")
-    return numbers.astype(np.int64)
-
-
-def _check_positions(
-    session: NDArray[np.intp], position: NDArray[np.int64], table: pd.DataFrame, path: str | Path
-) -> None:
+def _is_out_of_order(table: pd.DataFrame, name: str) -> pd.Series[bool]:
     """The plays of a session stand at 1, 2, ... without gap or repetition; its end may be missing."""
-    order = np.lexsort((position, session))
-    starts = np.r_[True, np.diff(session[order]) != 0]
-    first = np.maximum.accumulate(np.where(starts, np.arange(len(order)), 0))
-    right = np.empty(len(order), np.bool_)
-    right[order] = position[order] == np.arange(len(order)) - first + 1
-    _require(right, table, "session_position", path, "stands twice in its session, or one before it is missing")
+    position = _numbers(table, name)
+    return position.groupby(table["session_id"]).rank(method="first") != position
 
 
-def _require(right: Bools, table: pd.DataFrame, name: str, path: str | Path, complaint: str) -> None:
-    if not right.all():
-        (value,) = table[name].iloc[[int(np.argmin(right))]].tolist()
-        raise LogError(f"{path}, row {_row(~right)}: {name} {value!r} {complaint}")
-
-
-def _row(wrong: Bools) -> int:
-    """Number of the first wrong row, counted from 1 without the header."""
-    return int(np.argmax(wrong)) + 1
+_CHECKS: tuple[tuple[str, str, Callable[[pd.DataFrame, str], pd.Series[bool]]], ...] = (
+    ("session_id", "is empty", lambda table, name: table[name].isna()),
+    *((name, "is neither true nor false", lambda table, name: _truth(table, name).isna()) for name in _FLAGS),
+    (
+        "skip_2",
+        "contradicts the other flags (skip_1 implies skip_2, skip_2 implies skip_3, skip_3 excludes not_skipped)",
+        _contradicts,
+    ),
+    ("session_position", f"is no whole number from 1 to {_LONGEST}", _is_no_count),
+    ("session_length", f"is no whole number from 1 to {_LONGEST}", _is_no_count),
+    (
+        "session_position",
+        "lies past its session_length",
+        lambda table, name: _numbers(table, name) > _numbers(table, "session_length"),
+    ),
+    ("session_position", "stands twice in its session, or one before it is missing", _is_out_of_order),
+)
+"""What makes a row bad: the column, what is wrong with it, and where that is so."""
 
 
 def _fold(session: NDArray[np.intp], place: NDArray[np.int64], skip: Bools) -> SkipLog:

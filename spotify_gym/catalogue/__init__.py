@@ -2,6 +2,7 @@
 
 from spotify_gym.catalogue.catalogue import Catalogue
 from spotify_gym.catalogue.errors import CatalogueError
+from spotify_gym.catalogue.files import read_content
 from spotify_gym.catalogue.report import Finding, Report
 from spotify_gym.catalogue.scaling import Scaling
 from spotify_gym.catalogue.sources import as_catalogue, located
@@ -17,4 +18,5 @@ __all__ = [
     "TextColumn",
     "as_catalogue",
     "located",
+    "read_content",
 ]

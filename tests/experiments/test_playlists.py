@@ -32,12 +32,21 @@ def test_read__keeps_the_order_and_the_first_of_what_stands_twice(compass: Catal
     assert list(read_playlists(tmp_path / "lists.csv", compass, shortest=3)) == ["b"]
 
 
+def test_read__finds_tracks_by_link_and_says_what_it_leaves_out(compass: Catalogue, tmp_path: Path) -> None:
+    rows = "playlist_id,track_id\na,spotify:track:id0\na,\na,https://open.spotify.com/track/id2?si=1\n,id3\n"
+    (tmp_path / "lists.csv").write_text(rows)
+    said: list[str] = []
+    lists = read_playlists(tmp_path / "lists.csv", compass, shortest=2, say=said.append)
+    assert {name: tracks.tolist() for name, tracks in lists.items()} == {"a": [0, 2]}
+    assert said == [f"{tmp_path / 'lists.csv'}: left out: 2 × no playlist or no track (row 2, 4)"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("playlist_id,song\na,b\n", "no column 'track_id'"),
         ("playlist_id,track_id\na,nothing here\n", r"0 of its 1 entries are in that catalogue"),
-        ("", "No columns"),
+        ("", "is empty"),
     ],
 )
 def test_read__says_what_is_wrong_with_the_file(compass: Catalogue, tmp_path: Path, text: str, said: str) -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-import re
+import gzip
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from experiments.skips.log import LogError, SkipLog, read_log, write_log
+from tests.catalogues import real_table
 
 
 def table(**changes):
@@ -83,26 +84,59 @@ def test_write_log__is_read_back(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "complaint"),
+    ("changes", "said"),
     [
-        ({"skip_2": [False, "maybe", False, False, False]}, r"row 2: skip_2 'maybe' is neither true nor false"),
-        ({"skip_2": [False, None, False, False, False]}, r"row 2: skip_2 nan is neither"),
-        ({"skip_2": [False] * 5}, r"row 2: the flags contradict each other"),
-        ({"not_skipped": [True] * 5}, r"row 2: the flags contradict each other"),
-        ({"session_position": [1, 2, 2, 1, 2]}, r"row 3: session_position 2 stands twice in its session"),
-        ({"session_position": [1, 3, 2, 2, 1], "session_length": [9] * 5, "session_id": list("aaabc")}, r"row 4"),
-        ({"session_position": [1, 2, 3, 1, 3]}, r"row 5: session_position 3 lies past its session_length"),
-        ({"session_position": [0, 1, 2, 0, 1]}, r"row 1: session_position 0 is no whole number from 1"),
-        ({"session_position": [1, 2, "x", 1, 2]}, r"row 3: session_position 'x' is no whole number"),
-        ({"session_length": [3, 3, 3, 2, 2.5]}, r"row 5: session_length 2.5 is no whole number"),
-        ({"session_position": [1, 2, 1e9, 1, 2]}, r"row 3: session_position 1000000000.0 is no whole number from 1"),
-        ({"session_id": ["a", "a", "a", None, "b"]}, r"row 4: session_id nan is empty"),
+        ({"skip_2": [False, "maybe", False, False, False]}, "skip_2 is neither true nor false (row 2), first 'maybe'"),
+        ({"skip_2": [False, None, False, False, False]}, "skip_2 is neither true nor false (row 2), first nan"),
+        ({"skip_2": [False] * 5}, "skip_2 contradicts the other flags"),
+        ({"not_skipped": [True] * 5}, "skip_2 contradicts the other flags"),
+        ({"session_position": [1, 2, 2, 1, 2]}, "session_position stands twice in its session, or"),
+        (
+            {"session_position": [1, 2, "x", 1, 2]},
+            "is no whole number from 1 to 1000 (row 3), first 'x'",
+        ),
+        ({"session_length": [3, 2.5, 3, 2, 2]}, "session_length is no whole number from 1 to 1000 (row 2), first 2.5"),
+        ({"session_position": [1, 2, 1e9, 1, 2]}, "session_position is no whole number from 1 to 1000 (row 3)"),
+        ({"session_length": [3, 3, 2, 2, 2]}, "session_position lies past its session_length (row 3), first 3"),
+        ({"session_id": ["a", "a", None, "b", "b"]}, "session_id is empty (row 3), first nan"),
     ],
 )
-def test_malformed_log__is_refused_with_the_row_at_fault(refusal, changes, complaint):
-    message = refusal(table(**changes))
-    assert re.search(complaint, message), message
+def test_bad_row__costs_its_session_and_is_said(tmp_path, changes, said):
+    table(**changes).to_csv(tmp_path / "log.csv", index=False)
+    log = read_log(tmp_path / "log.csv")
+    assert log.skipped[-1, :2].tolist() == [False, False]
+    assert log.n_plays == (4 if "session_id" in changes else 2)
+    (left_out,) = log.left_out
+    assert said in left_out
+    assert "\n" not in left_out
+
+
+def test_bad_rows__in_every_session_are_refused(refusal):
+    message = refusal(table(session_position=[0, 1, 2, 0, 1]))
+    assert "has no session without a bad row: 2 × session_position is no whole number" in message
     assert "\n" not in message
+
+
+def test_line_of_too_many_columns__is_left_out(tmp_path):
+    text = table().to_csv(index=False).replace("b,1,2,t1", "b,1,2,t1,", 1)
+    (tmp_path / "log.csv").write_text(text)
+    log = read_log(tmp_path / "log.csv")
+    assert len(log) == 1
+    assert log.left_out[0] == "1 × too many columns (line 5)"
+
+
+def test_log_of_one_bad_row__is_read_without_it():
+    log = read_log(real_table("odd/onerow.csv"))
+    assert (len(log), log.n_plays) == (199, 1990)
+    assert "1 × skip_2 contradicts the other flags" in log.left_out[0]
+
+
+def test_log__is_opened_for_what_it_is_whatever_its_name(tmp_path):
+    (tmp_path / "log.tar.gz").write_bytes(gzip.compress(table().to_csv(index=False).encode()))
+    assert len(read_log(tmp_path / "log.tar.gz")) == 2
+    with pytest.raises(LogError, match=r"has no column session_position, .*; a skip log has") as refused:
+        read_log(real_table("odd/log.tar.gz"))
+    assert "\n" not in str(refused.value)
 
 
 def test_malformed_log__without_a_column_or_rows(refusal):
