@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -17,15 +18,40 @@ ENVS: dict[str, dict[str, Any]] = {
 }
 """Id of each environment, with the length of a session and the options that make it."""
 
+SMALL = "builtin:1000"
+"""The catalogue of the small ids, `SpotifySession-1k-v0` and so on, for scripts that take nothing but an id."""
+
+
+def small_id(env_id: str) -> str:
+    """Return the id of the same environment over a small catalogue: "SpotifySession-1k-v0"."""
+    name, _, version = env_id.rpartition("-")
+    return f"{name}-1k-{version}"
+
 
 def register_envs() -> None:
-    """Register every environment with Gymnasium; doing so twice is harmless."""
+    """Register every environment with Gymnasium, and its small twin; doing so twice is harmless."""
     for env_id, preset in ENVS.items():
-        if env_id not in gym.registry:
-            gym.register(
-                env_id,
-                entry_point="spotify_gym.session.env:SpotifyEnv",
-                vector_entry_point="spotify_gym.session.vector_env:SpotifyVectorEnv",
-                order_enforce=False,  # the environment says itself what must come first
-                **preset,
-            )
+        _register(env_id, **preset)
+        _register(small_id(env_id), **{**preset, "kwargs": {**preset["kwargs"], "catalogue": SMALL}})
+
+
+def refuse_catalogue(env_id: str, options: Mapping[str, Any]) -> None:
+    """Refuse a catalogue beside a small id.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for large in ENVS:
+        if env_id == small_id(large) and options.get("catalogue") != SMALL:
+            raise ValueError(f"{env_id} has its own 1,000 tracks; for another catalogue make {large}")
+
+
+def _register(env_id: str, **preset: Any) -> None:
+    if env_id not in gym.registry:
+        gym.register(
+            env_id,
+            entry_point="spotify_gym.session.env:SpotifyEnv",
+            vector_entry_point="spotify_gym.session.vector_env:SpotifyVectorEnv",
+            order_enforce=False,  # the environment says itself what must come first
+            **preset,
+        )

@@ -23,7 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "search": set(),
     "catalogue": {"search"},
     "listeners": {"catalogue"},
-    "session": {"catalogue", "listeners"},
+    "session": {"registration", "catalogue", "listeners"},
     "wrappers": {"catalogue", "session", "search"},
     "policies": {"catalogue", "listeners", "session", "search"},
     "algorithms": {"search"},

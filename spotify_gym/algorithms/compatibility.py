@@ -2,8 +2,9 @@
 
 The seam is a `Discrete` space with any of these attributes; a space that has none of them is an ordinary one.
 
-    features         (n, d) float32, the features of each action, or None where the space came out of a file
-    recordings       (n,) int64, the smallest action with exactly the same features
+    features         (n, d) float32, the features of each action; where the space came out of a file and its catalogue
+                     is not at hand, it raises a ValueError that says so, or is None
+    recordings       (n,) int64, the smallest action with exactly the same features; likewise
     feature_names    (d,) what is measured
     fingerprint      identity of the content: equal where the actions are the same ones
     coordinates      identity of names and scaling: equal where actions of two spaces are measured alike
@@ -117,8 +118,10 @@ def _size(space: spaces.Space[Any]) -> str:
 
 
 def _n_features(space: spaces.Space[Any]) -> int:
+    if names := getattr(space, "feature_names", ()):  # which stay with a space out of a file
+        return len(names)
     features = getattr(space, "features", None)
-    return len(getattr(space, "feature_names", ())) or (0 if features is None else int(features.shape[1]))
+    return 0 if features is None else int(features.shape[1])
 
 
 def _names(space: spaces.Space[Any]) -> str:

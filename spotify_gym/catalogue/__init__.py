@@ -1,11 +1,11 @@
 """What can be played: the frozen `Catalogue`, reading and checking tables, scaling, the built-in catalogue."""
 
-from spotify_gym.catalogue.catalogue import Catalogue
+from spotify_gym.catalogue.catalogue import Catalogue, held
 from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.files import read_content
 from spotify_gym.catalogue.report import Finding, Report
 from spotify_gym.catalogue.scaling import Scaling
-from spotify_gym.catalogue.sources import as_catalogue, located
+from spotify_gym.catalogue.sources import address_of, as_catalogue, located
 from spotify_gym.catalogue.tracks import FEATURE_NAMES, TextColumn
 
 __all__ = [
@@ -16,7 +16,9 @@ __all__ = [
     "Report",
     "Scaling",
     "TextColumn",
+    "address_of",
     "as_catalogue",
+    "held",
     "located",
     "read_content",
 ]

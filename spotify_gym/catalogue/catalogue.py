@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _ARRAYS = {"features": np.float32, "genres": np.bool_, "popularity": np.float32}
 _TEXTS = ("track_ids", "names", "artists")
-_held: WeakValueDictionary[str, Catalogue] = WeakValueDictionary()  # by fingerprint, as long as somebody uses it
+_live: WeakValueDictionary[int, Catalogue] = WeakValueDictionary()  # all that this process holds, by `id`
 
 TINY = np.float32(1e-12)
 """The least length that vectors are divided by: the cosine of a zero vector to anything is then 0."""
@@ -77,6 +77,7 @@ class Catalogue(Tracks):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, read_only(getattr(self, name), dtype))
         self._check()
+        _live[id(self)] = self
 
     @classmethod
     def read(
@@ -312,7 +313,6 @@ class Catalogue(Tracks):
         return self
 
     def __reduce__(self) -> tuple[Callable[..., Catalogue], tuple[str, Callable[[], Catalogue]]]:
-        _held.setdefault(self.fingerprint, self)
         return _revive, (self.fingerprint, self.origin or partial(Catalogue, **self._fields()))
 
     def _fields(self) -> dict[str, Any]:
@@ -351,16 +351,21 @@ class Catalogue(Tracks):
             raise CatalogueError("a popularity is not from 0 to 100.")
 
 
+def held(fingerprint: str) -> Catalogue | None:
+    """Return the catalogue of this content that this process has held the longest; None: it holds none."""
+    return next((one for one in list(_live.values()) if one.fingerprint == fingerprint), None)
+
+
 def _revive(fingerprint: str, make: Callable[[], Catalogue]) -> Catalogue:
     """Return the catalogue that this process holds under a fingerprint; make it if it holds none.
 
     Raises:
         CatalogueError: if what is made is another, because the file it comes from has changed.
     """
-    catalogue = _held.get(fingerprint) or make()
+    catalogue = held(fingerprint) or make()
     if catalogue.fingerprint != fingerprint:
         raise CatalogueError(f"the catalogue from {catalogue.source} is no longer the one that was pickled.")
-    return _held.setdefault(fingerprint, catalogue)
+    return catalogue
 
 
 def _digest(words: Iterable[str], arrays: Mapping[str, NDArray[Any] | None]) -> str:

@@ -3,29 +3,55 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from spotify_gym.catalogue.catalogue import Catalogue
+from spotify_gym.catalogue.catalogue import Catalogue, held
 from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.scaling import Scaling, check_kind
 
 
-def as_catalogue(source: str | Path | Catalogue, scaling: str | Scaling | None = None) -> Catalogue:
+def as_catalogue(source: Any, scaling: str | Scaling | None = None) -> Catalogue:
     """Return the catalogue that ``source`` names; the same object as long as the source is the same.
 
     Args:
         source: ``"builtin"``, ``"builtin:26000"`` (that many tracks), the path of a table or of a prepared
-            ``.arrow``, or a catalogue.
+            ``.arrow``, a pandas or polars DataFrame, or a catalogue.
         scaling: what the features must be scaled by. ``None`` leaves a catalogue as it is and standardises a table.
+
+    Raises:
+        CatalogueError: the source names none, or cannot be read.
     """
     if scaling is not None and not isinstance(scaling, Scaling):
         check_kind(scaling)
     if isinstance(source, Catalogue):
         return _scaled(source, scaling)
+    if hasattr(source, "to_parquet") or hasattr(source, "write_parquet"):
+        return _scaled(_from_frame(source, scaling), scaling)
+    if not isinstance(source, (str, Path)):
+        raise CatalogueError(
+            f'catalogue={source!r} is none: give "builtin", the path of a table, a DataFrame or a Catalogue.'
+        )
     builtin = re.fullmatch(r"builtin(?::(\d+))?", str(source))
+    if not builtin and str(source).startswith("builtin:"):
+        raise CatalogueError(f'{source}: write the number of built-in tracks in digits, as in "builtin:100000".')
+    if re.match(r"\w\w+:/", str(source)):
+        raise CatalogueError(f"{source} is an address; download the file, and give its path.")
     what = int(builtin[1] or 100_000) if builtin else located(source)
     return _scaled(_opened(what, None if isinstance(what, int) else _stamp(what), scaling), scaling)
+
+
+def address_of(catalogue: Catalogue) -> str | None:
+    """Return the text that `as_catalogue` makes this catalogue from; None: it is in memory alone."""
+    origin = catalogue.origin
+    if not isinstance(origin, partial):
+        return None
+    if origin.func == Catalogue.load:
+        return str(origin.args[0])
+    n_tracks, seed, scaling = origin.args if origin.func == Catalogue.builtin else (0, None, None)
+    return f"builtin:{n_tracks}" if seed == 0 and scaling == "standard" else None
 
 
 def located(source: str | Path) -> Path:
@@ -57,6 +83,22 @@ def _opened(what: int | Path, stamp: tuple[int, int] | None, scaling: str | Scal
     if what.suffix in (".arrow", ".npz"):
         return Catalogue.load(what)
     return Catalogue.read(what, scaling=scaling or "standard")
+
+
+def _from_frame(frame: Any, scaling: str | Scaling | None) -> Catalogue:
+    """Read a DataFrame as the file that it would be; the same object for the same content."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "DataFrame.parquet"
+        try:
+            frame.to_parquet(path, index=False) if hasattr(frame, "to_parquet") else frame.write_parquet(path)
+        except (ValueError, TypeError):  # columns of mixed types, which a text file does not mind
+            path = path.with_suffix(".csv")
+            frame.to_csv(path, index=False)
+        try:
+            made = Catalogue.read(path, scaling=scaling or "standard")
+        except CatalogueError as error:
+            raise CatalogueError(str(error).replace(str(path), path.stem)) from error
+    return held(made.fingerprint) or made
 
 
 @lru_cache(maxsize=8)

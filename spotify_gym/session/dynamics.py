@@ -250,8 +250,7 @@ class SessionDynamics:
     def refused(self, sessions: SessionState, tracks: Ints | None = None) -> tuple[Ints, Ints]:
         """Return which pairs of session and track are repeats: sessions, and places in `tracks` or the catalogue."""
         order, ordered = self._by_version if tracks is None else _grouped(self.first_versions[tracks])
-        n_played = self.history_length + sessions.time
-        rows, places = np.nonzero(np.arange(sessions.played.shape[1]) < n_played[:, None])  # the rest repeats the first
+        rows, places = np.nonzero(sessions.played >= 0)
         played = sessions.played[rows, places]
         first = np.searchsorted(ordered, played, side="left")
         counts = np.searchsorted(ordered, played, side="right") - first
@@ -336,10 +335,8 @@ class SessionDynamics:
     def _sessions(self, keys: Keys, history: Ints, listener: Any) -> SessionState:
         window = self.catalogue.features[history]
         vibe = np.add.reduce(window, axis=1) / np.float32(self.history_length)
-        versions = self.first_versions[history]
-        played = np.empty((len(keys), self.history_length + _ROOM), np.int64)
-        played[:] = versions[:, :1]
-        played[:, : self.history_length] = versions
+        played = np.full((len(keys), self.history_length + _ROOM), -1, np.int64)
+        played[:, : self.history_length] = self.first_versions[history]
         return SessionState(
             key=keys,
             time=np.zeros(len(keys), np.int64),

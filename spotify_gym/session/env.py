@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, NoReturn, Unpack
+from typing import Any, Unpack
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.error import InvalidAction, ResetNeeded
 from numpy.typing import NDArray
 
-from spotify_gym.catalogue import Catalogue
 from spotify_gym.session import rendering
-from spotify_gym.session.dynamics import SessionDynamics
 from spotify_gym.session.options import EnvOptions, Source, history_of, make_dynamics
+from spotify_gym.session.shared import SharedEnv
 from spotify_gym.session.spaces import spaces_of
-from spotify_gym.session.state import Bools, Floats, SessionState, StepResult
+from spotify_gym.session.state import Bools, Floats, StepResult
 from spotify_gym.session.streams import KeyStream
 
 _SLOT = np.zeros(1, dtype=np.intp)
 
 
-class SpotifyEnv(gym.Env[Floats, np.int64]):
+class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
     """A listening session: recommend one track after another out of a whole catalogue.
 
     ## Description
@@ -90,21 +89,31 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
     ## Episode End
 
     Truncation after 20 tracks, by the registration's `max_episode_steps` (50 in `SpotifySkip-v0`). Termination only
-    where the listener leaves; `info["end"]` says why. A step after that, or before the first reset, raises
+    where the listener leaves; `info["end"]` is then 1. A step after that, or before the first reset, raises
     `gymnasium.error.ResetNeeded`.
 
     ## Information
 
-    `step`: `track`, `track_id`, `cosine` (to the vibe before the track), `repeat` (a version was played before),
-    `completed` (heard out, and so in the history), each reward term by its name, `played` (first versions so far, only
-    where repeats are forbidden), `end` (only at termination). `reset`: `history` (H indices), `history_ids`, and
-    `played` as above.
+    `reset` and `step` give the same entries, of the same shapes and types; before the first track, `track` is -1,
+    numbers are 0 and flags False.
+
+    | entry | meaning |
+    |---|---|
+    | `track` | index of the track played |
+    | `cosine` | of the track to the vibe before it |
+    | `repeat` | whether it, or another version of it, was played before |
+    | `completed` | whether it was heard out, and so entered the history |
+    | each reward term by its name | weighted |
+    | `history` | (H,) the last tracks heard, the oldest first |
+    | `end` | 0: the session goes on; 1: the listener is out of patience and has left |
+    | `played` | (W,) first versions so far, of the start too, padded with -1; only where repeats are forbidden |
+    | `track_id`, `history_ids` | as texts; only with `info_texts=True` |
 
     ## Arguments
 
     | argument | default | meaning |
     |---|---|---|
-    | `catalogue` | `"builtin"` | or `"builtin:26000"`, a CSV or Parquet table, a prepared `.arrow`, a `Catalogue` |
+    | `catalogue` | `"builtin"` | or `"builtin:26000"`, a CSV or Parquet table, a `.arrow`, a DataFrame, a `Catalogue` |
     | `scaling` | None | `"standard"` or `"minmax"`; None: a catalogue as it is, a table standardised |
     | `reward` | of the id | weight of each reward term; unknown names raise |
     | `history_length` | 5 | H |
@@ -112,12 +121,16 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
     | `repeats` | of the id | whether a track, or another version of it, may play again |
     | `same` | `"recording"` | what versions share: equal features, or the `"song"`: that, or title and first artist |
     | `reward_baseline` | None | b; `scaling="minmax", reward_baseline=0.5` gives the rewards of the original project |
-    | `listener` | of the id | a `Listener` of :mod:`spotify_gym.listeners`, `"satiated"` or `"skipping"` |
+    | `listener` | of the id | a `Listener`, `"satiated"`, `"skipping"`, `"module:Class"`, its values or its JSON file |
+    | `played_width` | H + length of the id | W, of `played`; a session that plays more tracks is refused |
+    | `info_texts` | False | whether `info` holds `track_id` and `history_ids` |
     | `render_mode` | None | `"ansi"` (text), `"human"` (text, printed at each step) or `"rgb_array"` (picture) |
 
     ## Version History
 
-    * v0: first version. Later came the option `same`; the ids of before keep what they did, `same="recording"`.
+    * v0: first version. Before its release came the option `same` (the ids keep what they did, `same="recording"`), and
+      `info` was given one structure: `completed` was called `heard`, `end` was a text, and `track_id` and `history_ids`
+      stood there without `info_texts=True`.
     """
 
     metadata = {"render_modes": ["ansi", "human", "rgb_array"], "render_fps": 2}  # noqa: RUF012 - as Gymnasium declares it
@@ -127,71 +140,53 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
         catalogue: Source = "builtin",
         *,
         render_mode: str | None = None,
-        **problem: Unpack[EnvOptions],
+        played_width: int | None = None,
+        info_texts: bool = False,
+        **options: Unpack[EnvOptions],
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode={render_mode!r} is not one of {self.metadata['render_modes']}")
         self.render_mode = render_mode
-        self.dynamics: SessionDynamics = make_dynamics(catalogue, **problem)
+        self.dynamics = make_dynamics(catalogue, **options)
         self.observation_space, self.action_space = spaces_of(self.dynamics)
-        self._n_tracks, self._track_ids = len(self.catalogue), self.catalogue.track_ids
+        self._info_texts, self._width_given = info_texts, played_width
+        self._make_room(None)
+        self._n_tracks = len(self.catalogue)
         self._tracks = np.zeros(1, np.int64)
-        self._keys: KeyStream | None = None
-        self._sessions: SessionState | None = None
         self._trace: rendering.Trace | None = None
         self._left = False
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """What can be played."""
-        return self.dynamics.catalogue
-
-    @property
-    def rules(self) -> NoReturn:
-        """Say the new name."""
-        raise AttributeError("`rules` is now called `dynamics`")
-
-    @property
-    def sessions(self) -> SessionState:
-        """The state of the session, as a batch of one.
-
-        Raises:
-            gymnasium.error.ResetNeeded: there is none before the first reset.
-        """
-        if self._sessions is None:
-            raise ResetNeeded("call reset() first")
-        return self._sessions
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Floats, dict[str, Any]]:
         """Begin a session; see Starting State for `options`."""
         super().reset(seed=seed)
-        if seed is not None or self._keys is None:
-            self._keys = KeyStream([self.np_random])
+        if seed is not None or self.keys is None:
+            self.keys = KeyStream([self.np_random])
         history = history_of(options, self.dynamics, n_sessions=1)
-        self._sessions = self.dynamics.start(self._keys.next(_SLOT), history)
+        if self._sessions is None and self._spec is not None:
+            self._make_room(getattr(gym.registry.get(self._spec.id), "max_episode_steps", None))
+        self._sessions = self._start(self.keys.next(_SLOT), history)
         self._left = False
-        start = self._sessions.history[0].copy()
-        info: dict[str, Any] = {"history": start, "history_ids": [self._track_ids[i] for i in start.tolist()]}
-        if not self.dynamics.repeats:
-            info["played"] = self._sessions.played[0].copy()
         if self.render_mode is not None:
-            self._trace = rendering.Trace(self.catalogue, start, self._sessions.vibe[0])
+            self._trace = rendering.Trace(self.catalogue, self._sessions.history[0].copy(), self._sessions.vibe[0])
             self._show()
-        return self.dynamics.observe(self._sessions)[0], info
+        return self.dynamics.observe(self._sessions)[0], self._info(-1, self._begun(1))
 
     def step(self, action: Any) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
         """Play the track with index `action`; see Rewards, Episode End and Information."""
         sessions, track = self.sessions, self._track(action)
-        self._tracks[0] = track
         if self._left:
             raise ResetNeeded("the listener has left; call reset() to begin another session")
-        outcome = self.dynamics.step(sessions, self._tracks)
-        self._left = outcome.left.item()
-        reward = outcome.reward.item()
+        if sessions.time[0] >= self._room:
+            self._refuse_more()
+        self._tracks[0] = track
+        result = self.dynamics.step(sessions, self._tracks)
+        self._left = result.left.item()
+        reward = result.reward.item()
         if self._trace is not None:
-            self._trace.plays.append(rendering.Play(track, reward, outcome.cosine.item(), outcome.completed.item()))
+            play = rendering.Play(track, reward, result.cosine.item(), result.completed.item())
+            self._trace.plays.append(play)
             self._show()
-        return self.dynamics.observe(sessions)[0], reward, self._left, False, self._info(track, outcome)
+        return self.dynamics.observe(sessions)[0], reward, self._left, False, self._info(track, result)
 
     def render(self) -> str | NDArray[np.uint8] | None:
         """Return the session as text ("ansi") or as a picture, (480, 800, 3) uint8 ("rgb_array")."""
@@ -217,20 +212,24 @@ class SpotifyEnv(gym.Env[Floats, np.int64]):
             raise InvalidAction(f"action {track} is no track of this catalogue; choose from 0 to {self._n_tracks - 1}")
         return track
 
-    def _info(self, track: int, outcome: StepResult) -> dict[str, Any]:
-        info: dict[str, Any] = {
+    def _info(self, track: int, result: StepResult) -> dict[str, Any]:
+        assert self._sessions is not None  # a session has begun
+        info = {
             "track": track,
-            "track_id": self._track_ids[track],
-            "cosine": outcome.cosine.item(),
-            "repeat": outcome.repeat.item(),
-            "completed": outcome.completed.item(),
+            "cosine": result.cosine.item(),
+            "repeat": result.repeat.item(),
+            "completed": result.completed.item(),
+            "history": self._sessions.history[0].copy(),
+            "end": int(self._left),
         }
-        for name, values in outcome.terms.items():
+        for name, values in result.terms.items():
             info[name] = values.item()
         if not self.dynamics.repeats:
-            info["played"] = self.sessions.played[0].copy()
-        if self._left:
-            info["end"] = "patience"
+            info["played"] = self._sessions.played[0, : self.played_width].copy()
+        if self._info_texts:
+            ids = self.catalogue.track_ids
+            info["track_id"] = ids[track] if track >= 0 else ""
+            info["history_ids"] = np.array([ids[i] for i in info["history"].tolist()], object)
         return info
 
     def _show(self) -> None:

@@ -80,7 +80,7 @@ def look(
         tracks: (B,) the tracks to look at.
         vibe: (B, d).
         seed_vibe: (B, d).
-        played: (B, L) recordings played, unused places repeating the first.
+        played: (B, L) recordings played, padded with -1.
         time: (B,) tracks recommended so far.
         history_length: H; the first H + time places of `played` are in use.
 

@@ -183,7 +183,7 @@ class Observer:
         memory: Any = sessions.memory
         if len(self._parts) == 1:
             return self._parts[0][0].read(sessions, memory).copy()
-        owned: Any = (memory if memory is None else memory[:, place] for _, place in self._parts)
+        owned: list[Any] = [memory if memory is None else memory[:, place] for _, place in self._parts]
         seen = [block.read(sessions, own) for (block, _), own in zip(self._parts, owned, strict=True)]
         return np.concatenate(seen, axis=1)
 

@@ -1,37 +1,37 @@
-"""The action space: one track of the whole catalogue, its features travelling with it."""
+"""The spaces: what an observation consists of, and one track of a whole catalogue, which travels with it."""
 
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
-from spotify_gym.catalogue import Catalogue
+from spotify_gym.catalogue import Catalogue, CatalogueError, held
 from spotify_gym.session.dynamics import SessionDynamics
 
 
 class TrackSpace(Discrete):
     """`Discrete(n_tracks)` that knows what each action sounds like.
 
-    A learner that reads `features` can value tracks that it has never played. Two spaces are equal only if their
-    catalogues are, so that a model refuses another catalogue instead of loading silently. A pickled space keeps the
-    identity and leaves the features behind: `features` and `recordings` are None until a catalogue is bound again.
+    A learner that reads `features` can value tracks that it has never played. Two of these are equal only if their
+    catalogues are, so that a model refuses another catalogue instead of loading silently; a plain `Discrete` of as many
+    actions, which says nothing of a catalogue, equals them all. A pickled space keeps the identity and leaves the
+    catalogue behind: when it is first asked for it, the process is, for one of the same content.
 
     Attributes:
-        features: (n_tracks, d) scaled features, or None.
-        recordings: (n_tracks,) the smallest index that is the same recording, or the same song; or None.
         feature_names: (d,) what the features measure.
         fingerprint: identity of the catalogue's content; counts in equality.
         coordinates: identity of feature names and scaling; equal where two catalogues measure tracks alike.
         forbids_repeats: whether of those that are the same only one may play, and once, in a session.
+        same: which tracks are the same: those of one recording, or of one song.
     """
 
-    features: NDArray[np.float32] | None
-    recordings: NDArray[np.int64] | None
+    _catalogue: Catalogue | None = None  # of spaces out of a file
     forbids_repeats: bool = False  # of spaces pickled before they said so
+    same: Literal["recording", "song"] = "recording"
 
     def __init__(
         self,
@@ -39,18 +39,49 @@ class TrackSpace(Discrete):
         seed: int | np.random.Generator | None = None,
         *,
         forbids_repeats: bool = False,
-        first_versions: NDArray[np.int64] | None = None,
+        same: Literal["recording", "song"] = "recording",
     ) -> None:
         super().__init__(len(catalogue), seed=seed)
-        self.features = catalogue.features
-        self.recordings = catalogue.recordings if first_versions is None else first_versions
+        self._catalogue, self.same = catalogue, same
         self.feature_names = catalogue.feature_names
         self.fingerprint = catalogue.fingerprint
         self.coordinates = catalogue.coordinates
         self.forbids_repeats = forbids_repeats
 
+    @property
+    def catalogue(self) -> Catalogue:
+        """The tracks.
+
+        Raises:
+            CatalogueError: the space came out of a file, and this process holds no such catalogue.
+        """
+        if self._catalogue is None:
+            self._catalogue = held(self.fingerprint)
+        if self._catalogue is None:
+            raise CatalogueError(
+                f"{self} came out of a file, which keeps no tracks, and no such catalogue is loaded here; load the "
+                "model with `env=`, `bind` it to the action space of an environment, or load the catalogue first"
+            )
+        return self._catalogue
+
+    @property
+    def features(self) -> NDArray[np.float32]:
+        """The scaled features, (n_tracks, d)."""
+        return self.catalogue.features
+
+    @property
+    def recordings(self) -> NDArray[np.int64]:
+        """For each track the first one that is the same recording, or the same song, (n_tracks,)."""
+        return self.catalogue.songs if self.same == "song" else self.catalogue.recordings
+
+    def sample(self, mask: Any = None, probability: Any = None) -> Any:
+        """Draw a track, of those that `mask`, (n_tracks,) bool or int8, allows, or by `probability`, (n_tracks,)."""
+        if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:
+            mask = mask.astype(np.int8)
+        return super().sample(mask, probability)
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, TrackSpace) and self.fingerprint == other.fingerprint
+        return self.fingerprint == other.fingerprint if isinstance(other, TrackSpace) else super().__eq__(other)
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
@@ -59,11 +90,15 @@ class TrackSpace(Discrete):
         return f"TrackSpace({self.n}, fingerprint={self.fingerprint[:12]!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "features": None, "recordings": None}
+        return {name: value for name, value in vars(self).items() if name != "_catalogue"}
+
+    def __copy__(self) -> TrackSpace:
+        twin = type(self).__new__(type(self))
+        vars(twin).update(vars(self))
+        return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TrackSpace:
-        twin = type(self).__new__(type(self))
-        twin.__dict__.update(self.__dict__)
+        twin = copy.copy(self)
         twin._np_random = copy.deepcopy(self._np_random, memo)
         return twin
 
@@ -87,6 +122,4 @@ class BlockBox(Box):
 def spaces_of(dynamics: SessionDynamics) -> tuple[Space[NDArray[np.float32]], TrackSpace]:
     """Return the observation and the action space of one session."""
     observations: Any = BlockBox(*dynamics.observer.bounds, dynamics.observer.vectors)
-    return observations, TrackSpace(
-        dynamics.catalogue, forbids_repeats=not dynamics.repeats, first_versions=dynamics.first_versions
-    )
+    return observations, TrackSpace(dynamics.catalogue, forbids_repeats=not dynamics.repeats, same=dynamics.same)

@@ -25,7 +25,7 @@ class SessionState(BatchState):
     time: Ints
     """(B,) tracks recommended so far."""
     played: Ints
-    """(B, L) first versions of all tracks so far, the starting ones first; unused places repeat the first."""
+    """(B, L) first versions of all tracks so far, the starting ones first, padded with -1."""
     history: Ints
     """(B, H) the last H tracks heard, the oldest first."""
     window: Floats
@@ -53,7 +53,7 @@ class SessionState(BatchState):
         """Make room for played tracks, (B, room); None: twice as much as there is."""
         more = (2 * self.played.shape[1] if room is None else room) - self.played.shape[1]
         if more > 0:
-            self.played = np.concatenate([self.played, np.repeat(self.played[:, :1], more, axis=1)], axis=1)
+            self.played = np.pad(self.played, ((0, 0), (0, more)), constant_values=-1)
 
 
 class StepResult(NamedTuple):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NoReturn, Unpack
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any, Unpack
 
 import numpy as np
 from gymnasium.error import InvalidAction, ResetNeeded
@@ -11,31 +12,31 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from spotify_gym.catalogue import Catalogue
-from spotify_gym.session.dynamics import SessionDynamics
 from spotify_gym.session.options import EnvOptions, Source, history_of, make_dynamics
+from spotify_gym.session.shared import SharedEnv
 from spotify_gym.session.spaces import spaces_of
 from spotify_gym.session.state import Bools, Floats, Ints, SessionState, StepResult
 from spotify_gym.session.streams import KeyStream
 
 
-class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
+class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
     """B listening sessions at once; `gymnasium.make_vec(id, num_envs=B)` makes one.
 
     Step for step and bit for bit the B single envs that `vectorization_mode="sync"` would make: slot i of seed s is the
     single env of seed s + i. Problem and arguments are those of :class:`~spotify_gym.session.env.SpotifyEnv`.
 
-    `info` holds arrays with the session as first axis: `track`, `cosine`, `repeat`, `completed`, each reward term by
-    name, and `played`, (B, L), where repeats are forbidden. With `AutoresetMode.SAME_STEP` an ended session restarts
-    at once: `final_obs` and `final_info` keep the end of the sessions that `_final_obs` and `_final_info` mark, and
-    `played` is that of the new session. Rewards are float32.
+    `info` is that of the single env with the session as first axis, and beside each entry Gymnasium's mask `_entry` of
+    the sessions that it is about. With `AutoresetMode.SAME_STEP` an ended session restarts at once: `final_obs` and
+    `final_info` keep the end of the sessions that `_final_obs` and `_final_info` mark, and all else is of the new
+    session. Rewards are float32.
 
     Args:
         num_envs: B.
-        max_episode_steps: tracks after which a session is truncated; the registration gives it.
-        autoreset_mode: Gymnasium's, as a value or by name.
         catalogue: what can be played, as in the single env.
-        **problem: the options of the single env.
+        max_episode_steps: tracks after which a session is truncated; None or -1: never. The registration gives it.
+        autoreset_mode: Gymnasium's, as a value or by name.
+        render_mode: None; many sessions are not drawn.
+        played_width, info_texts, **options: those of the single env.
     """
 
     def __init__(
@@ -46,44 +47,28 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
         max_episode_steps: int | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: None = None,
-        **problem: Unpack[EnvOptions],
+        played_width: int | None = None,
+        info_texts: bool = False,
+        **options: Unpack[EnvOptions],
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs={num_envs} must be at least 1")
+        if render_mode is not None:
+            raise ValueError(
+                f"render_mode={render_mode!r}: many sessions at once are not drawn; "
+                'leave it out, or make_vec(id, vectorization_mode="sync", render_mode=...)'
+            )
         self.num_envs = num_envs
-        self.max_episode_steps = max_episode_steps
+        self.max_episode_steps = _length(max_episode_steps)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
-        self.render_mode = render_mode
-        self.dynamics: SessionDynamics = make_dynamics(catalogue, **problem)
+        self.dynamics = make_dynamics(catalogue, **options)
         self.single_observation_space, self.single_action_space = spaces_of(self.dynamics)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self.keys: KeyStream | None = None
-        """What the randomness of each session comes from; None before the first reset."""
-        self._sessions: SessionState | None = None
+        self._info_texts, self._width_given = info_texts, played_width
+        self._make_room(self.max_episode_steps)
         self._ended = np.zeros(num_envs, np.bool_)
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """What can be played."""
-        return self.dynamics.catalogue
-
-    @property
-    def rules(self) -> NoReturn:
-        """Say the new name."""
-        raise AttributeError("`rules` is now called `dynamics`")
-
-    @property
-    def sessions(self) -> SessionState:
-        """The state of all sessions.
-
-        Raises:
-            gymnasium.error.ResetNeeded: there is none before the first reset.
-        """
-        if self._sessions is None:
-            raise ResetNeeded("call reset() before step()")
-        return self._sessions
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -98,18 +83,19 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
             Observations (B, k) and `info`.
         """
         options = dict(options or {})
-        mask = options.pop("reset_mask", None)
+        chosen = self._chosen(options.pop("reset_mask", None))
+        rows = np.flatnonzero(chosen)
         if seed is not None or self.keys is None:
+            super().reset(seed=int(seed) if isinstance(seed, (int, np.integer)) else None)
             self.keys = KeyStream.seeded(seed, self.num_envs)
-        rows = np.arange(self.num_envs) if mask is None else self._rows(mask)
-        history = history_of(options, self.dynamics, len(rows))
-        fresh = self.dynamics.start(self.keys.next(rows), history)
-        if mask is None or self._sessions is None:
+        fresh = self._start(self.keys.next(rows), history_of(options, self.dynamics, len(rows)))
+        if self._sessions is None:
             self._sessions = fresh
         else:
             self._sessions.put(rows, fresh)
         self._ended[rows] = False
-        return self.dynamics.observe(self.sessions), self._played()
+        info = self._describe(np.full(self.num_envs, -1), self._begun(self.num_envs))
+        return self.dynamics.observe(self.sessions), _masked(info, chosen)
 
     def step(self, actions: Ints) -> tuple[Floats, Floats, Bools, Bools, dict[str, Any]]:
         """Play one track in each session.
@@ -123,42 +109,59 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
         Raises:
             gymnasium.error.InvalidAction: the actions are not B integers in [0, N).
             gymnasium.error.ResetNeeded: before the first reset, or where an ended session was to be reset by hand.
+            ValueError: a session outgrows `played_width`.
         """
-        tracks, sessions = self._tracks(actions), self.sessions
-        restarts = self._ended
-        if restarts.any() and self.autoreset_mode == AutoresetMode.DISABLED:
-            raise ResetNeeded(f"sessions {np.flatnonzero(restarts).tolist()} have ended; reset them by `reset_mask`")
-        outcome = self.dynamics.step(sessions, tracks)
-        reward, terminated = outcome.reward, outcome.left
-        truncated = self._truncated(sessions)
-        info = self._info(tracks, outcome)
-        if restarts.any():  # the action of an ended session only starts the next one
-            self._restart(np.flatnonzero(restarts))
-            for values in (reward, terminated, truncated, *info.values()):
-                values[restarts] = 0
-        done = terminated | truncated
-        observations = self.dynamics.observe(sessions)
-        info |= self._played()
-        if self.autoreset_mode != AutoresetMode.SAME_STEP:
-            self._ended = done
-        elif done.any():
-            info |= {"final_obs": observations, "_final_obs": done, "final_info": info.copy(), "_final_info": done}
+        tracks, sessions, restarts = self._tracks(actions), self.sessions, np.flatnonzero(self._ended)
+        self._check_steps(sessions, restarts)
+        result = self.dynamics.step(sessions, tracks)
+        truncated = sessions.time >= (2**62 if self.max_episode_steps is None else self.max_episode_steps)
+        if len(restarts):  # the action of an ended session only starts the next one
+            self._restart(restarts)
+            tracks = _blank(tracks, result, restarts)
+            truncated[restarts] = False
+        done = result.left | truncated
+        observations, info = self.dynamics.observe(sessions), self._describe(tracks, result)
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and done.any():
+            final = {"final_obs": observations, "final_info": _masked(info, done)}
             self._restart(np.flatnonzero(done))
+            begun = deepcopy(result)
+            info = self._describe(_blank(tracks, begun, done), begun)
             observations = self.dynamics.observe(sessions)
-            info |= self._played()
-        return observations, reward, terminated, truncated, info
+            return (
+                observations,
+                result.reward,
+                result.left,
+                truncated,
+                _masked(info, np.ones_like(done)) | _masked(final, done),
+            )
+        self._ended = done
+        return observations, result.reward, result.left, truncated, _masked(info, np.ones_like(done))
 
     def action_masks(self) -> Bools:
         """Return which tracks each session may play now, (B, N); all of them where repeats are legal."""
         return self.dynamics.allowed(self.sessions)
 
-    def _rows(self, mask: Any) -> NDArray[np.intp]:
+    def _chosen(self, mask: Any) -> Bools:
+        """Return which sessions begin, (B,)."""
+        if mask is None:
+            return np.ones(self.num_envs, np.bool_)
         chosen = _array(mask)
-        if chosen.shape != (self.num_envs,) or chosen.dtype != np.bool_:
+        if chosen.shape != (self.num_envs,) or chosen.dtype != np.bool_ or not chosen.any():
             raise ValueError(
-                f"options['reset_mask'] must be {self.num_envs} times True or False; got {chosen.dtype} {chosen.shape}"
+                f"options['reset_mask'] must be {self.num_envs} times True or False, at least once True; "
+                f"got {chosen.dtype} {chosen.shape}"
             )
-        return np.flatnonzero(chosen)
+        if self._sessions is None and not chosen.all():
+            raise ResetNeeded("call reset() without `reset_mask` first")
+        return chosen
+
+    def _check_steps(self, sessions: SessionState, ended: NDArray[np.intp]) -> None:
+        """Refuse a step that cannot be; the sessions stay as they are."""
+        if len(ended) and self.autoreset_mode == AutoresetMode.DISABLED:
+            raise ResetNeeded(f"sessions {ended.tolist()} have ended; reset them by `reset_mask`")
+        may_outgrow = self.max_episode_steps is None or self.max_episode_steps > self._room
+        if may_outgrow and (sessions.time[~self._ended] >= self._room).any():
+            self._refuse_more()
 
     def _tracks(self, actions: Ints) -> Ints:
         tracks = _array(actions)
@@ -173,26 +176,51 @@ class SpotifyVectorEnv(VectorEnv[Floats, Ints, NDArray[Any]]):
             )
         return tracks.astype(np.int64, copy=False)
 
-    def _truncated(self, sessions: SessionState) -> Bools:
-        if self.max_episode_steps is None:
-            return np.zeros(self.num_envs, np.bool_)
-        return sessions.time >= self.max_episode_steps
+    def _describe(self, tracks: Ints, result: StepResult) -> dict[str, NDArray[Any]]:
+        """Return `info` of all sessions; those that just began have track -1, and 0 for the rest."""
+        sessions, ids = self.sessions, self.catalogue.track_ids
+        info: dict[str, NDArray[Any]] = {
+            "track": tracks.copy(),
+            "cosine": result.cosine,
+            "repeat": result.repeat,
+            "completed": result.completed,
+            "history": sessions.history.copy(),
+            "end": result.left.astype(np.int64),
+            **result.terms,
+        }
+        if not self.dynamics.repeats:
+            info["played"] = sessions.played[:, : self.played_width].copy()
+        if self._info_texts:
+            info["track_id"] = np.array([ids[i] if i >= 0 else "" for i in tracks.tolist()], object)
+            heard = [ids[i] for i in sessions.history.ravel().tolist()]
+            info["history_ids"] = np.array(heard, object).reshape(sessions.history.shape)
+        return info
 
     def _restart(self, rows: NDArray[np.intp]) -> None:
         assert self.keys is not None  # a session has begun
-        self.sessions.put(rows, self.dynamics.start(self.keys.next(rows)))
+        self.sessions.put(rows, self._start(self.keys.next(rows)))
 
-    def _info(self, tracks: Ints, outcome: StepResult) -> dict[str, Any]:
-        return {
-            "track": tracks.copy(),
-            "cosine": outcome.cosine,
-            "repeat": outcome.repeat,
-            "completed": outcome.completed,
-            **outcome.terms,
-        }
 
-    def _played(self) -> dict[str, Any]:
-        return {} if self.dynamics.repeats else {"played": self.sessions.played.copy()}
+def _length(max_episode_steps: object) -> int | None:
+    if max_episode_steps in (None, -1):
+        return None
+    if not isinstance(max_episode_steps, (int, np.integer)) or max_episode_steps < 1:
+        raise ValueError(f"max_episode_steps={max_episode_steps!r} must be 1 or more, or -1 for no limit")
+    return int(max_episode_steps)
+
+
+def _masked(info: Mapping[str, Any], rows: Bools) -> dict[str, Any]:
+    """Add to each entry Gymnasium's mask, (B,), of the sessions that it is about."""
+    return {**info, **{f"_{name}": rows.copy() for name in info}}
+
+
+def _blank(tracks: Ints, result: StepResult, rows: NDArray[Any]) -> Ints:
+    """Make the result of some sessions, in place, that of no step at all; return the tracks, -1 for them."""
+    for values in (*result.terms.values(), *(part for part in result if isinstance(part, np.ndarray))):
+        values[rows] = 0
+    blank = tracks.copy()
+    blank[rows] = -1
+    return blank
 
 
 def _array(values: Any) -> NDArray[Any]:

@@ -222,8 +222,8 @@ def _restore_sessions(env: SessionVecEnv, saved: Tensors) -> None:
     room -= sessions.history.shape[1]
     if (sessions.time >= room).any():  # compiled loops write there, and look at no bounds
         raise ValueError(f"more tracks than the {room} that there is room for")
-    for tracks in sessions.played, sessions.history:
-        _check_tracks(tracks, env.action_space)
+    _check_tracks(sessions.played, env.action_space, NOTHING)
+    _check_tracks(sessions.history, env.action_space)
 
 
 def _restore_logs(model: TrackDQN, saved: Tensors, file: Path) -> None:
@@ -274,15 +274,15 @@ def _sessions(state: BatchState, prefix: str = "") -> Arrays:
 def _fill(arrays: dict[str, Any], saved: Arrays) -> None:
     """Overwrite arrays in place by those saved of them."""
     for name, array in arrays.items():
-        _check_like(array, saved[name])
+        _check_like(array, saved[name], NOTHING if name == "played" else 0)
         array[...] = saved[name]
 
 
-def _check_like(value: NDArray[Any], array: NDArray[Any]) -> None:
-    """See that `array` has the shape and type of `value`, and no infinite or negative whole number in it."""
+def _check_like(value: NDArray[Any], array: NDArray[Any], least: int = 0) -> None:
+    """See that `array` has the shape and type of `value`, and no infinite number or too small a whole one in it."""
     if array.dtype != value.dtype or array.shape != value.shape:
         raise ValueError(f"{array.dtype} {array.shape} where {value.dtype} {value.shape} should be")
-    if not np.isfinite(array).all() or (array.dtype.kind == "i" and (array < 0).any()):
+    if not np.isfinite(array).all() or (array.dtype.kind == "i" and (array < least).any()):
         raise ValueError("numbers that cannot be")
 
 

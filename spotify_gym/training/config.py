@@ -225,8 +225,9 @@ class TrainConfig:
 
 
 def env_ids() -> list[str]:
-    """Return the ids that are registered with the environments of this package."""
-    return sorted(name for name, spec in gym.registry.items() if "SpotifyVectorEnv" in str(spec.vector_entry_point))
+    """Return the ids that are registered with the environments of this package, but for those with a catalogue."""
+    ours = ((name, spec) for name, spec in gym.registry.items() if "SpotifyVectorEnv" in str(spec.vector_entry_point))
+    return sorted(name for name, spec in ours if "catalogue" not in spec.kwargs)
 
 
 def _weights(reward: Iterable[str]) -> dict[str, float]:

@@ -23,9 +23,7 @@ class SessionVecEnv(VecEnv):
     """B listening sessions stepped together in NumPy, in the interface of SB3's `VecEnv`.
 
     Step for step what `DummyVecEnv` over B monitored single environments is: `terminal_observation` and
-    `TimeLimit.truncated` at the end of a session, `episode` as SB3's `Monitor` writes it, `reset_infos`, `played` where
-    repeats are forbidden. Only the texts of the single environment's `info` (`track_id`, `history_ids`, `end`) and the
-    `history` of a reset are left out.
+    `TimeLimit.truncated` at the end of a session, `episode` as SB3's `Monitor` writes it, `reset_infos`.
 
     Args:
         env: a vector environment that restarts ended sessions at once, `AutoresetMode.SAME_STEP`.
@@ -120,8 +118,8 @@ class SessionVecEnv(VecEnv):
 
     def _apart(self, info: Mapping[str, Any]) -> Infos:
         """Turn arrays with a row per session into one dict per session."""
-        names = list(info)
-        columns = [values.tolist() if values.ndim == 1 else values for values in info.values()]
+        told = {name: values for name, values in info.items() if not name.startswith("_")}  # but for Gymnasium's masks
+        names, columns = list(told), [values.tolist() if values.ndim == 1 else values for values in told.values()]
         if not columns:
             return [{} for _ in range(self.num_envs)]
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
@@ -129,9 +127,10 @@ class SessionVecEnv(VecEnv):
     def _end(self, ended: NDArray[np.intp], infos: Infos, info: Mapping[str, Any]) -> None:
         """Write down what SB3 wants to know of the sessions that have ended, and begin to count anew."""
         final, now = info["final_obs"], round(time.time() - self.created, 6)
+        begun = self._apart({name: values for name, values in info.items() if not name.startswith("final")})
         for i in ended.tolist():
             infos[i]["terminal_observation"] = final[i]
             infos[i]["episode"] = {"r": round(float(self.returns[i]), 6), "l": int(self.lengths[i]), "t": now}
-            self.reset_infos[i] = {"played": info["played"][i]} if "played" in info else {}
+            self.reset_infos[i] = begun[i]
         self.returns[ended] = 0
         self.lengths[ended] = 0
