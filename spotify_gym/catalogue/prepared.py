@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION, NPZ_VERSION = "spotify_gym catalogue", 2, 1
 ALIGNMENT = 64  # bytes, of the features; what the fastest paths of NumPy and BLAS want
-_KEY = b"spotify_gym"  # of the schema's metadata
+_HEADER, _CHECKSUM = b"spotify_gym", b"spotify_gym_crc32"  # in the schema's metadata
 _MAGIC = b"ARROW1"  # at both ends of the file; two zeros follow the first
 _TEXTS = ("track_ids", "names", "artists")
 _NPY_HEAD = re.compile(
@@ -53,8 +53,7 @@ _DAMAGE = (
     struct.error,
 )
 
-Contents = tuple[dict[str, Any], dict[str, "TextColumn | NDArray[Any] | None"]]
-"""The header of a file, and its columns by name."""
+Contents = tuple[dict[str, Any], dict[str, Any]]  # header, and columns by name
 
 
 def check_name(path: Path) -> None:
@@ -74,18 +73,19 @@ def save_fields(path: Path, fields: Mapping[str, Any]) -> None:
     check_name(path)
     types = {name: kind for name, kind in _column_types(fields).items() if fields[name] is not None}
     batch = pa.record_batch({name: _to_arrow(fields[name], kind) for name, kind in types.items()})
-    message, scaling = batch.serialize(), fields["scaling"]
-    body = pa.ipc.read_message(message).body
+    packed, scaling = batch.serialize(), fields["scaling"]
+    message = pa.ipc.read_message(packed)
     header = {name: fields[name] for name in ("feature_names", "genre_names", "source", "synthetic")} | {
         "format": FORMAT,
         "version": VERSION,
-        "checksum": _checksum(body),
+        "columns": list(types),
         "scaling": {"kind": scaling.kind, "centre": scaling.centre.tolist(), "scale": scaling.scale.tolist()},
         "report": fields["report"].to_json(),
     }
-    text = json.dumps(header)
-    start = 8 + batch.schema.with_metadata({_KEY: text}).serialize().size + message.size - body.size
-    batch = batch.replace_schema_metadata({_KEY: text + " " * (-start % ALIGNMENT)})
+    text = json.dumps(header).encode()
+    schema = batch.schema.with_metadata({_HEADER: text, _CHECKSUM: _checksum(text, message)})
+    text += b" " * (-(8 + schema.serialize().size + packed.size - message.body.size) % ALIGNMENT)
+    batch = batch.replace_schema_metadata({_HEADER: text, _CHECKSUM: _checksum(text, message)})
     try:
         with replacing(path) as file, pa.ipc.new_file(file, batch.schema) as writer:
             writer.write_batch(batch)
@@ -132,14 +132,15 @@ def _read_arrow(content: memoryview) -> Contents:
         raise ValueError("it is no whole Arrow file (a table of songs is read, not loaded)")
     first, *others = pa.ipc.MessageReader.open_stream(pa.BufferReader(content[8:]))
     schema = pa.ipc.read_schema(first)
-    header = _checked_header((schema.metadata or {}).get(_KEY, b"null"), VERSION)
-    types = {name: kind for name, kind in _column_types(header).items() if name in schema.names}
+    metadata = {_HEADER: b"null", **(schema.metadata or {})}
+    header = _checked_header(metadata[_HEADER], VERSION)
+    types = {name: kind for name, kind in _column_types(header).items() if name in header["columns"]}
     for name, kind in types.items():
         if schema.field(name).type != kind:
             raise ValueError(f"its column {name!r} holds {schema.field(name).type}, not {kind}")
     if [message.type for message in others] != ["record batch"] or _is_compressed(others[0].metadata.to_pybytes()):
         raise ValueError("it must hold one record batch, neither compressed nor with dictionaries")
-    if _checksum(others[0].body) != header["checksum"]:
+    if metadata[_CHECKSUM] != _checksum(metadata[_HEADER], others[0]):
         raise ValueError("its content does not match its checksum")
     batch = pa.ipc.read_record_batch(others[0], schema).select(list(types))
     batch.validate(full=True)  # a wrong offset would end the process
@@ -178,8 +179,8 @@ def _text(arrays: Mapping[str, NDArray[Any]], name: str) -> TextColumn:
     return TextColumn(texts)
 
 
-def _checksum(body: pa.Buffer) -> str:
-    return f"{zlib.crc32(body):08x}"
+def _checksum(header: bytes, message: pa.ipc.Message) -> bytes:
+    return b"%08x" % zlib.crc32(message.body, zlib.crc32(message.metadata, zlib.crc32(header)))
 
 
 def _checked_header(text: bytes, version: int) -> dict[str, Any]:
@@ -196,9 +197,12 @@ def _checked_header(text: bytes, version: int) -> dict[str, Any]:
 
 
 def _checked(columns: dict[str, Any]) -> dict[str, Any]:
+    import pyarrow as pa
+
     ids, genres = columns["track_ids"].arrow, columns.get("genres")
     if len(ids.unique()) < len(ids):
         raise ValueError("a track id stands twice")
+    pa.default_memory_pool().release_unused()  # by the check, so that a process has nothing of its own
     if genres is not None and (genres.view(np.uint8) > 1).any():
         raise ValueError("a genre is neither 0 nor 1")
     return columns | {"features": columns["features"], "genres": None if genres is None else genres.view(np.bool_)}

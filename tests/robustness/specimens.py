@@ -146,17 +146,17 @@ def _mutated_gzip(draw: st.DrawFn, content: bytes) -> bytes:
 
 @st.composite
 def _mutated_arrow(draw: st.DrawFn, content: bytes) -> bytes:
-    """Draw damage to what is in the columns, the checksum set right, or to what is said of them; or to any byte."""
+    """Draw damage to what is in the columns or said of them, the checksum set right; or to any byte."""
     if not draw(FORGED):
         return draw(mutated(content))
-    if draw(st.booleans()):
-        header = pa.ipc.open_file(content).schema.metadata[b"spotify_gym"]
-        return content.replace(header, draw(_as_long(header)))
     _, message = pa.ipc.MessageReader.open_stream(pa.BufferReader(content[8:]))
-    body = message.body.to_pybytes()
-    forged = draw(_as_long(body))
-    before, after = (b"%08x" % zlib.crc32(held) for held in (body, forged))
-    return content.replace(body, forged).replace(before, after)
+    metadata = pa.ipc.open_file(content).schema.metadata
+    parts = [metadata[b"spotify_gym"], message.metadata.to_pybytes(), message.body.to_pybytes()]
+    victim = draw(st.sampled_from(range(3)))
+    forged = draw(_as_long(parts[victim]))
+    content = content.replace(parts[victim], forged)
+    parts[victim] = forged
+    return content.replace(metadata[b"spotify_gym_crc32"], b"%08x" % zlib.crc32(b"".join(parts)))
 
 
 @st.composite
