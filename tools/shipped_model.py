@@ -15,6 +15,7 @@ import tyro
 
 from spotify_gym.cli.command import guarded
 from spotify_gym.training import TrainConfig, train
+from spotify_gym.training.learning_curve import mean_return
 
 CONFIG = TrainConfig(env="SpotifyPlaylist-v0", algorithm="double", episodes=4000)
 """Playlists, since a page that plays one song over and over reads nobody's taste."""
@@ -38,7 +39,7 @@ def main(out: Path = Path("spotify_gym/app/model")) -> None:
     kept = {"command": "python -m tools.shipped_model", **{key: facts[key] for key in ("versions", "catalogue")}}
     (out / "meta.json").write_text(json.dumps(kept, indent=2) + "\n")
     size = sum(file.stat().st_size for file in out.iterdir())
-    print(f"{out}: {size / 1000:.0f} kB, mean return of the last 100 sessions {run.curve[-1].mean_return:.2f}")
+    print(f"{out}: {size / 1000:.0f} kB, mean return of the last 100 sessions {mean_return(run.model):.2f}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import tyro
 from spotify_gym.cli.command import Command, parse
 from spotify_gym.training import ConfigError, Run, RunFolder, TrainConfig, resume, train
 from spotify_gym.training.errors import Stopped
+from spotify_gym.training.learning_curve import mean_return
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,9 @@ class Train(Command):
         except Stopped:
             print(f"saved in {path}; go on with --resume {path}", file=sys.stderr)
             raise
-        earned = f", mean return of the last 100 sessions {run.curve[-1].mean_return:.2f}" if run.curve else ""
-        print(f"{path}: {run.model.num_timesteps} steps{earned}")
+        earned = mean_return(run.model)
+        told = "" if math.isnan(earned) else f", mean return of the last 100 sessions {earned:.2f}"
+        print(f"{path}: {run.model.num_timesteps} steps{told}")
 
     def _train(self, path: Path) -> Run:
         if self.resume is None:

@@ -21,7 +21,7 @@ from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import RunError
 from spotify_gym.training.learners import algorithm_of, catalogue_of, learner_of, sessions_of
-from spotify_gym.training.learning_curve import CurvePoint, draw_curve, read_curve
+from spotify_gym.training.learning_curve import draw_curve
 from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import Arrays, Tensors, read_tensors, write_tensors
 from spotify_gym.training.vec_adapter import SessionVecEnv
@@ -36,15 +36,6 @@ class Run:
     catalogue: Catalogue
     path: Path | None = None
     """Its folder, where it has one."""
-
-    @property
-    def curve(self) -> tuple[CurvePoint, ...]:
-        """The learning curve, as kept in the folder; nothing without one.
-
-        Raises:
-            RunError: it is damaged.
-        """
-        return () if self.path is None else read_curve(self.path)
 
 
 def weights_of(model: TrackDQN) -> Arrays:

@@ -5,6 +5,7 @@ Nothing here draws a random number, so that a run ends with the same weights wha
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,6 +23,7 @@ from spotify_gym.training.artifacts import save_results, weights_of
 from spotify_gym.training.checkpoint import checkpoints
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import Stopped
+from spotify_gym.training.learning_curve import mean_return
 from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import Tensors, write_tensors
 
@@ -115,8 +117,8 @@ class ProgressBarCallback(callbacks.ProgressBarCallback):
         self.pbar = tqdm(total=left, unit=" steps", disable=None)
 
     def _on_rollout_start(self) -> None:
-        if returns := [episode["r"] for episode in self.model.ep_info_buffer or ()]:
-            self.pbar.set_description(f"return {sum(returns) / len(returns):.2f}", refresh=False)
+        if not math.isnan(earned := mean_return(self.model)):
+            self.pbar.set_description(f"return {earned:.2f}", refresh=False)
 
     def close(self) -> None:
         """Leave the bar as it is, however the training has ended."""

@@ -24,6 +24,7 @@ from spotify_gym.training.artifacts import Run, load_run, weights_of
 from spotify_gym.training.checkpoint import interruptible
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import RunError
+from spotify_gym.training.learning_curve import mean_return
 from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import read_tensors
 from spotify_gym.training.trainer import resume, train
@@ -174,8 +175,12 @@ def test_folder__holds_all_that_was_promised(tmp_path: Path) -> None:
     assert all(torch.equal(loaded.q_net.state_dict()[name], weight) for name, weight in plain.items())
     with (folder / "monitor.csv").open() as file:
         assert json.loads(file.readline()[1:])["env_id"] == config.env
-    assert [point.sessions for point in run.curve] == [4, 8, 12, 16, 20]
-    assert run.curve[-1].mean_return == pytest.approx(load_results(str(folder))["r"].mean(), abs=1e-5)
+    with (folder / "progress.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["time/episodes"] for row in rows] == ["4", "8", "12", "16", "20"]
+    earned = load_results(str(folder))["r"].mean()
+    assert float(rows[-1]["rollout/ep_rew_mean"]) == pytest.approx(earned, abs=1e-5)
+    assert mean_return(run.model) == pytest.approx(earned, abs=1e-5)
 
 
 def test_snapshots__are_the_weights_on_the_way(tmp_path: Path) -> None:
