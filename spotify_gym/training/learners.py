@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -68,13 +71,25 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> DQN:
         raise ConfigError("device='cuda' is not to be had here; use 'cpu'")
     arguments = arguments_of(config) | {"policy_kwargs": _policy_arguments(config)}
     try:
-        model = algorithm_of(config)(_policy_of(config), env, **(arguments | changes))
+        with _uncompiled():
+            model = algorithm_of(config)(_policy_of(config), env, **(arguments | changes))
     except RuntimeError as error:
         if "can't allocate memory" in str(error):  # PyTorch has no name for it
             raise MemoryError(str(error)) from error
         raise
     model.set_logger(silent_logger())
     return model
+
+
+@contextmanager
+def _uncompiled() -> Iterator[None]:
+    """Make an optimiser without PyTorch's compiler, which takes a second to import, and nothing of it is used."""
+    add: Any = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    add.__dynamo_disable = add  # where PyTorch keeps what it makes of this function by means of the compiler
+    try:
+        yield
+    finally:
+        del add.__dynamo_disable
 
 
 def algorithm_of(config: TrainConfig) -> type[DQN]:

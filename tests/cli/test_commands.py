@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -187,3 +188,9 @@ def test_show_table__obeys_nothing_that_a_title_says(capsys: pytest.CaptureFixtu
     assert "[/red] \N{REPLACEMENT CHARACTER}[2J <script>" in out
     assert printable("one\ntwo\r\x07") == "one\ntwo" + 2 * "\N{REPLACEMENT CHARACTER}"
     assert sys.stdout is not None
+
+
+def test_recommend__loads_no_compiler(trained: Path) -> None:
+    arguments = ["recommend", str(trained), "--history", ",".join(f"builtin-0-{i:07d}" for i in range(5))]
+    code = f"import sys; from spotify_gym.cli import main; main({arguments}); sys.exit('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
