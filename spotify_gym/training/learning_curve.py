@@ -9,6 +9,7 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.training.errors import RunError
 
 _STEPS, _RETURN, _CHANCE = "time/total_timesteps", "rollout/ep_rew_mean", "rollout/exploration_rate"
 
@@ -20,12 +21,19 @@ def mean_return(model: BaseAlgorithm) -> float:
 
 
 def draw_curve(folder: Path, title: str) -> None:
-    """Draw the mean return, and the exploration behind it, against the environment steps, from `progress.csv`."""
+    """Draw the mean return, and the exploration behind it, against the environment steps, from `progress.csv`.
+
+    Raises:
+        RunError: the log is damaged; a training that goes on writes on in that of whoever began it.
+    """
     from matplotlib.figure import Figure  # not pyplot: no window, no global state
 
-    with (folder / "progress.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row.get(_RETURN)]  # where a session has ended
-    steps, returns, chances = ([float(row[name]) for row in rows] for name in (_STEPS, _RETURN, _CHANCE))
+    try:
+        with (folder / "progress.csv").open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row.get(_RETURN)]  # where a session has ended
+        steps, returns, chances = [[float(row[name]) for row in rows] for name in (_STEPS, _RETURN, _CHANCE)]
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        raise RunError(f"{folder / 'progress.csv'} is damaged: {error}") from error
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
     axes = figure.subplots()
     axes.plot(steps, returns, color="#1a7f4b", linewidth=2, marker=".")

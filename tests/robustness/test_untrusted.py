@@ -97,7 +97,7 @@ def test_bomb__in_any_file_of_a_run_goes_unexploded(
     for source in (finished, interrupted):
         folder = Path(shutil.copytree(source, tmp_path / source.name))
         (folder / name).write_bytes(BOMBS[bomb]())
-        tried(lambda folder=folder: load_run(folder).curve)
+        tried(lambda folder=folder: load_run(folder))
         if source == interrupted and name in ("config.json", "checkpoint.safetensors"):
             assert tried(lambda folder=folder: resume(folder))
     assert not Path("exploded").exists()
@@ -197,7 +197,7 @@ def test_file__that_is_a_pipe_a_folder_or_a_link_is_refused(name: str, finished:
         folder = Path(shutil.copytree(finished, tmp_path / kind))
         (folder / name).unlink(missing_ok=True)
         make(folder / name)
-        told = tried(lambda folder=folder: load_run(folder).curve)
+        told = tried(lambda folder=folder: load_run(folder))
         assert told or name in ("model.zip", "checkpoint.safetensors")
 
 

@@ -123,3 +123,10 @@ def test_curve__is_drawn_from_the_log(tmp_path: Path) -> None:
     (tmp_path / "progress.csv").write_text(f"time/{columns}\n64,0,1,1,,\n100,5,1,0.5,2.25,\n200,10,3,0.25,4.5,8")
     draw_curve(tmp_path, "title")
     assert (tmp_path / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("text", ["rollout/ep_rew_mean\n1\n", "\xff", "a" * 200_000, "rollout/ep_rew_mean,a\nx,\n"])
+def test_curve__of_a_damaged_log(tmp_path: Path, text: str) -> None:
+    (tmp_path / "progress.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(RunError, match=r"progress.csv is damaged"):
+        draw_curve(tmp_path, "title")
