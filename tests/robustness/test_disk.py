@@ -58,11 +58,11 @@ def test_replacing__names_the_file_that_a_full_disk_has_no_room_for(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("n_files", range(8))
+@pytest.mark.parametrize("n_files", range(7))
 def test_training__on_a_full_disk_says_so_and_can_go_on(
     n_files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The files are three checkpoints, then the curve, its picture, and the model in three forms."""
+    """The files are three checkpoints, then the picture of the curve, and the model in three forms."""
     run = tmp_path / "run"
     write_interrupted(run)
     with full_after(n_files, monkeypatch), pytest.raises(RunError) as refusal:
