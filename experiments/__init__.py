@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 
 NEW_NAMES = {
+    "train": "spotify-gym train",
+    "evaluate": "spotify-gym evaluate",
     "learn": "python -m experiments.sample_efficiency",
     "generalise": "python -m experiments.generalization",
     **{name: f"python -m tools.{name}" for name in ("pictures", "screenshots", "shipped_model", "page_speed")},
@@ -20,7 +22,8 @@ class _NewNames:
     def find_spec(name: str, *_: object) -> None:
         running = sys.argv[:1] == ["-m"]  # while Python looks for the module that `python -m` is to run
         if running and name == "experiments.trust":
-            name = sys.orig_argv[sys.orig_argv.index("-m") + 1]
+            typed = (word.removeprefix("-m") for word in sys.orig_argv)
+            name = next(word for word in typed if word.startswith(name))
         new = NEW_NAMES.get(name.removeprefix("experiments."))
         if new is None:
             return

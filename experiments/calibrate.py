@@ -27,7 +27,7 @@ from experiments.skips.log import LogError, Skip, SkipLog, read_log, write_log
 from experiments.skips.matching import Matcher
 from experiments.skips.model import SkipModel, fit
 from experiments.skips.population import simulate
-from spotify_gym.catalogue import Catalogue, as_catalogue
+from spotify_gym.catalogue import as_catalogue
 from spotify_gym.cli.command import guarded, parse
 from spotify_gym.listeners import SkippingListener
 
@@ -63,11 +63,7 @@ class Setting:
             taste_weight=self.taste_weight,
             patience=self.patience,
         )
-        return Matcher(like, self.tracks(), self.n_sessions, n_plays, self.seed, progress)
-
-    def tracks(self) -> Catalogue:
-        """Return the catalogue."""
-        return as_catalogue(self.catalogue)
+        return Matcher(like, as_catalogue(self.catalogue), self.n_sessions, n_plays, self.seed, progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +142,7 @@ class Simulate(Setting):
     def run(self) -> None:
         """Simulate a population and write its log."""
         listener = SkippingListener() if self.listener is None else SkippingListener.from_json(self.listener)
-        tracks = self.tracks()
-        population = simulate(listener, tracks, self.n_sessions, seed=self.seed)
+        population = simulate(listener, as_catalogue(self.catalogue), self.n_sessions, seed=self.seed)
         self.out.mkdir(parents=True, exist_ok=True)
         write_log(population.log, population.tracks, self.out / "sessions.csv")
         print(f"{population.log.n_plays:,} plays written to {self.out / 'sessions.csv'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,16 +21,11 @@ class Report(Command):
     """Folder that `python -m experiments.compare --out` wrote."""
 
     def run(self) -> None:
-        """Write the report and say where it is.
-
-        Raises:
-            ValueError: the folder holds no results.
-        """
-        rows, command = self.results / "results.parquet", self.results / "command.json"
+        """Write the report and say where it is."""
+        rows = self.results / "results.parquet"
         if not rows.exists():
             raise ValueError(f"there is no {rows}; run `python -m experiments.compare --out {self.results}` first")
-        known = json.loads(command.read_text())["command"] if command.exists() else "unknown"
-        Compare(out=self.results).report(pd.read_parquet(rows), known)
+        Compare(out=self.results).report(pd.read_parquet(rows))
 
 
 if __name__ == "__main__":

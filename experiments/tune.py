@@ -37,7 +37,7 @@ _FRESH_SEEDS = 1000  # of the confirmation; trials use those near the configured
 class Tune(Experiment):
     """Search for settings that learn well; a second call goes on with the study in the folder.
 
-    The best ones are written to best.json, which `python -m experiments.train --settings` takes.
+    The best ones are written to best.json, which `spotify-gym train --settings` takes.
     """
 
     search: tyro.conf.OmitArgPrefixes[Search] = field(

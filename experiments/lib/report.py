@@ -136,11 +136,11 @@ def _span(rows: pd.DataFrame) -> tuple[float, float]:
     return skills.min() - margin, skills.max() + margin
 
 
-def provenance(rows: pd.DataFrame, command: str) -> list[str]:
+def provenance(rows: pd.DataFrame) -> list[str]:
     """Name what results were made with: command, catalogues, versions, machine."""
     catalogues = rows.drop_duplicates("fingerprint")[["catalogue", "n_tracks", "fingerprint"]].to_numpy()
     return [
-        f"command: {command}",
+        f"command: {rows.attrs.get('command', 'unknown')}",
         *(f"{Path(name).name}: {n:,} tracks, fingerprint {fingerprint[:12]}" for name, n, fingerprint in catalogues),
         f"versions: {', '.join(f'{name} {version(name)}' for name in _PACKAGES)}",
         f"machine: {platform.machine()}, {platform.system()}, Python {platform.python_version()}",

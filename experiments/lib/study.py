@@ -6,7 +6,6 @@ what is compared (`pairs`), shown (`tables`) and drawn (`draw`), and a `Case` of
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from abc import abstractmethod
@@ -24,7 +23,6 @@ from experiments.lib.aggregation import comparisons, with_skill
 from experiments.lib.cases import SCALE, Case, scale_of
 from experiments.lib.runner import keep_rows, run_cases
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.cli.command import Command, run_command
 from spotify_gym.training import TrainConfig
 from spotify_gym.training.learners import catalogue_of
@@ -54,12 +52,11 @@ class Experiment(Command):
         """Do what is missing, and report."""
         rows = run_cases(list(self.cases()), self.out, jobs=self.jobs, cluster=self.cluster)
         rows = with_skill(rows) if self.measure == "skill" else rows
+        rows.attrs["command"] = _typed()
         keep_rows(self.out / "results.parquet", rows)
-        with replacing(self.out / "command.json") as file:
-            file.write(json.dumps({"command": _typed()}).encode())
-        self.report(rows, _typed())
+        self.report(rows)
 
-    def report(self, rows: pd.DataFrame, command: str) -> None:
+    def report(self, rows: pd.DataFrame) -> None:
         """Print tables and what differs, draw, and write all of it on one page."""
         tables, said = list(self.tables(rows)), self.findings(rows)
         for title, table in tables:
@@ -67,7 +64,7 @@ class Experiment(Command):
         for sentence in said if len(said) <= _MOST_SAID else ():
             print(sentence)
         self.draw(rows)
-        made = report.provenance(rows, command)
+        made = report.provenance(rows)
         page = report.write(self.out, tables, {"What differs and what does not": said, "How this was made": made})
         print(f"results: {self.out / 'results.parquet'}\nreport:  {page}")
 

@@ -24,6 +24,11 @@ def test_old_name__of_a_command_says_the_new_one(name: str) -> None:
     assert done.stderr == f"python -m experiments.{name} is now: {NEW_NAMES[name]}\n"
 
 
+def test_old_name__typed_without_a_space_says_the_new_one_too() -> None:
+    done = subprocess.run([sys.executable, "-mexperiments.trust.kill"], cwd=ROOT, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (2, b"python -m experiments.trust.kill is now: make kill\n")
+
+
 def test_old_name__of_a_module_says_the_new_one() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"experiments\.learn is now experiments\.sample_efficiency"):
         importlib.import_module("experiments.learn")

@@ -1,4 +1,4 @@
-"""`python -m experiments.train` in a process of its own: stopped, killed, resumed."""
+"""`spotify-gym train` in a process of its own: stopped, killed, resumed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SETTINGS = [
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "experiments.train", *map(str, arguments)]
+    command = [sys.executable, "-m", "spotify_gym.cli", "train", *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""`python -m experiments.evaluate` in a process of its own."""
+"""`spotify-gym evaluate` in a process of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_evaluate__plays_from_another_catalogue_than_the_one_trained_on(tmp_path
     train(TrainConfig(catalogue="builtin:300", steps=400, learning_starts=200, hidden=(8,)), tmp_path / "run")
     arguments = [tmp_path / "run", "--sessions", 10, "--catalogue", "builtin:500", "--out", tmp_path / "rows.csv"]
     done = subprocess.run(
-        [sys.executable, "-m", "experiments.evaluate", *map(str, arguments)],
+        [sys.executable, "-m", "spotify_gym.cli", "evaluate", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,
