@@ -27,6 +27,7 @@ from experiments.lib.ranking import Ranking
 from experiments.lib.report import estimate_text
 from experiments.lib.statistics import bootstrap_interval
 from spotify_gym.catalogue import Catalogue
+from spotify_gym.policies import POLICIES
 from spotify_gym.session import SpotifyVectorEnv
 from spotify_gym.training.learners import sessions_of
 
@@ -71,10 +72,11 @@ class Playlists(Study):
         if self.shortest <= self.config.history_length:
             raise ValueError(f"shortest={self.shortest} must be more than the {self.config.history_length} that start")
         catalogue, file = self.catalogue, str(self.playlists or self.config.catalogue)
+        dynamics = sessions_of(self.config, catalogue, n_envs=1).env.dynamics
         read_playlists(Path(file), catalogue, self.shortest, say=partial(print, file=sys.stderr))
         learner = PlaylistCase(learner_name(self.config), self.config, playlists=file, shortest=self.shortest)
         for case in scale_of(self.config, 1, tuple(RANKERS)):
-            if case.reference != "popular" or _knows_popularity(catalogue):
+            if POLICIES[case.method].lacks(dynamics) is None:
                 yield replace(learner, method=case.method, config=case.config, reference=case.reference)
         yield learner
 
@@ -163,10 +165,6 @@ def means(results: pd.DataFrame, measure: str) -> pd.DataFrame:
         for method, numbers in by_list.groupby("method", sort=False)
     ]
     return pd.DataFrame(rows, columns=["method", "estimate", "low", "high", "n_runs"])
-
-
-def _knows_popularity(catalogue: Catalogue) -> bool:
-    return catalogue.popularity is not None and not bool(np.isnan(catalogue.popularity).all())
 
 
 if __name__ == "__main__":

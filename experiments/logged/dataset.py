@@ -69,8 +69,8 @@ class Log:
         shutil.rmtree(data.parent, ignore_errors=True)  # of a call that was stopped
         options = {"catalogue": self.task.catalogue, "scaling": self.task.scaling, **self.task.env_options}
         env: Any = gym.make_vec(self.task.env, num_envs=_AT_ONCE, **options).unwrapped
-        player = MixedPolicy(env, self.behaviour, self.epsilon)
-        episodes = list(record(env, player, self.n_sessions, self.task.first_seed))
+        policy = MixedPolicy(env, self.behaviour, self.epsilon)
+        episodes = list(record(env, policy, self.n_sessions, self.task.first_seed))
         with _minari_in(folder), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that no author is named
             minari.create_dataset_from_buffers(
@@ -85,27 +85,27 @@ class Log:
         return data
 
 
-def record(env: SpotifyVectorEnv, player: ReferencePolicy, n_sessions: int, seed: int) -> Iterator[EpisodeBuffer]:
+def record(env: SpotifyVectorEnv, policy: ReferencePolicy, n_sessions: int, seed: int) -> Iterator[EpisodeBuffer]:
     """Let a policy play sessions to their end, and give each as an episode.
 
     Args:
         env: many sessions, `AutoresetMode.NEXT_STEP`, so that the last observation of a session is its own.
-        player: made for `env`.
+        policy: made for `env`.
         n_sessions: how many; session i is the first one of seed `seed` + i.
         seed: of the first.
     """
     for first in range(0, n_sessions, env.num_envs):
-        for slot, episode in enumerate(_play(env, player, seed + first)[: n_sessions - first]):
+        for slot, episode in enumerate(_play(env, policy, seed + first)[: n_sessions - first]):
             yield replace(episode, id=first + slot, seed=seed + first + slot)
 
 
-def _play(env: SpotifyVectorEnv, player: ReferencePolicy, seed: int) -> list[EpisodeBuffer]:
+def _play(env: SpotifyVectorEnv, policy: ReferencePolicy, seed: int) -> list[EpisodeBuffer]:
     """Play one session in each of B slots."""
     assert env.max_episode_steps is not None  # all ids of this package have one
     observation, info = env.reset(seed=seed)
     observations, infos, steps = [observation], [info], []
     for _ in range(env.max_episode_steps):
-        actions = player.predict(observation)[0]
+        actions = policy.predict(observation)[0]
         observation, *outcome, info = env.step(actions)
         observations.append(observation)
         infos.append(info)

@@ -26,8 +26,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("minari")
 
 
-def returns(player: object) -> float:
-    played = evaluate(player, CONFIG.env, 20, catalogue=CATALOGUE, **CONFIG.env_options)
+def returns(policy: object) -> float:
+    played = evaluate(policy, CONFIG.env, 20, catalogue=CATALOGUE, **CONFIG.env_options)
     return float(played.returns.mean())
 
 
