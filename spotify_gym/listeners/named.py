@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ def as_listener(given: object) -> Listener[Any] | None:
         values: Mapping[str, Any] = given
     elif isinstance(given, Path) or str(given).endswith(".json"):
         values = {"listener": SkippingListener.name, **values_in(str(given))}
+        _check_imported(str(given), values["listener"])
     else:
         values = {"listener": given}
     name = values.get("listener")
@@ -38,3 +40,10 @@ def as_listener(given: object) -> Listener[Any] | None:
     if not isinstance(kind, type) or not issubclass(kind, Listener):
         raise ValueError(f"listener={name!r} is no Listener")
     return kind.from_dict(values)
+
+
+def _check_imported(path: str, name: object) -> None:
+    """Refuse a file that names a class of a module that this process does not have: to import it could run any code."""
+    module = str(name).partition(":")[0]
+    if name not in LISTENERS and module not in sys.modules:
+        raise ValueError(f"{path} is of {name!r}; import {module} yourself first, if you trust it")

@@ -95,3 +95,9 @@ def test_values__of_what_is_no_list_of_values_are_refused() -> None:
 def test_response__says_the_new_name_of_listened() -> None:
     with pytest.raises(TypeError, match="now called `completed`"):
         Response({}, listened=np.ones(1, np.bool_))
+
+
+def test_file__imports_nothing(tmp_path: Path) -> None:
+    (tmp_path / "listener.json").write_text('{"listener": "tests.nowhere:Harmful"}')
+    with pytest.raises(ValueError, match="import tests.nowhere yourself first"):
+        as_listener(tmp_path / "listener.json")
