@@ -25,7 +25,7 @@ from experiments.lib.plots import bar_plot
 from experiments.lib.report import show
 from experiments.lib.runner import alone_in, backend, progress
 from experiments.lib.search_space import Search, give_up_lost, made_in, make_trial, open_study
-from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.catalogue.files import replacing
 from spotify_gym.training import TrainConfig
 
 BEST, START = "best settings", "starting settings"

@@ -15,7 +15,7 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.catalogue.files import replacing
 from spotify_gym.policies import POLICIES
 
 FAINT = "#777777"

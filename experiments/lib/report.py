@@ -18,7 +18,7 @@ import pandas as pd
 from experiments.lib.aggregation import aggregates, improvements, profiles
 from experiments.lib.plot_style import figure
 from experiments.lib.plots import SKILL_MARKS, improvement_plot, interval_plot, profile_plot
-from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.catalogue.files import replacing
 from spotify_gym.cli.printing import show_table
 
 Tables = Sequence[tuple[str, pd.DataFrame]]

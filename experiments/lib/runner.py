@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column
 
 from experiments.lib.cases import Case
-from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.catalogue.files import replacing
 
 _NAMED = 3  # failed cases in a message
 

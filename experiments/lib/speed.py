@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from experiments.lib.plot_style import FAINT, figure
 from experiments.lib.plots import growth_plot
-from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.catalogue.files import replacing
 from spotify_gym.training.provenance import circumstances
 
 Work = Callable[[], object]

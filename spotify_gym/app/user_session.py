@@ -19,7 +19,7 @@ from typing import Any
 from spotify_gym.app.agents import Agent
 from spotify_gym.app.app_state import AppState
 from spotify_gym.app.listening import ListeningSession
-from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.catalogue.files import replacing
 
 DOUBLE_CLICK = 0.4
 """A second click on one button this soon after the first is done belongs to it [s]."""

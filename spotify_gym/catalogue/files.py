@@ -1,4 +1,4 @@
-"""Bytes from a file or a folder, unpacked, within limits."""
+"""Files: read whole and unpacked, within limits; and replaced whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BufferedWriter
 from itertools import islice
 from pathlib import Path
 from typing import IO, BinaryIO, cast
+from uuid import uuid4
 
 from spotify_gym.catalogue.errors import CatalogueError
 
@@ -190,3 +193,30 @@ def _read_within_limit(file: IO[bytes], path: Path, packed: int | None = None) -
 def _check_size(size: int, path: Path) -> None:
     if size > MAX_BYTES:
         raise CatalogueError(f"{path} holds more than {MAX_BYTES / 1e9:.1f} GB; a table that large cannot be read.")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BufferedWriter]:
+    """Open a file that takes the place of `path` when the block ends well; else, and till then, `path` stays as it is.
+
+    Raises:
+        OSError: `path` cannot be written; the error names it.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder) / "greeting.txt") as file:
+    ...         _ = file.write(b"hello")
+    ...     (Path(folder) / "greeting.txt").read_text()
+    'hello'
+    """
+    unfinished = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    try:
+        with unfinished.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except OSError as error:  # a full disk does not say of which file, and nobody has heard of the unfinished one
+        raise type(error)(error.errno, error.strerror, str(path)) from error
+    finally:
+        unfinished.unlink(missing_ok=True)

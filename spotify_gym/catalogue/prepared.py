@@ -22,9 +22,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.catalogue.atomic import replacing
 from spotify_gym.catalogue.errors import CatalogueError
-from spotify_gym.catalogue.files import open_regular
+from spotify_gym.catalogue.files import open_regular, replacing
 from spotify_gym.catalogue.report import Report
 from spotify_gym.catalogue.scaling import Scaling
 from spotify_gym.catalogue.tracks import TextColumn

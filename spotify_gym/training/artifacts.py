@@ -17,7 +17,7 @@ from spotify_gym.algorithms import DQN
 from spotify_gym.algorithms.base import TrackDQN
 from spotify_gym.algorithms.compatibility import Spaces
 from spotify_gym.catalogue import Catalogue, Scaling, as_catalogue
-from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.catalogue.files import replacing
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import RunError
 from spotify_gym.training.learners import algorithm_of, catalogue_of, learner_of, sessions_of

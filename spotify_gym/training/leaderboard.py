@@ -16,7 +16,7 @@ from typing import Any
 import gymnasium as gym
 
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.catalogue.files import replacing
 from spotify_gym.policies import POLICIES
 from spotify_gym.registry import resolve
 from spotify_gym.session import SessionDynamics

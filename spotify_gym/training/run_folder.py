@@ -23,7 +23,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from spotify_gym.catalogue import Catalogue, located
-from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.catalogue.files import replacing
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import ConfigError, RunError
 from spotify_gym.training.provenance import circumstances

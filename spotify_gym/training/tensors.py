@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.catalogue.files import replacing
 from spotify_gym.training.errors import RunError
 
 Arrays = dict[str, NDArray[Any]]

@@ -14,7 +14,7 @@ from experiments.compare import Compare
 from experiments.lib.runner import run_cases
 from experiments.tune import Tune
 from spotify_gym import Catalogue, CatalogueError, cli
-from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.catalogue.files import replacing
 from spotify_gym.cli.command import run_command
 from spotify_gym.training import RunError, resume, train
 from spotify_gym.training.tensors import read_tensors

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spotify_gym.catalogue.atomic import replacing
+from spotify_gym.catalogue.files import replacing
 from spotify_gym.training.errors import RunError
 from spotify_gym.training.learning_curve import draw_curve
 from spotify_gym.training.run_folder import RunFolder
