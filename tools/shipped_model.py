@@ -17,7 +17,7 @@ from spotify_gym.cli.command import guarded
 from spotify_gym.training import TrainConfig, train
 from spotify_gym.training.learning_curve import mean_return
 
-CONFIG = TrainConfig(env="SpotifyPlaylist-v0", algorithm="double", episodes=4000)
+CONFIG = TrainConfig(env="SpotifyPlaylist-v0", algorithm="double", encoder="dense", episodes=4000)
 """Playlists, since a page that plays one song over and over reads nobody's taste."""
 
 

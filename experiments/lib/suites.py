@@ -81,6 +81,7 @@ def networks(catalogue: str) -> Iterator[Case]:
     yield from scale_of(task, references=REFERENCES)
     for method, (policy, candidates) in NETWORKS.items():
         yield from Case(method, replace(task, policy=policy, candidates=candidates)).seeded(3)
+    yield from Case("all tracks, dense encoder", replace(task, encoder="dense")).seeded(3)
 
 
 def full(catalogue: str) -> Iterator[Case]:

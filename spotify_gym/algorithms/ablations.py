@@ -19,6 +19,7 @@ from torch import nn
 from spotify_gym.algorithms.catalogue_policy import CataloguePolicy, CatalogueQNetwork
 from spotify_gym.algorithms.embeddings import unit
 from spotify_gym.algorithms.networks import TopK
+from spotify_gym.algorithms.state_encoder import DenseEncoder
 
 
 class SampledQNetwork(CatalogueQNetwork):
@@ -48,7 +49,7 @@ class SampledQNetwork(CatalogueQNetwork):
         """
         recordings = self.recordings
         candidates = self.propose(obs)
-        values, heard = self.score(obs, candidates), recordings.played(played)
+        values, heard = self.score(obs, recordings.actions[candidates]), recordings.played(played)
         if heard is not None:
             values = values.masked_fill((candidates[:, :, None] == heard[:, None, :]).any(dim=2), -th.inf)
         values, places = values.topk(min(k, values.shape[1]), dim=1)
@@ -60,10 +61,10 @@ class SampledQNetwork(CatalogueQNetwork):
         """Return the candidates for each state, (batch, n_candidates), as places among the recordings."""
         return th.randint(self.recordings.n, (len(obs), self.n_candidates), device=self.device)
 
-    def score(self, obs: PyTorchObs, candidates: th.Tensor) -> th.Tensor:
-        """Return Q of the candidates, (batch, n_candidates)."""
+    def score(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
+        """Return Q of the actions, (batch or 1, n) int64, (batch, n)."""
         directions, values = self.encode(obs)
-        vectors = self.embedding(self.recordings.units[candidates])
+        vectors = self.embedding(self.recordings.units[actions])
         scores: th.Tensor = th.einsum("bw,bnw->bn", directions, vectors) + values
         return scores
 
@@ -96,7 +97,8 @@ class ActionHeadQNetwork(SampledQNetwork):
     """
 
     def __init__(self, *args: Any, net_arch: list[int] | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, net_arch=net_arch, **kwargs)
+        super().__init__(*args, net_arch=net_arch, encoder="dense", **kwargs)
+        assert isinstance(self.tower, DenseEncoder)
         self.encoder = self.tower.encoder
         del self.tower  # none of its weights stay behind
         hidden = [64] if net_arch is None else net_arch
@@ -106,20 +108,19 @@ class ActionHeadQNetwork(SampledQNetwork):
 
     def forward(self, obs: PyTorchObs) -> th.Tensor:
         """Return Q of every action, (batch, n_actions), a state at a time."""
-        everything = th.arange(self.recordings.n, device=self.device)[None]
-        scores = th.cat([self.score(state, everything) for state in obs.split(1)])  # type: ignore[union-attr]
-        return scores[:, self.recordings.of_action]
+        everything = th.arange(len(self.recordings.units), device=self.device)[None]
+        return th.cat([self.score(state, everything) for state in obs.split(1)])  # type: ignore[union-attr]
 
     def taken(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
         """Return Q(s, a) of the given actions, (batch, 1), which are int64 of the same shape."""
-        return self.score(obs, self.recordings.of_action[actions])
+        return self.score(obs, actions)
 
-    def score(self, obs: PyTorchObs, candidates: th.Tensor) -> th.Tensor:
-        """Return Q of the candidates, (batch, n_candidates)."""
+    def score(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
+        """Return Q of the actions, (batch, n) int64, (batch, n)."""
         assert self.features_extractor is not None
         states = self.encoder(self.extract_features(obs, self.features_extractor))
-        tracks = self.embedding(self.recordings.units[candidates])
-        pairs = th.cat([states[:, None].expand(-1, candidates.shape[1], -1), tracks], dim=2)
+        tracks = self.embedding(self.recordings.units[actions])
+        pairs = th.cat([states[:, None].expand(-1, actions.shape[1], -1), tracks], dim=2)
         scores: th.Tensor = self.head(pairs).squeeze(2)
         return scores
 
@@ -141,3 +142,6 @@ class ActionHeadPolicy(SampledPolicy):
     """AH-DQN's policy over tracks drawn at random."""
 
     network_class = ActionHeadQNetwork
+    network_options: ClassVar[dict[str, Any]] = {
+        name: default for name, default in SampledPolicy.network_options.items() if name != "encoder"
+    }

@@ -16,6 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.save_util import load_from_zip_file
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
+from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_normalize
 
 from spotify_gym.algorithms.compatibility import BindingError, Spaces, fingerprint_of, recordings_of
 from spotify_gym.algorithms.played import Played, State, draw_unplayed, played_next, played_of, with_choice
@@ -60,14 +61,19 @@ class TrackDQN(stable_baselines3.DQN):
         Raises:
             BindingError: `env` plays from a catalogue that this model does not fit.
         """
+        stored, _, _ = load_from_zip_file(path, custom_objects=custom_objects)
+        assert stored is not None  # SB3 writes it into every file
+        policy_kwargs = stored["policy_kwargs"]
+        if "encoder" in getattr(stored["policy_class"], "network_options", {}):
+            policy_kwargs = {"encoder": "dense", **policy_kwargs}  # in files of before
+            if "policy_kwargs" in kwargs:
+                kwargs["policy_kwargs"] = {"encoder": policy_kwargs["encoder"], **kwargs["policy_kwargs"]}
+        custom_objects = {**(custom_objects or {}), "policy_kwargs": policy_kwargs}
         if env is not None:
             env = cls._wrap_env(env, verbose=0)
-            stored, _, _ = load_from_zip_file(path, custom_objects=custom_objects)
-            assert stored is not None  # SB3 writes it into every file
             trained, offered = Spaces(stored["observation_space"], stored["action_space"]), _spaces_of(env)
             stored["policy_class"].check_spaces(trained, offered)
-            own = {"observation_space": offered.observation, "action_space": offered.action}
-            custom_objects = {**(custom_objects or {}), **own}
+            custom_objects |= {"observation_space": offered.observation, "action_space": offered.action}
         return super().load(path, env, device, custom_objects, print_system_info, force_reset, **kwargs)
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
@@ -77,6 +83,7 @@ class TrackDQN(stable_baselines3.DQN):
             BindingError: it plays from a catalogue that this model does not fit.
         """
         env = self._wrap_env(env, self.verbose)
+        self._check_raw(unwrap_vec_normalize(env))
         self._bind(_spaces_of(env))
         super().set_env(env, force_reset)
 
@@ -155,6 +162,16 @@ class TrackDQN(stable_baselines3.DQN):
         super()._setup_model()
         if own_buffer:
             self.replay_buffer_class = None  # SB3 has filled it in; a saved model is to choose again
+        if self.policy.encoder is not None:
+            self.policy_kwargs = {**self.policy_kwargs, "encoder": self.policy.encoder}  # a file is to say so
+        self._check_raw(self._vec_normalize_env)
+
+    def _check_raw(self, normalized: VecNormalize | None) -> None:
+        if self.policy.encoder == "mixture" and normalized is not None and normalized.norm_obs:
+            raise ValueError(
+                "encoder='mixture' compares what is seen with the features of tracks, and VecNormalize changes what is "
+                "seen; wrap with norm_obs=False, or choose policy_kwargs={'encoder': 'dense'}"
+            )
 
     def _bind(self, offered: Spaces) -> None:
         self.policy.bind(*offered)

@@ -10,13 +10,16 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
 
-from spotify_gym.algorithms.compatibility import check_alike, n_features_of
+from spotify_gym.algorithms.compatibility import blocks_of, check_alike, n_features_of, vectors_of
 from spotify_gym.algorithms.embeddings import FixedEmbedding, LearnedEmbedding, Recordings, Table, Tracks
 from spotify_gym.algorithms.networks import DenseQNetwork, TopK
 from spotify_gym.algorithms.policies import MlpPolicy
-from spotify_gym.algorithms.state_encoder import DenseEncoder
+from spotify_gym.algorithms.state_encoder import DenseEncoder, MixtureEncoder
 
 EMBEDDINGS: dict[str, type[FixedEmbedding | LearnedEmbedding]] = {"fixed": FixedEmbedding, "learned": LearnedEmbedding}
+
+DENSE_ONLY: dict[str, Any] = {"track_embedding": "fixed", "unit_state": True, "layer_norm": False}
+"""Options that only go with the dense encoder when they are not these; the last two only files of before have."""
 
 
 class CatalogueQNetwork(BasePolicy):
@@ -36,7 +39,8 @@ class CatalogueQNetwork(BasePolicy):
         activation_fn: between layers.
         normalize_images: SB3's.
         track_embedding: "fixed", the unit features, or "learned", these and a few learned coordinates.
-        **former: what files of before say of the encoder.
+        encoder: of the state, "mixture" (of the `blocks` that the observation space names) or "dense".
+        **former: what files of before say of the dense encoder.
     """
 
     dueling: ClassVar[bool] = False
@@ -51,6 +55,7 @@ class CatalogueQNetwork(BasePolicy):
         activation_fn: type[nn.Module] = nn.ReLU,
         normalize_images: bool = True,
         track_embedding: Literal["fixed", "learned"] = "fixed",
+        encoder: Literal["mixture", "dense"] = "dense",
         **former: bool,
     ) -> None:
         super().__init__(
@@ -62,7 +67,12 @@ class CatalogueQNetwork(BasePolicy):
         n_features = n_features_of(action_space)
         self.embedding = EMBEDDINGS[track_embedding](n_features)
         width, hidden = n_features + self.embedding.extra, [64] if net_arch is None else net_arch
-        self.tower = DenseEncoder(features_dim, n_features, width, hidden, activation_fn, **former)
+        self.tower: MixtureEncoder | DenseEncoder  # files name its weights so
+        if encoder == "mixture":
+            blocks = vectors_of(observation_space, n_features)
+            self.tower = MixtureEncoder(blocks, features_dim, hidden, activation_fn)
+        else:
+            self.tower = DenseEncoder(features_dim, n_features, width, hidden, activation_fn, **former)
         self.tracks = Tracks(action_space)
         self._learned: tuple[Recordings, th.Tensor, Table] | None = None  # of which recordings, by which weights
 
@@ -75,12 +85,12 @@ class CatalogueQNetwork(BasePolicy):
         """Return Q of every action, (batch, n_actions): for small catalogues and for stock SB3."""
         directions, values = self.encode(obs)
         scores: th.Tensor = directions @ self.embedding(self.recordings.units).T + values
-        return scores[:, self.recordings.of_action]
+        return scores
 
     def taken(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
         """Return Q(s, a) of the given actions, (batch, 1), which are int64 of the same shape."""
         directions, values = self.encode(obs)
-        vectors = self.embedding(self.recordings.units[self.recordings.of_action[actions[:, 0]]])
+        vectors = self.embedding(self.recordings.units[actions[:, 0]])
         scores: th.Tensor = (directions * vectors).sum(dim=1, keepdim=True) + values
         return scores
 
@@ -112,7 +122,7 @@ class CatalogueQNetwork(BasePolicy):
 
     @th.no_grad()
     def table(self) -> Table:
-        """Return φ of all recordings; a learned one is computed anew when its weights have changed."""
+        """Return φ of all tracks; a learned one is computed anew when its weights have changed."""
         recordings = self.recordings
         if isinstance(self.embedding, FixedEmbedding):
             return recordings.unit_table  # one for the online and the target network
@@ -145,11 +155,12 @@ class CataloguePolicy(MlpPolicy):
 
     Args:
         *args: those of SB3's `DQNPolicy`.
-        **kwargs: those of SB3's `DQNPolicy`, and `network_options` with other values.
+        **kwargs: those of SB3's `DQNPolicy`, and `network_options` with other values. Of encoders None is the mixture
+            where the observation space names blocks for it.
     """
 
     network_class: ClassVar[type[Any]] = CatalogueQNetwork
-    network_options: ClassVar[dict[str, Any]] = {"track_embedding": "fixed", "unit_state": True, "layer_norm": False}
+    network_options: ClassVar[dict[str, Any]] = {"encoder": None, **DENSE_ONLY}
     check_spaces = staticmethod(check_alike)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -158,10 +169,23 @@ class CataloguePolicy(MlpPolicy):
 
     def make_q_net(self) -> DenseQNetwork:
         """Return a new network; called for the online and for the target network."""
+        if "encoder" in self._options:
+            self.encoder = self._options["encoder"] = self._checked_encoder()
         net_args = self._update_features_extractor({**self.net_args, **self._options}, features_extractor=None)
         net: Any = self.network_class(**net_args).to(self.device)
         net.tracks = getattr(self, "q_net", net).tracks
         return net  # type: ignore[no-any-return]
+
+    def _checked_encoder(self) -> str:
+        chosen: str | None = self._options["encoder"]
+        for_dense = [name for name in DENSE_ONLY if self._options[name] != self.network_options[name]]
+        if chosen is None:
+            return "mixture" if blocks_of(self.observation_space) and not for_dense else "dense"
+        if chosen not in ("mixture", "dense"):
+            raise ValueError(f"encoder={chosen!r} is not known; choose 'mixture' or 'dense'")
+        if chosen == "mixture" and for_dense:
+            raise ValueError(f"{for_dense[0]}={self._options[for_dense[0]]!r} goes with encoder='dense'")
+        return chosen
 
     def bind(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
         """Play from the catalogue of this action space from now on.
@@ -169,6 +193,8 @@ class CataloguePolicy(MlpPolicy):
         Raises:
             BindingError: this policy knows tracks by other features, or states of another shape.
         """
+        if self.encoder == "mixture":
+            vectors_of(observation_space, n_features_of(self.action_space))
         super().bind(observation_space, action_space)
         nets: list[Any] = [self.q_net, self.q_net_target]
         nets[0].tracks = nets[1].tracks = Tracks(action_space)

@@ -9,6 +9,8 @@ The seam is a `Discrete` space with any of these attributes; a space that has no
     fingerprint      identity of the content: equal where the actions are the same ones
     coordinates      identity of names and scaling: equal where actions of two spaces are measured alike
     forbids_repeats  whether an action may be taken only once in an episode
+
+An observation space may say with `blocks`, slices of d numbers each, where vectors in the space of the features stand.
 """
 
 from __future__ import annotations
@@ -58,6 +60,27 @@ def n_features_of(space: spaces.Space[Any]) -> int:
             "or give the space `features` of shape (n, d)"
         )
     return n_features
+
+
+def blocks_of(space: spaces.Space[Any]) -> tuple[slice, ...]:
+    """Return where in an observation vectors in the space of the features stand; nowhere, where the space is silent."""
+    blocks: tuple[slice, ...] = getattr(space, "blocks", ())
+    return blocks
+
+
+def vectors_of(space: spaces.Space[Any], n_features: int) -> tuple[slice, ...]:
+    """Return where in an observation vectors of d features stand.
+
+    Raises:
+        BindingError: the space names none, or some of another length.
+    """
+    blocks = blocks_of(space)
+    if not blocks or any(block.stop - block.start != n_features for block in blocks):
+        raise BindingError(
+            f"encoder='mixture' mixes vectors of {n_features} features, and the observation space names them at "
+            f"{_places(blocks)}; choose a `state` that shows some, or encoder='dense'"
+        )
+    return blocks
 
 
 def recordings_of(space: spaces.Space[Any]) -> NDArray[np.int64]:
@@ -111,10 +134,20 @@ def check_alike(trained: Spaces, offered: Spaces) -> None:
             f"this model was trained on observations of shape {trained.observation.shape}, and these have "
             f"{offered.observation.shape}; make the environment with the same `state` as in training"
         )
+    ours, theirs = blocks_of(trained.observation), blocks_of(offered.observation)
+    if ours and theirs and ours != theirs:
+        raise BindingError(
+            f"this model was trained on observations with vectors of features at {_places(ours)}, and these have them "
+            f"at {_places(theirs)}; make the environment with the same `state` as in training"
+        )
 
 
 def _size(space: spaces.Space[Any]) -> str:
     return f"{space.n} tracks" if isinstance(space, spaces.Discrete) else str(space)
+
+
+def _places(blocks: tuple[slice, ...]) -> str:
+    return ", ".join(f"{block.start}:{block.stop}" for block in blocks) or "no place"
 
 
 def _n_features(space: spaces.Space[Any]) -> int:

@@ -57,13 +57,13 @@ class Table:
 
 
 class Recordings:
-    """The distinct recordings among the actions of a space, and their unit features.
+    """The distinct recordings among the actions of a space, and the unit features of all actions.
 
     Attributes:
-        n: how many.
+        n: how many recordings.
         of_action: (n_actions,) int64 the place of each action's recording.
-        actions: (n,) int64 the first action of each recording.
-        units: (n, d) unit features.
+        actions: (n,) int64 the first action of each recording, which stands for it in a search.
+        units: (n_actions, d) unit features.
     """
 
     def __init__(self, space: spaces.Space[object], device: th.device) -> None:
@@ -72,7 +72,7 @@ class Recordings:
         self.n = len(actions)
         self.of_action = th.tensor(of_action, device=device)
         self.actions = th.tensor(actions, device=device)
-        self.units = unit(th.tensor(features[actions], device=device))
+        self.units = unit(th.tensor(features, device=device))
 
     @cached_property
     def unit_table(self) -> Table:
@@ -80,9 +80,8 @@ class Recordings:
         return self.table(self.units, lasts=True)
 
     def table(self, vectors: th.Tensor, lasts: bool = False) -> Table:
-        """Lay out φ of all recordings, (n, width), to search in."""
-        counts = th.bincount(self.of_action, minlength=self.n).to(vectors.dtype)
-        return Table(vectors, counts @ vectors / counts.sum(), lasts)
+        """Lay out φ of all actions, (n_actions, width), to search in."""
+        return Table(vectors[self.actions], vectors.mean(dim=0), lasts)
 
     def played(self, actions: th.Tensor | None) -> th.Tensor | None:
         """Return the recordings of the given actions, (batch, width or fewer); padding stays -1."""

@@ -39,6 +39,10 @@ class MlpPolicy(DQNPolicy):
     """
 
     network_class: ClassVar[type[DenseQNetwork]] = DenseQNetwork
+    network_options: ClassVar[dict[str, Any]] = {}
+    """Arguments of the network beside those of SB3's, with what they are by default."""
+    encoder: str | None = None
+    """How states are read, where there is a choice."""
     check_spaces = staticmethod(check_same)
     q_net: DenseQNetwork
     q_net_target: DenseQNetwork

@@ -52,7 +52,7 @@ class PlayedReplayBuffer(NStepReplayBuffer):
 
     def _keep(self, row: int, played: Played | None) -> None:
         if played is not None and (self.played is None or self.played.shape[2] < played.shape[1]):
-            self.played = self._widened(2 * played.shape[1])
+            self.played = self._widened(played.shape[1])
         if self.played is not None:
             self.played[row] = NOTHING
         if self.played is not None and played is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch as th
 from stable_baselines3.common.torch_layers import create_mlp
 from torch import nn
@@ -33,8 +35,64 @@ class StateInput(nn.Module):
         return th.cat([unit(blocks).flatten(1), observations / self.n_features**0.5], dim=1)
 
 
+class MixtureEncoder(nn.Module):
+    """f(s), a direction to look for tracks in, a mixture of what was seen; and v(s), the worth of a state.
+
+    f(s) = Σᵢ wᵢ(s) Uᵢ + wₙ₊ᵢ(s) Bᵢ over the n blocks Bᵢ of the observation, vectors in the space of the features, and
+    their unit vectors Uᵢ. The weights w are a multilayer perceptron of what does not turn with the coordinates: the
+    lengths of the blocks, the cosines between them, and the numbers that are no block. So f turns with the coordinates:
+    what is learned is how to weigh what was heard, and not where among the features the training went. It prefers no
+    single feature and reweighs none. v is a perceptron of all that is observed; both start at 0.
+
+    Args:
+        blocks: where they stand in an observation, d numbers each.
+        n_inputs: width of the observation.
+        net_arch: widths of the hidden layers.
+        activation_fn: between layers.
+    """
+
+    blocks: th.Tensor  # (n, d) int64, columns of an observation
+    others: th.Tensor  # (n_inputs - n d,) int64
+    pairs: th.Tensor  # (2, n (n - 1) / 2) int64, of blocks
+
+    def __init__(
+        self,
+        blocks: Sequence[slice],
+        n_inputs: int,
+        net_arch: list[int],
+        activation_fn: type[nn.Module] = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        columns = th.arange(n_inputs)
+        in_blocks = th.stack([columns[block] for block in blocks])  # (n, d)
+        n, d = in_blocks.shape
+        others = columns[~th.isin(columns, in_blocks)]
+        for name, places in (("blocks", in_blocks), ("others", others), ("pairs", th.triu_indices(n, n, 1))):
+            self.register_buffer(name, places, persistent=False)
+        self.weights = nn.Sequential(*create_mlp(len(others) + n + n * (n - 1) // 2, 2 * n, net_arch, activation_fn))
+        self.value = nn.Sequential(*create_mlp(n_inputs + n * d, 1, net_arch, activation_fn))
+        _start_at_zero(self.weights[-1], self.value[-1])
+
+    def forward(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        """Return f, (batch, d), and v, (batch, 1), of observations (batch, n_inputs)."""
+        blocks = observations[:, self.blocks]
+        n, d = blocks.shape[1:]
+        units, scaled = unit(blocks), blocks / d**0.5
+        cosines = (units @ units.mT)[:, self.pairs[0], self.pairs[1]]
+        invariant = th.cat([observations[:, self.others], scaled.norm(dim=2), cosines], dim=1)
+        weights = self.weights(invariant).view(-1, 2, n, 1)
+        directions = (weights[:, 0] * units + weights[:, 1] * scaled).sum(dim=1)
+        return directions, self.value(th.cat([units.flatten(1), observations / d**0.5], dim=1))
+
+
+def _start_at_zero(*layers: nn.Module) -> None:
+    for layer in layers:
+        for parameter in layer.parameters():
+            nn.init.zeros_(parameter)
+
+
 class DenseEncoder(nn.Module):
-    """f(s), a direction to look for tracks in, and v(s), what the state is worth whatever plays.
+    """f(s) and v(s) without regard to what the numbers of an observation are.
 
     f is a linear map of the encoded state plus a multilayer perceptron, v a perceptron of its own; all start at 0.
 
@@ -66,9 +124,7 @@ class DenseEncoder(nn.Module):
             nn.Sequential(*create_mlp(self.encoder.width, n, net_arch, activation_fn, post_linear_modules=after))
             for n in (width, 1)
         )
-        for layer in (self.direct, self.deep[-1], self.value[-1]):
-            for parameter in layer.parameters():
-                nn.init.zeros_(parameter)
+        _start_at_zero(self.direct, self.deep[-1], self.value[-1])
 
     def forward(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         """Return f, (batch, width), and v, (batch, 1), of observations (batch, n_inputs)."""

@@ -77,6 +77,9 @@ class TrainConfig:
     policy: Annotated[str, arg(metavar=_choice(NETWORKS))] = "catalogue"
     """Its network: "mlp" has one output per track, for small catalogues; "catalogue" hears the features of every track.
     The others do so for few candidates at a time, and show what the exact maximum is worth."""
+    encoder: Literal["mixture", "dense"] = "mixture"
+    """How the networks that hear features read a state: as a mixture of the vectors of features that it shows, or as
+    plain numbers."""
     candidates: Annotated[int, Between(1, 10**7)] | None = None
     """Tracks that sampled, shortlist and action_head choose from; None: 2⌈log₂ N⌉ of N."""
     hidden: tuple[Annotated[int, Between(1, 65_536)], ...] = (64,)
@@ -216,6 +219,7 @@ class TrainConfig:
         if unknown := sorted(set(plain) - set(_fields()), key=str):
             raise ConfigError(f"unknown setting {unknown[0]!r}; choose from {', '.join(_fields())}")
         settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
+        settings.setdefault("encoder", "dense")  # in files of before
         listener = settings.get("listener")
         if isinstance(listener, Mapping):
             settings["listener"] = json.dumps(dict(listener))

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from stable_baselines3.common.logger import Logger
 
-from spotify_gym.algorithms import ALGORITHMS, DQN, NETWORKS
+from spotify_gym.algorithms import ALGORITHMS, DQN, NETWORKS, BindingError
 from spotify_gym.algorithms.policies import MlpPolicy
 from spotify_gym.catalogue import Catalogue, as_catalogue
 from spotify_gym.registry import resolve
 from spotify_gym.session import SpotifyVectorEnv
-from spotify_gym.training.config import FEW_CANDIDATES, TrainConfig
+from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import ConfigError
 from spotify_gym.training.vec_adapter import SessionVecEnv
 
@@ -69,10 +69,14 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> DQN:
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device='cuda' is not to be had here; use 'cpu'")
-    arguments = arguments_of(config) | {"policy_kwargs": _policy_arguments(config)}
+    algorithm, policy = algorithm_of(config), _policy_of(config)
+    kind = algorithm.policy_aliases[policy] if isinstance(policy, str) else policy
+    arguments = arguments_of(config) | {"policy_kwargs": _policy_arguments(config, kind)}
     try:
         with _uncompiled():
-            model = algorithm_of(config)(_policy_of(config), env, **(arguments | changes))
+            model = algorithm(policy, env, **(arguments | changes))
+    except BindingError as error:
+        raise ConfigError(str(error)) from error
     except RuntimeError as error:
         if "can't allocate memory" in str(error):  # PyTorch has no name for it
             raise MemoryError(str(error)) from error
@@ -146,11 +150,10 @@ def arguments_of(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def _policy_arguments(config: TrainConfig) -> dict[str, Any]:
-    arguments: dict[str, Any] = {"net_arch": list(config.hidden)}
-    if config.policy in FEW_CANDIDATES:
-        arguments["n_candidates"] = config.candidates
-    return arguments
+def _policy_arguments(config: TrainConfig, policy: Any) -> dict[str, Any]:
+    offered = {"n_candidates": config.candidates, "encoder": config.encoder}
+    known = getattr(policy, "network_options", {})
+    return {"net_arch": list(config.hidden)} | {name: value for name, value in offered.items() if name in known}
 
 
 def _falling(first: float, last: float, remaining: float) -> float:

@@ -84,6 +84,20 @@ def test_learner__beats_chance_by_far_over_tracks_it_never_saw(algorithm):
     assert cosines.mean() > 0.85
 
 
+@pytest.mark.parametrize("algorithm", [DQN, DuelingDQN])
+def test_network__hears_versions_that_sound_otherwise(algorithm):
+    model = model_of(algorithm)
+    model.action_space.recordings = np.arange(40) // 2 * 2  # two tracks a song, which sound different
+    model.bind(model.action_space)
+    q_net, obs = model.q_net, th.as_tensor(tracks(6, seed=9))
+    assert not th.allclose(q_net(obs)[:, ::2], q_net(obs)[:, 1::2])
+    actions = th.tensor([[0], [3], [39], [3], [1], [2]])
+    assert th.allclose(q_net.taken(obs, actions), q_net(obs).gather(1, actions), atol=1e-5)
+    assert th.equal(q_net.best(obs).actions[:, 0], 2 * q_net(obs)[:, ::2].argmax(1))
+    best = q_net.best(obs).actions
+    assert not (q_net.best(obs, best + 1).actions == best).any()
+
+
 def test_stock_sb3__can_use_the_policy():
     env = Playlist(tracks(30))
     model = stable_baselines3.DQN(CataloguePolicy, env, learning_starts=10, seed=0, device="cpu").learn(60)

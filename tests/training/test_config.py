@@ -71,6 +71,12 @@ def test_config__from_any_json_is_a_config_or_a_config_error(plain: Any) -> None
     assert TrainConfig.from_json(config.to_json()) == config
 
 
+def test_config__of_before_reads_states_as_plain_numbers() -> None:
+    assert TrainConfig().encoder == "mixture"
+    assert TrainConfig.from_json({}).encoder == "dense"
+    assert TrainConfig.from_json(TrainConfig().to_json()).encoder == "mixture"
+
+
 def test_total_steps__counts_sessions_at_full_length() -> None:
     assert TrainConfig(episodes=10).total_steps == 200
     assert TrainConfig(episodes=10, env="SpotifySkip-v0").total_steps == 500

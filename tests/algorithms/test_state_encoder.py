@@ -1,0 +1,166 @@
+"""How states are read: a mixture of the vectors seen, or plain numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecNormalize
+
+from spotify_gym.algorithms import BindingError, DoubleDQN, DuelingDoubleDQN
+from spotify_gym.algorithms.ablations import ActionHeadPolicy, SampledPolicy, ShortlistPolicy
+from spotify_gym.algorithms.state_encoder import DenseEncoder, MixtureEncoder
+from spotify_gym.session.spaces import BlockBox
+from tests.algorithms.probes import FeatureSpace, Playlist, tracks
+from tests.algorithms.test_dqn import LEARNERS, QUICK
+
+
+class BlockPlaylist(Playlist):
+    """`Playlist` that says what it shows: its vectors stand after `skipped` other numbers."""
+
+    def __init__(self, *args, skipped=0, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.skipped, d = skipped, self.action_space.features.shape[1]
+        bounds = np.full(skipped + d, 9.0, np.float32)
+        self.observation_space = BlockBox(-bounds, bounds, (slice(skipped, skipped + d),))
+
+    def reset(self, **kwargs):
+        obs, info = super().reset(**kwargs)
+        return np.concatenate([np.zeros(self.skipped, np.float32), obs]), info
+
+    def step(self, action):
+        obs, *rest = super().step(action)
+        return np.concatenate([np.zeros(self.skipped, np.float32), obs]), *rest
+
+
+def model_of(algorithm=DoubleDQN, policy="CataloguePolicy", env=None, **policy_kwargs):
+    return algorithm(policy, env or BlockPlaylist(), policy_kwargs=policy_kwargs, seed=0, device="cpu")
+
+
+def random_mixture(blocks, n_inputs):
+    encoder, generator = MixtureEncoder(blocks, n_inputs, [16]), th.Generator().manual_seed(0)
+    encoder.load_state_dict({k: th.randn(w.shape, generator=generator) for k, w in encoder.state_dict().items()})
+    return encoder
+
+
+def test_mixture__turns_with_the_coordinates():
+    blocks = (slice(0, 4), slice(5, 9), slice(11, 15))  # the numbers 4, 9 and 10 are something else
+    encoder = random_mixture(blocks, 15)
+    obs, rotation = th.randn(20, 15), th.linalg.qr(th.randn(4, 4)).Q
+    turned = obs.clone()
+    for block in blocks:
+        turned[:, block] = obs[:, block] @ rotation
+    assert th.allclose(encoder(turned)[0], encoder(obs)[0] @ rotation, atol=1e-4)
+    other = obs.clone()
+    other[:, 4] += 1.0
+    assert not th.allclose(encoder(other)[0], encoder(obs)[0], atol=1e-2)
+
+
+def test_mixture__lies_among_what_was_seen():
+    encoder = random_mixture((slice(0, 4), slice(4, 8)), 8)
+    obs = th.randn(1, 8)
+    directions, values = encoder(obs)
+    assert values.shape == (1, 1)
+    seen = obs.view(2, 4)
+    weights = th.linalg.lstsq(seen.T, directions[0]).solution
+    assert th.allclose(weights @ seen, directions[0], atol=1e-4)
+
+
+def test_mixture__starts_at_zero_and_takes_zero_vectors():
+    encoder = MixtureEncoder((slice(0, 3),), 3, [8])
+    directions, values = encoder(th.zeros(2, 3))
+    assert not directions.any()
+    assert not values.any()
+    assert th.isfinite(random_mixture((slice(0, 3),), 3)(th.zeros(2, 3))[0]).all()
+
+
+def test_encoder__is_the_mixture_where_the_space_says_what_is_seen():
+    assert isinstance(model_of().q_net.tower, MixtureEncoder)
+    assert isinstance(model_of(env=Playlist()).q_net.tower, DenseEncoder)  # no number is guessed to be a vector
+    assert isinstance(model_of(encoder="dense").q_net.tower, DenseEncoder)
+    assert isinstance(model_of(track_embedding="learned").q_net.tower, DenseEncoder)
+    for policy in (SampledPolicy, ShortlistPolicy):
+        assert isinstance(model_of(policy=policy, n_candidates=5).q_net.tower, MixtureEncoder)
+    assert model_of(policy=ActionHeadPolicy).policy.encoder is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"env": Playlist(), "encoder": "mixture"}, "names them at no place; choose a `state` that shows some, or"),
+        ({"encoder": "mixture", "track_embedding": "learned"}, "track_embedding='learned' goes with encoder='dense'"),
+        ({"encoder": "mixed"}, "encoder='mixed' is not known; choose 'mixture' or 'dense'"),
+    ],
+)
+def test_encoder__that_cannot_be_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        model_of(**options)
+
+
+def test_mixture__refuses_vectors_at_other_places():
+    model = model_of(env=BlockPlaylist(skipped=4, features=tracks(30, d=4)))
+    space = model.observation_space
+    moved = BlockBox(space.low, space.high, (slice(0, 4),))
+    with pytest.raises(BindingError, match="at 4:8, and these have them at 0:4"):
+        model.policy.bind(moved, model.action_space)
+    with pytest.raises(BindingError, match="names them at no place"):
+        model.policy.bind(Playlist(tracks(30, d=8)).observation_space, model.action_space)
+
+
+def test_mixture__refuses_normalized_observations(tmp_path):
+    raw = make_vec_env(BlockPlaylist, 1)
+    with pytest.raises(ValueError, match=r"wrap with norm_obs=False, or choose policy_kwargs=\{'encoder': 'dense'\}"):
+        model_of(env=VecNormalize(raw))
+    model = model_of(env=VecNormalize(raw, norm_obs=False))
+    model.save(tmp_path / "model")
+    with pytest.raises(ValueError, match="norm_obs=False"):
+        model.set_env(VecNormalize(raw))
+    with pytest.raises(ValueError, match="norm_obs=False"):
+        DoubleDQN.load(tmp_path / "model", env=VecNormalize(raw))
+    model_of(env=VecNormalize(raw), encoder="dense").set_env(VecNormalize(raw))
+
+
+@pytest.mark.parametrize("encoder", ["mixture", "dense"])
+def test_file__says_how_states_are_read(tmp_path, encoder):
+    env, obs = BlockPlaylist(), tracks(20, seed=5)
+    model = model_of(env=env, net_arch=[8], **({} if encoder == "mixture" else {"encoder": encoder})).learn(150)
+    model.save(tmp_path / "model")
+    expected = model.predict(obs, deterministic=True)[0]
+    again = DoubleDQN.load(tmp_path / "model", device="cpu").bind(env.action_space)
+    for loaded in (again, DoubleDQN.load(tmp_path / "model", env=env, policy_kwargs={"net_arch": [8]}, device="cpu")):
+        assert loaded.policy.encoder == encoder
+        assert np.array_equal(loaded.predict(obs, deterministic=True)[0], expected)
+
+
+def test_file__that_says_nothing_is_dense(tmp_path):
+    model = model_of(env=Playlist(), encoder="dense").learn(150)
+    del model.policy_kwargs["encoder"]  # as in files of before
+    model.save(tmp_path / "model")
+    loaded = DoubleDQN.load(tmp_path / "model", env=BlockPlaylist(), device="cpu")
+    loaded.save(tmp_path / "again")
+    for one in (loaded, DoubleDQN.load(tmp_path / "again", env=BlockPlaylist(), device="cpu")):
+        obs = tracks(20, seed=5)
+        assert np.array_equal(one.predict(obs, deterministic=True)[0], model.predict(obs, deterministic=True)[0])
+
+
+@pytest.mark.parametrize("algorithm", LEARNERS)
+def test_mixture__finds_what_is_near_in_any_catalogue(algorithm):
+    env = make_vec_env(lambda: BlockPlaylist(tracks(300), repeats=False), 8, seed=0)
+    options = {**QUICK, "learning_rate": 2e-2, "train_freq": 1, "gradient_steps": 2, "batch_size": 64}
+    model = algorithm("CataloguePolicy", env, seed=0, **options).learn(800)
+    unseen, states = tracks(500, seed=77), tracks(50, seed=78)
+    model.bind(FeatureSpace(unseen))
+    chosen = unseen[model.predict(states, deterministic=True)[0]]
+    cosines = (states * chosen).sum(1) / np.linalg.norm(states, axis=1) / np.linalg.norm(chosen, axis=1)
+    nearest = (states @ unseen.T / np.linalg.norm(states, axis=1)[:, None] / np.linalg.norm(unseen, axis=1)).max(1)
+    assert cosines.mean() > nearest.mean() - 1e-3
+
+
+def test_mixture__has_a_dueling_form():
+    q_net = model_of(DuelingDoubleDQN).q_net
+    generator, weights = th.Generator().manual_seed(0), q_net.state_dict()
+    q_net.load_state_dict({name: th.randn(w.shape, generator=generator) for name, w in weights.items()})
+    obs = th.as_tensor(tracks(6, seed=9))
+    _, value = q_net.tower(obs)
+    assert th.allclose(q_net(obs).mean(dim=1, keepdim=True), value, atol=1e-5)
