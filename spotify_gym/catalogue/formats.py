@@ -188,11 +188,12 @@ def read_xlsx(content: bytes, schema: Schema) -> RawTable:
     Raises:
         CatalogueError: if the workbook is damaged, too large, or has no such sheet, or openpyxl is not installed.
     """
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if sum(member.file_size for member in archive.infolist()) > MAX_WORKBOOK_BYTES:
-            raise CatalogueError("the workbook is too large to be read; save the sheet as CSV.")
     try:
         import openpyxl
+
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if sum(member.file_size for member in archive.infolist()) > MAX_WORKBOOK_BYTES:
+                raise CatalogueError("the workbook is too large to be read; save the sheet as CSV.")
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about styles and the like

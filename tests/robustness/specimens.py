@@ -124,6 +124,26 @@ def _parquet() -> bytes:
 
 
 @cache
+def _json() -> bytes:
+    return b'{"audio_features": ' + _frame().to_json(orient="records").encode() + b"}"
+
+
+@cache
+def _zip() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("songs.csv", _csv())
+    return buffer.getvalue()
+
+
+@cache
+def _xlsx() -> bytes:
+    buffer = io.BytesIO()
+    _frame().to_excel(buffer, index=False)
+    return buffer.getvalue()
+
+
+@cache
 def _arrow() -> bytes:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "catalogue.arrow"
@@ -145,6 +165,14 @@ def _mutated_gzip(draw: st.DrawFn, content: bytes) -> bytes:
 
 
 @st.composite
+def _mutated_zst(draw: st.DrawFn, content: bytes) -> bytes:
+    """Draw the text damaged and packed again, or the packed file."""
+    if draw(FORGED):
+        return bytes(pa.compress(draw(mutated(_csv())), "zstd", asbytes=True))
+    return draw(mutated(content))
+
+
+@st.composite
 def _mutated_arrow(draw: st.DrawFn, content: bytes) -> bytes:
     """Draw damage to what is in the columns or said of them, the checksum set right; or to any byte."""
     if not draw(FORGED):
@@ -160,7 +188,7 @@ def _mutated_arrow(draw: st.DrawFn, content: bytes) -> bytes:
 
 
 @st.composite
-def _mutated_npz(draw: st.DrawFn, content: bytes) -> bytes:
+def _mutated_archive(draw: st.DrawFn, content: bytes) -> bytes:
     """Draw one member damaged and packed again with the right checksum, or the packed file."""
     if not draw(FORGED):
         return draw(mutated(content))
@@ -169,7 +197,8 @@ def _mutated_npz(draw: st.DrawFn, content: bytes) -> bytes:
         victim = draw(st.sampled_from(source.namelist()))
         for name in source.namelist():
             member = source.read(name)
-            target.writestr(name, draw(_mutated_member(member)) if name == victim else member)
+            mutate = _mutated_member if name.endswith(".npy") else mutated
+            target.writestr(name, draw(mutate(member)) if name == victim else member)
     return forged.getvalue()
 
 
@@ -196,6 +225,15 @@ SPECIMENS: Mapping[str, Specimen] = {
         ".parquet", _parquet, mutated, lambda path: check_table(Catalogue.read(path, scaling="minmax"))
     ),
     "arrow": Specimen(".arrow", _arrow, _mutated_arrow, Catalogue.load),
-    "npz": Specimen(".npz", _npz, _mutated_npz, Catalogue.load),
+    "npz": Specimen(".npz", _npz, _mutated_archive, Catalogue.load),
+    "json": Specimen(".json", _json, mutated, lambda path: check_table(Catalogue.read(path))),
+    "zip": Specimen(".zip", _zip, _mutated_archive, lambda path: check_table(Catalogue.read(path))),
+    "zst": Specimen(
+        ".csv.zst",
+        lambda: bytes(pa.compress(_csv(), "zstd", asbytes=True)),
+        _mutated_zst,
+        lambda path: check_table(Catalogue.read(path)),
+    ),
+    "xlsx": Specimen(".xlsx", _xlsx, _mutated_archive, lambda path: check_table(Catalogue.read(path))),
 }
 """The kinds of file, by name."""

@@ -29,7 +29,19 @@ from tests.robustness.mutations import shuffled
 from tests.robustness.specimens import SPECIMENS
 
 CASES = int(os.environ.get("FUZZ_CASES", "125_000"))
-SHARES = {"csv": 15, "arrow": 15, "gzip": 3, "parquet": 3, "npz": 3, "run": 1, "line": 1}
+SHARES = {
+    "csv": 15,
+    "arrow": 15,
+    "gzip": 3,
+    "parquet": 3,
+    "npz": 3,
+    "json": 3,
+    "zip": 2,
+    "zst": 1,
+    "xlsx": 1,
+    "run": 1,
+    "line": 1,
+}
 """How the cases are divided; runs and lines take a hundred times as long as files."""
 
 WORDS = (

@@ -23,7 +23,7 @@ from spotify_gym.algorithms import DoubleDQN
 from spotify_gym.training.artifacts import Run, load_run, weights_of
 from spotify_gym.training.checkpoint import interruptible
 from spotify_gym.training.config import TrainConfig
-from spotify_gym.training.errors import RunError
+from spotify_gym.training.errors import ConfigError, RunError
 from spotify_gym.training.learning_curve import mean_return
 from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import read_tensors
@@ -267,6 +267,13 @@ def test_train__keeps_no_weights_that_are_no_numbers(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"weights grew beyond all bounds .* smaller --learning-rate"):
         train(TrainConfig(**QUICK), tmp_path, callbacks=[Spoil()])
     assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_train__refuses_fewer_songs_than_a_session_needs_at_the_start() -> None:
+    few = Catalogue.from_features(np.random.default_rng(0).normal(size=(22, 5)))
+    with pytest.raises(ConfigError, match=r"has 22 songs, and a session of SpotifyPlaylist-v0 needs 25, 5 to start"):
+        train(TrainConfig(env="SpotifyPlaylist-v0", steps=20), catalogue=few)
+    train(TrainConfig(env="SpotifySession-v0", steps=20), catalogue=few)
 
 
 def test_max_tracks__is_a_sample_that_all_runs_share() -> None:
