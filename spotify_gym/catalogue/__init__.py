@@ -1,6 +1,6 @@
 """What can be played: the frozen `Catalogue`, reading and checking tables, scaling, the built-in catalogue."""
 
-from spotify_gym.catalogue.catalogue import Catalogue, held
+from spotify_gym.catalogue.catalogue import Catalogue, held, units_of
 from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.files import read_content
 from spotify_gym.catalogue.report import Finding, Report
@@ -21,4 +21,5 @@ __all__ = [
     "held",
     "located",
     "read_content",
+    "units_of",
 ]

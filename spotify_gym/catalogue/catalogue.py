@@ -207,9 +207,8 @@ class Catalogue(Tracks):
 
     @cached_property
     def unit_features(self) -> NDArray[np.float32]:
-        """The features (n_tracks, d) brought to length 1; a zero vector stays zero, and one below TINY next to it."""
-        lengths = np.linalg.norm(self.features, axis=1, keepdims=True)
-        return read_only(self.features / np.maximum(lengths, TINY), np.float32)
+        """The features (n_tracks, d) brought to length 1."""
+        return read_only(units_of(self.features), np.float32)
 
     @cached_property
     def recordings(self) -> NDArray[np.int64]:
@@ -345,10 +344,18 @@ class Catalogue(Tracks):
             raise CatalogueError(f"features must have different names, not {', '.join(self.feature_names)}.")
         if not n_tracks:
             raise CatalogueError("a catalogue needs at least one track.")
-        if not (np.abs(self.features) <= MAX_MAGNITUDE).all():
+        if (
+            not -MAX_MAGNITUDE <= self.features.min(initial=0) <= self.features.max(initial=0) <= MAX_MAGNITUDE
+        ):  # NaN is not either
             raise CatalogueError(f"a feature is not a finite number, or larger than {MAX_MAGNITUDE:g} after scaling.")
         if self.popularity is not None and ((self.popularity < 0) | (self.popularity > 100)).any():
             raise CatalogueError("a popularity is not from 0 to 100.")
+
+
+def units_of(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bring features (..., d) to length 1; a zero vector stays zero, and one below TINY next to it."""
+    units: NDArray[np.float32] = features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), TINY)
+    return units
 
 
 def held(fingerprint: str) -> Catalogue | None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 
+_ROWS_AT_ONCE = 4096  # many processes may hold the same file; what each computes of it must not take more memory
+
 _GUESTS = (
     r"[(\[]\s*(?:feat|ft|featuring|with)\b[^)\]]*[)\]]"  # "(feat. Dido)", "[with Diplo]"
     r"|\s(?:- )?(?:feat|ft|featuring)\b.*?(\s[-(\[]|$)"  # "feat. Dido", up to another part
@@ -32,10 +34,28 @@ def first_equal_rows(features: NDArray[Any]) -> Ints:
 
     Albums and compilations carry one recording under several ids; its audio features are the same to the last digit.
     """
-    rows = np.ascontiguousarray(features + 0.0)  # −0.0 becomes 0.0, so that equal values have equal bytes
-    keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    parts = [slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(features), _ROWS_AT_ONCE)]
+    keys = np.concatenate([_hashes(_words(features[part])) for part in parts])
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    result = first[inverse].astype(np.int64)
+    if all(np.array_equal(_words(features[result[part]]), _words(features[part])) for part in parts):
+        return result
+    rows = _words(features)  # which somebody has made such that different ones have one hash
+    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     return first[inverse].astype(np.int64)
+
+
+def _words(features: NDArray[Any]) -> NDArray[np.uint32]:
+    return np.ascontiguousarray(features + 0.0).view(np.uint32)  # −0.0 becomes 0.0: equal values have equal bytes
+
+
+def _hashes(words: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """Hash each row of (n, k) to 64 bits; a few times faster to sort than the rows, in a fraction of the memory."""
+    keys = np.zeros(len(words), np.uint64)
+    for column in words.T:
+        keys = (keys ^ column) * np.uint64(0x9E3779B97F4A7C15)
+        keys ^= keys >> np.uint64(29)
+    return keys
 
 
 def first_of_songs(recordings: Ints, names: TextColumn, artists: TextColumn) -> Ints:

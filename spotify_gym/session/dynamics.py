@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.catalogue import Catalogue
+from spotify_gym.catalogue import Catalogue, units_of
 from spotify_gym.listeners import Listener
 from spotify_gym.registry import resolve
 from spotify_gym.session import kernels
@@ -104,7 +104,7 @@ class SessionDynamics:
         pool = kernels.distinct(drawn[:, :n_pool], len(self.catalogue)) if history is None else history
         listener = None
         if self.listener is not None:
-            units = self.catalogue.unit_features[pool]
+            units = units_of(self.catalogue.features[pool])  # those of all tracks would take memory in every process
             chosen, listener = self.listener.start(units, self.history_length, self._chance(drawn[:, n_pool:]))
             pool = np.take_along_axis(pool, chosen, axis=1)
         sessions = self._sessions(keys, pool, listener)

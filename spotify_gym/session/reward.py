@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from spotify_gym.catalogue import Catalogue
+from spotify_gym.catalogue import Catalogue, units_of
 from spotify_gym.session.kernels import distinct, unit
 from spotify_gym.session.state import Bools, Floats, Ints, SessionState
 
 _VIBES = 100_000  # vibes, or fewer:
 _NUMBERS = 20_000_000  # looked up for them; where histories or tracks are long, more would take gigabytes
+_AT_ONCE = 4096
 _KNOWN: WeakKeyDictionary[Catalogue, dict[int, float]] = WeakKeyDictionary()
 
 
@@ -61,8 +63,22 @@ def expected_cosine(catalogue: Catalogue, history_length: int) -> float:
     """
     by_length = _KNOWN.setdefault(catalogue, {})
     if history_length not in by_length:
-        n_vibes = min(_VIBES, 1 + _NUMBERS // (history_length * catalogue.features.shape[1]))
-        drawn = np.random.default_rng(0).random((n_vibes, history_length))
-        vibes = catalogue.features[distinct(drawn, len(catalogue))].mean(axis=1)
-        by_length[history_length] = float(catalogue.unit_features.mean(axis=0) @ unit(vibes).mean(axis=0))
+        n_tracks, d = catalogue.features.shape
+        n_vibes = min(_VIBES, 1 + _NUMBERS // (history_length * d))
+        rng = np.random.default_rng(0)
+        draws = (distinct(rng.random((stop - start, history_length)), n_tracks) for start, stop in _parts(n_vibes))
+        vibes = (unit(catalogue.features[drawn].mean(axis=1)) for drawn in draws)
+        tracks = (units_of(catalogue.features[start:stop]) for start, stop in _parts(n_tracks))
+        by_length[history_length] = float(_mean(tracks, n_tracks) @ _mean(vibes, n_vibes))
     return by_length[history_length]
+
+
+def _parts(total: int) -> list[tuple[int, int]]:
+    """Cut range(total) into short ones: what many processes compute of one catalogue should take them no memory."""
+    return [(start, min(start + _AT_ONCE, total)) for start in range(0, total, _AT_ONCE)]
+
+
+def _mean(parts: Iterable[Floats], n_rows: int) -> Floats:
+    """Return the mean of rows that come in parts, to the last bit as if they came at once."""
+    total = reduce(lambda above, rows: np.concatenate([above, rows]).sum(axis=0, keepdims=True), parts)
+    return total.sum(axis=0) / np.float32(n_rows)
