@@ -81,4 +81,5 @@ def _parts(total: int) -> list[tuple[int, int]]:
 def _mean(parts: Iterable[Floats], n_rows: int) -> Floats:
     """Return the mean of rows that come in parts, to the last bit as if they came at once."""
     total = reduce(lambda above, rows: np.concatenate([above, rows]).sum(axis=0, keepdims=True), parts)
-    return total.sum(axis=0) / np.float32(n_rows)
+    mean: Floats = total.sum(axis=0) / np.float32(n_rows)
+    return mean
