@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from spotify_gym.algorithms import DQN
 from spotify_gym.algorithms.base import TrackDQN
 from spotify_gym.algorithms.compatibility import Spaces
-from spotify_gym.catalogue import Catalogue, Scaling, as_catalogue
+from spotify_gym.catalogue import Catalogue, CatalogueError, Scaling, as_catalogue
 from spotify_gym.catalogue.files import replacing
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import RunError
@@ -109,7 +109,7 @@ def load_run(
     """
     folder = RunFolder.open(Path(path), trust)
     config, about = folder.config, folder.meta["catalogue"]
-    chosen = catalogue_of(config) if catalogue is None else as_catalogue(catalogue, scaling=_scaling(folder, about))
+    chosen = catalogue_of(config) if catalogue is None else _scaled(catalogue, folder, about)
     env = sessions_of(config, chosen, n_envs=1)
     weights_file = folder.weights_file if share is None else folder.snapshot_file(share)
     if weights_file.exists() or share is not None:
@@ -121,6 +121,21 @@ def load_run(
     else:
         model = _unpickled(folder, config, env)
     return Run(model, config, chosen, folder.path)
+
+
+def _scaled(catalogue: str | Path | Catalogue, folder: RunFolder, about: dict[str, Any]) -> Catalogue:
+    """Scale a catalogue as that of the training was."""
+    scaling = _scaling(folder, about)
+    try:
+        return as_catalogue(catalogue, scaling)
+    except CatalogueError:
+        names = as_catalogue(catalogue).feature_names
+        if len(names) == len(scaling.centre):
+            raise
+        known = ", ".join(about["feature_names"])
+        raise CatalogueError(
+            f"this model knows tracks by {known}, those of {catalogue} by {', '.join(names)}"
+        ) from None
 
 
 def _scaling(folder: RunFolder, about: dict[str, Any]) -> Scaling:

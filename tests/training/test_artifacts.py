@@ -140,6 +140,16 @@ def test_load_run__nothing_there(tmp_path: Path) -> None:
         load_run(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(("names", "said"), [("xyz", "x, y, z"), ("xz", "x, z")])
+def test_load_run__refuses_a_catalogue_of_other_features_by_name(tmp_path: Path, names: str, said: str) -> None:
+    rng = np.random.default_rng(0)
+    learned = Catalogue.from_features(rng.normal(size=(30, 2)), feature_names="xy")
+    train(TrainConfig(env="SpotifyPlaylist-v0", steps=20), tmp_path / "run", catalogue=learned)
+    other = Catalogue.from_features(rng.normal(size=(30, len(names))), feature_names=names)
+    with pytest.raises(ValueError, match=rf"this model knows tracks by x, y.* by {said}"):
+        load_run(tmp_path / "run", other)
+
+
 def test_load_run__plays_from_other_catalogues_that_are_measured_alike(small: Catalogue, tmp_path: Path) -> None:
     """A model that hears features plays from any catalogue, scaled as its own was; its size on disk is its own."""
     run = train(TrainConfig(**QUICK, env="SpotifyPlaylist-v0"), tmp_path / "run")
