@@ -30,10 +30,9 @@ class SessionVecEnv(VecEnv):
     """
 
     def __init__(self, env: SpotifyVectorEnv) -> None:
-        if env.autoreset_mode != AutoresetMode.SAME_STEP:
-            raise ValueError(
-                f"autoreset_mode={env.autoreset_mode} must be SAME_STEP: SB3 knows no step without a track"
-            )
+        mode = env.metadata["autoreset_mode"]
+        if mode != AutoresetMode.SAME_STEP:
+            raise ValueError(f"autoreset_mode={mode} must be SAME_STEP: SB3 knows no step without a track")
         self.env = env
         self.returns = np.zeros(env.num_envs, np.float64)
         """Sum of the rewards in each session so far, (B,)."""

@@ -1,0 +1,103 @@
+"""The wrappers of vector environments, as `gymnasium.make_vec` makes them; each does what its single namesake does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import VectorActionWrapper, VectorEnv, VectorWrapper
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from spotify_gym.wrappers.choices import Coordinates, ProtoActions, dynamics_of, nearest_unplayed, with_mask_space
+
+
+class NearestUnplayed(VectorActionWrapper[Any, Any, Any, Any]):
+    """Play nearest unplayed neighbours, as :class:`spotify_gym.wrappers.NearestUnplayed`.
+
+    Args:
+        env: a vector environment of this package, wrapped or not, whose actions are tracks.
+
+    Raises:
+        TypeError: another kind of environment.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        super().__init__(env)
+        self._dynamics = dynamics_of(env, type(self))
+
+    def actions(self, actions: Any) -> Any:
+        """Return the tracks to play, (B,); what are no tracks is for the environment to refuse."""
+        if not self.action_space.contains(actions):
+            return actions
+        sessions: Any = self.unwrapped.sessions  # type: ignore[attr-defined]
+        return nearest_unplayed(self._dynamics, sessions, np.asarray(actions, np.int64))
+
+
+class ProtoAction(VectorActionWrapper[Any, Any, Any, Any]):
+    """Let actions be points in the space of the features, as :class:`spotify_gym.wrappers.ProtoAction`.
+
+    Args:
+        env: a vector environment of this package, wrapped or not, whose actions are tracks.
+        coordinates: "unit" or "unit+raw".
+
+    Raises:
+        TypeError: another kind of environment.
+        ValueError: other coordinates.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any], coordinates: Coordinates = "unit") -> None:
+        super().__init__(env)
+        self._proto = ProtoActions(dynamics_of(env, type(self)), coordinates)
+        self.single_action_space = self._proto.space
+        self.action_space = batch_space(self._proto.space, env.num_envs)
+
+    def actions(self, actions: Any) -> Any:
+        """Return the tracks to play, (B,)."""
+        sessions: Any = self.unwrapped.sessions  # type: ignore[attr-defined]
+        return self._proto.tracks(sessions, actions)
+
+
+class MaskObservation(VectorWrapper[Any, Any, Any, Any, Any]):
+    """Put masks beside the observations, as :class:`spotify_gym.wrappers.MaskObservation`.
+
+    Where ended sessions restart at once, `info["final_obs"]` holds a dict for each of them.
+
+    Args:
+        env: a vector environment of this package, wrapped or not, whose actions are tracks.
+
+    Raises:
+        TypeError: another kind of environment.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        super().__init__(env)
+        self._dynamics = dynamics_of(env, type(self))
+        self.single_observation_space = with_mask_space(env.single_observation_space, len(self._dynamics.catalogue))
+        self.observation_space = batch_space(self.single_observation_space, env.num_envs)
+
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin sessions."""
+        observations, info = self.env.reset(seed=seed, options=options)
+        return self._with_masks(observations), info
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Play one track in each session."""
+        observations, rewards, terminated, truncated, info = self.env.step(actions)
+        if "final_obs" in info:
+            info["final_obs"] = self._final(info)
+        return self._with_masks(observations), rewards, terminated, truncated, info
+
+    def _with_masks(self, observations: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        masks: NDArray[np.bool_] = self.unwrapped.action_masks()  # type: ignore[attr-defined]
+        return {"observation": observations, "action_mask": masks.astype(np.int8)}
+
+    def _final(self, info: dict[str, Any]) -> NDArray[Any]:
+        """The last observations of the sessions that ended, (B,) objects; None for the others."""
+        versions, final = self._dynamics.first_versions, np.full(self.num_envs, None, object)
+        for i in np.flatnonzero(info["_final_obs"]):
+            mask = np.ones(len(versions), np.int8)
+            if not self._dynamics.repeats:
+                mask[np.isin(versions, info["final_info"]["played"][i])] = 0
+            final[i] = {"observation": info["final_obs"][i], "action_mask": mask}
+        return final

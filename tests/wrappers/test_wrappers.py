@@ -1,0 +1,220 @@
+"""The wrappers against trying everything; those of vector environments against those of single ones."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import warnings
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.error import InvalidAction
+from gymnasium.utils.env_checker import check_env
+
+from spotify_gym import ENVS, wrappers
+from tests.catalogues import hand_made
+
+STRICT = sorted(set(ENVS) - {"SpotifySession-v0"})
+MAKERS = {
+    "NearestUnplayed": {},
+    "ProtoAction": {},
+    "ProtoAction, unit+raw": {"coordinates": "unit+raw"},
+    "MaskObservation": {},
+}
+
+
+def wrap(name, env):
+    place = wrappers.vector if isinstance(env, gym.vector.VectorEnv) else wrappers
+    return getattr(place, name.partition(",")[0])(env, **MAKERS[name])
+
+
+@pytest.fixture(scope="module")
+def twins(small):
+    """20 recordings, each of them twice."""
+    features = small.features[:20]
+    return hand_made(np.concatenate([features, features]))
+
+
+@pytest.mark.filterwarnings("error", "ignore:.*Box (low|high)ed.*", "ignore:.*For Box action spaces.*")
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("env_id", sorted(ENVS))
+def test_single__passes_the_checker_of_gymnasium(env_id, name, small):
+    check_env(wrap(name, gym.make(env_id, catalogue=small)).unwrapped)
+    env = wrap(name, gym.make(env_id, catalogue=small))
+    env.action_space.seed(0)
+    observation, _ = env.reset(seed=0)
+    for _ in range(3):
+        assert observation in env.observation_space
+        observation, *_ = env.step(env.action_space.sample())
+
+
+@pytest.mark.parametrize("mode", ["SameStep", "NextStep"])
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("env_id", sorted(ENVS))
+def test_vector__equals_single_ones(env_id, name, mode, small):
+    native = wrap(name, gym.make_vec(env_id, num_envs=3, autoreset_mode=mode, catalogue=small))
+    single = gym.vector.SyncVectorEnv(
+        [lambda: wrap(name, gym.make(env_id, catalogue=small))] * 3, autoreset_mode=gym.vector.AutoresetMode(mode)
+    )
+    assert native.observation_space == single.observation_space
+    assert native.action_space.shape == single.action_space.shape
+    results = [env.reset(seed=5) for env in (native, single)]
+    native.action_space.seed(1)
+    for _ in range(70):
+        assert_equal(results[0][0], results[1][0])
+        actions = native.action_space.sample()
+        results = [env.step(actions) for env in (native, single)]
+        for one, other in zip(results[0][1:4], results[1][1:4], strict=True):
+            assert_equal(one, other)
+        ended = results[0][4].get("_final_obs", ())
+        assert list(ended) == list(results[1][4].get("_final_obs", ()))
+        for i in np.flatnonzero(ended):
+            assert_equal(*(result[4]["final_obs"][i] for result in results))
+
+
+def assert_equal(one, other):
+    if isinstance(one, dict):
+        assert set(one) == set(other)
+        for key, value in one.items():
+            assert_equal(value, other[key])
+    else:
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
+
+
+def test_nearest_unplayed__by_hand():
+    catalogue = hand_made(np.array([[1, 0], [1, 0.1], [1, 0.2], [0, 1], [2, 0]], np.float32))
+    env = wrappers.NearestUnplayed(gym.make("SpotifyPlaylist-v0", catalogue=catalogue, history_length=1))
+    env.reset(options={"history": [3]})
+    tracks = [env.step(track)[4]["track"] for track in (0, 0, 0, 2, 2)]
+    assert tracks == [0, 4, 1, 2, 2]  # of equal direction, then nearer and farther; in the end nothing is left
+
+
+@pytest.mark.parametrize("env_id", STRICT)
+def test_nearest_unplayed__plays_the_nearest_of_all_that_may_be_played(env_id, twins):
+    env = gym.make_vec(env_id, num_envs=5, autoreset_mode="SameStep", catalogue=twins)
+    wrapped = wrappers.vector.NearestUnplayed(env)
+    wrapped.reset(seed=0)
+    rng = np.random.default_rng(0)
+    for _ in range(14):
+        asked, allowed = rng.integers(20, size=5), env.unwrapped.action_masks()
+        info = wrapped.step(asked)[4]
+        info = info.get("final_info", info)
+        cosines = np.where(allowed, twins.unit_features[asked] @ twins.unit_features.T, -np.inf)
+        expected = np.where(allowed[np.arange(5), asked], asked, cosines.argmax(axis=1))
+        assert info["track"].tolist() == expected.tolist()
+        assert not info["repeat"].any()
+
+
+def test_nearest_unplayed__in_session__changes_nothing(small):
+    plain, wrapped = (gym.make("SpotifySession-v0", catalogue=small) for _ in range(2))
+    wrapped = wrappers.NearestUnplayed(wrapped)
+    assert_equal(plain.reset(seed=3)[0], wrapped.reset(seed=3)[0])
+    for track in (5, 5, 5, 7, 5):
+        one, other = plain.step(track), wrapped.step(track)
+        assert_equal(one[0], other[0])
+        assert one[1:4] == other[1:4]
+        assert one[4]["track"] == other[4]["track"] == track
+
+
+def test_nearest_unplayed__keeps_songs_apart_where_the_environment_does(small):
+    env = wrappers.NearestUnplayed(gym.make("SpotifyPlaylist-v0", catalogue=small, same="song"))
+    _, _ = env.reset(seed=0)
+    songs = small.songs
+    played = set(songs[env.unwrapped.sessions.history[0]])
+    for _ in range(20):
+        track = env.step(17)[4]["track"]
+        assert songs[track] not in played
+        played.add(songs[track])
+
+
+@pytest.mark.parametrize("env_id", sorted(ENVS))
+@pytest.mark.parametrize("coordinates", ["unit", "unit+raw"])
+def test_proto_action__plays_the_best_of_all_that_may_be_played(env_id, coordinates, twins):
+    env = gym.make_vec(env_id, num_envs=5, autoreset_mode="SameStep", catalogue=twins)
+    wrapped = wrappers.vector.ProtoAction(env, coordinates)
+    wrapped.reset(seed=0)
+    wrapped.action_space.seed(0)
+    z = np.concatenate([1.5 * twins.unit_features, twins.features / 3], axis=1)
+    for _ in range(12):
+        points, allowed = wrapped.action_space.sample(), env.unwrapped.action_masks()
+        values = points @ twins.unit_features.T if coordinates == "unit" else points @ z.T - (z * z).sum(axis=1) / 2
+        info = wrapped.step(points)[4]
+        info = info.get("final_info", info)
+        assert info["track"].tolist() == np.where(allowed, values, -np.inf).argmax(axis=1).tolist()
+        assert not info["repeat"].any() or env_id == "SpotifySession-v0"
+
+
+def test_proto_action__of_a_place_plays_the_track_at_that_place(small):
+    env = wrappers.ProtoAction(gym.make("SpotifySession-v0", catalogue=small), "unit+raw")
+    env.reset(seed=0)
+    z = np.concatenate([1.5 * small.unit_features, small.features / 3], axis=1)
+    for track in (0, 100, 399):
+        assert z[track] in env.action_space
+        assert env.step(z[track])[4]["track"] == small.recordings[track]
+
+
+@pytest.mark.parametrize("wrong", [np.full(9, np.nan), np.full(9, np.inf), np.zeros(8), 3, np.zeros((1, 9))])
+def test_proto_action__that_is_no_point__is_refused(wrong, small):
+    env = wrappers.ProtoAction(gym.make("SpotifySession-v0", catalogue=small))
+    env.reset(seed=0)
+    with pytest.raises(InvalidAction, match=r"proto-actions must be finite numbers, \(1, 9\)"):
+        env.step(wrong)
+
+
+def test_proto_action__in_other_coordinates__is_refused(small):
+    with pytest.raises(ValueError, match="coordinates='raw' is not known; choose 'unit' or 'unit\\+raw'"):
+        wrappers.ProtoAction(gym.make("SpotifySession-v0", catalogue=small), "raw")
+
+
+@pytest.mark.parametrize("action", [-1, 400, 1.5, "a"])
+def test_nearest_unplayed__leaves_it_to_the_environment_to_refuse_what_is_no_track(action, small):
+    env = wrappers.NearestUnplayed(gym.make("SpotifyPlaylist-v0", catalogue=small))
+    env.reset(seed=0)
+    with pytest.raises(InvalidAction):
+        env.step(action)
+
+
+@pytest.mark.parametrize("env_id", sorted(ENVS))
+def test_mask_observation__is_the_mask(env_id, small):
+    env = wrappers.MaskObservation(gym.make(env_id, catalogue=small))
+    observation, _ = env.reset(seed=0)
+    for _ in range(4):
+        assert observation["action_mask"].dtype == np.int8
+        assert (observation["action_mask"] == env.unwrapped.action_masks()).all()
+        observation, *_ = env.step(int(env.np_random.integers(400)))
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_wrapper__of_another_environment__is_refused(name):
+    for env in (gym.make("CartPole-v1"), gym.make_vec("CartPole-v1", num_envs=2)):
+        with pytest.raises(TypeError, match="needs a listening session of this package"):
+            wrap(name, env)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_wrapper__of_a_vector_env_that_hides_its_sessions__says_what_to_do(name, small):
+    with pytest.raises(TypeError, match="leave it out, or wrap the single ones"):
+        wrap(name, gym.make_vec("SpotifyPlaylist-v0", num_envs=2, vectorization_mode="sync", catalogue=small))
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_single__is_pickled_and_made_again_from_its_spec(name):
+    env = wrap(name, gym.make("SpotifyPlaylist-v0", catalogue="builtin:100"))
+    again = gym.make(EnvSpec.from_json(env.spec.to_json()))
+    copied = pickle.loads(pickle.dumps(env))
+    assert json.loads(env.spec.to_json())["additional_wrappers"]
+    actions = [env.action_space.sample() for _ in range(3)]
+    played = []
+    for one in (env, again, copied):
+        one.reset(seed=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            played.append([one.step(action)[4]["track"] for action in actions])
+    assert played[0] == played[1] == played[2]
+
+
+def test_vector__is_wrapped_after_it_is_made__as_gymnasium_does_not_do_it(small):
+    with pytest.raises(gym.error.Error, match="wrappers"):
+        gym.make_vec("SpotifyPlaylist-v0", num_envs=2, catalogue=small, wrappers=[wrappers.NearestUnplayed])
