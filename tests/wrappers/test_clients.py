@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -36,7 +38,7 @@ class NeverRepeats(BaseCallback):
 
 
 def learn(algorithm, env, steps, **options):
-    model = algorithm("MlpPolicy", env, seed=0, device="cpu", **options)
+    model = algorithm("MlpPolicy", env, seed=0, device="cpu", **deepcopy(options))  # SB3 writes into `policy_kwargs`
     model.learn(steps, callback=NeverRepeats())
     assert model.num_timesteps >= steps, "a track was refused"
     return model
@@ -117,18 +119,8 @@ def test_a_loop_as_in_cleanrl__learns_without_masks(mode, small):
     assert np.mean(returns[-40:]) > np.mean(returns[:40]) + 2
 
 
-HALF_WAY = {
-    DQN: {"gamma": 0.5, "learning_rate": 5e-4, "batch_size": 64, "learning_starts": 1000, "exploration_fraction": 0.5},
-    QRDQN: {
-        "gamma": 0.5,
-        "learning_rate": 5e-4,
-        "batch_size": 64,
-        "learning_starts": 1000,
-        "exploration_fraction": 0.5,
-    },
-    PPO: {"gamma": 0.5, "n_steps": 64},
-    A2C: {"gamma": 0.5},
-}
+STEADY = {"gamma": 0.5, "learning_rate": 5e-4, "batch_size": 64, "learning_starts": 1000, "exploration_fraction": 0.5}
+HALF_WAY = {DQN: STEADY, QRDQN: STEADY, PPO: {"gamma": 0.5, "n_steps": 64}, A2C: {"gamma": 0.5}}
 
 
 @pytest.mark.slow
