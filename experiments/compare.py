@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from experiments.lib import FAMILY, Case, Experiment, main
@@ -18,6 +19,8 @@ class Compare(Experiment):
     """quick: minutes, the four learners on one task. main: the whole family, ten seeds. networks: what the exact
     maximum is worth. full: main at ten times the sessions, and the state options. One's own, as module:function, gives
     cases for a catalogue."""
+    seeds: int | None = None
+    """Training runs of each method, where these are fewer than the suite has."""
     envs: tuple[str, ...] = FAMILY
     """Environments to keep of the suite."""
     catalogue: str = "builtin"
@@ -29,9 +32,11 @@ class Compare(Experiment):
         if self.suite == "heads":
             raise ValueError("--suite heads is now: --suite networks")
         suite = resolve("--suite", self.suite, SUITES)
-        cases = [case for case in suite(self.catalogue) if case.config.env in self.envs]
+        seeds = inf if self.seeds is None else self.seeds
+        cases = [case for case in suite(self.catalogue) if case.config.env in self.envs and case.config.seed < seeds]
         if not cases:
-            raise ValueError(f"--envs {' '.join(self.envs)}: the suite {self.suite!r} has none of these")
+            kept = f"--envs {' '.join(self.envs)}" if self.seeds is None else f"--seeds {self.seeds}"
+            raise ValueError(f"{kept}: the suite {self.suite!r} has none of these")
         return cases
 
 
