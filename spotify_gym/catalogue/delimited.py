@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter, defaultdict
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -151,11 +151,12 @@ def _split_row(
     """
     n_lines = 1
     for dialect in _DIALECTS[: 1 + (b'\\"' in lines[number])]:
-        following = range(number, min(number + ahead, len(lines)))
-        reader = csv.reader((lines[n].decode() + "\n" for n in following), delimiter=delimiter, strict=True, **dialect)
+        following = (lines[place] for place in range(number, min(number + ahead, len(lines))))
+        short = takewhile(lambda line: len(line) <= MAX_LINE_BYTES, following)
+        reader = csv.reader((line.decode() + "\n" for line in short), delimiter=delimiter, strict=True, **dialect)
         try:
             cells = next(reader)
-        except csv.Error:
+        except (csv.Error, StopIteration):
             continue
         finally:
             n_lines = max(n_lines, reader.line_num)

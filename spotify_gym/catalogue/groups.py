@@ -34,7 +34,7 @@ def first_equal_rows(features: NDArray[Any]) -> Ints:
 
     Albums and compilations carry one recording under several ids; its audio features are the same to the last digit.
     """
-    parts = [slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(features), _ROWS_AT_ONCE)]
+    parts = [slice(start, start + _ROWS_AT_ONCE) for start in range(0, max(1, len(features)), _ROWS_AT_ONCE)]
     keys = np.concatenate([_hashes(_words(features[part])) for part in parts])
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     result = first[inverse].astype(np.int64)

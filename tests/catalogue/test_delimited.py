@@ -152,3 +152,9 @@ def test_endless_line__is_left_out() -> None:
     table = read("a,b\n1,2\n" + "x" * 100_000 + ",3\n4,5")
     assert len(table.places) == 2
     assert table.damaged[0].what == "longer than 65,536 bytes"
+
+
+@pytest.mark.parametrize("text", ["," * 2**24, '"a\n"' + "," * 2**24])
+def test_endless_line__is_no_header(text: str) -> None:
+    with pytest.raises(CatalogueError, match="its first lines are no header"):
+        read(text)

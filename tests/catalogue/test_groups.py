@@ -89,3 +89,7 @@ def test_songs__of_a_large_catalogue_take_less_than_a_second() -> None:
     began = time.process_time()
     assert (catalogue.songs < catalogue.recordings).any()
     assert time.process_time() - began < 1
+
+
+def test_first_equal_rows__of_nothing_is_nothing() -> None:
+    assert first_equal_rows(np.zeros((0, 9))).tolist() == []
