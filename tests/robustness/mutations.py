@@ -68,6 +68,6 @@ def shuffled(draw: st.DrawFn, words: Sequence[str], others: Sequence[str]) -> li
     changed = list(words)
     for _ in range(draw(st.integers(1, 4))):
         start, left_out = draw(st.integers(0, len(changed))), draw(st.integers(0, 1))
-        added = draw(st.sampled_from(([], changed[start : start + 1] * 2, *([other] for other in others))))
-        changed[start : start + left_out] = added
+        added = ([], changed[start : start + 1] * 2, [draw(st.sampled_from(others))])
+        changed[start : start + left_out] = draw(st.sampled_from(added))
     return changed
