@@ -49,37 +49,38 @@ def test_play__stays_within_memory_and_bounds(
 
 
 @pytest.mark.parametrize(
-    ("minutes", "growth", "catalogue"),
-    [(0.04, 500.0, "builtin:300"), pytest.param(MINUTES, GROWTH, "builtin:20000", marks=pytest.mark.soak)],
+    ("minutes", "growth", "catalogue", "buffer_size"),
+    [(0.04, 500.0, "builtin:300", 100), pytest.param(MINUTES, GROWTH, "builtin:20000", 20_000, marks=pytest.mark.soak)],
     ids=["short", "long"],
 )
 def test_training__stays_within_memory_and_finite(
-    minutes: float, growth: float, catalogue: str, tmp_path: Path
+    minutes: float, growth: float, catalogue: str, buffer_size: int, tmp_path: Path
 ) -> None:
     config = TrainConfig(
         catalogue=catalogue,
         env="SpotifyPlaylist-v0",
         algorithm="double",
         steps=10**9,
-        buffer_size=20_000,  # full when the memory has warmed up
+        buffer_size=buffer_size,
         exploration_initial_eps=0.2,
         checkpoint_seconds=5,
     )
-    timer = Timer(60 * minutes)
+    timer = Timer(60 * minutes, warm_at=buffer_size)
     run = train(config, tmp_path / "run", callbacks=[timer])
     assert all(weights.isfinite().all() for weights in run.model.policy.state_dict().values())
     check_flat(timer.readings, growth)
 
 
 class Timer(BaseCallback):
-    """Ends a training when its time is up, and reads the memory on the way."""
+    """Ends a training when its time is up, and reads the memory once the replay buffer is full."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, warm_at: int) -> None:
         super().__init__()
-        self.ends, self.readings = time.monotonic() + seconds, list[float]()
+        self.ends, self.warm_at, self.readings = time.monotonic() + seconds, warm_at, list[float]()
 
     def _on_step(self) -> bool:
-        self.readings.append(memory())
+        if self.num_timesteps > self.warm_at:
+            self.readings.append(memory())
         return time.monotonic() < self.ends
 
 
