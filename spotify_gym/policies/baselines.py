@@ -45,7 +45,8 @@ class RandomPolicy(RankingPolicy):
     def rank(self, sessions: SessionState, k: int) -> Ranking:
         """Shuffle, alike whenever the same session is asked about again."""
         n_tracks = len(self.dynamics.catalogue)
-        values = [np.random.default_rng(played).random(n_tracks, dtype=np.float32) for played in sessions.played]
+        seeds = (played[played >= 0] for played in sessions.played)
+        values = [np.random.default_rng(seed).random(n_tracks, dtype=np.float32) for seed in seeds]
         return _best(np.where(self.dynamics.allowed(sessions), values, np.float32(-np.inf)), k)
 
 

@@ -102,7 +102,7 @@ class SessionModel(PlanningModel[SessionState]):
         taken = np.zeros(self.n_actions, np.bool_)
         taken[self.dynamics.first_versions[np.delete(rollout.plan, position)]] = True
         played = rollout.before[position].played
-        for version in np.unique(played[0]):
+        for version in np.unique(played[0, played[0] >= 0]):
             if (played == version).any(axis=1).all():
                 taken[version] = True
         return taken

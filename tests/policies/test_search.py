@@ -127,6 +127,14 @@ def test_replacements__spare_what_the_plan_and_the_session_hold():
     assert (values[held] == -np.inf).all()
 
 
+def test_replacements__spare_nothing_else(small):
+    model = SessionModel(dynamics("playlist", small, 5))
+    session = starts(model.dynamics, 1)
+    taken = model._is_taken(model.rollout(session, np.arange(100, 103)), 2)
+    held = small.recordings[[100, 101, *session.history[0]]]
+    assert set(np.flatnonzero(taken)) == set(held.tolist())
+
+
 @every_problem
 def test_improve__ends_where_no_single_track_is_better(name, small):
     few = small.take(np.arange(120))
