@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,7 @@ class Recommend(Command):
     path: tyro.conf.Positional[Path]
     """Folder of the run."""
     history: tuple[str, ...]
-    """The last tracks heard, the oldest first, by id or title: one text with commas, or one text each."""
+    """The last tracks heard, the oldest first, by id, link, title or "Title — Artist": with commas, or apart."""
     top: int = 10
     """How many tracks."""
     catalogue: str | None = None
@@ -31,8 +33,9 @@ class Recommend(Command):
         """Print the tracks, the best first."""
         run = load_run(self.path, self.catalogue, trust=self.trust)
         heard = find_tracks(run.catalogue, self.history)
-        if len(heard) != run.config.history_length:
-            raise ValueError(f"--history has {len(heard)} tracks; this model needs {run.config.history_length}")
+        heard, said = fitted(heard, run.config.history_length)
+        if said:
+            print(said, file=sys.stderr)
         show_table(
             "after " + ", ".join(run.catalogue.label(track) for track in heard),
             {"": "right", "track": "left", "id": "left", "similarity": "right", "value": "right"},
@@ -41,3 +44,24 @@ class Recommend(Command):
                 for place, one in enumerate(recommend(run, heard, self.top), start=1)
             ),
         )
+
+
+def fitted(heard: Sequence[int], length: int) -> tuple[list[int], str]:
+    """Return as many tracks as a model hears, and a sentence where these are not those that were given.
+
+    Of more the last ones count; fewer are repeated in turn, so that their mean stays near what it is.
+
+    Raises:
+        ValueError: there are none.
+
+    >>> fitted([1, 2, 3], 2)[0], fitted([1, 2], 5)[0]
+    ([2, 3], [1, 2, 1, 2, 1])
+    """
+    if not heard:
+        raise ValueError("--history is empty; give the tracks last heard, by id or title")
+    if len(heard) > length:
+        return list(heard[-length:]), f"this model hears {length} tracks: of {len(heard)}, the last {length} count"
+    if len(heard) < length:
+        repeated = [heard[place % len(heard)] for place in range(length)]
+        return repeated, f"this model hears {length} tracks: {len(heard)} were given, and are repeated in turn"
+    return list(heard), ""

@@ -210,8 +210,8 @@ def _length(max_episode_steps: object) -> int | None:
 
 
 def _masked(info: Mapping[str, Any], rows: Bools) -> dict[str, Any]:
-    """Add to each entry Gymnasium's mask, (B,), of the sessions that it is about."""
-    return {**info, **{f"_{name}": rows.copy() for name in info}}
+    """Add to each entry Gymnasium's mask, (B,), of the sessions that it is about: one array for all."""
+    return {**info, **dict.fromkeys([f"_{name}" for name in info], rows.copy())}
 
 
 def _blank(tracks: Ints, result: StepResult, rows: NDArray[Any]) -> Ints:

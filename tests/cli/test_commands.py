@@ -147,8 +147,11 @@ def test_recommend__by_id_and_by_title(call: Call, trained: Path) -> None:
     assert code == 0
     assert out.count("builtin-0-") == 3
     assert call(Recommend, trained, "--history", *ids, "--top", 3)[1] == out
-    code, _, err = call(Recommend, trained, "--history", *ids[:4])
-    assert (code, err) == (2, "prog: error: --history has 4 tracks; this model needs 5\n")
+    code, _, err = call(Recommend, trained, "--history", *ids[:2])
+    assert (code, err) == (0, "this model hears 5 tracks: 2 were given, and are repeated in turn\n")
+    code, longer, err = call(Recommend, trained, "--history", ids[3], *ids, "--top", 3)
+    assert (code, err) == (0, "this model hears 5 tracks: of 6, the last 5 count\n")
+    assert longer == out
     code, _, err = call(Recommend, trained, "--history", *ids[:4], "No Such Song")
     assert code == 2
     assert err.startswith("prog: error: no track has the id or title 'No Such Song'")
