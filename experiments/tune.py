@@ -103,7 +103,8 @@ def importances(study: optuna.Study) -> pd.Series[float] | None:
     """
     if len(study.get_trials(states=(TrialState.COMPLETE,))) < _FEWEST:
         return None
-    return pd.Series(optuna.importance.get_param_importances(study))
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    return pd.Series(optuna.importance.get_param_importances(study, evaluator=evaluator))
 
 
 def draw(study: optuna.Study, path: Path) -> None:

@@ -50,7 +50,7 @@ def _show_first(user: UserSession, session: ListeningSession, agent: Agent, offe
 def _show_others(user: UserSession, session: ListeningSession, agent: Agent, offers: Sequence[Offer]) -> None:
     st.html(small_line(f"after it, {agent.name} would play ({agent.value_name})"))
     for place, offer in enumerate(offers[1:_ROWS], start=2):
-        st.html(track_row(session.dynamics.catalogue, offer.track, place, signed(offer.score)))
+        st.html(track_row(session.dynamics.catalogue, offer.track, place, signed(offer.score, 3)))
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ def _show_runners_up(user: UserSession, session: ListeningSession, offers: Seque
     st.html(line_below(f"In the order of {user.agent.name}: {user.agent.value_name}."))
     for place, offer in enumerate(offers, start=1):
         play, key = partial(session.play_instead, place), f"instead-{place}"
-        track_line(user, offer.track, place + 1, "Play this one", key, play, value=signed(offer.score))
+        track_line(user, offer.track, place + 1, "Play this one", key, play, value=signed(offer.score, 3))
 
 
 def _show_radar(user: UserSession, session: ListeningSession, offers: Sequence[Offer]) -> None:

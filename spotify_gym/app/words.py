@@ -30,7 +30,7 @@ _WORDS = {
     "instrumentalness": FeatureWords("instrumental", "sung", "more instrumental", "with more singing"),
     "liveness": FeatureWords("live", "studio-made", "more like a concert", "more like a studio"),
     "loudness": FeatureWords("loud", "quiet", "louder", "quieter", "dB"),
-    "speechiness": FeatureWords("full of speech", "without speech", "with more speech", "with less speech"),
+    "speechiness": FeatureWords("spoken", "hardly spoken", "more spoken", "less spoken"),
     "tempo": FeatureWords("fast", "slow", "faster", "slower", "BPM"),
     "valence": FeatureWords("cheerful", "sombre", "more cheerful", "more sombre"),
 }
@@ -57,13 +57,13 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def signed(number: float) -> str:
-    """Return a number with two decimals and a proper minus sign.
+def signed(number: float, decimals: int = 2) -> str:
+    """Return a number with so many decimals and a proper minus sign.
 
     >>> signed(-0.5)
     '−0.50'
     """
-    return f"{number:.2f}".replace("-", "−")
+    return f"{number:.{decimals}f}".replace("-", "−")
 
 
 def title_of(catalogue: Catalogue, track: int) -> str:

@@ -58,7 +58,10 @@ def test_stock_learner__with_nearest_unplayed__never_loses_to_a_repeat(algorithm
     env = environment("NearestUnplayed", "SpotifyPlaylist-v0", small, vector)
     model = learn(algorithm, env, 1024, **PER_TRACK[algorithm])
     single = environment("NearestUnplayed", "SpotifyPlaylist-v0", small, vector=False)
-    assert evaluate_policy(model, single, 3)[0] > 0
+    repeats: list[bool] = []
+    evaluate_policy(model, single, 3, callback=lambda seen, _: repeats.append(seen["info"]["repeat"]))
+    assert len(repeats) == 60
+    assert not any(repeats)
 
 
 @pytest.mark.parametrize("vector", [False, True], ids=["single", "vector"])
