@@ -282,6 +282,7 @@ def step_limit(env: Any, catalogue: Catalogue) -> float:
 
 GRADIENT = Part("a gradient step, 64 transitions", "/s", "tracks", "a gradient step, 64 transitions [s]")
 DECISION = Part("a decision: the 10 best tracks of all, per state", "s", "tracks", "a decision, per state [s]")
+_LEARNED = 100  # gradient steps before anything is measured
 OURS, DENSE = "Double DQN, CataloguePolicy", "DQN, MlpPolicy (SB3)"
 
 
@@ -344,11 +345,14 @@ def decisions(bench: Benchmark, catalogue: Catalogue) -> Race:
 
 
 def learner(bench: Benchmark, kind: Any, env_id: str, catalogue: Catalogue, **options: Any) -> Any:
-    """Return a learner at SB3's defaults that has played at random and can replay what it played."""
+    """Return a learner at SB3's defaults that has played at random, and has learned a little from it."""
     n_collected, policy = 512, "MlpPolicy" if kind is sb3.DQN else "CataloguePolicy"
     replay = {"buffer_size": n_collected, "learning_starts": n_collected, "batch_size": BATCH}
     env = gym.make(env_id, catalogue=catalogue)
-    return kind(policy, env, seed=bench.seed, device=bench.device, **replay, **options).learn(n_collected)
+    model = kind(policy, env, seed=bench.seed, device=bench.device, **replay, **options).learn(n_collected)
+    if kind is not sb3.DQN:
+        model.train(gradient_steps=_LEARNED, batch_size=BATCH)  # a network that knows nothing has nothing to search for
+    return model
 
 
 def scan_limit(bench: Benchmark, catalogue: Catalogue, n_states: int) -> float | None:

@@ -50,6 +50,8 @@ class InnerProductIndex:
         self._tree: CapTree = built[0]
         self._order: Ints = built[1]
         self._unrolled = (0,) * vectors.shape[1]
+        order = np.argsort(labels, kind="stable")
+        self._in_order = labels[order], groups[order]
 
     def largest(self, queries: Floats, k: int = 1, excluded: Ints | None = None) -> tuple[Floats, Ints]:
         """Find the `k` vectors with the largest dot product with each query; of equal ones those of lower label.
@@ -63,8 +65,25 @@ class InnerProductIndex:
             Dot products, largest first, and labels, both (batch, k). Where fewer than k vectors are allowed the dot
             products end in -inf, beside any labels.
         """
-        values, labels, _ = self._search(queries, k, excluded)
+        if excluded is None:
+            excluded = np.empty((len(queries), 0), np.int64)
+        values = np.full((len(queries), k), -np.inf, np.float32)
+        labels = np.full((len(queries), k), self._in_order[0][0])
+        ask = queries.any(axis=1)  # all is alike to a query of nothing, such as a network that has learned nothing
+        for row in np.flatnonzero(~ask):
+            first = self._first(k, excluded[row])
+            values[row, : len(first)], labels[row, : len(first)] = 0, first
+        if ask.any():
+            values[ask], labels[ask], _ = self._search(queries[ask], k, excluded[ask])
         return values, labels
+
+    def _first(self, k: int, excluded: Ints) -> Ints:
+        """Return the k lowest labels that are not excluded, or all of them."""
+        labels, groups = self._in_order
+        n = k + len(excluded)
+        while (allowed := ~np.isin(groups[:n], excluded)).sum() < k and n < len(labels):
+            n *= 2
+        return labels[:n][allowed][:k]
 
     @cached_property
     def is_worthwhile(self) -> bool:
@@ -76,12 +95,10 @@ class InnerProductIndex:
         n_blocks, d, _ = tree.vectors.shape
         places = np.arange(_TRIED * _AVERAGED) * 7919 % n_blocks
         queries = tree.vectors[places, :, 0].reshape(_TRIED, _AVERAGED, d).mean(axis=1)
-        n_opened = self._search(queries, 1, None)[2]
+        n_opened = self._search(queries, 1, np.empty((_TRIED, 0), np.int64))[2]
         return bool(n_opened < _WORTHWHILE * _TRIED * n_blocks)
 
-    def _search(self, queries: Floats, k: int, excluded: Ints | None) -> tuple[Floats, Ints, int]:
-        if excluded is None:
-            excluded = np.empty((len(queries), 0), np.int64)
+    def _search(self, queries: Floats, k: int, excluded: Ints) -> tuple[Floats, Ints, int]:
         values = np.full((len(queries), k), -np.inf, np.float32)
         labels = np.full((len(queries), k), self._tree.labels[0, 0])
         queries = np.ascontiguousarray(queries, np.float32)
