@@ -6,13 +6,16 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before Torch loads: threads of parallel tests stand in each other's way
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
 from spotify_gym import Catalogue
-from tests.catalogues import real_table
+from spotify_gym.catalogue import TextColumn
+from tests.catalogues import hand_made, real_table
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's affair, not a result
 settings.load_profile("untimed")
@@ -28,3 +31,13 @@ def small() -> Catalogue:
 def real_tracks() -> Path:
     """The full-size real table, where it is at hand."""
     return real_table("tracks_211871.csv")
+
+
+@pytest.fixture(scope="session")
+def titled() -> Catalogue:
+    """Six tracks, of which the last two are one recording."""
+    features = np.array([[1, 0], [0, 1], [1, 1], [2, 1], [3, 1], [3, 1]], np.float32)
+    names = ["Blue Train", "A Blue Note", "BLUE", "Red", "Black and Blue", "Black and Blue"]
+    artists = TextColumn.of(["Coltrane", "Nina", "Joni", "Taylor", "Louis;Ella", "Louis;Ella"])
+    popularity = np.array([10, 90, 50, 80, np.nan, 20], np.float32)
+    return replace(hand_made(features, names), artists=artists, popularity=popularity)

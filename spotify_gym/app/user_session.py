@@ -152,11 +152,12 @@ class SessionStore:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        state = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"))
         self._folder = folder or state / "spotify_gym" / "sessions"
-        for file in self._folder.glob("*.json"):
-            if time.time() - file.stat().st_mtime > _KEPT:
-                file.unlink(missing_ok=True)
+        with suppress(OSError):  # another server may be clearing up too
+            for file in self._folder.glob("*.json"):
+                if time.time() - file.stat().st_mtime > _KEPT:
+                    file.unlink()
 
     def save(self, secret: str, plain: Mapping[str, Any]) -> None:
         """Keep a session; where nothing can be written it lives as long as the server."""

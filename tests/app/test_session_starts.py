@@ -8,18 +8,7 @@ import pytest
 from spotify_gym import Catalogue
 from spotify_gym.app.pca_map import PcaMap
 from spotify_gym.app.session_starts import genre_start, genres_to_start_from, mood_start, surprise_start, well_known
-from spotify_gym.catalogue import TextColumn
 from tests.catalogues import hand_made
-
-
-@pytest.fixture(scope="module")
-def titled() -> Catalogue:
-    """Six tracks, of which the last two are one recording."""
-    features = np.array([[1, 0], [0, 1], [1, 1], [2, 1], [3, 1], [3, 1]], np.float32)
-    names = ["Blue Train", "A Blue Note", "BLUE", "Red", "Black and Blue", "Black and Blue"]
-    artists = TextColumn.of(["Coltrane", "Nina", "Joni", "Taylor", "Louis;Ella", "Louis;Ella"])
-    popularity = np.array([10, 90, 50, 80, np.nan, 20], np.float32)
-    return replace(hand_made(features, names), artists=artists, popularity=popularity)
 
 
 def test_well_known__are_the_most_popular(titled: Catalogue) -> None:

@@ -15,16 +15,6 @@ def find(catalogue: Catalogue, text: str, most: int = 12) -> np.ndarray:
     return TrackSearch(catalogue).find(text, most)
 
 
-@pytest.fixture(scope="module")
-def titled() -> Catalogue:
-    """Six tracks, of which the last two are one recording."""
-    features = np.array([[1, 0], [0, 1], [1, 1], [2, 1], [3, 1], [3, 1]], np.float32)
-    names = ["Blue Train", "A Blue Note", "BLUE", "Red", "Black and Blue", "Black and Blue"]
-    artists = TextColumn.of(["Coltrane", "Nina", "Joni", "Taylor", "Louis;Ella", "Louis;Ella"])
-    popularity = np.array([10, 90, 50, 80, np.nan, 20], np.float32)
-    return replace(hand_made(features, names), artists=artists, popularity=popularity)
-
-
 def test_search__puts_beginnings_and_the_popular_first(titled: Catalogue) -> None:
     assert find(titled, "blue").tolist() == [2, 0, 1, 5]
 
