@@ -15,6 +15,24 @@ ENVS: dict[str, dict[str, Any]] = {
         "max_episode_steps": 50,
         "kwargs": {"repeats": False, "listener": "skipping", "reward": {"listened": 1.0}},
     },
+    "SpotifyTaste-v0": {
+        "max_episode_steps": 50,
+        "kwargs": {
+            "repeats": False,
+            "same": "song",
+            "reward": {"listened": 1.0},
+            "listener": {  # every value, so that the problem stays what it is, whatever becomes of the defaults
+                "listener": "skipping",
+                "position": (-0.12, -0.51, -0.59, -0.68, -0.92),
+                "last_skip": 1.58,
+                "recent_skips": 0.36,
+                "mood_sd": 0.45,
+                "taste_weight": 4.0,
+                "patience": 15.0,
+                "start_pool": 6,  # H + 1: one for the taste, and a start drawn at random, which says nothing of it
+            },
+        },
+    },
 }
 """Id of each environment, with the length of a session and the options that make it."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from sb3_contrib import QRDQN
 
 from experiments.lib.cases import Case, scale_of
+from spotify_gym import ENVS
 from spotify_gym.algorithms import ALGORITHMS
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import POLICIES
@@ -27,7 +28,7 @@ NETWORKS: dict[str, tuple[str, int | None]] = {
     "action head, 512 random": ("action_head", 512),
 }
 """Networks by what they choose from."""
-FAMILY = ("SpotifySession-v0", "SpotifyPlaylist-v0", "SpotifySatiation-v0", "SpotifySkip-v0")
+FAMILY = tuple(ENVS)
 SMALL = "builtin:1000"
 """Where one output per track is honest."""
 

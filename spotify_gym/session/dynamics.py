@@ -320,7 +320,9 @@ class SessionDynamics:
 
     @property
     def _pool_size(self) -> int:
-        return max(self.history_length, 0 if self.listener is None else self.listener.start_pool)
+        """Tracks to draw for a start; a listener who chooses among them is left more than the history."""
+        n_drawn = 0 if self.listener is None else self.listener.start_pool
+        return max(self.history_length + (n_drawn > 0), n_drawn)
 
     @cached_property
     def _by_version(self) -> tuple[Ints, Ints]:

@@ -35,6 +35,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
     | `SpotifyPlaylist-v0` | no repeats, and half of the reward is the likeness to the *seed vibe*, that of the start |
     | `SpotifySatiation-v0` | no repeats, and a listener who tires of tracks alike and recovers with rest |
     | `SpotifySkip-v0` | no repeats, and a listener with a hidden taste who skips, and leaves when patience is out |
+    | `SpotifyTaste-v0` | no repeats, and such a listener whose start says nothing of the taste, which counts for more |
 
     In `SpotifySession-v0` one track played over and over earns about nine tenths of what can be earned: see
     `SpotifyPlaylist-v0`.
@@ -88,9 +89,9 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
 
     ## Episode End
 
-    Truncation after 20 tracks, by the registration's `max_episode_steps` (50 in `SpotifySkip-v0`). Termination only
-    where the listener leaves; `info["end"]` is then 1. A step after that, or before the first reset, raises
-    `gymnasium.error.ResetNeeded`.
+    Truncation after 20 tracks, by the registration's `max_episode_steps` (50 in Skip and Taste).
+    Termination only where the listener leaves; `info["end"]` is then 1. A step after that, or before the first reset,
+    raises `gymnasium.error.ResetNeeded`.
 
     ## Information
 
@@ -128,9 +129,9 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
 
     ## Version History
 
-    * v0: first version. Before its release came the option `same` (the ids keep what they did, `same="recording"`), and
-      `info` was given one structure: `completed` was called `heard`, `end` was a text, and `track_id` and `history_ids`
-      stood there without `info_texts=True`.
+    * v0: first version. Before its release came the option `same` (the ids of then keep what they did,
+      `same="recording"`; `SpotifyTaste-v0` goes by the song), and `info` was given one structure: `completed` was
+      called `heard`, `end` was a text, and `track_id` and `history_ids` stood there without `info_texts=True`.
     """
 
     metadata = {"render_modes": ["ansi", "human", "rgb_array"], "render_fps": 2}  # noqa: RUF012 - as Gymnasium declares it

@@ -117,6 +117,43 @@ def test_start__scatters_the_history_around_the_taste(small):
     assert nearness.std() > 0.2
 
 
+@pytest.mark.parametrize("history_length", [3, 5, 20])
+def test_start_of_taste__says_nothing_of_it(history_length, small):
+    skipping = gymnasium.make("SpotifyTaste-v0", catalogue=small).unwrapped.dynamics.listener
+    env = gymnasium.make_vec(
+        "SpotifyTaste-v0",
+        num_envs=2000,
+        catalogue=small,
+        history_length=history_length,
+        listener=replace(skipping, start_pool=history_length + 1),
+    ).unwrapped
+    env.reset(seed=0)
+    cosines = np.vecdot(small.unit_features[env.sessions.history].mean(axis=1), env.sessions.listener.taste)
+    at_random = (small.unit_features @ small.unit_features.mean(axis=0)).mean()
+    assert abs(cosines.mean() - at_random) < 4 * cosines.std() / 2000**0.5
+
+
+def test_start__leaves_a_track_for_the_taste_however_long_the_history(small):
+    env = gymnasium.make_vec("SpotifyTaste-v0", num_envs=50, catalogue=small, history_length=20).unwrapped
+    env.reset(seed=0)
+    taste = env.sessions.listener.taste
+    assert ((small.unit_features @ taste.T).max(axis=0) > 1 - 1e-6).all()
+
+
+def test_taste__answers_as_it_always_did():
+    """However the defaults of the listener change."""
+    env = gymnasium.make_vec("SpotifyTaste-1k-v0", num_envs=4)
+    env.reset(seed=11)
+    heard = np.array([env.step(12 * np.arange(4) + track)[1] for track in range(12)], int).T
+    assert ["".join(map(str, session)) for session in heard] == [
+        "000000111000",
+        "111111010010",
+        "111111000100",
+        "111011101111",
+    ]
+    assert env.unwrapped.dynamics.same == "song"
+
+
 def test_arrays__stay_float32():
     state = started()
     assert answer(PLAIN, state, NORTH, 0.5).terms["listened"].dtype == np.float32
