@@ -38,7 +38,7 @@ class DQN(TrackDQN):
         """Take `gradient_steps` steps of gradient descent on replayed transitions."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
-        losses = []
+        losses, learned = [], [weights for group in self.policy.optimizer.param_groups for weights in group["params"]]
         for _ in range(gradient_steps):
             batch = self.sample(batch_size)
             with th.no_grad():
@@ -48,7 +48,7 @@ class DQN(TrackDQN):
 
             self.policy.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            th.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+            th.nn.utils.clip_grad_norm_(learned, self.max_grad_norm)
             self.policy.optimizer.step()
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")

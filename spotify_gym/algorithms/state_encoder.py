@@ -8,7 +8,7 @@ import torch as th
 from stable_baselines3.common.torch_layers import create_mlp
 from torch import nn
 
-from spotify_gym.algorithms.embeddings import unit
+from spotify_gym.algorithms.embeddings import TINY, unit
 
 
 class StateInput(nn.Module):
@@ -51,9 +51,9 @@ class MixtureEncoder(nn.Module):
         activation_fn: between layers.
     """
 
-    blocks: th.Tensor  # (n, d) int64, columns of an observation
+    blocks: th.Tensor  # (n d,) int64, columns of an observation
     others: th.Tensor  # (n_inputs - n d,) int64
-    pairs: th.Tensor  # (2, n (n - 1) / 2) int64, of blocks
+    pairs: th.Tensor  # (n (n - 1) / 2,) int64, places in a flat matrix of cosines (n, n)
 
     def __init__(
         self,
@@ -65,24 +65,26 @@ class MixtureEncoder(nn.Module):
         super().__init__()
         columns = th.arange(n_inputs)
         in_blocks = th.stack([columns[block] for block in blocks])  # (n, d)
-        n, d = in_blocks.shape
+        n, d = self.shape = in_blocks.shape
         others = columns[~th.isin(columns, in_blocks)]
-        for name, places in (("blocks", in_blocks), ("others", others), ("pairs", th.triu_indices(n, n, 1))):
+        first, second = th.triu_indices(n, n, 1)
+        for name, places in (("blocks", in_blocks.flatten()), ("others", others), ("pairs", first * n + second)):
             self.register_buffer(name, places, persistent=False)
-        self.weights = nn.Sequential(*create_mlp(len(others) + n + n * (n - 1) // 2, 2 * n, net_arch, activation_fn))
+        self.weights = nn.Sequential(*create_mlp(len(others) + n + len(first), 2 * n, net_arch, activation_fn))
         self.value = nn.Sequential(*create_mlp(n_inputs + n * d, 1, net_arch, activation_fn))
         _start_at_zero(self.weights[-1], self.value[-1])
 
     def forward(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         """Return f, (batch, d), and v, (batch, 1), of observations (batch, n_inputs)."""
-        blocks = observations[:, self.blocks]
-        n, d = blocks.shape[1:]
-        units, scaled = unit(blocks), blocks / d**0.5
-        cosines = (units @ units.mT)[:, self.pairs[0], self.pairs[1]]
-        invariant = th.cat([observations[:, self.others], scaled.norm(dim=2), cosines], dim=1)
-        weights = self.weights(invariant).view(-1, 2, n, 1)
-        directions = (weights[:, 0] * units + weights[:, 1] * scaled).sum(dim=1)
-        return directions, self.value(th.cat([units.flatten(1), observations / d**0.5], dim=1))
+        n, d = self.shape
+        scaled = observations / d**0.5
+        blocks = scaled.index_select(1, self.blocks).view(-1, n, d)
+        lengths = blocks.norm(dim=2, keepdim=True)
+        units = blocks / lengths.clamp_min(TINY)
+        cosines = (units @ units.mT).flatten(1).index_select(1, self.pairs)
+        invariant = th.cat([observations.index_select(1, self.others), lengths[:, :, 0], cosines], dim=1)
+        directions = self.weights(invariant)[:, None] @ th.cat([units, blocks], dim=1)
+        return directions[:, 0], self.value(th.cat([units.flatten(1), scaled], dim=1))
 
 
 def _start_at_zero(*layers: nn.Module) -> None:
