@@ -166,7 +166,10 @@ class CataloguePolicy(MlpPolicy):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._options = {name: kwargs.pop(name, default) for name, default in self.network_options.items()}
         if kwargs.get("optimizer_class", th.optim.Adam) is th.optim.Adam:
-            kwargs["optimizer_kwargs"] = {"fused": True, **(kwargs.get("optimizer_kwargs") or {})}  # all weights at once
+            kwargs["optimizer_kwargs"] = {
+                "fused": True,
+                **(kwargs.get("optimizer_kwargs") or {}),
+            }  # all weights at once
         super().__init__(*args, **kwargs)
 
     def make_q_net(self) -> DenseQNetwork:
