@@ -3,16 +3,29 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow test-browser fuzz kill soak versions peers format clean
+.PHONY: demo test ruff codespell mypy docs test-slow test-browser fuzz kill soak versions peers format clean
 
 demo: $(VENV)/.ready
 	$(BIN)/python -m experiments.compare --suite quick --out results/demo
 
-test: $(VENV)/.ready
+test: ruff codespell mypy
+	$(BIN)/pytest -n 2
+
+# These three are the hooks of .pre-commit-config.yaml too.
+ruff: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+codespell: $(VENV)/.ready
+	$(BIN)/codespell
+
+mypy: $(VENV)/.ready
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2
+
+# The pages, in build/site; nothing is fetched. To read them: python3 -m http.server --directory build/site
+docs: $(VENV)/.ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	$(BIN)/pytest -m docs
 
 test-slow: $(VENV)/.ready
 	$(BIN)/pytest -m slow
@@ -50,4 +63,4 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .nox
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .nox

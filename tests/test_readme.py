@@ -14,7 +14,11 @@ def test_readme__its_start_has_twelve_lines_and_runs(capsys) -> None:  # type: i
     assert len([line for line in code[1].splitlines() if line.strip()]) <= 12
     exec(compile(code[1], "README.md", "exec"), {})
     shown = capsys.readouterr().out
-    assert re.search(r"return \d+\.\d\d of 20", shown)
+    assert re.fullmatch(r"DoubleDQN: return \d+\.\d\d of 20\nNearestPolicy: return \d+\.\d\d of 20\n", shown)
+
+
+def test_readme__is_short() -> None:
+    assert len(README.splitlines()) < 120
 
 
 def test_readme__names_only_files_that_are_there() -> None:

@@ -1,4 +1,4 @@
-"""Draw the session of the README: `python -m tools.pictures`."""
+"""Film a session in each environment, for the README and the pages: `python -m tools.pictures`."""
 
 from __future__ import annotations
 
@@ -8,29 +8,49 @@ from typing import Any
 
 import gymnasium as gym
 import tyro
-from matplotlib.image import imsave
+from PIL import Image
 
+from spotify_gym import ENVS
 from spotify_gym.cli.command import guarded
 from spotify_gym.policies import NearestPolicy
 
+_SIZE = (640, 384)
+_COLOURS = 32
+_FRAME, _LAST = 700, 3_000  # how long a picture is shown [ms]
 
-def main(out: Path = Path("docs/session.png"), env: str = "SpotifyPlaylist-v0", catalogue: str = "builtin") -> None:
-    """Let the nearest policy play some tracks of a session, and keep its picture.
+
+def main(
+    out: Path = Path("docs/pictures"), catalogue: str = "builtin:20000", envs: tuple[str, ...] = tuple(ENVS)
+) -> None:
+    """Let the nearest policy play a session in each environment, a picture after every track.
 
     Args:
-        out: file to write.
-        env: id of the environment.
+        out: folder to write to.
         catalogue: what can be played.
+        envs: ids of the environments.
     """
-    playing: gym.Env[Any, Any] = gym.make(env, catalogue=catalogue, render_mode="rgb_array")
-    observation, _ = playing.reset(seed=3)
-    policy = NearestPolicy(playing)
-    for _ in range(14):
-        observation, *_ = playing.step(policy.predict(observation)[0])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    picture: Any = playing.render()
-    imsave(out, picture)
-    print(out)
+    out.mkdir(parents=True, exist_ok=True)
+    for env_id in envs:
+        first, *rest = [_picture(frame) for frame in _session(env_id, catalogue)]
+        file = out / f"{env_id}.gif"
+        shown = [_FRAME] * len(rest) + [_LAST]
+        first.save(file, save_all=True, append_images=rest, duration=shown, loop=0, optimize=True)
+        print(f"{file}: {file.stat().st_size / 1000:.0f} kB")
+
+
+def _session(env_id: str, catalogue: str) -> list[Any]:
+    env: gym.Env[Any, Any] = gym.make(env_id, catalogue=catalogue, render_mode="rgb_array", max_episode_steps=20)
+    observation, _ = env.reset(seed=3)
+    policy, frames, over = NearestPolicy(env), [env.render()], False
+    while not over:
+        observation, _, left, cut, _ = env.step(policy.predict(observation)[0])
+        frames.append(env.render())
+        over = left or cut
+    return frames
+
+
+def _picture(frame: Any) -> Image.Image:
+    return Image.fromarray(frame).resize(_SIZE, Image.Resampling.LANCZOS).quantize(_COLOURS, dither=Image.Dither.NONE)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from spotify_gym.training import Run, RunError, RunFolder, load_run
 from spotify_gym.training.learners import sessions_of
 
 SHIPPED_RUN = Path(__file__).with_name("model")
-"""The small trained model that comes with the package; `python -m experiments.shipped_model` makes it."""
+"""The small trained model that comes with the package; `python -m tools.shipped_model` of a checkout makes it."""
 
 _ABOUT = (
     "Knew nothing at first, and learned what to play by trial and error in {sessions:,} sessions of {env} "

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{PROG}: error: there is no command {name!r}; choose from {', '.join(COMMANDS)}", file=sys.stderr)
         return MISTAKE
     prog = f"{PROG} {name}"
-    return guarded(lambda: _command(name).parse(rest, prog).run(), prog)
+    return guarded(lambda: _command(name).parse(rest, prog).run(), prog, extra="app" if name == "app" else "train")
 
 
 def _command(name: str) -> type[Command]:

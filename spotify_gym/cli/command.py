@@ -75,11 +75,12 @@ def run_command(kind: type[Command], prog: str, arguments: Sequence[str] | None 
     return guarded(lambda: kind.parse(arguments, prog).run(), prog)
 
 
-def guarded(work: Callable[[], None], prog: str) -> int:
+def guarded(work: Callable[[], None], prog: str, extra: str = "train") -> int:
     """Do some work for a user and return the exit code.
 
     What the user can put right (a `ValueError` or an `OSError`: all errors of this package are one of these) becomes
-    one line on stderr; anything else is our mistake and keeps its traceback.
+    one line on stderr; anything else is our mistake and keeps its traceback. `extra` is the one of the package that
+    brings the libraries of this work, but for those that one extra alone brings.
     """
     try:
         work()
@@ -100,7 +101,7 @@ def guarded(work: Callable[[], None], prog: str) -> int:
         library = (error.name or "").partition(".")[0]
         if library == "spotify_gym":
             raise
-        extra = _EXTRAS.get(library, "train")
+        extra = _EXTRAS.get(library, extra)
         return _mistake(prog, f'this needs {library}, which is not installed: pip install "spotify_gym[{extra}]"')
     return 0
 

@@ -74,7 +74,8 @@ class Evaluate(_Comparison):
 class Compare(_Comparison):
     """Let several trained models and the reference policies play the same held-out sessions.
 
-    To train many seeds of many learners and learn how sure a difference is: python -m experiments.compare
+    To train many seeds of many learners and learn how sure a difference is, in a checkout: python -m
+    experiments.compare
     """
 
     paths: tyro.conf.Positional[tuple[Path, ...]]

@@ -38,7 +38,8 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
     | `SpotifyTaste-v0` | no repeats, and such a listener whose start says nothing of the taste, which counts for more |
 
     In `SpotifySession-v0` one track played over and over earns about nine tenths of what can be earned: see
-    `SpotifyPlaylist-v0`.
+    `SpotifyPlaylist-v0`. Where nothing has imported the package yet, in a worker process say, the name of the module
+    before the id does: `gymnasium.make("spotify_gym:SpotifySession-v0")`.
 
     ## Action Space
 

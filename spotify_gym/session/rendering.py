@@ -67,7 +67,7 @@ def picture(trace: Trace) -> NDArray[np.uint8]:
     except ImportError as missing:
         from gymnasium.error import DependencyNotInstalled
 
-        raise DependencyNotInstalled('pictures need Matplotlib: pip install "spotify_gym[train]"') from missing
+        raise DependencyNotInstalled('pictures need Matplotlib: pip install "spotify_gym[video]"') from missing
     figure = Figure(figsize=(_WIDTH / _DPI, _HEIGHT / _DPI), dpi=_DPI, facecolor="white")
     canvas = FigureCanvasAgg(figure)
     _draw_vibe(figure.add_axes((0.145, 0.11, 0.25, 0.75)), trace)

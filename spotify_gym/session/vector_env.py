@@ -36,7 +36,9 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         max_episode_steps: tracks after which a session is truncated; None or -1: never. The registration gives it.
         autoreset_mode: Gymnasium's, as a value or by name.
         render_mode: None; many sessions are not drawn.
-        played_width, info_texts, **options: those of the single env.
+        played_width: as in the single env.
+        info_texts: as in the single env.
+        **options: those of the single env.
     """
 
     def __init__(

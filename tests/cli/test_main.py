@@ -167,8 +167,9 @@ def test_without_the_train_extra__prepare_works_and_train_says_what_to_install()
         )
 
     assert run("prepare", "songs.csv").returncode == 0
-    for name in ("train", "evaluate", "recommend", "compare"):
+    extras = {"train": "train", "evaluate": "train", "recommend": "train", "compare": "train", "app": "app"}
+    for name, extra in extras.items():
         failed = run(name)
         assert failed.returncode == 2
         assert failed.stderr.count("\n") == 1
-        assert 'is not installed: pip install "spotify_gym[train]"' in failed.stderr
+        assert f'is not installed: pip install "spotify_gym[{extra}]"' in failed.stderr
