@@ -20,6 +20,7 @@ ARROWS: dict[str, set[str]] = {
     "__init__": {"catalogue", "registration"},
     "registration": set(),
     "registry": set(),
+    "compiled": set(),
     "search": set(),
     "catalogue": {"search"},
     "listeners": {"catalogue"},
@@ -34,7 +35,7 @@ ARROWS: dict[str, set[str]] = {
 }
 """Each room with those that it may import."""
 
-EVERYBODY = {"registry"}
+EVERYBODY = {"registry", "compiled"}
 """What every room may import."""
 
 

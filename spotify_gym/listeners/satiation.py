@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spotify_gym.compiled import compiled
 from spotify_gym.listeners.listener import BatchState, Floats, Listener, Response
 
 
@@ -84,10 +85,7 @@ class SatiatedListener(Listener[Satiation]):
 
     def respond(self, state: Satiation, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
         """Enjoy the track less by the exposure to its like, then add it to the exposure."""
-        heard = np.einsum("bd,bd->b", unit, state.exposure)
-        state.exposure *= np.float32(self.decay)
-        state.exposure += unit
-        return Response({"satiation": self._loss(heard)})
+        return Response({"satiation": _respond(self.decay, self.weight, state.exposure, unit)})
 
     def expect(self, state: Satiation, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
         """Give the "satiation" of every track, exactly: nothing is random."""
@@ -118,3 +116,16 @@ class SatiatedListener(Listener[Satiation]):
     def _loss(self, heard: Floats) -> Floats:
         loss: Floats = np.minimum(np.float32(-self.weight) * heard, np.float32(0))
         return loss
+
+
+@compiled
+def _respond(decay: float, weight: float, exposure: Floats, unit: Floats) -> Floats:
+    """Return what each track loses by the exposure to its like, (B,), and add it to the exposure, in place."""
+    loss = np.empty(len(unit), np.float32)
+    for b in range(len(unit)):
+        heard = np.float32(0)
+        for j in range(unit.shape[1]):
+            heard += unit[b, j] * exposure[b, j]
+            exposure[b, j] = np.float32(decay) * exposure[b, j] + unit[b, j]
+        loss[b] = min(np.float32(-weight) * heard, np.float32(0))
+    return loss

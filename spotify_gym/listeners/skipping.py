@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spotify_gym.compiled import compiled
 from spotify_gym.listeners.listener import BatchState, Floats, Listener, Response
 
 MEMORY = 3
@@ -124,15 +126,19 @@ class SkippingListener(Listener[Mind]):
 
     def respond(self, state: Mind, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
         """Skip or hear the track out, and leave if that was one skip too many."""
-        log_odds = self._readiness(state) - np.float32(self.taste_weight) * np.einsum("bd,bd->b", unit, state.taste)
-        completed = uniforms[:, 0] >= _sigmoid(log_odds)
-        listened = completed.astype(np.float32)
-        response = 2 * listened - 1
-        state.responses[:, :-1] = state.responses[:, 1:]
-        state.responses[:, -1] = response
-        np.minimum(state.patience + response, np.float32(self.patience), out=state.patience)
-        state.position += 1
-        return Response({"listened": listened}, completed, left=state.patience <= 0)
+        log_odds = self._readiness(state)
+        completed, left = _respond(
+            log_odds,
+            self.taste_weight,
+            self.patience,
+            state.taste,
+            state.patience,
+            state.position,
+            state.responses,
+            unit,
+            uniforms,
+        )
+        return Response({"listened": completed.astype(np.float32)}, completed, left)
 
     def expect(self, state: Mind, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
         """Give the probability that each track would be heard out."""
@@ -152,12 +158,64 @@ class SkippingListener(Listener[Mind]):
 
     def _readiness(self, state: Mind) -> Floats:
         """Log-odds of a skip, (B,), before the track is known."""
-        position = np.array(self.position, np.float32)
-        skipped = state.responses < 0
-        log_odds: Floats = position[np.minimum(state.position, len(position) - 1)] + state.mood
-        log_odds += np.float32(self.last_skip) * skipped[:, -1]
-        log_odds += np.float32(self.recent_skips) * skipped.sum(axis=1, dtype=np.float32)
-        return log_odds
+        return _readiness(
+            self._position, self.last_skip, self.recent_skips, state.mood, state.position, state.responses
+        )
+
+    @cached_property
+    def _position(self) -> Floats:
+        return np.array(self.position, np.float32)
+
+
+@compiled
+def _readiness(
+    at_position: Floats,
+    last_skip: float,
+    recent_skips: float,
+    mood: Floats,
+    position: NDArray[np.int64],
+    responses: Floats,
+) -> Floats:
+    log_odds = np.empty_like(mood)
+    for b in range(len(mood)):
+        n_skipped = 0
+        for response in responses[b]:
+            n_skipped += response < 0
+        odds = at_position[min(position[b], len(at_position) - 1)] + mood[b]
+        odds += np.float32(last_skip) * np.float32(responses[b, -1] < 0)
+        log_odds[b] = odds + np.float32(recent_skips) * np.float32(n_skipped)
+    return log_odds
+
+
+@compiled
+def _respond(
+    readiness: Floats,
+    taste_weight: float,
+    most_patience: float,
+    taste: Floats,
+    patience: Floats,
+    position: NDArray[np.int64],
+    responses: Floats,
+    unit: Floats,
+    uniforms: Floats,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return who hears the track out and who leaves, (B,) each, and move the minds, in place."""
+    completed, left = np.empty(len(unit), np.bool_), np.empty(len(unit), np.bool_)
+    for b in range(len(unit)):
+        likeness = np.float32(0)
+        for j in range(unit.shape[1]):
+            likeness += unit[b, j] * taste[b, j]
+        log_odds = readiness[b] - np.float32(taste_weight) * likeness
+        skips = (np.tanh(log_odds * np.float32(0.5)) + np.float32(1)) * np.float32(0.5)
+        completed[b] = uniforms[b, 0] >= skips
+        response = np.float32(1) if completed[b] else np.float32(-1)
+        for place in range(MEMORY - 1):
+            responses[b, place] = responses[b, place + 1]
+        responses[b, MEMORY - 1] = response
+        patience[b] = min(patience[b] + response, np.float32(most_patience))
+        position[b] += 1
+        left[b] = patience[b] <= 0
+    return completed, left
 
 
 def _tournament(pool: Floats, taste: Floats, history_length: int) -> NDArray[np.intp]:

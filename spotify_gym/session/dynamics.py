@@ -8,17 +8,16 @@ from functools import cached_property, reduce
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue, units_of
-from spotify_gym.listeners import Listener
+from spotify_gym.listeners import Listener, Response
 from spotify_gym.registry import resolve
 from spotify_gym.session import kernels
 from spotify_gym.session.kernels import unit
 from spotify_gym.session.observation import Observer, observer
 from spotify_gym.session.reward import Look, RewardTerm, expected_cosine
 from spotify_gym.session.state import Bools, Floats, Ints, SessionState, StepResult
-from spotify_gym.session.streams import Keys, uniforms
+from spotify_gym.session.streams import Keys, chances, uniforms
 
 _ROOM = 51  # tracks that a fresh session has room for, one to spare; it grows
 
@@ -100,12 +99,13 @@ class SessionDynamics:
         """Begin one session per key, (B,), with the given history (B, H) or one drawn from the key."""
         n_start = self.listener.n_start_uniforms if self.listener is not None else 0
         n_pool = 0 if history is not None else self._pool_size
-        drawn = uniforms(keys, np.zeros(len(keys), np.int64) - 1, n_pool + n_start)
-        pool = kernels.distinct(drawn[:, :n_pool], len(self.catalogue)) if history is None else history
+        before = np.zeros(len(keys), np.int64) - 1
+        pool = kernels.distinct(uniforms(keys, before, n_pool), len(self.catalogue)) if history is None else history
         listener = None
         if self.listener is not None:
             units = units_of(self.catalogue.features[pool])  # those of all tracks would take memory in every process
-            chosen, listener = self.listener.start(units, self.history_length, self._chance(drawn[:, n_pool:]))
+            dealt = self._chances(keys, before, n_pool + n_start)[:, n_pool:]
+            chosen, listener = self.listener.start(units, self.history_length, dealt)
             pool = np.take_along_axis(pool, chosen, axis=1)
         sessions = self._sessions(keys, pool, listener)
         self.observer.start(sessions)
@@ -159,26 +159,24 @@ class SessionDynamics:
         self, sessions: SessionState, x: Floats, cosine: Floats, refused: Bools | None
     ) -> tuple[dict[str, Floats], Bools, Bools]:
         """Ask the listeners whose track is not refused; return their terms, completed and left."""
-        left = np.zeros(len(x), np.bool_)
-        completed = ~left if refused is None else ~refused
         if self.listener is None:
-            return {}, completed, left
-        chance = self._chance(uniforms(sessions.key, sessions.time, self.listener.n_uniforms))
+            completed = np.ones(len(x), np.bool_) if refused is None else ~refused
+            return {}, completed, np.zeros(len(x), np.bool_)
+        chance = self._chances(sessions.key, sessions.time, self.listener.n_uniforms)
         if refused is None:
-            asked: Any = slice(None)
             response = self.listener.respond(sessions.listener, unit(x), cosine, chance)
-        else:
-            asked = np.flatnonzero(completed)
-            state = sessions.listener.take(asked)
-            response = self.listener.respond(state, unit(x[asked]), cosine[asked], chance[asked])
-            sessions.listener.put(asked, state)
+            return {name: np.asarray(values, np.float32) for name, values in response.terms.items()}, *_both(
+                response, len(x)
+            )
+        asked = np.flatnonzero(~refused)
+        state = sessions.listener.take(asked)
+        response = self.listener.respond(state, unit(x[asked]), cosine[asked], chance[asked])
+        sessions.listener.put(asked, state)
+        completed, left = np.zeros((2, len(x)), np.bool_)
+        completed[asked], left[asked] = _both(response, len(asked))
         terms = {name: np.zeros(len(x), np.float32) for name in response.terms}
         for name, values in response.terms.items():
             terms[name][asked] = values
-        if response.completed is not None:
-            completed[asked] = response.completed
-        if response.left is not None:
-            left[asked] = response.left
         return terms, completed, left
 
     def _earn(self, sessions: SessionState, look: Look, refused: Bools | None) -> dict[str, Floats]:
@@ -328,11 +326,9 @@ class SessionDynamics:
     def _by_version(self) -> tuple[Ints, Ints]:
         return _grouped(self.first_versions)
 
-    def _chance(self, uniform: NDArray[np.float64]) -> Floats:
-        """Return uniform numbers in [0, 1) as float32, none of them rounded up to 1; or 1/2 in their place."""
-        if self.certain:
-            return np.full(uniform.shape, 0.5, np.float32)
-        return (uniform * (1 - 2.0**-24)).astype(np.float32)
+    def _chances(self, keys: Keys, time: Ints, n: int) -> Floats:
+        """Draw what listeners are dealt, (B, n) in [0, 1); or 1/2 in its place."""
+        return np.full((len(keys), n), 0.5, np.float32) if self.certain else chances(keys, time, n)
 
     def _sessions(self, keys: Keys, history: Ints, listener: Any) -> SessionState:
         window = self.catalogue.features[history]
@@ -350,6 +346,12 @@ class SessionDynamics:
             memory=None,
             listener=listener,
         )
+
+
+def _both(response: Response, n: int) -> tuple[Bools, Bools]:
+    """Return who of n listeners completed the track and who left."""
+    completed = np.ones(n, np.bool_) if response.completed is None else np.asarray(response.completed, np.bool_)
+    return completed, np.zeros(n, np.bool_) if response.left is None else np.asarray(response.left, np.bool_)
 
 
 def _grouped(versions: Ints) -> tuple[Ints, Ints]:

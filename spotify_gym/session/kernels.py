@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue.catalogue import TINY
+from spotify_gym.compiled import compiled
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def compiled(loop: Callable[P, R]) -> Callable[P, R]:
-    """Return `loop` compiled by Numba; it looks at no bounds, so that every index must have been checked."""
-    fast: Callable[P, R]
-    try:
-        fast = njit(cache=True, nogil=True)(loop)
-    except RuntimeError:  # no folder to keep compiled code in
-        fast = njit(nogil=True)(loop)
-    return fast
 
 
 @compiled

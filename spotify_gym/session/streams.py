@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
-from spotify_gym.session.kernels import compiled
+from spotify_gym.compiled import compiled
 
 Keys = NDArray[np.uint64]
 
@@ -40,6 +40,12 @@ def uniforms(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float64]
         for j in range(n):
             drawn[b, j] = (_mix(at_time + _GOLDEN * np.uint64(j + 1)) >> _S11) * 2.0**-53
     return drawn
+
+
+@compiled
+def chances(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float32]:
+    """Draw the same numbers as :func:`uniforms` in float32, none of them rounded up to 1."""
+    return (uniforms(keys, time, n) * (1 - 2.0**-24)).astype(np.float32)
 
 
 @compiled
