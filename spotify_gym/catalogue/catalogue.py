@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from spotify_gym.search.pruned import InnerProductIndex
 
 _ARRAYS = {"features": np.float32, "genres": np.bool_, "popularity": np.float32}
+_ROWS_AT_ONCE = 4096  # all at once would take memory in every process that holds the catalogue
 _TEXTS = ("track_ids", "names", "artists")
 _live: WeakValueDictionary[int, Catalogue] = WeakValueDictionary()  # all that this process holds, by `id`
 
@@ -209,6 +210,18 @@ class Catalogue(Tracks):
     def unit_features(self) -> NDArray[np.float32]:
         """The features (n_tracks, d) brought to length 1."""
         return read_only(units_of(self.features), np.float32)
+
+    @cached_property
+    def unit_moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean (d,) and covariance (d, d) of the unit features."""
+        d = self.features.shape[1]
+        total, squares = np.zeros(d), np.zeros((d, d))
+        for start in range(0, len(self), _ROWS_AT_ONCE):
+            units = units_of(self.features[start : start + _ROWS_AT_ONCE]).astype(np.float64)
+            total += units.sum(axis=0)
+            squares += units.T @ units
+        mean = total / len(self)
+        return mean, squares / len(self) - np.outer(mean, mean)
 
     @cached_property
     def recordings(self) -> NDArray[np.int64]:

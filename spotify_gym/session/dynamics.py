@@ -16,7 +16,7 @@ from spotify_gym.session import kernels
 from spotify_gym.session.kernels import unit
 from spotify_gym.session.observation import Observer, observer
 from spotify_gym.session.reward import Look, RewardTerm, expected_cosine
-from spotify_gym.session.state import Bools, Floats, Ints, SessionState, StepResult
+from spotify_gym.session.state import Bools, Floats, Ints, Log, SessionState, StepResult
 from spotify_gym.session.streams import Keys, chances, uniforms
 
 _ROOM = 51  # tracks that a fresh session has room for, one to spare; it grows
@@ -127,6 +127,11 @@ class SessionDynamics:
         )
         refused = repeat if any_repeat and not self.repeats else None
         response, completed, left = self._respond(sessions, x, cosine, refused)
+        if sessions.log is not None:
+            place = np.arange(len(tracks)), self.history_length + sessions.time
+            sessions.log.tracks[place] = tracks
+            answer = 2 * completed.astype(np.int8) - 1
+            sessions.log.answers[place] = answer if refused is None else np.where(refused, 0, answer)
         terms = self._earn(sessions, Look(tracks, cosine, fit, repeat, response), refused)
         window = sessions.time, sessions.played, sessions.history, sessions.window, sessions.vibe
         if kernels.move(x, recording, tracks, completed, *window):
@@ -314,7 +319,12 @@ class SessionDynamics:
     @cached_property
     def _is_plain(self) -> bool:
         """Whether the loop over the tracks is all there is to a step."""
-        return self.listener is None and not self.observer.n_memory and self.reward.keys() <= REWARD_TERMS.keys()
+        remembers = self.observer.n_memory or self._keeps_log
+        return self.listener is None and not remembers and self.reward.keys() <= REWARD_TERMS.keys()
+
+    @cached_property
+    def _keeps_log(self) -> bool:
+        return self.listener is not None or self.observer.reads_log
 
     @property
     def _pool_size(self) -> int:
@@ -335,6 +345,10 @@ class SessionDynamics:
         vibe = np.add.reduce(window, axis=1) / np.float32(self.history_length)
         played = np.full((len(keys), self.history_length + _ROOM), -1, np.int64)
         played[:, : self.history_length] = self.first_versions[history]
+        log = None
+        if self._keeps_log:
+            log = Log(np.full_like(played, -1), np.zeros(played.shape, np.int8))
+            log.tracks[:, : self.history_length] = history
         return SessionState(
             key=keys,
             time=np.zeros(len(keys), np.int64),
@@ -345,6 +359,7 @@ class SessionDynamics:
             seed_vibe=vibe.copy(),
             memory=None,
             listener=listener,
+            log=log,
         )
 
 

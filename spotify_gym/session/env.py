@@ -51,7 +51,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
 
     ## Observation Space
 
-    `Box(float32)`, blocks of d features side by side, each between the smallest and the largest value in the catalogue:
+    `Box(float32)`, blocks side by side; those of d features between the least and the most in the catalogue:
 
     | block | shape | present |
     |---|---|---|
@@ -67,6 +67,8 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
     | `"mean+genres"` | the vibe and the mix of genres of the last H tracks | (d + G,) |
     | `"history"` | the last H tracks, the oldest first | (H·d,) |
     | `"mean+history"` | the vibe, then the last H tracks | (d + H·d,) |
+    | `"mean+responses"` | the vibe, then what the listener has told: means and counts | (4d + 4,) |
+    | `"taste"` | what that says of the taste: ridge least squares, three weights of what is known before | (3d,) |
 
     ## Rewards
 

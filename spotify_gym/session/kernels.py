@@ -177,3 +177,71 @@ def play(
     completed = np.logical_or(~repeat, repeats)
     full = move(looked, recording, tracks, completed, time, played, history, window, vibe)
     return cosine, fit, repeat, completed, any_repeat, full
+
+
+@compiled
+def told(features: Floats, tracks: Ints, answers: NDArray[np.int8], n_start: int) -> tuple[Floats, Floats]:
+    """Sum up what sessions have told: unit features by what came of the tracks, one track after the other.
+
+    Args:
+        features: (N, d).
+        tracks: (B, L) the starting tracks, then those recommended, padded with -1.
+        answers: (B, L) 1 heard out, -1 skipped, 0 nobody was asked.
+        n_start: starting tracks.
+
+    Returns:
+        Mean unit features of the start, of the tracks heard out and of those skipped, 0 where there are none,
+        (B, 3, d); how many were heard out and skipped, and how much patience that has cost, (B, 3): a skip costs one,
+        and a track heard out gives one back.
+    """
+    means = np.zeros((len(tracks), 3, features.shape[1]), np.float32)
+    counts = np.zeros((len(tracks), 3), np.float32)
+    for b in range(len(tracks)):
+        for place in range(tracks.shape[1]):
+            track, answer = tracks[b, place], answers[b, place]
+            if track < 0:
+                break
+            if place >= n_start and answer == 0:
+                continue
+            square = np.float32(0)
+            for j in range(features.shape[1]):
+                square += features[track, j] * features[track, j]
+            length = max(np.sqrt(square), TINY)
+            kind = 0 if place < n_start else (1 if answer > 0 else 2)
+            for j in range(features.shape[1]):
+                means[b, kind, j] += features[track, j] / length
+            if kind > 0:
+                counts[b, kind - 1] += 1
+                counts[b, 2] = max(counts[b, 2] - answer, 0)
+        for kind in range(3):
+            n = np.float32(n_start) if kind == 0 else max(counts[b, kind - 1], np.float32(1))
+            for j in range(features.shape[1]):
+                means[b, kind, j] /= n
+    return means, counts
+
+
+@compiled
+def regression(features: Floats, tracks: Ints, answers: NDArray[np.int8]) -> tuple[Floats, Floats]:
+    """Return Σ u uᵀ, (B, d, d), and Σ y u, (B, d), over the tracks of unit features u that were answered y, 1 or -1.
+
+    The arguments are those of :func:`told`.
+    """
+    d = features.shape[1]
+    gram, moment = np.zeros((len(tracks), d, d), np.float32), np.zeros((len(tracks), d), np.float32)
+    for b in range(len(tracks)):
+        for place in range(tracks.shape[1]):
+            track, answer = tracks[b, place], np.float32(answers[b, place])
+            if track < 0:
+                break
+            if answer == 0:
+                continue
+            square = np.float32(0)
+            for j in range(d):
+                square += features[track, j] * features[track, j]
+            length = max(np.sqrt(square), TINY)
+            for j in range(d):
+                scaled = features[track, j] / length
+                moment[b, j] += answer * scaled
+                for k in range(d):
+                    gram[b, j, k] += scaled * (features[track, k] / length)
+    return gram, moment

@@ -12,9 +12,11 @@ import numpy as np
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners import Listener
 from spotify_gym.registry import resolve
-from spotify_gym.session.state import Floats, SessionState, StepResult
+from spotify_gym.session import kernels
+from spotify_gym.session.state import Floats, Log, SessionState, StepResult
 
 _DECAY = np.float32(0.9)  # of a track's weight in `Decayed` with each further track heard
+_MANY = 10  # tracks: half of the scale on which `Responses` shows a count
 
 
 class Block(ABC):
@@ -28,7 +30,11 @@ class Block(ABC):
     """
 
     n_vectors: int = 0
-    """Vectors in the space of the features that it consists of, k / d; 0: it is something else."""
+    """Vectors in the space of the features that it consists of, or begins with; 0: it is something else."""
+    n_scalars: int = 0
+    """Numbers after the vectors."""
+    reads_log: bool = False
+    """Whether it reads the log of the sessions."""
     n_memory: int = 0
     """Numbers that it remembers of each session. Its `memory` is (B, n_memory)."""
 
@@ -126,11 +132,76 @@ class Genres(Block):
         return mix
 
 
+class Responses(Block):
+    """What the listener has told: all that was played, summed up by what came of it, (3d + 4,).
+
+    Mean unit features of the start, of the tracks heard out since and of those skipped, 0 where there are none; then
+    how many were heard out, how many skipped, the place in the session (their sum), and the patience spent, of which
+    a skip takes one and a track heard out gives one back. A count n is shown as n / (n + 10).
+    """
+
+    n_vectors, n_scalars = 3, 4
+    reads_log = True
+
+    def __init__(self, catalogue: Catalogue, history_length: int) -> None:
+        n_numbers = 3 * catalogue.features.shape[1]
+        high = np.full(n_numbers + self.n_scalars, 1 + 1e-5, np.float32)
+        super().__init__(np.concatenate([-high[:n_numbers], np.zeros(self.n_scalars, np.float32)]), high)
+        self._catalogue, self._history_length = catalogue, history_length
+
+    def read(self, sessions: SessionState, memory: Floats) -> Floats:
+        """Sum up."""
+        log = _log_of(sessions)
+        means, counts = kernels.told(self._catalogue.features, log.tracks, log.answers, self._history_length)
+        counts = np.column_stack([counts[:, :2], counts[:, :2].sum(axis=1), counts[:, 2]])
+        return np.concatenate([means.reshape(len(means), -1), counts / (counts + np.float32(_MANY))], axis=1)
+
+
+class Taste(Block):
+    """What the answers say of the taste: ridge least squares in the metric of the catalogue, (3d,).
+
+    For each of three weights λ of what is known beforehand, the vector f that makes f·u nearest to the answers y (1
+    heard out, -1 skipped) over the tracks of unit features u that were played:
+
+        f = (Σuuᵀ + λ(9C)⁻¹)⁻¹ (Σyu + λ(9C)⁻¹ 2μ) = (1 + 9C Σuuᵀ / λ)⁻¹ (2μ + 9C Σyu / λ)
+
+    with μ and C mean and covariance of the unit features of the catalogue: tastes are like tracks. A session costs
+    d³ operations a step, so that it is not for features in the hundreds.
+    """
+
+    n_vectors = 3
+    reads_log = True
+    weights = np.array([0.5, 2.0, 8.0])
+
+    def __init__(self, catalogue: Catalogue, history_length: int) -> None:
+        high = np.full(len(self.weights) * catalogue.features.shape[1], np.inf, np.float32)
+        super().__init__(-high, high)
+        self._catalogue = catalogue
+        mean, covariance = catalogue.unit_moments
+        self._mean, self._spread = 2 * mean, 9 * covariance / self.weights[:, None, None]  # (d,), (3, d, d)
+
+    def read(self, sessions: SessionState, memory: Floats) -> Floats:
+        """Solve for f, (B, 3, d) made flat."""
+        log = _log_of(sessions)
+        gram, moment = kernels.regression(self._catalogue.features, log.tracks, log.answers)
+        matrix = np.eye(len(self._mean)) + self._spread @ gram[:, None].astype(np.float64)
+        target = self._mean[:, None] + self._spread @ moment[:, None, :, None].astype(np.float64)
+        taste = np.linalg.solve(matrix, target)
+        return taste.astype(np.float32).reshape(len(sessions), -1)
+
+
+def _log_of(sessions: SessionState) -> Log:
+    assert sessions.log is not None  # kept where a block reads it
+    return sessions.log
+
+
 STATES: dict[str, Callable[[Catalogue, int], Block]] = {
     "mean": Mean,
     "decayed": Decayed,
     "history": History,
     "genres": Genres,
+    "responses": Responses,
+    "taste": Taste,
 }
 """The blocks that a state is composed of, by name: from catalogue and H to the block. "mean+genres" shows both."""
 
@@ -156,12 +227,14 @@ class Observer:
     Attributes:
         bounds: the lower and the upper bounds of an observation, (k,) each.
         vectors: where vectors in the space of the features stand in it.
+        reads_log: whether a block reads the log of the sessions.
     """
 
     def __init__(self, blocks: Sequence[Block]) -> None:
         self.bounds = np.concatenate([b.low for b in blocks]), np.concatenate([b.high for b in blocks])
         places = zip(blocks, _side_by_side([len(block.low) for block in blocks]), strict=True)
-        self.vectors = tuple(vector for block, place in places for vector in _cut(place, block.n_vectors))
+        self.vectors = tuple(vector for block, place in places for vector in _cut(place, block))
+        self.reads_log = any(block.reads_log for block in blocks)
         self.n_memory = sum(block.n_memory for block in blocks)
         self._parts = list(zip(blocks, _side_by_side([block.n_memory for block in blocks]), strict=True))
 
@@ -192,10 +265,10 @@ def _side_by_side(widths: Sequence[int]) -> list[slice]:
     return [slice(end - width, end) for end, width in zip(accumulate(widths), widths, strict=True)]
 
 
-def _cut(place: slice, n: int) -> list[slice]:
-    """Cut a slice into n equal ones, 0 or more."""
-    width = (place.stop - place.start) // max(n, 1)
-    return [slice(place.start + i * width, place.start + (i + 1) * width) for i in range(n)]
+def _cut(place: slice, block: Block) -> list[slice]:
+    """Cut the vectors of a block out of its place."""
+    width = (place.stop - block.n_scalars - place.start) // max(block.n_vectors, 1)
+    return [slice(place.start + i * width, place.start + (i + 1) * width) for i in range(block.n_vectors)]
 
 
 def observer(

@@ -17,6 +17,16 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass
+class Log(BatchState):
+    """What was recommended in B sessions and what came of it, in order; all of it is visible."""
+
+    tracks: Ints
+    """(B, L) the starting tracks, then those recommended, padded with -1."""
+    answers: NDArray[np.int8]
+    """(B, L) to each of them: 1 heard out, -1 skipped, 0 nobody was asked: the start, and repeats that are refused."""
+
+
+@dataclass
 class SessionState(BatchState):
     """B sessions; H is the history length, d the number of features, L the room for played tracks."""
 
@@ -38,6 +48,8 @@ class SessionState(BatchState):
     """(B, m) what the blocks of the observation remember, side by side; None where none remembers anything."""
     listener: Any
     """The listeners' state, a :class:`BatchState`; None where nobody in particular listens."""
+    log: Log | None
+    """None where nobody in particular listens and no block of the observation reads it."""
 
     def __len__(self) -> int:
         return len(self.key)
@@ -53,7 +65,10 @@ class SessionState(BatchState):
         """Make room for played tracks, (B, room); None: twice as much as there is."""
         more = (2 * self.played.shape[1] if room is None else room) - self.played.shape[1]
         if more > 0:
-            self.played = np.pad(self.played, ((0, 0), (0, more)), constant_values=-1)
+            after = (0, 0), (0, more)
+            self.played = np.pad(self.played, after, constant_values=-1)
+            if self.log is not None:
+                self.log = Log(np.pad(self.log.tracks, after, constant_values=-1), np.pad(self.log.answers, after))
 
 
 class StepResult(NamedTuple):

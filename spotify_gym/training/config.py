@@ -61,7 +61,8 @@ class TrainConfig:
     scaling: Literal["standard", "minmax"] = "standard"
     """How a table's features are scaled."""
     state: str = "mean"
-    """What the agent sees: mean, decayed, history or genres, several of them as in mean+history, or module:Class."""
+    """What the agent sees: mean, decayed, history, genres, responses or taste, several of them as in mean+responses, or
+    module:Class."""
     history_length: Annotated[int, Between(1, 1000)] = 5
     """Tracks whose mean is the vibe."""
     repeats: bool | None = None

@@ -17,14 +17,14 @@ from tests.catalogues import hand_made
 def decayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that learned from other tracks, measured otherwise, and looks at what the first does not."""
     folder = tmp_path_factory.mktemp("runs") / "decayed"
-    return barely_trained(folder, "builtin:200", scaling="minmax", state="mean+decayed", algorithm="dueling")
+    return barely_trained(folder, "builtin:200", scaling="minmax", state="mean+decayed+responses", algorithm="dueling")
 
 
 def test_load_trained__names_each_after_what_it_is_and_says_what_it_is(run_folder: Path, decayed: Path) -> None:
     first, second = load_trained([run_folder, decayed])
     assert (first.name, second.name) == ("DQN, Playlist", "DuelingDQN, Playlist")
     assert "4 sessions of SpotifyPlaylist-v0 (algorithm dqn, policy mlp, state mean, seed 0)" in first.about
-    assert "(algorithm dueling, policy catalogue, state mean+decayed, seed 0)" in second.about
+    assert "(algorithm dueling, policy catalogue, state mean+decayed+responses, seed 0)" in second.about
 
 
 def test_load_trained__tells_folders_of_one_name_apart(run_folder: Path, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from spotify_gym import Catalogue
+from spotify_gym.listeners import SkippingListener
 from spotify_gym.session import SessionState, StepResult
-from spotify_gym.session.observation import STATES, Block
+from spotify_gym.session.observation import STATES, Block, Taste
 from tests.catalogues import hand_made
 
 
@@ -51,7 +52,7 @@ def test_genres__are_asked_of_a_catalogue_that_has_them() -> None:
         start(hand_made(np.eye(6, dtype=np.float32)), "mean+genres")
 
 
-@pytest.mark.parametrize("state", ["mean", "decayed", "mean+decayed", "mean+genres", "history", "mean+history"])
+@pytest.mark.parametrize("state", ["mean", "decayed", "mean+decayed", "mean+genres", "history", "responses", "taste"])
 def test_state__stays_within_its_bounds(state: str, small: Catalogue) -> None:
     env = gym.make_vec("SpotifyPlaylist-v0", num_envs=100, catalogue=small, state=state)
     env.reset(seed=0)
@@ -59,7 +60,46 @@ def test_state__stays_within_its_bounds(state: str, small: Catalogue) -> None:
         assert env.observation_space.contains(env.step(tracks)[0])
 
 
-@pytest.mark.parametrize("order", list(permutations(STATES)))
+def test_responses__are_summed_up_by_what_came_of_the_tracks(small: Catalogue) -> None:
+    skips_all = SkippingListener(position=(0.0, 99.0, -99.0), last_skip=0, recent_skips=0, mood_sd=0, taste_weight=0)
+    env = gym.make("SpotifySkip-v0", catalogue=small, state="responses", listener=skips_all)
+    seen, _ = env.reset(seed=3, options={"history": [0, 1, 2, 3, 4]})
+    units = small.unit_features
+    assert np.allclose(seen[:9], units[:5].mean(axis=0), atol=1e-6)
+    assert (seen[9:-3] == 0).all()
+    first = env.step(10)[1]
+    env.step(11)  # is skipped
+    env.step(11)  # is refused, and nobody is asked
+    for track in 12, 13:
+        seen = env.step(track)[0]
+    heard = [10, 12, 13] if first else [12, 13]
+    skipped = [11] if first else [10, 11]
+    assert np.allclose(seen[9:18], units[heard].mean(axis=0), atol=1e-6)
+    assert np.allclose(seen[18:27], units[skipped].mean(axis=0), atol=1e-6)
+    counts = np.array([len(heard), len(skipped), 4, 0])
+    assert np.allclose(seen[27:31], counts / (counts + 10))
+
+
+def test_taste__is_the_ridge_regression_in_the_metric_of_the_catalogue(small: Catalogue) -> None:
+    env = gym.make_vec("SpotifyTaste-v0", num_envs=20, catalogue=small, state="taste")
+    seen, _ = env.reset(seed=0)
+    mean, covariance = small.unit_features.mean(axis=0), np.cov(small.unit_features.T, ddof=0)
+    assert np.allclose(seen[:, :27].reshape(20, 3, 9), 2 * mean, atol=1e-5)  # what is known beforehand
+    plays = np.random.default_rng(0).choice(len(small), (12, 20), replace=False)
+    answers = []
+    for tracks in plays:
+        seen, *_, info = env.step(tracks)
+        answers.append(np.where(info["repeat"], 0, 2 * info["completed"] - 1))
+    for session in range(20):
+        y = np.array(answers)[:, session]
+        units = small.unit_features[plays[:, session]] * abs(y)[:, None]  # of a repeat nobody is asked
+        for place, weight in enumerate(Taste.weights):
+            prior = weight * np.linalg.inv(9 * covariance)
+            taste = np.linalg.solve(units.T @ units + prior, prior @ (2 * mean) + units.T @ y)
+            assert np.allclose(seen[session, 9 * place : 9 * place + 9], taste, atol=1e-3)
+
+
+@pytest.mark.parametrize("order", [("mean", *rest) for rest in permutations(sorted(set(STATES) - {"mean"}))][::12])
 def test_state__is_any_blocks_in_any_order(order: tuple[str, ...], small: Catalogue) -> None:
     alone = [start(small, state) for state in order]
     env, seen = start(small, "+".join(order))

@@ -97,6 +97,7 @@ def test_pickled_env__brings_its_catalogue_into_another_process(kind: str, env_i
         ("SpotifySession-v0", "history", [0, 9, 18, 27, 36]),
         ("SpotifySatiation-v0", "mean", [0, 9]),
         ("SpotifySkip-v0", "mean", [0]),
+        ("SpotifyTaste-v0", "responses+mean", [0, 9, 18, 31]),
     ],
 )
 def test_observation_space__knows_its_vectors(env_id: str, state: str, begins: list[int], small: Catalogue) -> None:

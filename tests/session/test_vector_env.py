@@ -16,12 +16,17 @@ from spotify_gym import ENVS, Catalogue
 B = 6
 
 
-def native(env_id: str, catalogue: Catalogue, mode: AutoresetMode = AutoresetMode.NEXT_STEP, n: int = B) -> Any:
-    return gym.make_vec(env_id, num_envs=n, catalogue=catalogue, autoreset_mode=mode)
+TOLD = "mean+responses+taste"
 
 
-def singles(env_id: str, catalogue: Catalogue, mode: AutoresetMode) -> VectorEnv[Any, Any, Any]:
-    return SyncVectorEnv([lambda: gym.make(env_id, catalogue=catalogue)] * B, autoreset_mode=mode)
+def native(
+    env_id: str, catalogue: Catalogue, mode: AutoresetMode = AutoresetMode.NEXT_STEP, n: int = B, **options: Any
+) -> Any:
+    return gym.make_vec(env_id, num_envs=n, catalogue=catalogue, autoreset_mode=mode, **options)
+
+
+def singles(env_id: str, catalogue: Catalogue, mode: AutoresetMode, **options: Any) -> VectorEnv[Any, Any, Any]:
+    return SyncVectorEnv([lambda: gym.make(env_id, catalogue=catalogue, **options)] * B, autoreset_mode=mode)
 
 
 def actions(catalogue: Catalogue, n_steps: int) -> NDArray[np.int64]:
@@ -29,10 +34,13 @@ def actions(catalogue: Catalogue, n_steps: int) -> NDArray[np.int64]:
     return np.random.default_rng(0).integers(len(catalogue) // 4, size=(n_steps, B))
 
 
-@pytest.mark.parametrize("env_id", ENVS)
+@pytest.mark.parametrize(
+    ("env_id", "state"),
+    [*((env_id, "mean") for env_id in ENVS), ("SpotifySession-v0", TOLD), ("SpotifyTaste-v0", TOLD)],
+)
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
-def test_vector__equals_singles_step_for_step(env_id: str, mode: AutoresetMode, small: Catalogue) -> None:
-    ours, theirs = native(env_id, small, mode), singles(env_id, small, mode)
+def test_vector__equals_singles_step_for_step(env_id: str, state: str, mode: AutoresetMode, small: Catalogue) -> None:
+    ours, theirs = native(env_id, small, mode, state=state), singles(env_id, small, mode, state=state)
     assert np.array_equal(ours.reset(seed=11)[0], theirs.reset(seed=11)[0])
     for tracks in actions(small, 120):
         one, other = ours.step(tracks), theirs.step(tracks)
@@ -45,9 +53,10 @@ def test_vector__equals_singles_step_for_step(env_id: str, mode: AutoresetMode, 
                 assert one[4]["final_info"]["cosine"][row] == other[4]["final_info"]["cosine"][row]
 
 
+@pytest.mark.parametrize("state", ["mean", TOLD])
 @pytest.mark.parametrize("env_id", ENVS)
-def test_vector__a_session_is_the_same_in_any_batch(env_id: str, small: Catalogue) -> None:
-    few, many = native(env_id, small, n=2), native(env_id, small, n=50)
+def test_vector__a_session_is_the_same_in_any_batch(env_id: str, state: str, small: Catalogue) -> None:
+    few, many = native(env_id, small, n=2, state=state), native(env_id, small, n=50, state=state)
     few.reset(seed=4), many.reset(seed=4)
     for tracks in np.random.default_rng(1).integers(len(small), size=(60, 50)):
         one, other = few.step(tracks[:2]), many.step(tracks)
