@@ -128,10 +128,8 @@ class SessionDynamics:
         refused = repeat if any_repeat and not self.repeats else None
         response, completed, left = self._respond(sessions, x, cosine, refused)
         if sessions.log is not None:
-            place = np.arange(len(tracks)), self.history_length + sessions.time
-            sessions.log.tracks[place] = tracks
-            answer = 2 * completed.astype(np.int8) - 1
-            sessions.log.answers[place] = answer if refused is None else np.where(refused, 0, answer)
+            log, nobody = sessions.log, np.zeros_like(repeat) if refused is None else refused
+            kernels.note(log.tracks, log.answers, tracks, completed, nobody, sessions.time + self.history_length)
         terms = self._earn(sessions, Look(tracks, cosine, fit, repeat, response), refused)
         window = sessions.time, sessions.played, sessions.history, sessions.window, sessions.vibe
         if kernels.move(x, recording, tracks, completed, *window):

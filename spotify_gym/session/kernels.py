@@ -180,6 +180,22 @@ def play(
 
 
 @compiled
+def note(logged: Ints, answers: NDArray[np.int8], tracks: Ints, completed: Bools, refused: Bools, place: Ints) -> None:
+    """Write one track per session into its log, and what came of it, in place.
+
+    Args:
+        logged, answers: (B, L) the log, see :func:`told`.
+        tracks: (B,) the tracks.
+        completed: (B,) which were heard out.
+        refused: (B,) which nobody was asked about.
+        place: (B,) where to write.
+    """
+    for b in range(len(tracks)):
+        logged[b, place[b]] = tracks[b]
+        answers[b, place[b]] = 0 if refused[b] else (1 if completed[b] else -1)
+
+
+@compiled
 def told(features: Floats, tracks: Ints, answers: NDArray[np.int8], n_start: int) -> tuple[Floats, Floats]:
     """Sum up what sessions have told: unit features by what came of the tracks, one track after the other.
 
