@@ -184,7 +184,8 @@ def note(logged: Ints, answers: NDArray[np.int8], tracks: Ints, completed: Bools
     """Write one track per session into its log, and what came of it, in place.
 
     Args:
-        logged, answers: (B, L) the log, see :func:`told`.
+        logged: (B, L) the tracks of the log, see :func:`told`.
+        answers: (B, L) its answers.
         tracks: (B,) the tracks.
         completed: (B,) which were heard out.
         refused: (B,) which nobody was asked about.
