@@ -20,7 +20,6 @@ from spotify_gym.catalogue.groups import first_equal_rows, first_of_songs, relat
 from spotify_gym.catalogue.prepared import load_fields, save_fields
 from spotify_gym.catalogue.report import Report
 from spotify_gym.catalogue.scaling import MAX_MAGNITUDE, Scaling
-from spotify_gym.catalogue.tables import read_tracks
 from spotify_gym.catalogue.tracks import FEATURE_NAMES, ID_IN_LINK, TextColumn, Tracks, read_only
 
 if TYPE_CHECKING:
@@ -114,6 +113,8 @@ class Catalogue(Tracks):
         Raises:
             CatalogueError: if the file is no table of audio features, or no row of it can be used.
         """
+        from spotify_gym.catalogue.tables import read_tracks  # and with it Arrow's readers
+
         tracks, report = read_tracks(Path(path), columns, features, duplicates, min_popularity)
         if shuffle:
             tracks = tracks.take(np.random.default_rng(seed).permutation(len(tracks)))

@@ -10,85 +10,79 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter, defaultdict
-from itertools import islice, takewhile
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
 
 from spotify_gym.catalogue.errors import CatalogueError
-from spotify_gym.catalogue.report import Finding
+from spotify_gym.catalogue.report import Account, Finding
 from spotify_gym.catalogue.schema import MAX_HEADER, RawTable, Schema
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 DELIMITERS = ",;\t|"
 MAX_LINE_BYTES = 2**16
 MAX_ROW_BYTES = 2**24
 MAX_WASTE = 10  # times the lines of a file that are read in vain, in search of the end of a quote
 _SAMPLE = 100  # lines that say how many columns there are
-_DIALECTS: tuple[dict[str, Any], ...] = ({}, {"escapechar": "\\", "doublequote": False})  # the second is Spark's
+_DIALECTS: Mapping[bytes, dict[str, Any]] = {
+    # what a line must hold to be read so: settings of the parser
+    b"": {},
+    b'\\"': {"escapechar": "\\", "doublequote": False},  # as Spark writes
+    b' "': {"skipinitialspace": True},
+}
+_UNQUOTED: dict[str, Any] = {"quoting": csv.QUOTE_NONE}  # between tabs, quotes are often letters: "Weird Al" Yankovic
 
 
 def read_delimited(content: bytes, schema: Schema) -> RawTable:
-    """Split text into rows and keep the columns that serve a role, as text.
-
-    Raises:
-        CatalogueError: if it is no text, or no table of audio features.
-    """
-    lines, notes = _decode(content)
+    """Split text into rows and keep the columns that serve a role, as text."""
+    account = Account("line")
+    lines = _decode(content, account)
     names, delimiter, header, start = _find_header(lines, schema)
-    if header > next(number for number, line in enumerate(lines) if line):
-        notes.append(f"line {header + 1} was taken as the header")
-    names = _fit_header(
-        names, [line for line in lines[start : start + _SAMPLE] if line and b'"' not in line], delimiter
-    )
+    if any(lines[:header]):
+        account.notes.append(f"line {header + 1} was taken as the header")
+    plain = [line for line in lines[start : start + _SAMPLE] if line and b'"' not in line]
+    names = _fit_header(names, plain, delimiter)
     roles = schema.roles(names)
-    rows, places, damaged = _find_rows(lines, start, delimiter, len(names))
+    rows, places = _find_rows(lines, start, delimiter, len(names), account)
     cells = _parse(rows, len(names), delimiter, [str(number) for number in roles.columns()])
     if len(cells) != len(rows):
         raise CatalogueError("the rows cannot be told apart: there are quotes where none should be.")
-    return RawTable(names, roles, cells, np.array(places, dtype=np.int64), "line", damaged, tuple(notes))
+    return RawTable(names, roles, cells, np.array(places, dtype=np.int64), account)
 
 
-def _decode(content: bytes) -> tuple[list[bytes], list[str]]:
-    """Split text into lines, in UTF-8 whatever it was, and say what it was."""
-    notes = []
-    if encoding := _utf16(content[:1000]):
-        content = content.decode(encoding, "replace").encode()
+def _decode(content: bytes, account: Account) -> list[bytes]:
+    """Split text into lines, in UTF-8 whatever it was."""
+    start = content[:1000]
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        content = content.decode("utf-16", "replace").encode()
+    else:  # without its mark, UTF-16 is told by every other byte being 0
+        for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+            if start[first::2].count(0) > len(start) / 4:
+                content = content.decode(encoding, "replace").encode()
     text = content.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in text[:1000]:
         raise CatalogueError("it is neither a text nor of a kind that is known.")
     lines = text.splitlines()
+    foreign = [] if _is_utf8(text) else [number for number, line in enumerate(lines) if not _is_utf8(line)]
+    for number in foreign:
+        lines[number] = lines[number].decode("cp1252", "replace").encode()
+    if foreign:
+        account.notes.append(Finding.at("not UTF-8: read as cp1252", np.array(foreign) + 1).describe("line"))
+    return lines
+
+
+def _is_utf8(text: bytes) -> bool:
     try:
         text.decode()
     except UnicodeDecodeError:
-        plain = [_to_utf8(line) for line in lines]
-        foreign = [number for number, (old, new) in enumerate(zip(lines, plain, strict=True), 1) if old is not new]
-        notes.append(Finding.at("not UTF-8: read as cp1252", foreign).describe("line"))
-        lines = plain
-    return lines, notes
+        return False
+    return True
 
 
-def _utf16(start: bytes) -> str | None:
-    """Tell UTF-16 by its mark, or by every other byte being 0."""
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-        if start[first::2].count(0) > len(start) / 4:
-            return encoding
-    return None
-
-
-def _to_utf8(line: bytes) -> bytes:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return line.decode("cp1252", "replace").encode()
-    return line
-
-
-def _find_header(lines: list[bytes], schema: Schema) -> tuple[tuple[str, ...], str, int, int]:
+def _find_header(lines: Sequence[bytes], schema: Schema) -> tuple[tuple[str, ...], str, int, int]:
     """Find the line that names most roles: return its names, its delimiter, its number and that of the next row."""
     headers = [
         (tuple(names), delimiter, number, number + taken)
@@ -102,7 +96,7 @@ def _find_header(lines: list[bytes], schema: Schema) -> tuple[tuple[str, ...], s
     return max(headers, key=lambda header: (schema.likeness(header[0]), -header[2], len(header[0])))
 
 
-def _fit_header(names: tuple[str, ...], rows: list[bytes], delimiter: str) -> tuple[str, ...]:
+def _fit_header(names: tuple[str, ...], rows: Sequence[bytes], delimiter: str) -> tuple[str, ...]:
     """Give the columns that have no name the name "": numbers of rows in front, or nothing at the end."""
     width = Counter(row.count(delimiter.encode()) + 1 for row in rows).most_common(1)[0][0] if rows else len(names)
     if width == len(names) - 1 and not names[-1]:
@@ -113,36 +107,38 @@ def _fit_header(names: tuple[str, ...], rows: list[bytes], delimiter: str) -> tu
 
 
 def _find_rows(
-    lines: list[bytes], start: int, delimiter: str, width: int
-) -> tuple[list[bytes], list[int], tuple[Finding, ...]]:
-    """Return the rows, the lines on which they begin, and the lines that belong to none."""
+    lines: Sequence[bytes], start: int, delimiter: str, width: int, account: Account
+) -> tuple[list[bytes], list[int]]:
+    """Return the rows and the lines on which they begin; lines that belong to none are dropped."""
     rows, places, lost = [], [], defaultdict(list)
     separator, waste = delimiter.encode(), MAX_WASTE * len(lines)
     end = start
-    for place, line in enumerate(islice(lines, start, None), start + 1):
+    for place in range(start, len(lines)):
+        line = lines[place]
         if place < end or not line:
             continue
         if len(line) > MAX_LINE_BYTES:
-            lost[f"longer than {MAX_LINE_BYTES:,} bytes"].append(place)
+            lost[f"longer than {MAX_LINE_BYTES:,} bytes"].append(place + 1)
         elif b'"' in line:
-            cells, taken, row = _split_row(lines, place - 1, delimiter, width, max(waste, 1))
+            cells, taken, row = _split_row(lines, place, delimiter, width, max(waste, 1))
             if cells:
                 end = place + taken
                 rows.append(row)
-                places.append(place)
+                places.append(place + 1)
             else:
                 waste -= taken
-                lost[f"not {width} columns, or a quote that does not close"].append(place)
+                lost[f"not {width} columns, or a quote that does not close"].append(place + 1)
         elif line.count(separator) == width - 1:
             rows.append(line)
-            places.append(place)
+            places.append(place + 1)
         else:
-            lost[f"not {width} columns"].append(place)
-    return rows, places, tuple(Finding.at(reason, numbers) for reason, numbers in lost.items())
+            lost[f"not {width} columns"].append(place + 1)
+    account.dropped += [Finding.at(reason, numbers) for reason, numbers in lost.items()]
+    return rows, places
 
 
 def _split_row(
-    lines: list[bytes], number: int, delimiter: str, width: int | None, ahead: int
+    lines: Sequence[bytes], number: int, delimiter: str, width: int | None, ahead: int
 ) -> tuple[list[str], int, bytes]:
     """Split the row of so many columns that begins on a line, and may run on to others.
 
@@ -150,7 +146,8 @@ def _split_row(
         its cells, none if there is no row; the number of lines that were read; the row as Arrow reads it.
     """
     n_lines = 1
-    for dialect in _DIALECTS[: 1 + (b'\\"' in lines[number])]:
+    dialects = [dialect for mark, dialect in _DIALECTS.items() if mark in lines[number]]
+    for dialect in [*dialects, _UNQUOTED] if delimiter == "\t" and width else dialects:
         following = (lines[place] for place in range(number, min(number + ahead, len(lines))))
         short = takewhile(lambda line: len(line) <= MAX_LINE_BYTES, following)
         reader = csv.reader((line.decode() + "\n" for line in short), delimiter=delimiter, strict=True, **dialect)
@@ -160,23 +157,20 @@ def _split_row(
             continue
         finally:
             n_lines = max(n_lines, reader.line_num)
-        if len(cells) == (width or len(cells)):
-            row = _written(cells, delimiter) if dialect else b"\n".join(lines[number : number + reader.line_num])
-            return (cells, reader.line_num, row) if len(row) <= MAX_ROW_BYTES else ([], n_lines, b"")
+        if len(cells) == (width or len(cells)) and sum(map(len, cells)) <= MAX_ROW_BYTES:
+            end = number + reader.line_num
+            return cells, reader.line_num, _write_row(cells, delimiter) if dialect else b"\n".join(lines[number:end])
     return [], n_lines, b""
 
 
-def _written(cells: list[str], delimiter: str) -> bytes:
+def _write_row(cells: Sequence[str], delimiter: str) -> bytes:
     text = io.StringIO()
-    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(cells)
+    csv.writer(text, delimiter=delimiter, lineterminator="", quoting=csv.QUOTE_ALL).writerow(cells)
     return text.getvalue().encode()
 
 
 def _parse(rows: list[bytes], width: int, delimiter: str, wanted: list[str]) -> pa.Table:
     """Parse the columns that serve a role, all as text: what is a number is judged value by value later."""
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
     if not rows:
         return pa.table({name: pa.array([], pa.string()) for name in wanted})
     return arrow_csv.read_csv(

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue.features import MANY_ROWS, MISSING, describe_fault, parse_numbers
 from spotify_gym.catalogue.groups import first_equal_rows
 from spotify_gym.catalogue.schema import RawTable
 from spotify_gym.catalogue.tracks import ID_IN_LINK
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 MAX_GENRES = 500
 MIN_SHARE = 0.05  # of a column's different cells that hold several values; "Tyler, The Creator" alone does not say so
@@ -26,106 +22,85 @@ _NAME = re.compile(r"""['"]name['"]\s*:\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'(?=\s*(?:[,\])}'"]|$))|"((?:[^"\\]|\\.)*)"(?=\s*(?:[,\])}'"]|$))""")
 
 
-@dataclass(frozen=True)
-class Description:
-    """What a table tells of its usable rows, read when asked for; what there is to say gathers in the lists."""
+def read_words(table: RawTable, role: str) -> pa.Array | None:
+    """Return the texts (n_rows,) of the first column that holds more than numbers; `None` if there is none."""
+    for name, column in table.candidates(role):
+        texts = plain_text(column)
+        if not pc.all(pc.match_substring_regex(texts, r"^[\d.]*$")).as_py():
+            table.account.columns[role] = name
+            return texts
+    return None
 
-    table: RawTable
-    kept: NDArray[np.bool_]  # (n_rows,)
-    columns: dict[str, str] = field(default_factory=dict)  # role: name of the column that serves it
-    notes: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
 
-    def words(self, role: str) -> pa.Array | None:
-        """Return the texts (n_kept,) of the first column that holds more than numbers; `None` if there is none."""
-        import pyarrow.compute as pc
+def read_ids(
+    table: RawTable, titles: pa.Array | None, artists: pa.Array | None, features: NDArray[np.float64], given: bool
+) -> pa.Array:
+    """Return the ids (n_rows,) of the first column that may hold some, or make them; "" where one is missing.
 
-        for name, column in self._candidates(role):
-            texts = plain_text(column)
-            if not pc.all(pc.match_substring_regex(texts, r"^[\d.]*$")).as_py():
-                self.columns[role] = name
-                return texts
-        return None
+    Args:
+        table: the rows that can be used.
+        titles: (n_rows,).
+        artists: (n_rows,).
+        features: (n_rows, d).
+        given: the user says which column it is.
+    """
+    refused = []
+    for name, column in table.candidates("track_id"):
+        ids = _bare_ids(plain_text(column))
+        if given or _are_of_tracks(ids, titles, features):
+            table.account.columns["track_id"] = name
+            return ids
+        refused.append(repr(name))
+    made = "made of " + ("the titles" if artists is None else "title and artist")
+    if titles is None:
+        made = "the numbers of the rows"
+    if refused:
+        fault = "does not tell tracks apart (missing, or the same for other songs)"
+        table.account.warnings.append(f"{', '.join(refused)} {fault}: the ids are {made}")
+    else:
+        table.account.notes.append(f"there is no column of ids: they are {made}")
+    if titles is None:
+        return pa.array(np.arange(1, len(features) + 1)).cast(pa.string())
+    return _make_ids(titles, artists, features)
 
-    def ids(
-        self, titles: pa.Array | None, artists: pa.Array | None, features: NDArray[np.float64], given: bool
-    ) -> pa.Array:
-        """Return the ids (n_kept,) of the first column that may hold some, or make them; "" where one is missing.
 
-        Args:
-            titles: (n_kept,).
-            artists: (n_kept,).
-            features: (n_kept, d).
-            given: the user says which column it is.
-        """
-        import pyarrow as pa
+def read_genres(table: RawTable) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
+    """Mark the genres of each row (n_rows, n_genres), and name them."""
+    for name, column in table.candidates("genre"):
+        table.account.columns["genre"] = name
+        texts = pc.replace_substring(split_values(plain_text(column)), "’", "'")  # "Children’s Music" has both forms
+        lists = pc.split_pattern(texts, ";")
+        rows, genres = pc.list_parent_indices(lists).to_numpy(), pc.list_flatten(lists)
+        counts = [(entry["counts"], entry["values"]) for entry in genres.value_counts().to_pylist()]
+        counts = [(count, genre) for count, genre in counts if genre.lower() not in MISSING]
+        names = tuple(sorted(genre for _, genre in sorted(counts, reverse=True)[:MAX_GENRES]))
+        numbers = np.asarray(pc.fill_null(pc.index_in(genres, pa.array(names, pa.string())), -1))
+        marks = np.zeros((len(texts), len(names)), dtype=np.bool_)
+        marks[rows[numbers >= 0], numbers[numbers >= 0]] = True
+        if len(counts) > len(names):
+            told = f"{len(counts):,} genres: only the {MAX_GENRES} most frequent are told apart"
+            table.account.notes.append(told)
+        return marks, names
+    return None, ()
 
-        refused = []
-        for name, column in self._candidates("track_id"):
-            ids = _bare_ids(plain_text(column))
-            if given or _are_of_tracks(ids, titles, features):
-                self.columns["track_id"] = name
-                return ids
-            refused.append(repr(name))
-        made = "made of " + ("the titles" if artists is None else "title and artist")
-        if titles is None:
-            made = "the numbers of the rows"
-        if refused:
-            fault = "does not tell tracks apart (missing, or the same for other songs)"
-            self.warnings.append(f"{', '.join(refused)} {fault}: the ids are {made}")
-        else:
-            self.notes.append(f"there is no column of ids: they are {made}")
-        if titles is None:
-            return pa.array(np.arange(1, len(features) + 1)).cast(pa.string())
-        return _make_ids(titles, artists, features)
 
-    def genres(self) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
-        """Mark the genres of each row (n_kept, n_genres), and name them."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        for name, column in self._candidates("genre"):
-            self.columns["genre"] = name
-            texts = pc.replace_substring(
-                split_values(plain_text(column)), "’", "'"
-            )  # "Children’s Music" has both forms
-            lists = pc.split_pattern(texts, ";")
-            rows, genres = pc.list_parent_indices(lists).to_numpy(), pc.list_flatten(lists)
-            counts = [(entry["counts"], entry["values"]) for entry in genres.value_counts().to_pylist()]
-            counts = [(count, genre) for count, genre in counts if genre.lower() not in MISSING]
-            names = tuple(sorted(genre for _, genre in sorted(counts, reverse=True)[:MAX_GENRES]))
-            numbers = np.asarray(pc.fill_null(pc.index_in(genres, pa.array(names, pa.string())), -1))
-            marks = np.zeros((len(texts), len(names)), dtype=np.bool_)
-            marks[rows[numbers >= 0], numbers[numbers >= 0]] = True
-            if len(counts) > len(names):
-                self.notes.append(f"{len(counts):,} genres: only the {MAX_GENRES} most frequent are told apart")
-            return marks, names
-        return None, ()
-
-    def popularity(self) -> NDArray[np.float32] | None:
-        """Parse popularities (n_kept,): NaN where unknown, unreadable or outside [0, 100]."""
-        for name, column in self._candidates("popularity"):
-            self.columns["popularity"] = name
-            values = parse_numbers({name: column})[name]
-            outside = (values < 0) | (values > 100)
-            unreadable = column.filter(np.isnan(values)).to_pylist()
-            n_bad = np.count_nonzero(outside) + sum(describe_fault(value) != "missing" for value in unreadable)
-            if n_bad:
-                self.notes.append(f"popularity is not a number from 0 to 100 in {n_bad:,} rows: taken as unknown there")
-            return np.where(outside, np.nan, values).astype(np.float32)
-        return None
-
-    def _candidates(self, role: str) -> Iterator[tuple[str, pa.ChunkedArray]]:
-        for number in self.table.roles.candidates.get(role, ()):
-            column = self.table.column(number)
-            yield self.table.names[number], column if self.kept.all() else column.filter(self.kept)
+def read_popularity(table: RawTable) -> NDArray[np.float32] | None:
+    """Parse popularities (n_rows,): NaN where unknown, unreadable or outside [0, 100]."""
+    for name, column in table.candidates("popularity"):
+        table.account.columns["popularity"] = name
+        values = parse_numbers({name: column})[name]
+        outside = (values < 0) | (values > 100)
+        unreadable = column.filter(np.isnan(values)).to_pylist()
+        n_bad = np.count_nonzero(outside) + sum(describe_fault(value) != "missing" for value in unreadable)
+        if n_bad:
+            told = f"popularity is not a number from 0 to 100 in {n_bad:,} rows: taken as unknown there"
+            table.account.notes.append(told)
+        return np.where(outside, np.nan, values).astype(np.float32)
+    return None
 
 
 def plain_text(column: pa.ChunkedArray) -> pa.Array:
     """Return texts without outer blanks and control characters, which a terminal might obey; "" where missing."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     texts = pc.fill_null(column.combine_chunks().cast(pa.string()), "")
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(texts, r"\p{Cc}+", " "))
 
@@ -136,8 +111,6 @@ def split_values(texts: pa.Array) -> pa.Array:
     Whether cells are lists as Python, R and JSON write them ("['A', 'B']"), and what separates values in the others, is
     decided once for the column: of ";", "|" and ",", what most different cells have, if one of twenty has it.
     """
-    import pyarrow as pa
-
     encoded = texts.dictionary_encode()
     different = encoded.dictionary.to_pylist()
     few = MIN_SHARE * len(different)
@@ -152,26 +125,20 @@ def split_values(texts: pa.Array) -> pa.Array:
         mark = ";"
     elif 2 * sum(f"{mark} " in text for text in others) > counts[mark]:
         mark += " "
-    written = [_values_of_list(text) if text in lists else _split(text, mark) for text in different]
-    return pa.array([";".join(values) for values in written], pa.string()).take(encoded.indices)
-
-
-def _split(text: str, mark: str) -> list[str]:
-    parts = re.split(rf"(?<!\\){re.escape(mark)}", text)
-    return [plain for part in parts if (plain := part.replace("\\,", ",").strip())]
+    separator = re.compile(rf"(?<!\\){re.escape(mark)}")
+    written = [_values_of_list(text) if text in lists else separator.split(text) for text in different]
+    plain = [";".join(filter(None, (value.replace("\\,", ",").strip() for value in values))) for values in written]
+    return pa.array(plain, pa.string()).take(encoded.indices)
 
 
 def _values_of_list(text: str) -> list[str]:
     found = _NAME.findall(text) or _QUOTED.findall(text)
     values = [single or double for single, double in found] or text.strip("[](){} ").split(",")
-    return [plain for value in values if (plain := re.sub(r"\\(.)", r"\1", value).replace(";", ",").strip())]
+    return [re.sub(r"\\(.)", r"\1", value).replace(";", ",") for value in values]
 
 
 def _bare_ids(texts: pa.Array) -> pa.Array:
     """Take ids out of links, "" standing for what is missing."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     if pc.any(pc.less_equal(pc.binary_length(texts), max(map(len, MISSING)))).as_py():
         texts = pc.if_else(pc.is_in(pc.utf8_lower(texts), pa.array(sorted(MISSING))), "", texts)
     if not pc.any(pc.match_substring(texts, "spotify")).as_py():
@@ -187,8 +154,6 @@ def _are_of_tracks(ids: pa.Array, titles: pa.Array | None, features: NDArray[np.
         titles: (n,).
         features: (n, d).
     """
-    import pyarrow.compute as pc
-
     other = pc.or_(pc.starts_with(ids, "spotify:"), pc.match_substring(ids, "://"))
     if 2 * np.count_nonzero(pc.or_(pc.equal(ids, ""), other)) > len(ids):
         return False
@@ -211,10 +176,7 @@ def first_equal(texts: pa.Array) -> NDArray[np.int64]:
 
 
 def _make_ids(titles: pa.Array, artists: pa.Array | None, features: NDArray[np.float64]) -> pa.Array:
-    """Make ids, "Title — Artist", with a number after it for rows (n_kept,) of other features; "" without a title."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
+    """Make ids, "Title — Artist", with a number after it for rows (n_rows,) of other features; "" without a title."""
     labels = titles
     if artists is not None:
         both = pc.binary_join_element_wise(titles, pc.replace_substring(artists, ";", ", "), " — ")

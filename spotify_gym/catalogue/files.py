@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from io import BufferedWriter
 from itertools import islice
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO
 from uuid import uuid4
 
 from spotify_gym.catalogue.errors import CatalogueError
@@ -27,8 +27,6 @@ MAX_LAYERS = 2  # a zip of a gzip
 MAX_ENTRIES = 10_000  # of a folder or an archive
 _FREE = 2**26  # bytes
 _PART = 2**22  # bytes
-
-ZIP = b"PK\x03\x04"
 _HIDDEN = re.compile(r"(^|/)(\.|~|__MACOSX/)")
 _TABLE = re.compile(r"\.(csv|tsv|tab|jsonl?|ndjson|parquet|xlsx)(\.(gz|bz2|xz|zst))?$", re.IGNORECASE)
 _NO_TABLES = {
@@ -66,7 +64,7 @@ def _list_parts(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
         files = [Path(one) for one in islice(entries, MAX_ENTRIES) if one.is_file(follow_symlinks=False)]
     parts = sorted(file for file in files if file.name.startswith("part-") and file.stat().st_size)
-    return parts or [folder / _only_table(sorted(file.name for file in files), folder)]
+    return parts or [folder / _only_table([file.name for file in files], folder)]
 
 
 def tables_below(folder: Path) -> list[Path]:
@@ -76,12 +74,8 @@ def tables_below(folder: Path) -> list[Path]:
 
 
 def _only_table(names: Sequence[str], path: Path) -> str:
-    """Return the only name that is one of a table.
-
-    Raises:
-        CatalogueError: there is none, or there are several.
-    """
-    tables = [name for name in names if _TABLE.search(name)]
+    """Return the only name that is one of a table, and raise `CatalogueError` where there is none or are several."""
+    tables = sorted(name for name in names if _TABLE.search(name))
     if len(tables) != 1:
         found = f"has {len(tables)} tables, {', '.join(map(repr, tables[:20]))}" if tables else "has no table in it"
         raise CatalogueError(f"{path} {found}; one is needed.")
@@ -103,11 +97,7 @@ def read_content(path: Path) -> bytes:
         raise CatalogueError(f"cannot read {path}: {error.strerror or error}.") from error
     except ValueError as error:  # no system has a file of such a name
         raise CatalogueError(f"{str(path)!r} is no name of a file: {error}.") from error
-    packed = len(content)
-    for _ in range(MAX_LAYERS):
-        content = _unpack(content, path, packed)
-    if _opener(content):
-        raise CatalogueError(f"{path} is packed more than {MAX_LAYERS} times over.")
+    content = _unpack(content, path)
     if not content.strip():
         raise CatalogueError(f"{path} is empty.")
     for beginning, kind in _NO_TABLES.items():
@@ -117,12 +107,7 @@ def read_content(path: Path) -> bytes:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading; not a pipe or a device, which may have no end.
-
-    Raises:
-        CatalogueError: it is one.
-        OSError: it cannot be opened.
-    """
+    """Open a file for reading; not a pipe or a device, which may have no end and is a `CatalogueError`."""
     status = path.stat()
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         raise CatalogueError(f"{path} is no regular file.")
@@ -131,51 +116,49 @@ def open_regular(path: Path) -> BinaryIO:
 
 def is_workbook(content: bytes) -> bool:
     """Say whether a zip archive is a workbook (XLSX)."""
-    return content.startswith(ZIP) and b"[Content_Types].xml" in content
+    return content.startswith(b"PK") and b"[Content_Types].xml" in content
 
 
-def _opener(content: bytes) -> Callable[[bytes, Path], IO[bytes]] | None:
-    found = (opener for magic, opener in _PACKED.items() if content.startswith(magic))
-    return None if is_workbook(content) else next(found, None)
+def _unpack(content: bytes, path: Path) -> bytes:
+    """Take off every layer of packing, as long as there are few."""
+    packed = len(content)
+    for _ in range(MAX_LAYERS + 1):
+        opener = next((opener for magic, opener in _PACKED.items() if content.startswith(magic)), None)
+        if opener is None or is_workbook(content):
+            return content
+        try:
+            with opener(io.BytesIO(content), path) as file:
+                content = _read_within_limit(file, path, packed)
+        except CatalogueError:
+            raise
+        except Exception as error:  # each packing has its own
+            raise CatalogueError(f"{path} is packed, but damaged, cut off or encrypted: {error}.") from error
+    raise CatalogueError(f"{path} is packed more than {MAX_LAYERS} times over.")
 
 
-def _unpack(content: bytes, path: Path, packed: int) -> bytes:
-    """Take off one layer of packing, if there is one."""
-    opener = _opener(content)
-    if opener is None:
-        return content
-    try:
-        with opener(content, path) as file:
-            return _read_within_limit(file, path, packed)
-    except CatalogueError:
-        raise
-    except Exception as error:  # each packing has its own
-        raise CatalogueError(f"{path} is packed, but damaged, cut off or encrypted: {error}.") from error
-
-
-def _open_member(content: bytes, path: Path) -> IO[bytes]:
+def _open_member(file: io.BytesIO, path: Path) -> IO[bytes]:
     """Open the only table in a zip archive."""
-    if content.count(b"PK\x01\x02") > MAX_ENTRIES:
+    if file.getvalue().count(b"PK\x01\x02") > MAX_ENTRIES:
         raise CatalogueError(f"{path} is a zip archive of more than {MAX_ENTRIES:,} files.")
-    archive = zipfile.ZipFile(io.BytesIO(content))
+    archive = zipfile.ZipFile(file)
     names = [name for name in archive.namelist() if not name.endswith("/") and not _HIDDEN.search(name)]
     if any(name.endswith(".npy") for name in names):
         raise CatalogueError(f"{path} is a prepared catalogue: that is opened by Catalogue.load, not read.")
     return archive.open(names[0] if len(names) == 1 else _only_table(names, path))
 
 
-def _open_zst(content: bytes, _: Path) -> IO[bytes]:
+def _open_zst(file: io.BytesIO, _: Path) -> Any:
     import pyarrow as pa
 
-    return cast("IO[bytes]", pa.CompressedInputStream(pa.BufferReader(content), "zstd"))
+    return pa.CompressedInputStream(file, "zstd")
 
 
-_PACKED: Mapping[bytes, Callable[[bytes, Path], IO[bytes]]] = {
-    b"\x1f\x8b": lambda content, _: cast("IO[bytes]", gzip.GzipFile(fileobj=io.BytesIO(content))),
-    b"BZh": lambda content, _: bz2.BZ2File(io.BytesIO(content)),
-    b"\xfd7zXZ\x00": lambda content, _: lzma.LZMAFile(io.BytesIO(content)),  # noqa: SIM115 (whoever reads it closes it)
+_PACKED: Mapping[bytes, Callable[[io.BytesIO, Path], Any]] = {
+    b"\x1f\x8b": lambda file, _: gzip.GzipFile(fileobj=file),
+    b"BZh": lambda file, _: bz2.BZ2File(file),
+    b"\xfd7zXZ\x00": lambda file, _: lzma.LZMAFile(file),  # noqa: SIM115 (whoever reads it closes it)
     b"\x28\xb5\x2f\xfd": _open_zst,
-    ZIP: _open_member,
+    b"PK\x03\x04": _open_member,
 }
 
 

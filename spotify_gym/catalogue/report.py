@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from spotify_gym.catalogue.errors import printable
@@ -81,6 +81,18 @@ class Report:
             ranges=tuple((str(name), float(low), float(high)) for name, low, high in plain["ranges"]),
             unit=str(plain["unit"]),
         )
+
+
+@dataclass
+class Account:
+    """What is found while a table is read: each step adds to it, and the report is made of it."""
+
+    unit: str = "row"  # what the places of findings count: "line" or "row"
+    columns: dict[str, str] = field(default_factory=dict)  # role or feature: the column that serves it
+    folded: list[Finding] = field(default_factory=list)
+    dropped: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def _findings(plain: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:

@@ -9,17 +9,14 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue.errors import CatalogueError
-from spotify_gym.catalogue.report import Finding
+from spotify_gym.catalogue.report import Account, Finding
 from spotify_gym.catalogue.tracks import FEATURE_NAMES
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 ALIASES: Mapping[str, str] = {
     # role: names of its column, by letters and digits alone, the more specific ones first
@@ -28,7 +25,8 @@ ALIASES: Mapping[str, str] = {
     "name": "trackname tracktitle songname songtitle nametrack namesong mastermetadatatrackname track song title name "
     "titulo titre nombre cancion musica",
     "artists": "artistname artistnames artistsname artistsnames trackartistname trackartistnames artists trackartist "
-    "trackartists artist performers performer singers singer mastermetadataalbumartistname band artist1 artista",
+    "trackartists artist mainartist performers performer singers singer mastermetadataalbumartistname band bandsinger "
+    "artist1 artista",
     "genre": "genre trackgenre playlistgenre genres trackgenres songgenre topgenre artistgenres artistgenre maingenre "
     "musicgenre genrename parentgenres genero",
     "popularity": "popularity pop",
@@ -45,7 +43,7 @@ ALIASES: Mapping[str, str] = {
 MIN_FEATURES = 5
 MAX_HEADER = 30  # lines or rows among which the header is sought
 _ROLES = {alias: (role, 3 * rank) for role, aliases in ALIASES.items() for rank, alias in enumerate(aliases.split())}
-_BEFORE = "^(?:items?|spotify|audio|features?)*"  # what tables write before a name, and around what is measured
+_BEFORE = "^(?:items?|spotify|audio|features?|af)*"  # what tables write before a name, and around what is measured
 _AROUND = "^(?:track|song)*|(?:db|bpm|percent|percentage|pct|score|value)*$"
 
 
@@ -60,7 +58,7 @@ class Roles:
     def columns(self) -> list[int]:
         """Return the numbers of all columns that are worth reading."""
         return sorted(
-            {*self.features.values(), *(column for several in self.candidates.values() for column in several)}
+            {*self.features.values(), *(number for several in self.candidates.values() for number in several)}
         )
 
 
@@ -72,36 +70,27 @@ class RawTable:
     roles: Roles
     cells: pa.Table  # the columns that `roles` speaks of, each called by its number
     places: NDArray[np.int64]  # (n_rows,), the line or row of the file where each row begins
-    unit: str  # what `places` counts: "line" or "row"
-    damaged: tuple[Finding, ...] = ()  # rows that could not even be split into columns
-    notes: tuple[str, ...] = ()
+    account: Account  # of what has been found so far, such as rows that could not even be split into columns
 
     def column(self, number: int) -> pa.ChunkedArray:
         """Return a column by its number in the file."""
         return self.cells.column(str(number))
 
-    @property
-    def rows(self) -> int:
-        """Count the rows of the file, those that could not be split among them."""
-        return len(self.places) + sum(finding.rows for finding in self.damaged)
+    def candidates(self, role: str) -> Iterator[tuple[str, pa.ChunkedArray]]:
+        """Yield name and cells of the columns that could serve a role, the likeliest first."""
+        return ((self.names[number], self.column(number)) for number in self.roles.candidates.get(role, ()))
 
 
 def concatenate(tables: Sequence[RawTable]) -> RawTable:
-    """Put the parts of one table one after another, their rows counted through.
-
-    Raises:
-        CatalogueError: if the parts have other columns.
-    """
-    import pyarrow as pa
-
+    """Put the parts of one table one after another, their rows counted through."""
     if len(tables) == 1:
         return tables[0]
     if odd := next((number for number, table in enumerate(tables, 1) if table.names != tables[0].names), None):
         raise CatalogueError(f"part {odd} of {len(tables)} has other columns than the first.")
     cells = pa.concat_tables([table.cells for table in tables], promote_options="permissive")
-    lost = sum(table.rows - len(table.places) for table in tables)
-    damaged = (Finding("damaged in its part", lost),) if lost else ()
-    return replace(tables[0], cells=cells, places=np.arange(len(cells)) + 1, unit="row", damaged=damaged)
+    lost = sum(finding.rows for table in tables for finding in table.account.dropped)
+    account = Account(dropped=[Finding("damaged in its part", lost)] if lost else [])
+    return replace(tables[0], cells=cells, places=np.arange(len(cells)) + 1, account=account)
 
 
 @dataclass(frozen=True)
@@ -127,25 +116,26 @@ class Schema:
         given = {role: [self._find(role, name, names)] if name else [] for role, name in self.columns.items()}
         taken = [column for several in given.values() for column in several]
         found: dict[str, list[int]] = {}
-        for _, number in sorted((_role_of(name)[1], number) for number, name in enumerate(names)):
-            role = _role_of(names[number])[0]
+        for (role, _), number in sorted(
+            ((_role_of(name), n) for n, name in enumerate(names)), key=lambda one: one[0][1]
+        ):
             if (number in taken and role in FEATURE_NAMES and role not in given) or taken.count(number) > 1:
                 raise CatalogueError(f"the column {names[number]!r} cannot serve two roles.")
             if role and number not in taken:
                 found.setdefault(role, []).append(number)
         found |= given
         known = {name: found[name][0] for name in FEATURE_NAMES if found.get(name)}
-        features = (
-            known if self.features is None else {name: self._feature(name, names, known) for name in self.features}
-        )
-        if (len(features) < MIN_FEATURES and self.features is None) or len({*features.values()}) < len(
-            self.features or "1"
-        ):
+        features = known
+        if self.features is not None:
+            features = {name: _position(name, names, known) for name in self.features}
+            if len({*features.values()}) < max(1, len(self.features)):
+                raise CatalogueError(
+                    f"--features {shlex.join(self.features)}: at least one column is needed, and none twice."
+                )
+        elif len(known) < MIN_FEATURES:
             raise CatalogueError(self._complain(known, names))
         kinds = {name: kind for name, number in features.items() for kind, other in known.items() if number == other}
-        return Roles(
-            features, kinds, {role: found[role] for role in ALIASES if role not in FEATURE_NAMES and role in found}
-        )
+        return Roles(features, kinds, {role: found[role] for role in found if role not in FEATURE_NAMES})
 
     def command(self, *words: str) -> str:
         """Return the command to type."""
@@ -160,26 +150,20 @@ class Schema:
 
     def _find(self, role: str, name: str, names: Sequence[str]) -> int:
         if role not in ALIASES:
+            near = "".join(f" (did you mean {one!r}?)" for one in get_close_matches(role, ALIASES, n=1, cutoff=0.5))
             raise CatalogueError(
-                f"--columns {role}=...: there is no such role{_near(role, ALIASES, ' (did you mean {}?)')}. "
+                f"--columns {role}=...: there is no such role{near}. "
                 f"Write ROLE=COLUMN; the roles are {', '.join(ALIASES)}."
             )
-        return _position(name, names)
-
-    def _feature(self, name: str, names: Sequence[str], known: Mapping[str, int]) -> int:
-        return known[name] if name in known and name not in names else _position(name, names)
+        return _position(name, names, {})
 
     def _complain(self, known: Mapping[str, int], names: Sequence[str]) -> str:
-        if self.features is not None:
-            return f"--features {shlex.join(self.features)}: at least one column is needed, and none twice."
         have = f"only {', '.join(known)} of the nine are there" if known else "there is none of the nine"
-        return " ".join(
-            [
-                f"this is no table of audio features: its columns are named {_listed(names)}, and {have}; at least "
-                f"{MIN_FEATURES} of {', '.join(FEATURE_NAMES)} are needed.",
-                *self.hints([name for name in FEATURE_NAMES if name not in known], names),
-                f"Or say which numbers are a track's features: {self.command('--features')} COLUMN COLUMN ...",
-            ]
+        hints = self.hints([name for name in FEATURE_NAMES if name not in known], names)
+        return (
+            f"this is no table of audio features: its columns are named {_listed(names)}, and {have}; at least "
+            f"{MIN_FEATURES} of {', '.join(FEATURE_NAMES)} are needed. {''.join(f'{hint} ' for hint in hints)}"
+            f"Or say which numbers are a track's features: {self.command('--features')} COLUMN COLUMN ..."
         )
 
 
@@ -200,18 +184,18 @@ def _key(name: str) -> str:
     return "".join(char for char in re.sub(r"[_.][xy]$", "", name.strip()[:100]).casefold() if char.isalnum())
 
 
-def _position(name: str, names: Sequence[str]) -> int:
+def _position(name: str, names: Sequence[str], known: Mapping[str, int]) -> int:
+    """Return the number of a column by its name, by the feature that it is, or by letters and digits alone."""
     keys = [_key(other) for other in names]
     if name in names:
         return names.index(name)
+    if name in known:
+        return known[name]
     if keys.count(_key(name)) == 1:
         return keys.index(_key(name))
-    near = _near(name, names, "; the nearest is {}") or f"; its columns are {_listed(names)}"
-    raise CatalogueError(f"the table has no column {name!r}{near}.")
-
-
-def _near(name: str, names: Sequence[str] | Mapping[str, str], words: str) -> str:
-    return "".join(words.format(repr(near)) for near in get_close_matches(name, names, n=1, cutoff=0.5))
+    near = get_close_matches(name, names, n=1, cutoff=0.5)
+    others = f"the nearest is {near[0]!r}" if near else f"its columns are {_listed(names)}"
+    raise CatalogueError(f"the table has no column {name!r}; {others}.")
 
 
 def _listed(names: Sequence[str]) -> str:

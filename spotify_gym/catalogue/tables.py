@@ -1,23 +1,33 @@
-"""From a table in a file to tracks, and a report of what was found."""
+"""From a table in a file to tracks, and a report of what was found: nothing is left out unsaid."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spotify_gym.catalogue.delimited import read_delimited
-from spotify_gym.catalogue.description import Description, split_values
-from spotify_gym.catalogue.draft import OTHER_FEATURES, Draft
+from spotify_gym.catalogue.description import (
+    first_equal,
+    read_genres,
+    read_ids,
+    read_popularity,
+    read_words,
+    split_values,
+)
 from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.features import MANY_ROWS, read_features
 from spotify_gym.catalogue.files import is_workbook, read_parts
 from spotify_gym.catalogue.formats import PARQUET, read_json, read_parquet, read_xlsx
-from spotify_gym.catalogue.report import Report
+from spotify_gym.catalogue.groups import first_equal_rows
+from spotify_gym.catalogue.report import Account, Finding, Report
 from spotify_gym.catalogue.schema import RawTable, Schema, concatenate
 from spotify_gym.catalogue.tracks import FEATURE_NAMES, TextColumn, Tracks
+
+OTHER_FEATURES = "same id as an earlier row, but other features: the earlier row was kept"
 
 
 def read_tracks(
@@ -38,18 +48,72 @@ def read_tracks(
     parts = read_parts(path)
     try:
         table = concatenate([_parse(part, schema) for part in parts])
-        draft = _clean(table, schema).fold_ids()
-        draft = replace(draft, warnings=(*draft.warnings, *_judge(table, draft, schema)))
+        n_rows = len(table.places) + sum(finding.rows for finding in table.account.dropped)
+        draft = _describe(table, schema)
+        draft.fold_ids()
+        draft.account.warnings += _judge(draft, n_rows, schema)
         if min_popularity is not None:
-            draft = draft.drop_unpopular(min_popularity)
+            draft.drop_unpopular(min_popularity)
         if duplicates == "merge":
-            draft = draft.merge_recordings()
-        report = _report(table, draft)
-        if not report.tracks:
-            raise CatalogueError(_complain(report))
+            draft.merge_recordings()
+        return draft.tracks, _report(draft, n_rows)
     except CatalogueError as error:
         raise CatalogueError(f"{path}: {error}") from error
-    return draft.tracks, report
+
+
+@dataclass
+class Draft:
+    """Tracks in the making: what can be used of the rows that were read, and an account of the others."""
+
+    tracks: Tracks
+    places: NDArray[np.int64]  # (n_tracks,), the line or row that each stands on
+    account: Account = field(default_factory=Account)
+
+    def fold_ids(self) -> None:
+        """Make one track of the rows of one id: the first row speaks for all, and their genres are gathered."""
+        first = first_equal(self.tracks.track_ids.arrow)
+        repeats = np.flatnonzero(first != np.arange(len(first)))
+        differs = (self.tracks.features[repeats] != self.tracks.features[first[repeats]]).any(axis=1)
+        self._fold(first, {"same id as an earlier row": repeats[~differs], OTHER_FEATURES: repeats[differs]})
+
+    def merge_recordings(self) -> None:
+        """Make one track of those with exactly equal features: the most popular, or first, speaks for all."""
+        first, popularity = first_equal_rows(self.tracks.features), self.tracks.popularity
+        if popularity is not None:
+            order = np.lexsort((-np.nan_to_num(popularity, nan=-1.0), first))
+            best = order[np.flatnonzero(np.diff(first[order], prepend=-1))]
+            keeper = np.arange(len(first))
+            keeper[first[best]] = best
+            first = keeper[first]
+        self._fold(first, {"same recording as another track": np.flatnonzero(first != np.arange(len(first)))})
+
+    def drop_unpopular(self, min_popularity: float) -> None:
+        """Leave out the tracks that are less popular, or of unknown popularity; there must be some of known."""
+        if self.tracks.popularity is None:
+            raise CatalogueError(f"min_popularity={min_popularity:g}, but the table has no column of popularity.")
+        self.drop("popularity is unknown", np.isnan(self.tracks.popularity))
+        self.drop(f"popularity is below {min_popularity:g}", self.tracks.popularity < min_popularity)
+
+    def drop(self, reason: str, marks: NDArray[np.bool_]) -> None:
+        """Leave out the tracks (n_tracks,) that are marked."""
+        if marks.any():
+            self.account.dropped.append(Finding.at(reason, self.places[marks]))
+            self._keep(np.flatnonzero(~marks))
+
+    def _fold(self, keeper: NDArray[np.int64], reasons: Mapping[str, NDArray[np.int64]]) -> None:
+        """Let ``keeper[i]`` (n_tracks,) speak for track ``i``, and gather the genres of all that it speaks for."""
+        self.account.folded += [Finding.at(reason, self.places[rows]) for reason, rows in reasons.items() if len(rows)]
+        genres = self.tracks.genres
+        if genres is not None:
+            track, genre = np.nonzero(genres)
+            genres = genres.copy()
+            genres[keeper[track], genre] = True
+            self.tracks = replace(self.tracks, genres=genres)
+        self._keep(np.flatnonzero(keeper == np.arange(len(keeper))))
+
+    def _keep(self, kept: NDArray[np.int64]) -> None:
+        if len(kept) < len(self.places):
+            self.tracks, self.places = self.tracks.take(kept), self.places[kept]
 
 
 def _parse(content: bytes, schema: Schema) -> RawTable:
@@ -62,85 +126,68 @@ def _parse(content: bytes, schema: Schema) -> RawTable:
     return (read_json if begins_as_json else read_delimited)(content, schema)
 
 
-def _clean(table: RawTable, schema: Schema) -> Draft:
+def _describe(table: RawTable, schema: Schema) -> Draft:
     """Parse every column, and leave out the rows without a track id or with a feature that is no usable number."""
-    features = read_features(table, schema)
-    matrix = features.matrix()
-    known = Description(table, features.kept)
-    titles, artists = known.words("name"), known.words("artists")
+    feature_names, features, kept = read_features(table, schema)
+    if not kept.all():
+        table = replace(table, cells=table.cells.filter(kept), places=table.places[kept])
+    titles, artists = read_words(table, "name"), read_words(table, "artists")
     artists = None if artists is None else split_values(artists)
-    ids = known.ids(titles, artists, matrix, given=bool(schema.columns.get("track_id")))
-    genres, genre_names = known.genres()
+    ids = read_ids(table, titles, artists, features, given=bool(schema.columns.get("track_id")))
+    genres, genre_names = read_genres(table)
     tracks = Tracks(
-        features=matrix,
+        features=features,
         track_ids=TextColumn.from_arrow(ids),
-        feature_names=tuple(features.numbers),
+        feature_names=feature_names,
         names=None if titles is None else TextColumn.from_arrow(titles),
         artists=None if artists is None else TextColumn.from_arrow(artists),
         genres=genres,
         genre_names=genre_names,
-        popularity=known.popularity(),
+        popularity=read_popularity(table),
     )
-    return Draft(
-        tracks=tracks,
-        places=table.places[features.kept],
-        dropped=(*table.damaged, *features.dropped),
-        columns={**known.columns, **{name: table.names[number] for name, number in table.roles.features.items()}},
-        notes=(*table.notes, *features.notes, *known.notes, *_missing(table, known, schema)),
-        warnings=(*features.warnings, *known.warnings),
-    ).drop({"no track id": np.asarray(ids) == ""})
+    account = table.account
+    account.notes += _missing(table, schema)
+    account.columns |= {name: table.names[number] for name, number in table.roles.features.items()}
+    draft = Draft(tracks, table.places, account)
+    draft.drop("no track id", np.asarray(ids) == "")
+    return draft
 
 
-def _missing(table: RawTable, known: Description, schema: Schema) -> Iterator[str]:
+def _missing(table: RawTable, schema: Schema) -> Iterator[str]:
     """Say which features are missing, and what else a catalogue could hold."""
     if schema.features is None and (features := [name for name in FEATURE_NAMES if name not in table.roles.features]):
         yield f"no column of {', '.join(features)}: {len(table.roles.features)} of the nine features"
         yield from schema.hints(features, table.names)
     comforts = {"name": "titles", "artists": "artists", "genre": "genres", "popularity": "popularity"}
-    if missing := [what for role, what in comforts.items() if role not in known.columns]:
+    if missing := [what for role, what in comforts.items() if role not in table.account.columns]:
         yield f"no column of {', '.join(missing)}"
 
 
-def _judge(table: RawTable, draft: Draft, schema: Schema) -> Iterator[str]:
+def _judge(draft: Draft, n_rows: int, schema: Schema) -> Iterator[str]:
     """Yield what is wrong with many rows, and what a listener would miss."""
-    dropped = sum(finding.rows for finding in draft.dropped)
-    if dropped > MANY_ROWS * table.rows:
-        yield f"{dropped / table.rows:.0%} of the rows were dropped"
-    folded = sum(finding.rows for finding in draft.folded if finding.what == OTHER_FEATURES)
-    if folded > MANY_ROWS * table.rows:
+    dropped = sum(finding.rows for finding in draft.account.dropped)
+    if dropped > MANY_ROWS * n_rows:
+        yield f"{dropped / n_rows:.0%} of the rows were dropped"
+    folded = sum(finding.rows for finding in draft.account.folded if finding.what == OTHER_FEATURES)
+    if folded > MANY_ROWS * n_rows:
         yield (
-            f"{folded / table.rows:.0%} of the rows have an id of an earlier row and other features; if "
-            f"{draft.columns.get('track_id')!r} is no id of a track: {schema.command('--columns', 'track_id=')}"
+            f"{folded / n_rows:.0%} of the rows have an id of an earlier row and other features; if "
+            f"{draft.account.columns.get('track_id')!r} is no id of a track: {schema.command('--columns', 'track_id=')}"
         )
     if draft.tracks.names is None:
         yield "no titles"
 
 
-def _report(table: RawTable, draft: Draft) -> Report:
-    raw = draft.tracks.features
-    lows, highs = raw.min(axis=0, initial=np.inf), raw.max(axis=0, initial=-np.inf)
-    ranges = tuple(zip(draft.tracks.feature_names, lows.tolist(), highs.tolist(), strict=True)) if len(raw) else ()
-    return Report(
-        rows=table.rows,
-        tracks=len(draft.tracks),
-        columns=tuple(draft.columns.items()),
-        folded=draft.folded,
-        dropped=draft.dropped,
-        notes=(*draft.notes, *_constant_notes(ranges)),
-        warnings=draft.warnings,
-        ranges=ranges,
-        unit=table.unit,
-    )
-
-
-def _constant_notes(ranges: Sequence[tuple[str, float, float]]) -> Iterator[str]:
-    constant = ", ".join(f"{name} ({low:g})" for name, low, high in ranges if low == high)
-    if constant:
-        yield f"the same in every track, so scaled to 0 and telling none apart: {constant}"
-
-
-def _complain(report: Report) -> str:
-    if not report.rows:
-        return "the table has a header, but no rows."
-    reasons = "; ".join(finding.describe(report.unit) for finding in report.dropped)
-    return f"none of its {report.rows:,} rows can be used: {reasons}."
+def _report(draft: Draft, n_rows: int) -> Report:
+    """Close the account; a table of which nothing can be used is an error."""
+    account, raw = draft.account, draft.tracks.features
+    if not n_rows:
+        raise CatalogueError("the table has a header, but no rows.")
+    if not len(raw):
+        reasons = "; ".join(finding.describe(account.unit) for finding in account.dropped)
+        raise CatalogueError(f"none of its {n_rows:,} rows can be used: {reasons}.")
+    ranges = tuple(zip(draft.tracks.feature_names, raw.min(axis=0).tolist(), raw.max(axis=0).tolist(), strict=True))
+    if constant := ", ".join(f"{name} ({low:g})" for name, low, high in ranges if low == high):
+        account.notes.append(f"the same in every track, so scaled to 0 and telling none apart: {constant}")
+    lists = {name: tuple(getattr(account, name)) for name in ("folded", "dropped", "notes", "warnings")}
+    return Report(n_rows, len(raw), columns=tuple(account.columns.items()), ranges=ranges, unit=account.unit, **lists)

@@ -41,14 +41,14 @@ def test_read__equals_the_standard_library(rows: list[tuple[str, ...]], line_end
     writer.writerows([("a", "b", "c"), *rows])
     table = read(file.getvalue())
     assert rows_of(table) == rows
-    assert not table.damaged
+    assert not table.account.dropped
 
 
 @given(st.text(st.sampled_from('ab,"\n\r'), max_size=60))
 def test_read__says_where_every_line_went(body: str) -> None:
     table = read("a,b\n" + body)
     lines = ("a,b\n" + body).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    lost = sum(finding.rows for finding in table.damaged)
+    lost = sum(finding.rows for finding in table.account.dropped)
     assert len(table.places) + lost <= sum(bool(line) for line in lines[1:])
     assert all(lines[place - 1] for place in table.places)
     for place, (first, *_) in zip(table.places, rows_of(table), strict=True):
@@ -64,7 +64,7 @@ def test_quoted_value__may_run_on_to_other_lines() -> None:
 def test_open_quote__costs_its_own_line_only() -> None:
     table = read('a,b\n1,"open\n' + "".join(f"{n},x\n" for n in range(30)) + '5,"quoted"\n')
     assert len(table.places) == 31
-    assert table.damaged[0].lines == (2,)
+    assert table.account.dropped[0].lines == (2,)
 
 
 def test_quote_inside_a_value__is_a_character() -> None:
@@ -74,7 +74,7 @@ def test_quote_inside_a_value__is_a_character() -> None:
 def test_wrong_number_of_columns__is_reported_by_line() -> None:
     table = read("a,b\n1,2\n1\n\n1,2,3\n3,4")
     assert rows_of(table) == [("1", "2"), ("3", "4")]
-    assert [(finding.what, finding.lines) for finding in table.damaged] == [("not 2 columns", (3, 5))]
+    assert [(finding.what, finding.lines) for finding in table.account.dropped] == [("not 2 columns", (3, 5))]
 
 
 def test_blank_lines_before_the_header__are_skipped() -> None:
@@ -100,7 +100,7 @@ def test_other_delimiter__is_found(delimiter: str) -> None:
 def test_lines_that_are_not_utf8__are_read_as_cp1252_and_said() -> None:
     table = read(b"a,b\n" + "naïve,1\n".encode() + "été,2\n".encode("cp1252"))
     assert rows_of(table) == [("naïve", "1"), ("été", "2")]
-    assert table.notes == ("1 × not UTF-8: read as cp1252 (line 3)",)
+    assert table.account.notes == ["1 × not UTF-8: read as cp1252 (line 3)"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
@@ -119,13 +119,22 @@ def test_quoted_value__may_run_on_over_any_number_of_lines() -> None:
     table = read(f'a,b\n1,"{long}"\n2,"{long}\n3,4\n')
     assert rows_of(table)[0] == ("1", long)
     assert table.places[0] == 2
-    assert any(finding.lines == (502,) for finding in table.damaged)
+    assert any(finding.lines == (502,) for finding in table.account.dropped)
     assert rows_of(table)[-1] == ("3", "4")
 
 
 def test_quotes_behind_a_backslash__are_part_of_the_value() -> None:
     table = read('a,b\n"Sunny \\"12\\" Mix, long",1\n"plain, too",2\n')
     assert rows_of(table) == [('Sunny "12" Mix, long', "1"), ("plain, too", "2")]
+
+
+def test_quotes_between_tabs__may_be_letters() -> None:
+    table = read('a\tb\n"Weird Al" Yankovic\t1\n"Heroes"\t2\n"open\t3\n')
+    assert rows_of(table) == [('"Weird Al" Yankovic', "1"), ("Heroes", "2"), ('"open', "3")]
+
+
+def test_blanks_before_a_quote__are_no_part_of_the_value() -> None:
+    assert rows_of(read('a, b\n1, "two, 2"\n3, 4\n')) == [("1", "two, 2"), ("3", " 4")]
 
 
 @pytest.mark.parametrize(
@@ -139,19 +148,19 @@ def test_quotes_behind_a_backslash__are_part_of_the_value() -> None:
 def test_header__may_be_one_column_short_or_long(text: str, names: tuple[str, ...]) -> None:
     table = read(text)
     assert table.names == names
-    assert not table.damaged
+    assert not table.account.dropped
     assert len(rows_of(table)) == 2
 
 
 def test_open_quotes__cost_bounded_time() -> None:
     text = "a,b\n" + '1,"""x\n' * 3_000  # each may run on to the end
-    assert len(read(text).places) + sum(finding.rows for finding in read(text).damaged) <= 3_000
+    assert len(read(text).places) + sum(finding.rows for finding in read(text).account.dropped) <= 3_000
 
 
 def test_endless_line__is_left_out() -> None:
     table = read("a,b\n1,2\n" + "x" * 100_000 + ",3\n4,5")
     assert len(table.places) == 2
-    assert table.damaged[0].what == "longer than 65,536 bytes"
+    assert table.account.dropped[0].what == "longer than 65,536 bytes"
 
 
 @pytest.mark.parametrize("text", ["," * 2**24, '"a\n"' + "," * 2**24])

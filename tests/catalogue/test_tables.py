@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from spotify_gym.catalogue import CatalogueError, TextColumn
-from spotify_gym.catalogue.draft import Draft
+from spotify_gym.catalogue.tables import Draft
 from spotify_gym.catalogue.tracks import Tracks
 
 
@@ -19,36 +19,42 @@ def draft_of(ids: str, features: list[float], genres: list[int], popularity: lis
 
 
 def test_fold_ids__gathers_the_genres_of_one_track() -> None:
-    folded = draft_of("abab", [1, 2, 1, 2], [0, 1, 2, 1]).fold_ids()
+    folded = draft_of("abab", [1, 2, 1, 2], [0, 1, 2, 1])
+    folded.fold_ids()
     assert list(folded.tracks.track_ids) == ["a", "b"]
     assert folded.tracks.genres.astype(int).tolist() == [[1, 0, 1], [0, 1, 0]]
-    assert [(finding.rows, finding.lines) for finding in folded.folded] == [(2, (4, 5))]
+    assert [(finding.rows, finding.lines) for finding in folded.account.folded] == [(2, (4, 5))]
 
 
 def test_fold_ids__keeps_the_first_and_reports_other_features_apart() -> None:
-    folded = draft_of("aaa", [1, 1, 9], [0, 0, 0]).fold_ids()
+    folded = draft_of("aaa", [1, 1, 9], [0, 0, 0])
+    folded.fold_ids()
     assert folded.tracks.features.tolist() == [[1]]
-    assert [(finding.what, finding.lines) for finding in folded.folded] == [
+    assert [(finding.what, finding.lines) for finding in folded.account.folded] == [
         ("same id as an earlier row", (3,)),
         ("same id as an earlier row, but other features: the earlier row was kept", (4,)),
     ]
 
 
 def test_merge__lets_the_most_popular_speak_for_all() -> None:
-    merged = draft_of("abcd", [5, 5, 7, 5], [0, 1, 0, 2], [np.nan, 30, 10, 30]).merge_recordings()
+    merged = draft_of("abcd", [5, 5, 7, 5], [0, 1, 0, 2], [np.nan, 30, 10, 30])
+    merged.merge_recordings()
     assert list(merged.tracks.track_ids) == ["b", "c"]
     assert merged.tracks.genres.astype(int).tolist() == [[1, 1, 1], [1, 0, 0]]
-    assert merged.folded[0].rows == 2
+    assert merged.account.folded[0].rows == 2
 
 
 def test_merge__keeps_the_first_where_popularity_is_unknown() -> None:
-    assert list(draft_of("abc", [5, 6, 5], [0, 0, 0]).merge_recordings().tracks.track_ids) == ["a", "b"]
+    merged = draft_of("abc", [5, 6, 5], [0, 0, 0])
+    merged.merge_recordings()
+    assert list(merged.tracks.track_ids) == ["a", "b"]
 
 
 def test_drop_unpopular__drops_the_unknown_too() -> None:
-    dropped = draft_of("abc", [1, 2, 3], [0, 0, 0], [50, np.nan, 20]).drop_unpopular(30)
+    dropped = draft_of("abc", [1, 2, 3], [0, 0, 0], [50, np.nan, 20])
+    dropped.drop_unpopular(30)
     assert list(dropped.tracks.track_ids) == ["a"]
-    assert [(finding.what, finding.lines) for finding in dropped.dropped] == [
+    assert [(finding.what, finding.lines) for finding in dropped.account.dropped] == [
         ("popularity is unknown", (3,)),
         ("popularity is below 30", (4,)),
     ]
