@@ -7,6 +7,7 @@ import sys
 NEW_NAMES = {
     "train": "spotify-gym train",
     "evaluate": "spotify-gym evaluate",
+    "calibrate": "spotify-gym listener fit",
     "learn": "python -m experiments.sample_efficiency",
     "generalise": "python -m experiments.generalization",
     **{name: f"python -m tools.{name}" for name in ("pictures", "screenshots", "shipped_model", "page_speed")},

@@ -1,4 +1,4 @@
-"""The command `spotify-gym`: fetch and prepare a table, train, evaluate, recommend, compare, open the page."""
+"""The command `spotify-gym`: fetch, prepare, train, evaluate, recommend, compare, fit a listener, open the page."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("spotify_gym.cli.evaluate:Evaluate", "score a trained model beside the policies that do not learn"),
     "recommend": ("spotify_gym.cli.recommend:Recommend", "print what to play next"),
     "compare": ("spotify_gym.cli.evaluate:Compare", "score several trained models in the same sessions"),
+    "listener": (
+        "spotify_gym.cli.listener:ListenerCommand",
+        "fit a listener to a log of plays, judge it by one",
+    ),
     "app": ("spotify_gym.cli.app:App", "open a page to listen in"),
 }
 """The commands by name: the class, which is imported with all it needs only when it is called, and what it is for."""

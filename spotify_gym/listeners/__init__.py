@@ -1,6 +1,7 @@
 """Who listens: models of a person, arrays in and arrays out."""
 
 from spotify_gym.listeners.listener import BatchState, Listener, Response
+from spotify_gym.listeners.logged import LoggedListener
 from spotify_gym.listeners.named import LISTENERS, as_listener
 from spotify_gym.listeners.person import Person
 from spotify_gym.listeners.satiation import SatiatedListener
@@ -10,6 +11,7 @@ __all__ = [
     "LISTENERS",
     "BatchState",
     "Listener",
+    "LoggedListener",
     "Person",
     "Response",
     "SatiatedListener",

@@ -16,6 +16,9 @@ Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 S = TypeVar("S", bound="BatchState")
 
+MAX_BYTES = 1_000_000
+"""The largest JSON file of a listener that is read."""
+
 
 @dataclass
 class BatchState:
@@ -252,6 +255,8 @@ def values_in(path: str | Path) -> dict[str, Any]:
         ValueError: there is no such file, or it holds no values.
     """
     try:
+        if Path(path).stat().st_size > MAX_BYTES or not Path(path).is_file():
+            raise ValueError(f"it is no regular file of up to {MAX_BYTES:,} bytes")
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} holds no listener as to_json writes one: {error}") from error

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from spotify_gym.listeners.listener import Listener, values_in
+from spotify_gym.listeners.logged import LoggedListener
 from spotify_gym.listeners.satiation import SatiatedListener
 from spotify_gym.listeners.skipping import SkippingListener
 from spotify_gym.registry import resolve
 
-LISTENERS: dict[str, type[Listener[Any]]] = {one.name: one for one in (SatiatedListener, SkippingListener)}
+_KINDS: tuple[type[Listener[Any]], ...] = (SatiatedListener, SkippingListener, LoggedListener)
+LISTENERS = {one.name: one for one in _KINDS}
 """The listeners that can be asked for by name."""
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,9 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from spotify_gym import Catalogue, CatalogueError
+from spotify_gym.listeners import LoggedListener, as_listener
+from spotify_gym.listeners.facts import simulate
+from spotify_gym.listeners.skip_log import LogError, SkipLog, read_log, write_log
 from spotify_gym.session import SessionDynamics
 from tests.robustness.mutations import mutated
 
@@ -27,22 +32,25 @@ FORGED = st.integers(1, 10).map(lambda number: number <= 7)
 
 @dataclass(frozen=True)
 class Specimen:
-    """A kind of file that a catalogue is made from."""
+    """A kind of file of strangers: a catalogue is made from most."""
 
     suffix: str
     make: Callable[[], bytes]
     mutate: Callable[[bytes], st.SearchStrategy[bytes]]
-    read: Callable[[Path], Catalogue]
+    read: Callable[[Path], Any]
+
+    refusal: type[ValueError] = CatalogueError
 
     def use_mutated(self, draw: st.DrawFn, folder: Path) -> str:
         """Damage the file and read it: "valid" or "refused"; anything else that happens is raised."""
         path = folder / f"mutated{self.suffix}"
         path.write_bytes(draw(self.mutate(self.make())))
         try:
-            catalogue = self.read(path)
-        except CatalogueError:
+            found = self.read(path)
+        except self.refusal:
             return "refused"
-        check(catalogue)
+        if isinstance(found, Catalogue):
+            check(found)
         return "valid"
 
 
@@ -216,6 +224,26 @@ def _as_long(draw: st.DrawFn, content: bytes) -> bytes:
     return draw(mutated(content))[: len(content)].ljust(len(content))
 
 
+@cache
+def _log() -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "log.csv"
+        write_log(simulate(LoggedListener(), Catalogue.builtin(12, seed=3), 10, 6)[0], path)
+        return path.read_bytes()
+
+
+def _listener() -> bytes:
+    fitted = {"sessions": 3, "intervals": {"again": [0.1, 0.0, 0.2]}}
+    return json.dumps(replace(LoggedListener(), fitted=fitted).to_dict()).encode()
+
+
+def _play(path: Path) -> SkipLog:
+    """Read a listener and let it hear something."""
+    listener = as_listener(path)
+    assert listener is not None
+    return simulate(listener, Catalogue.builtin(60), 10, 6)[0]
+
+
 SPECIMENS: Mapping[str, Specimen] = {
     "csv": Specimen(".csv", _csv, mutated, lambda path: check_table(Catalogue.read(path))),
     "gzip": Specimen(
@@ -235,5 +263,7 @@ SPECIMENS: Mapping[str, Specimen] = {
         lambda path: check_table(Catalogue.read(path)),
     ),
     "xlsx": Specimen(".xlsx", _xlsx, _mutated_archive, lambda path: check_table(Catalogue.read(path))),
+    "log": Specimen(".csv", _log, mutated, read_log, LogError),
+    "listener": Specimen(".json", _listener, mutated, _play, ValueError),
 }
 """The kinds of file, by name."""

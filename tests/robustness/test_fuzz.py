@@ -39,6 +39,8 @@ SHARES = {
     "zip": 2,
     "zst": 1,
     "xlsx": 1,
+    "log": 2,
+    "listener": 2,
     "run": 1,
     "line": 1,
 }

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.skips.log import LogError, SkipLog, read_log, write_log
-from tests.catalogues import real_table
+from spotify_gym.listeners.facts import simulate
+from spotify_gym.listeners.logged import LoggedListener
+from spotify_gym.listeners.skip_log import LogError, read_log, write_log
+from tests.catalogues import hand_made, real_table
 
 
 def table(**changes):
@@ -44,27 +46,22 @@ def test_read_log__reads_every_format(tmp_path, name):
     frame = table()
     frame.to_parquet(tmp_path / name) if name.endswith("parquet") else frame.to_csv(tmp_path / name, index=False)
     log = read_log(tmp_path / name)
-    np.testing.assert_array_equal(log.skipped, [[False, True, False], [False, False, False]])
+    np.testing.assert_array_equal(log.grade, [[0, 3, 1], [0, 0, -1]])
     np.testing.assert_array_equal(log.played, [[True, True, True], [True, True, False]])
     assert (len(log), log.n_plays) == (2, 5)
-
-
-def test_read_log__takes_the_flag_asked_for(tmp_path):
-    table().to_csv(tmp_path / "log.csv", index=False)
-    assert read_log(tmp_path / "log.csv", skip="skip_3").skipped[0].tolist() == [False, True, True]
 
 
 def test_read_log__does_not_mind_the_order_of_rows(tmp_path):
     table().sample(frac=1, random_state=1).to_csv(tmp_path / "log.csv", index=False)
     log = read_log(tmp_path / "log.csv")
-    assert sorted(log.skipped.sum(axis=1)) == [0, 1]
+    assert sorted((log.grade >= 2).sum(axis=1)) == [0, 1]
     assert sorted(log.played.sum(axis=1)) == [2, 3]
 
 
 @pytest.mark.parametrize("truth", [["0", "1", "0", "0", "0"], ["false", " TRUE", "False", "FALSE", "false"]])
 def test_read_log__reads_truth_however_it_is_spelt(tmp_path, truth):
     table(skip_1=truth).to_csv(tmp_path / "log.csv", index=False)
-    assert read_log(tmp_path / "log.csv", skip="skip_1").skipped[0].tolist() == [False, True, False]
+    assert read_log(tmp_path / "log.csv").grade[0].tolist() == [0, 3, 1]
 
 
 def test_read_log__takes_a_log_cut_off_at_its_end(tmp_path):
@@ -72,15 +69,52 @@ def test_read_log__takes_a_log_cut_off_at_its_end(tmp_path):
     assert read_log(tmp_path / "log.csv").played.sum(axis=1).tolist() == [3, 1]
 
 
-def test_write_log__is_read_back(tmp_path):
-    rng = np.random.default_rng(0)
-    played = np.arange(7) < rng.integers(1, 8, size=(40, 1))
-    log = SkipLog(played & (rng.random((40, 7)) < 0.5), played)
-    write_log(log, rng.integers(100, size=(40, 7)), tmp_path / "log.csv")
-    again = read_log(tmp_path / "log.csv")
-    longest = played.sum(axis=1).max()
-    np.testing.assert_array_equal(again.skipped, log.skipped[:, :longest])
-    np.testing.assert_array_equal(again.played, log.played[:, :longest])
+def test_write_log__is_read_back(tmp_path, small):
+    log, _ = simulate(LoggedListener(leave=(-2.0, -1.0)), small, 60, 8)
+    write_log(log, tmp_path / "log.csv")
+    again = read_log(tmp_path / "log.csv").joined(small)
+    for name in ("grade", "tracks", "started", "ended"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(log, name), name)
+
+
+PLAIN = """session,position,track,response,person,propensity
+a,10,id1,completed,p,.5
+a,20,id9,skipped,p,.25
+b,1,id1,.05,,1
+b,2,id0,.95,,1
+b,3,id1,.6,,1
+"""
+
+
+def test_read_log__reads_a_plain_one(tmp_path):
+    (tmp_path / "log.csv").write_text(PLAIN)
+    log = read_log(tmp_path / "log.csv")
+    assert log.grade.tolist() == [[0, 2, -1], [3, 0, 1]]
+    assert log.propensity.tolist() == [[0.5, 0.25, -1], [1, 1, 1]]
+    assert log.person.tolist() == ["p", "b"]
+    assert log.ended.tolist() == [True, False]
+    tracks = hand_made(np.eye(2, dtype=np.float32))
+    assert log.joined(tracks).tracks.tolist() == [[1, -1, -1], [1, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "skipped",
+            "maybe",
+            "response is neither skipped nor completed, nor a share from 0 to 1 (row 2), first 'maybe'",
+        ),
+        ("20", "10", "position stands twice in its session (row 1, 2)"),
+        ("20", "x", "position is no number (row 2), first 'x'"),
+        (".25", "0", "propensity is no probability above 0 and up to 1 (row 2)"),
+    ],
+)
+def test_bad_row__of_a_plain_log_costs_its_session(tmp_path, old, new, said):
+    (tmp_path / "log.csv").write_text(PLAIN.replace(old, new))
+    log = read_log(tmp_path / "log.csv")
+    assert log.session.tolist() == ["b"]
+    assert said in log.left_out[0]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +138,7 @@ def test_write_log__is_read_back(tmp_path):
 def test_bad_row__costs_its_session_and_is_said(tmp_path, changes, said):
     table(**changes).to_csv(tmp_path / "log.csv", index=False)
     log = read_log(tmp_path / "log.csv")
-    assert log.skipped[-1, :2].tolist() == [False, False]
+    assert log.grade[-1, :2].tolist() == [0, 0]
     assert log.n_plays == (4 if "session_id" in changes else 2)
     (left_out,) = log.left_out
     assert said in left_out
@@ -154,8 +188,15 @@ def test_malformed_log__that_cannot_be_read(tmp_path, name):
         read_log(tmp_path / name)
 
 
-def test_split__keeps_every_session_once():
-    skipped = np.arange(10)[:, None] > np.arange(20)[None]
-    train, test = SkipLog(skipped, np.ones_like(skipped)).split(0.3, seed=0)
-    assert (len(train), len(test)) == (7, 3)
-    assert sorted([*train.skipped.sum(axis=1), *test.skipped.sum(axis=1)]) == list(range(10))
+def test_split__holds_out_the_same_sessions_whatever_their_order(small):
+    log, _ = simulate(LoggedListener(), small, 500, 2)
+    train, test = log.split()
+    assert 75 < len(test) < 130
+    assert {*train.session} | {*test.session} == {*log.session}
+    assert {*log.take(np.arange(500)[::-1]).split()[1].session} == {*test.session}
+
+
+def test_long_log__is_drawn_from(tmp_path):
+    table().to_csv(tmp_path / "log.csv", index=False)
+    log = read_log(tmp_path / "log.csv", max_sessions=1)
+    assert (len(log), log.left_out) == (1, ("1 sessions beyond 1, drawn at random",))

@@ -1,1 +1,0 @@
-"""Skips in listening sessions: logs of them, facts about them, a population that makes them, a model of them."""

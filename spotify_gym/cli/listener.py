@@ -1,0 +1,103 @@
+"""The commands `spotify-gym listener fit` and `listener report`: a listener from a log, and how far to believe it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from spotify_gym.catalogue import Catalogue, as_catalogue
+from spotify_gym.catalogue.errors import printable
+from spotify_gym.cli.command import Command, UsageError, parse
+from spotify_gym.listeners import as_listener
+from spotify_gym.listeners.certificate import certify
+from spotify_gym.listeners.fitting import as_logged, fit
+from spotify_gym.listeners.skip_log import SkipLog, read_log
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OfLog(Command):
+    catalogue: str | None = None
+    """Where the tracks' features are: a table, a prepared .arrow; None: nothing is known of their sound."""
+    max_sessions: int = 20_000
+    """Sessions used of a longer log, drawn at random."""
+
+    def read(self, path: Path) -> tuple[SkipLog, Catalogue | None]:
+        """Read the log and join its tracks, and say what was left out and how many were found."""
+        log = read_log(path, self.max_sessions)
+        for said in log.left_out:
+            print(printable(f"{path}: left out: {said}"), file=sys.stderr)
+        if self.catalogue is None:
+            return log, None
+        catalogue = as_catalogue(self.catalogue)
+        log = log.joined(catalogue)
+        share = (log.tracks[log.played] >= 0).mean()
+        print(f"{100 * share:.1f} % of the plays are of tracks in {catalogue.source}", file=sys.stderr)
+        return log, catalogue
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit(_OfLog):
+    """Fit a listener to four fifths of a log's sessions; gymnasium.make(id, listener="listener.json") plays with it."""
+
+    log: tyro.conf.Positional[Path]
+    """CSV or Parquet, a row per play: the public skip-prediction schema, or session, position, track, response."""
+    out: Path = Path("listener.json")
+    """The listener to write."""
+    skip: Literal["skip_1", "skip_2", "skip_3"] = "skip_2"
+    """How early a track must be left to be skipped: at once, early (half of it, in a plain log), or before its end."""
+
+    def run(self) -> None:
+        """Fit, print what was found, write the listener."""
+        if self.out.suffix != ".json":
+            raise UsageError(f"--out {self.out} must end in .json")
+        log, catalogue = self.read(self.log)
+        print(f"fitting {log.n_plays:,} plays of {len(log):,} sessions ...", file=sys.stderr)
+        listener = fit(log.split()[0], catalogue, self.skip)
+        listener = replace(listener, fitted={"log": self.log.name, **(listener.fitted or {})})
+        for name, (value, low, high) in (listener.fitted or {})["intervals"].items():
+            print(f"{name:<32} {value:+7.3f}  ({low:+.3f} to {high:+.3f})")
+        listener.to_json(self.out)
+        print(f"{self.out}: fitted to {(listener.fitted or {})['plays']:,} plays; how far to believe it:")
+        joined = f" --catalogue {self.catalogue}" if self.catalogue else ""
+        print(f"spotify-gym listener report {self.out} {self.log}{joined}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(_OfLog):
+    """Judge a listener by the fifth of a log's sessions that `fit` leaves out, beside other models and beside facts."""
+
+    listener: tyro.conf.Positional[str]
+    """A listener's JSON file, or "logged" or "skipping" for one that comes with the package."""
+    log: tyro.conf.Positional[Path]
+    """CSV or Parquet, a row per play, as for `fit`."""
+    out: Path = Path("listener-report.md")
+    """The page to write; the tables go beside it as CSV."""
+
+    def run(self) -> None:
+        """Write the page and the tables, and print the page."""
+        listener = as_logged(as_listener(self.listener))
+        log, catalogue = self.read(self.log)
+        certificate = certify(listener, log, catalogue)
+        page = certificate.page(listener, f"{self.listener} on {self.log.name}")
+        self.out.write_text(page, encoding="utf-8")
+        for name in ("predictions", "facts"):
+            getattr(certificate, name).to_csv(self.out.with_name(f"{self.out.stem}-{name}.csv"), index=False)
+        print(printable(page))
+        print(f"written to {self.out}")
+
+
+_Commands: Any = Annotated[Fit, tyro.conf.subcommand("fit")] | Annotated[Report, tyro.conf.subcommand("report")]
+
+
+class ListenerCommand(Command):
+    """A listener made from a log of plays, and how far to believe it."""
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str] | None, prog: str) -> Any:
+        """Read which of the two, and its options."""
+        return parse(_Commands, arguments, prog, description=cls.__doc__)

@@ -1,0 +1,414 @@
+"""Fit a listener to a log of plays by penalised likelihood, and predict the skips of a log with one.
+
+The mood at the start of a session is hidden, normal, and integrated out by Gauss-Hermite quadrature; all that moves it
+afterwards is in the log. So the likelihood of :class:`~spotify_gym.listeners.LoggedListener` is exact, but for the
+spread of the regard for sound, which is found afterwards from how much more the listeners' own slopes differ than
+chance would have it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit, softmax
+
+from spotify_gym.catalogue import Catalogue, units_of
+from spotify_gym.listeners.logged import GRADES, STARTS, LoggedListener
+from spotify_gym.listeners.skip_log import FLAGS, LogError, SkipLog
+from spotify_gym.listeners.skipping import MEMORY, SkippingListener
+
+Floats = NDArray[np.float64]
+
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
+_LOG_WEIGHTS = np.log(_WEIGHTS / _WEIGHTS.sum())
+_PRIORS = {"first": 3.0, "step": 0.3, "other": 1.0}  # standard deviations of the normal priors, in log-odds
+_DECAY = (1.7, 1.0)  # mean and standard deviation of the prior of the logit of the mood's decay; .85 in the middle
+_N_POSITIONS = 20
+_FEWEST = 50  # sessions
+_HISTORY = 5  # tracks whose mean is the vibe
+_LAGGED = MEMORY * 3
+_N_OTHER = _LAGGED + 3 + 2  # columns that are neither positions nor mood: left, started, again, cosine
+
+
+@dataclass(frozen=True, eq=False)
+class Plays:
+    """The n plays of a log in order, session by session, as numbers that the effects multiply."""
+
+    log: SkipLog
+    skip_from: int
+    catalogue: Catalogue | None = None
+    """What the log's tracks are indices of; None: nothing is known of their sound."""
+
+    @cached_property
+    def place(self) -> NDArray[np.int64]:
+        """The position of each play in its session, (n,)."""
+        return np.nonzero(self.log.played)[1]
+
+    @cached_property
+    def first(self) -> NDArray[np.int64]:
+        """Where each session starts, (S,)."""
+        return np.flatnonzero(self.place == 0)
+
+    @cached_property
+    def session(self) -> NDArray[np.int64]:
+        """The session of each play, (n,)."""
+        return np.nonzero(self.log.played)[0]
+
+    @cached_property
+    def grade(self) -> NDArray[np.int64]:
+        """How each play was left, (n,)."""
+        return self.log.grade[self.log.played]
+
+    @property
+    def skipped(self) -> NDArray[np.bool_]:
+        """Whether each play was skipped, (n,)."""
+        return self.grade >= self.skip_from
+
+    @cached_property
+    def last(self) -> NDArray[np.int64]:
+        """How the last three plays of the session were left, (n, 3), the newest first; -1 none."""
+        grade = np.pad(self.log.grade, ((0, 0), (MEMORY, 0)), constant_values=-1)
+        columns = [grade[:, MEMORY - lag : -lag][self.log.played] for lag in range(1, MEMORY + 1)]
+        return np.stack(columns, axis=1)
+
+    @cached_property
+    def started(self) -> NDArray[np.int64]:
+        """How each play was started, (n,); 0 where the log does not say."""
+        return np.zeros(len(self.place), np.int64) if self.log.started is None else self.log.started[self.log.played]
+
+    @cached_property
+    def again(self) -> NDArray[np.bool_]:
+        """Whether the track played earlier in the session, (n,)."""
+        tracks = self.log.tracks[self.log.played]
+        _, once = np.unique(np.stack([self.session, tracks]), axis=1, return_index=True)
+        again = np.ones(len(tracks), np.bool_)
+        again[once] = False
+        return again & (tracks >= 0)
+
+    @cached_property
+    def cosine(self) -> Floats:
+        """Cosine of each track to the mean of the last five that were not skipped, (n,); 0 where one is not known."""
+        if self.catalogue is None:
+            return np.zeros(len(self.place))
+        n_sessions, n_plays = self.log.grade.shape
+        vibe = VibeOf(n_sessions, self.catalogue.features.shape[1])
+        cosine = np.zeros((n_sessions, n_plays))
+        for t in range(n_plays):
+            features = features_of(self.catalogue, self.log.tracks[:, t])
+            cosine[:, t] = vibe.cosine(features)
+            vibe.move(features, (self.log.grade[:, t] >= 0) & (self.log.grade[:, t] < self.skip_from))
+        return cosine[self.log.played]
+
+    def design(self, n_positions: int) -> Floats:
+        """Return what the effects multiply, (n, n_positions + _N_OTHER): 1 from each position on, and the rest."""
+        x = np.zeros((len(self.place), n_positions + _N_OTHER))
+        x[:, :n_positions] = self.place[:, None] >= np.arange(n_positions)
+        for lag in range(MEMORY):
+            for grade in (1, 2, 3):
+                x[:, n_positions + 3 * lag + grade - 1] = self.last[:, lag] == grade
+        for kind in (1, 2, 3):
+            x[:, n_positions + _LAGGED + kind - 1] = self.started == kind
+        x[:, -2], x[:, -1] = self.again, self.cosine
+        return x
+
+    def traces(self, decay: float) -> tuple[Floats, Floats]:
+        """Return how much of each shift of the mood is felt at each play, (n, 3), and its derivative in the decay."""
+        by_time = (self.log.grade.T[:, :, None] == (1, 2, 3)).astype(np.float64)
+        trace, slope = np.zeros((2, *by_time.shape))
+        for t in range(1, len(by_time)):
+            trace[t] = decay * trace[t - 1] + by_time[t - 1]
+            slope[t] = decay * slope[t - 1] + trace[t - 1]
+        return trace[self.place, self.session], slope[self.place, self.session]
+
+
+class VibeOf:
+    """The sum of the last five tracks heard in each of S sessions, of which only the direction matters."""
+
+    def __init__(self, n_sessions: int, n_features: int) -> None:
+        self._window = np.zeros((n_sessions, _HISTORY, n_features), np.float32)
+
+    @property
+    def direction(self) -> NDArray[np.float32]:
+        """Of the vibe, (S, d); 0 where nothing was heard."""
+        return units_of(self._window.sum(axis=1))
+
+    def cosine(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the cosine of tracks, (S, d), to the vibes."""
+        cosine: NDArray[np.float32] = np.einsum("sd,sd->s", units_of(features), self.direction)
+        return cosine
+
+    def move(self, features: NDArray[np.float32], heard: NDArray[np.bool_]) -> None:
+        """Take in the tracks that were heard, of those whose features are known."""
+        rows = np.flatnonzero(heard & features.any(axis=1))
+        self._window[rows, :-1] = self._window[rows, 1:]
+        self._window[rows, -1] = features[rows]
+
+
+def features_of(catalogue: Catalogue, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the features of tracks, (S, d), 0 where the index is -1."""
+    return np.where(tracks[:, None] >= 0, catalogue.features[tracks], np.float32(0))
+
+
+def predict(listener: LoggedListener, plays: Plays) -> Floats:
+    """Return the probability of a skip of each play given the plays before it in its session, (n,).
+
+    The mood is what those plays tell of it: its distribution is updated play by play.
+    """
+    effects = np.r_[np.diff(listener.position, prepend=0.0), np.ravel(listener.left), listener.started, listener.again]
+    regard = listener.taste_weight if listener.regard == "vibe" else 0.0
+    fixed = plays.design(len(listener.position)) @ np.r_[effects, -regard]
+    fixed += plays.traces(listener.mood_decay)[0] @ listener.mood_shift
+    at_mood = fixed[:, None] + _moods(plays, listener.mood_sd, listener.mood_decay)
+    own = log_expit(np.where(plays.skipped, 1, -1)[:, None] * at_mood)
+    before = np.cumsum(own, axis=0) - own
+    before -= np.repeat(before[plays.first], np.diff(plays.first, append=len(before)), axis=0)
+    probability: Floats = np.sum(softmax(before + _LOG_WEIGHTS, axis=1) * expit(at_mood), axis=1)
+    return probability
+
+
+def fit(
+    log: SkipLog, catalogue: Catalogue | None = None, skip: Literal["skip_1", "skip_2", "skip_3"] = "skip_2"
+) -> LoggedListener:
+    """Fit a listener to a log; `fitted` says what to, and gives 95 % intervals.
+
+    Args:
+        log: of sessions that are independent of each other; its tracks are indices of the catalogue if there is one.
+        catalogue: where the features of the tracks are looked up.
+        skip: how early a track must be left to count as skipped.
+
+    Raises:
+        LogError: there are too few sessions, or nothing is skipped in them, or everything.
+        RuntimeError: the fit did not settle.
+    """
+    plays = Plays(log, 3 - FLAGS.index(skip), catalogue)
+    if len(log) < _FEWEST:
+        raise LogError(f"the log has {len(log)} sessions; a fit needs {_FEWEST} or more")
+    if plays.skipped.all() or not plays.skipped.any():
+        raise LogError(f"{skip} is {plays.skipped[0]} in every row; choose another flag with --skip")
+    n_positions = min(_N_POSITIONS, log.grade.shape[1])
+    theta, covariance = _maximum(plays, n_positions)
+    effects, errors = _in_words(theta, covariance, n_positions)
+    sure = zip(effects, 1.96 * errors, strict=True)
+    names, is_known = _names(plays, n_positions)
+    intervals = {
+        name: [round(float(number), 4) for number in (value, value - margin, value + margin)]
+        for name, known, (value, margin) in zip(names, is_known, sure, strict=True)
+        if known
+    }
+    position, left, started, rest = np.split(effects, np.cumsum([n_positions, _LAGGED, 3]))
+    again, weight, *shift, mood_sd, decay = map(float, rest)
+    listener = LoggedListener(
+        position=tuple(map(float, position)),
+        left=tuple(tuple(map(float, row)) for row in left.reshape(MEMORY, 3)),
+        mood_sd=mood_sd,
+        mood_decay=decay,
+        mood_shift=tuple(shift),
+        started=tuple(map(float, started)),
+        again=again,
+        taste_weight=weight,
+        taste_spread=0.0,
+        regard="vibe",
+        leave=_leave(plays, intervals),
+        grades=_grades(plays),
+        starts=_starts(plays),
+        skip_from=plays.skip_from,
+    )
+    spread = _spread(listener, plays, intervals)
+    lengths = log.played.sum(axis=1)
+    facts: dict[str, Any] = {
+        "sessions": len(log),
+        "plays": log.n_plays,
+        "skip": skip,
+        "shortest": int(lengths.min()),
+        "longest": int(lengths.max()),
+        "joined": round(float((log.tracks[log.played] >= 0).mean()) if catalogue is not None else 0.0, 4),
+        "intervals": intervals,
+    }
+    return replace(listener, taste_spread=spread, fitted=facts)
+
+
+def as_logged(listener: Any) -> LoggedListener:
+    """Return a skipping listener as the logged one that responds alike, and a logged one as it is.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if isinstance(listener, LoggedListener):
+        return listener
+    if not isinstance(listener, SkippingListener):
+        raise ValueError(f"{type(listener).__name__} skips nothing; a report is of a logged or a skipping listener")
+    last, recent = listener.last_skip + listener.recent_skips, listener.recent_skips
+    return LoggedListener(
+        position=listener.position,
+        left=((0.0, last, last), *2 * ((0.0, recent, recent),)),
+        mood_sd=listener.mood_sd,
+        mood_decay=1.0,
+        mood_shift=(0.0, 0.0, 0.0),
+        taste_weight=listener.taste_weight,
+        taste_spread=0.0,
+        start_pool=listener.start_pool,
+    )
+
+
+def _moods(plays: Plays, mood_sd: float, decay: float) -> Floats:
+    """Log-odds that each node of the mood at the start adds to each play, (n, Q)."""
+    return mood_sd * decay ** plays.place[:, None] * _NODES
+
+
+def _maximum(plays: Plays, n_positions: int) -> tuple[Floats, Floats]:
+    """Return the parameters of the highest penalised likelihood and their covariance.
+
+    They are the effects of the columns of the design, the shifts of the mood, its spread, the logit of its decay. The
+    search goes along the axes of the information that they would have in a logistic regression, where it is short.
+    """
+    x = plays.design(n_positions)
+    spreads = [_PRIORS["first"], *(n_positions - 1) * [_PRIORS["step"]], *(_N_OTHER + 4) * [_PRIORS["other"]]]
+    precision, centre = np.r_[np.array(spreads), _DECAY[1]] ** -2.0, np.r_[np.zeros(len(spreads)), _DECAY[0]]
+    linear = np.hstack([x, plays.traces(float(expit(_DECAY[0])))[0]])
+    information = np.diag(precision + np.r_[np.zeros(linear.shape[1]), len(plays.first) / 4, len(plays.first) / 16])
+    information[: linear.shape[1], : linear.shape[1]] += linear.T @ linear / 5
+    axes = np.linalg.inv(np.linalg.cholesky(information)).T
+    start = centre + 0.5 * (np.arange(len(centre)) == len(centre) - 2)
+    known: dict[float, tuple[Floats, Floats]] = {}
+
+    def loss(z: Floats) -> tuple[float, Floats]:
+        theta = start + axes @ z
+        decay = float(expit(theta[-1]))
+        if decay not in known:
+            known.clear()
+            known[decay] = plays.traces(decay)
+        value, gradient = _negative_log_likelihood(theta, x, *known[decay], plays)
+        away = theta - centre
+        return value + 0.5 * float(precision @ away**2), axes.T @ (gradient + precision * away)
+
+    found = minimize(loss, np.zeros(len(start)), jac=True, method="L-BFGS-B", options={"maxiter": 1000, "ftol": 1e-8})
+    if not found.success:
+        raise RuntimeError(f"the fit did not settle: {found.message}")
+    step, there = 1e-3, loss(found.x)[1]
+    hessian = np.stack([(loss(found.x + e)[1] - there) / step for e in step * np.eye(len(start))])
+    covariance = np.linalg.pinv((hessian + hessian.T) / 2, hermitian=True)
+    return start + axes @ found.x, axes @ covariance @ axes.T
+
+
+def _negative_log_likelihood(
+    theta: Floats, x: Floats, trace: Floats, slope: Floats, plays: Plays
+) -> tuple[float, Floats]:
+    """Of all sessions, the moods integrated out, with its gradient."""
+    effects, shift, (mood_sd, logit) = np.split(theta, [x.shape[1], x.shape[1] + 3])
+    decay = float(expit(logit))
+    power = decay**plays.place
+    sign = np.where(plays.skipped, 1.0, -1.0)[:, None]
+    at_mood = (x @ effects + trace @ shift)[:, None] + (mood_sd * power)[:, None] * _NODES
+    likelihood = expit(sign * at_mood)
+    joint = np.add.reduceat(np.log(np.maximum(likelihood, 1e-300)), plays.first, axis=0) + _LOG_WEIGHTS  # (S, Q)
+    top = joint.max(axis=1)
+    evidence = top + np.log(np.exp(joint - top[:, None]).sum(axis=1))
+    posterior = np.exp(joint - evidence[:, None])[plays.session]
+    residual = sign * (1 - likelihood) * posterior
+    by_play, by_node = residual.sum(axis=1), residual @ _NODES
+    of_power = by_node * plays.place * decay ** np.maximum(plays.place - 1, 0)
+    of_decay = by_play @ (slope @ shift) + mood_sd * of_power.sum()
+    gradient = np.r_[by_play @ x, by_play @ trace, by_node @ power, of_decay * decay * (1 - decay)]
+    return -float(evidence.sum()), -gradient
+
+
+def _in_words(theta: Floats, covariance: Floats, n_positions: int) -> tuple[Floats, Floats]:
+    """Turn parameters into those of a listener, with standard errors: positions, not steps; regard; spread; decay."""
+    turn = np.eye(len(theta))
+    turn[:n_positions, :n_positions] = np.tri(n_positions)
+    regard = n_positions + _N_OTHER - 1
+    turn[regard, regard] = -1
+    decay = float(expit(theta[-1]))
+    values = turn @ theta
+    values[-2], values[-1] = abs(values[-2]), decay
+    turn[-1, -1] = decay * (1 - decay)
+    return values, np.sqrt(np.maximum(np.diag(turn @ covariance @ turn.T), 0))
+
+
+def _names(plays: Plays, n_positions: int) -> tuple[list[str], list[bool]]:
+    """Name the parameters of the listener, and say of each whether the log speaks of it."""
+    lags = ("last track", "the one before", "the one before that")
+    left = [f"{lag} {grade}" for lag in lags for grade in GRADES[1:]]
+    names = [f"position {i}" for i in range(1, n_positions + 1)] + left
+    names += [f"started: {start}" for start in STARTS[1:]] + ["again", "taste_weight"]
+    names += [f"mood after {grade}" for grade in GRADES[1:]] + ["mood_sd", "mood_decay"]
+    grades = [bool((plays.grade == grade).any()) for grade in (1, 2, 3)]
+    started = [bool((plays.started == kind).any()) for kind in (1, 2, 3)]
+    rest = [bool(plays.again.any()), bool(plays.cosine.any())]
+    return names, [*n_positions * [True], *MEMORY * grades, *started, *rest, *grades, True, True]
+
+
+def _leave(plays: Plays, intervals: dict[str, list[float]]) -> tuple[float, ...]:
+    """Return the log-odds of leaving after a track that was not skipped, and after one that was.
+
+    Counted where a session could end and be seen to: from the shortest in the log on, and before the longest.
+    """
+    lengths = plays.log.played.sum(axis=1)
+    if not plays.log.ended.any():
+        return LoggedListener.leave
+    shortest = lengths[plays.log.ended].min()
+    number = plays.place + 1
+    is_last = (number == lengths[plays.session]) & plays.log.ended[plays.session]
+    at_risk = (number >= shortest) & (is_last | (number < lengths[plays.session]))
+    found = []
+    for name, where in (("not skipped", ~plays.skipped), ("skipped", plays.skipped)):
+        left, stayed = (float((at_risk & where & those).sum()) + 0.5 for those in (is_last, ~is_last))
+        value, margin = float(np.log(left / stayed)), 1.96 * (1 / left + 1 / stayed) ** 0.5
+        intervals[f"leaving after a track {name}"] = [round(v, 4) for v in (value, value - margin, value + margin)]
+        found.append(value)
+    return tuple(found)
+
+
+def _grades(plays: Plays) -> tuple[tuple[float, ...], ...]:
+    """Count, after each grade and none, how early tracks are left that are skipped, and those that are not."""
+    counts = _counts(plays.last[:, 0], plays.grade, plays.skip_from)
+    return tuple(tuple(map(float, row)) for row in counts)
+
+
+def _counts(last: NDArray[np.int64], what: NDArray[np.int64], cut: int) -> Floats:
+    """Return the shares of 0 to 3 after -1 to 3, (5, 4): those below the cut and the rest each summing to 1.
+
+    Few counts are helped out by those over all rows.
+    """
+    table = np.zeros((5, 4))
+    np.add.at(table, (last + 1, what), 1)
+    table += 5 * (table.sum(axis=0) + 1e-3) / (table.sum() + 4e-3)
+    for side in (slice(0, cut), slice(cut, 4)):
+        table[:, side] /= np.maximum(table[:, side].sum(axis=1, keepdims=True), 1e-300)
+    return table
+
+
+def _starts(plays: Plays) -> tuple[tuple[float, ...], ...]:
+    if plays.log.started is None:
+        return LoggedListener.starts
+    return tuple(tuple(map(float, row)) for row in _counts(plays.last[:, 0], plays.started, 4))
+
+
+def _spread(listener: LoggedListener, plays: Plays, intervals: dict[str, list[float]]) -> float:
+    """Return the standard deviation of the regard for sound between people, by the method of moments.
+
+    At the common slope, the score s of a person's own has variance h + h² · spread², h its information.
+    """
+    if not plays.cosine.any():
+        return 0.0
+    probability = predict(listener, plays)
+    people, person = np.unique(plays.log.person[plays.session].astype(str), return_inverse=True)
+    weight = probability * (1 - probability)
+
+    def total(values: Floats) -> Floats:
+        return np.bincount(person, values, len(people)).astype(np.float64)
+
+    mean = total(weight * plays.cosine) / np.maximum(total(weight), 1e-12)
+    away = plays.cosine - mean[person]
+    score, information = total((plays.skipped - probability) * away), total(weight * away**2)
+    excess, size = score**2 - information, information**2
+    drawn = np.random.default_rng(0).integers(len(people), size=(200, len(people)))
+    again = np.sqrt(np.maximum(excess[drawn].sum(axis=1) / size[drawn].sum(axis=1), 0))
+    spread = float(np.sqrt(max(excess.sum() / size.sum(), 0)))
+    intervals["taste_spread"] = [round(spread, 4), *(round(float(q), 4) for q in np.quantile(again, (0.025, 0.975)))]
+    return spread

@@ -1,0 +1,312 @@
+"""Logs of listening sessions, one row per play: read, checked, split, written.
+
+Two schemas are read. That of the Music Streaming Sessions Dataset (Brost, Mehrotra and Jehan 2019) has session_id,
+session_position, session_length, track_id_clean, skip_1, skip_2, skip_3, not_skipped, and perhaps
+hist_user_behavior_reason_start. The plain one has session, position, track, response, and perhaps person, propensity;
+a response is "skipped" or "completed", or the share of the track that was played.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spotify_gym.catalogue import Catalogue, CatalogueError, Finding, read_content
+
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+FLAGS = ("skip_1", "skip_2", "skip_3", "not_skipped")
+PUBLIC = ("session_id", "session_position", "session_length", "track_id_clean", *FLAGS)
+PLAIN = ("session", "position", "track", "response")
+SHARES = (0.1, 0.5, 0.9)
+"""Shares of a track below which it was left at once, left early, left late; from the last on it was heard out."""
+_LONGEST = 1000  # plays; a session number read as a position would otherwise ask for all memory there is
+_MOST = 200  # plays of a session that are used
+_TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+_STARTS = {"trackdone": 0, "fwdbtn": 1, "backbtn": 2}  # of whatever else the person chose the play
+_START = "hist_user_behavior_reason_start"
+
+
+class LogError(ValueError):
+    """What is wrong with a log, and where."""
+
+
+@dataclass(frozen=True, eq=False)
+class SkipLog:
+    """The responses of S sessions of up to T plays."""
+
+    grade: Ints
+    """(S, T) how each play was left, an index of :data:`~spotify_gym.listeners.logged.GRADES`; -1 where none was."""
+    tracks: Ints
+    """(S, T) what played, indices of `track_ids`; -1 where nothing did."""
+    session: NDArray[Any]
+    """(S,) the names of the sessions."""
+    person: NDArray[Any]
+    """(S,) whose they are, by name; the session's where nobody is named."""
+    ended: Bools
+    """(S,) whether the log holds the end of the session."""
+    started: Ints | None = None
+    """(S, T) how each play was started, an index of :data:`~spotify_gym.listeners.logged.STARTS`; None: not logged."""
+    propensity: NDArray[np.float64] | None = None
+    """(S, T) probability with which what played was chosen; None: not logged."""
+    track_ids: NDArray[Any] | None = None
+    """(K,) the tracks by name."""
+    left_out: tuple[str, ...] = ()
+    """What could not be used, in words: bad rows, and with them their sessions."""
+
+    def __len__(self) -> int:
+        return len(self.grade)
+
+    @property
+    def played(self) -> Bools:
+        """Whether the session lasted that long, (S, T): True from its first play to its last."""
+        return self.grade >= 0
+
+    @property
+    def n_plays(self) -> int:
+        """Plays of all sessions together."""
+        return int(self.played.sum())
+
+    def take(self, rows: NDArray[Any]) -> SkipLog:
+        """Return the log of the given sessions."""
+        per_session = ("grade", "tracks", "session", "person", "ended", "started", "propensity")
+        parts = {name: getattr(self, name) for name in per_session}
+        taken: dict[str, Any] = {name: part if part is None else part[rows] for name, part in parts.items()}
+        return replace(self, **taken)
+
+    def split(self) -> tuple[SkipLog, SkipLog]:
+        """Split off a fifth of the sessions to judge by, the same ones whenever they are read: by their names."""
+        ends = np.array([blake2b(str(name).encode(), digest_size=2).digest()[0] for name in self.session], np.int64)
+        held_out = ends < 256 / 5
+        return self.take(~held_out), self.take(held_out)
+
+    def joined(self, catalogue: Catalogue) -> SkipLog:
+        """Return the log with `tracks` as indices of the catalogue, -1 where it lacks the track."""
+        names = () if self.track_ids is None else self.track_ids
+        index = np.array([*(_index(catalogue, str(name)) for name in names), -1], np.int64)
+        return replace(self, tracks=index[self.tracks], track_ids=np.array(catalogue.track_ids))
+
+
+def _index(catalogue: Catalogue, track_id: str) -> int:
+    try:
+        return catalogue.index_of(track_id)
+    except CatalogueError:
+        return -1
+
+
+def read_log(path: str | Path, max_sessions: int = 20_000) -> SkipLog:
+    """Read a log, one row per play, in any order; a session with a bad row is left out, and said.
+
+    Args:
+        path: CSV or Parquet, also packed, whatever its name.
+        max_sessions: used of a longer log, drawn at random.
+
+    Raises:
+        LogError: the file cannot be read, is a log in neither schema, or has no session without a bad row.
+    """
+    table, left_out = _read_table(Path(path))
+    is_public = "session_id" in table.columns
+    columns, checks = (PUBLIC, _PUBLIC_CHECKS) if is_public else (PLAIN, _PLAIN_CHECKS)
+    if missing := [c for c in columns if c not in table.columns]:
+        raise LogError(
+            f"{path} has no column {', '.join(missing)}; a skip log has {', '.join(PUBLIC)}, or {', '.join(PLAIN)}"
+        )
+    if table.empty:
+        raise LogError(f"{path} has no rows")
+    session = columns[0]
+    for name, complaint, is_wrong in checks:
+        wrong = is_wrong(table, name) if name in table else np.zeros(len(table), np.bool_)
+        if wrong.any():
+            (first, *_) = table[name][wrong].tolist()
+            left_out.append(Finding.at(f"{name} {complaint}", table.index[wrong] + 1, repr(first)).describe("row"))
+            table = table[~(wrong | table[session].isin(table[session][wrong].dropna()))]
+    if table.empty:
+        raise LogError(f"{path} has no session without a bad row: {'; '.join(left_out)}")
+    plays = (_public_plays if is_public else _plain_plays)(table)
+    names = plays["session"].unique()
+    if len(names) > max_sessions:
+        chosen = np.random.default_rng(0).choice(names, max_sessions, replace=False)
+        plays = plays[plays["session"].isin(chosen)]
+        left_out.append(f"{len(names) - max_sessions:,} sessions beyond {max_sessions:,}, drawn at random")
+    return replace(_fold(plays), left_out=tuple(left_out))
+
+
+def write_log(log: SkipLog, path: str | Path) -> None:
+    """Write a log as CSV, in the public schema."""
+    session, place = np.nonzero(log.played)
+    grade, tracks = log.grade[session, place], log.tracks[session, place]
+    columns = {
+        "session_id": log.session[session],
+        "session_position": place + 1,
+        "session_length": log.played.sum(axis=1)[session] + ~log.ended[session],
+        "track_id_clean": tracks if log.track_ids is None else log.track_ids[tracks],
+        **{flag: grade >= at_least for flag, at_least in zip(FLAGS, (3, 2, 1), strict=False)},
+        "not_skipped": grade == 0,
+    }
+    if log.started is not None:
+        columns[_START] = np.array([*_STARTS, "clickrow"])[log.started[session, place]]
+    pd.DataFrame(columns).to_csv(path, index=False)
+
+
+def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Read the file, and say which lines are no rows."""
+    names = ("session_id", "track_id_clean", "session", "track", "person", "response")
+    try:
+        content = read_content(path)
+        if content.startswith(b"PAR1"):
+            return pd.read_parquet(io.BytesIO(content)).reset_index(drop=True), []
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            table = pd.read_csv(
+                io.BytesIO(content),
+                dtype=dict.fromkeys(names, "str"),
+                encoding_errors="replace",
+                on_bad_lines="warn",
+            )
+    except (OSError, ValueError) as error:  # ours, and of pandas and pyarrow: ParserError, EmptyDataError, ArrowInvalid
+        raise LogError(f"{path} cannot be read: {error}") from error
+    if not isinstance(table.index, pd.RangeIndex):
+        raise LogError(f"{path} cannot be read: its first rows have more columns than its first line names")
+    lines = [int(line) for warning in told for line in re.findall(r"Skipping line (\d+)", str(warning.message))]
+    return table, [Finding.at("too many columns", lines).describe("line")] if lines else []
+
+
+def _truth(table: pd.DataFrame, name: str) -> pd.Series[Any]:
+    column = table[name]
+    return column if column.dtype == np.bool_ else column.astype(str).str.strip().str.lower().map(_TRUTH)
+
+
+def _numbers(table: pd.DataFrame, name: str) -> pd.Series[Any]:
+    return pd.to_numeric(table[name], errors="coerce")
+
+
+def _is_no_count(table: pd.DataFrame, name: str) -> pd.Series[bool]:
+    numbers = _numbers(table, name)
+    right: pd.Series[bool] = numbers.between(1, _LONGEST) & (numbers == np.floor(numbers))
+    return ~right
+
+
+def _contradicts(table: pd.DataFrame, _: str) -> pd.Series[bool]:
+    """Hold the flags against what they mean: who left within seconds also left early, and whoever left skipped."""
+    first, second, third, not_skipped = (_truth(table, name).astype(np.bool_) for name in FLAGS)
+    wrong: pd.Series[bool] = (first & ~second) | (second & ~third) | (third & not_skipped)
+    return wrong
+
+
+def _is_out_of_order(table: pd.DataFrame, name: str) -> pd.Series[bool]:
+    """The plays of a session stand at 1, 2, ... without gap or repetition; its end may be missing."""
+    position = _numbers(table, name)
+    return position.groupby(table["session_id"]).rank(method="first") != position
+
+
+def _response(table: pd.DataFrame) -> pd.Series[Any]:
+    """Return the share of each track that was played, NaN where the response says nothing."""
+    words = table["response"].astype(str).str.strip().str.lower().replace({"skipped": "0.3", "completed": "1"})
+    share = pd.to_numeric(words, errors="coerce")
+    return share.where(share.between(0, 1))
+
+
+Check = tuple[str, str, Callable[[pd.DataFrame, str], Any]]
+
+
+def _is_empty(table: pd.DataFrame, name: str) -> Any:
+    return table[name].isna()
+
+
+_PUBLIC_CHECKS: tuple[Check, ...] = (
+    ("session_id", "is empty", _is_empty),
+    *((name, "is neither true nor false", lambda table, name: _truth(table, name).isna()) for name in FLAGS),
+    (
+        "skip_2",
+        "contradicts the other flags (skip_1 implies skip_2, skip_2 implies skip_3, skip_3 excludes not_skipped)",
+        _contradicts,
+    ),
+    ("session_position", f"is no whole number from 1 to {_LONGEST}", _is_no_count),
+    ("session_length", f"is no whole number from 1 to {_LONGEST}", _is_no_count),
+    (
+        "session_position",
+        "lies past its session_length",
+        lambda table, name: _numbers(table, name) > _numbers(table, "session_length"),
+    ),
+    ("session_position", "stands twice in its session, or one before it is missing", _is_out_of_order),
+)
+"""What makes a row bad: the column, what is wrong with it, and where that is so."""
+
+_PLAIN_CHECKS: tuple[Check, ...] = (
+    ("session", "is empty", _is_empty),
+    ("position", "is no number", lambda table, name: ~np.isfinite(_numbers(table, name))),
+    ("position", "stands twice in its session", lambda table, name: table.duplicated(["session", name], keep=False)),
+    (
+        "response",
+        "is neither skipped nor completed, nor a share from 0 to 1",
+        lambda table, name: _response(table).isna(),
+    ),
+    (
+        "propensity",
+        "is no probability above 0 and up to 1",
+        lambda table, name: ~(_numbers(table, name).between(0, 1) & (_numbers(table, name) > 0)),
+    ),
+)
+
+
+def _public_plays(table: pd.DataFrame) -> pd.DataFrame:
+    grade = sum(_truth(table, name).to_numpy(np.int64) for name in FLAGS[:3])
+    place = _numbers(table, "session_position").to_numpy(np.int64) - 1
+    # a session that was cut where logs are cut, at the longest, has no end either
+    length = _numbers(table, "session_length").groupby(table["session_id"]).transform("max")
+    plays = pd.DataFrame({"session": table["session_id"], "place": place, "track": table["track_id_clean"]})
+    plays = plays.assign(grade=grade, person=table["session_id"], length=length)
+    if _START in table:
+        plays["started"] = table[_START].map(_STARTS).fillna(3).astype(np.int64)
+    return plays
+
+
+def _plain_plays(table: pd.DataFrame) -> pd.DataFrame:
+    place = _numbers(table, "position").groupby(table["session"]).rank(method="first").astype(np.int64) - 1
+    grade = 3 - np.searchsorted(SHARES, _response(table), side="right")
+    plays = pd.DataFrame({"session": table["session"], "place": place, "track": table["track"], "grade": grade})
+    whose = table["session"] if "person" not in table else table["person"].fillna(table["session"])
+    plays = plays.assign(person=whose, length=place.groupby(table["session"]).transform("max") + 1)
+    if "propensity" in table:
+        plays["propensity"] = _numbers(table, "propensity")
+    return plays
+
+
+def _fold(plays: pd.DataFrame) -> SkipLog:
+    """Lay the plays out by session and place."""
+    longest = plays["length"].max()
+    plays = plays[plays["place"] < _MOST]
+    session, names = pd.factorize(plays["session"])
+    track, track_ids = pd.factorize(plays["track"].astype(str))
+    place = plays["place"].to_numpy(np.int64)
+    shape = (len(names), int(place.max()) + 1)
+
+    def laid_out(values: Any, kind: type) -> Any:
+        array: NDArray[Any] = np.full(shape, -1, kind)
+        array[session, place] = values
+        return array
+
+    first = plays.groupby(session)[["person", "length"]].first()
+    grade = laid_out(plays["grade"], np.int64)
+    n_plays = (grade >= 0).sum(axis=1)
+    return SkipLog(
+        grade,
+        laid_out(track, np.int64),
+        np.array(names, object),
+        first["person"].to_numpy(object),
+        ended=(n_plays == first["length"].to_numpy()) & (n_plays < min(longest, _MOST)),
+        started=laid_out(plays["started"], np.int64) if "started" in plays else None,
+        propensity=laid_out(plays["propensity"], np.float64) if "propensity" in plays else None,
+        track_ids=np.array(track_ids, object),
+    )

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from scipy.stats import norm
+from sklearn.metrics import log_loss
+
+from spotify_gym.listeners import LoggedListener, SatiatedListener, SkippingListener, as_listener
+from spotify_gym.listeners.certificate import certify, worst_bin
+from spotify_gym.listeners.facts import facts_of, simulate
+from spotify_gym.listeners.fitting import Plays, as_logged, fit, predict
+from spotify_gym.listeners.skip_log import LogError, SkipLog
+
+HIDDEN = LoggedListener(
+    position=(0.3, -0.1, -0.5),
+    left=((0.2, 0.9, 1.2), (0.1, 0.3, 0.4), (0.0, 0.2, 0.2)),
+    mood_sd=0.7,
+    mood_decay=0.85,
+    mood_shift=(0.05, 0.15, 0.2),
+    regard="vibe",
+    taste_weight=0.6,
+    taste_spread=1.0,
+    again=0.5,
+    leave=(-5.0, -3.0),
+)
+PLAIN = replace(HIDDEN, taste_weight=0.0, taste_spread=0.0, again=0.0)
+
+
+def log_of(*sessions: str) -> SkipLog:
+    """A log from words: a digit for how each track was left."""
+    longest = max(map(len, sessions))
+    grade = np.array([[int(one) for one in session] + [-1] * (longest - len(session)) for session in sessions])
+    names = np.array([f"s{i}" for i in range(len(sessions))], object)
+    return SkipLog(grade, np.where(grade >= 0, 0, -1), names, names, np.zeros(len(sessions), np.bool_))
+
+
+@pytest.fixture(scope="module")
+def made(small):
+    """A log of listeners who are known: it says nothing of how plays were started, for that follows from the rest."""
+    tracks = np.random.default_rng(0).integers(40, size=(4_000, 20))
+    log, cosine = simulate(HIDDEN, small, 4_000, seed=1, tracks=tracks)
+    return replace(log, started=None), cosine
+
+
+@pytest.fixture(scope="module")
+def found(made, small):
+    return fit(made[0], small)
+
+
+def test_fit__recovers_the_listener_that_made_the_log(found):
+    truth = {
+        **{f"position {i}": HIDDEN.position[min(i, 3) - 1] for i in range(1, 21)},
+        "again": 0.5,
+        "taste_weight": 0.6,
+        "taste_spread": 1.0,
+        "mood_sd": 0.7,
+        "mood_decay": 0.85,
+        "leaving after a track not skipped": -5.0,
+        "leaving after a track skipped": -3.0,
+    }
+    for lag, effects in zip(("last track", "the one before", "the one before that"), HIDDEN.left, strict=True):
+        truth |= {
+            f"{lag} left {how}": effect for how, effect in zip(("late", "early", "at once"), effects, strict=True)
+        }
+    truth |= {
+        f"mood after left {how}": s for how, s in zip(("late", "early", "at once"), HIDDEN.mood_shift, strict=True)
+    }
+    intervals = found.fitted["intervals"]
+    assert intervals.keys() == truth.keys()
+    widths = {name: (high - low) / 2 for name, (_, low, high) in intervals.items()}
+    off = {name: abs(intervals[name][0] - truth[name]) for name in truth}
+    assert {name: width for name, width in widths.items() if width > 0.35} == {}
+    assert {name: o for name, o in off.items() if o > 1.75 * widths[name]} == {}
+    assert np.mean([o <= widths[name] for name, o in off.items()]) > 0.8
+    np.testing.assert_allclose(found.grades, HIDDEN.grades, atol=0.03)
+
+
+def test_cosine__is_that_which_the_listener_met(made, small):
+    log, cosine = made
+    np.testing.assert_allclose(Plays(log, 2, small).cosine, cosine[log.played], atol=1e-5)
+
+
+def test_fitted_listener__predicts_as_well_as_the_true_one_and_plays(found, made, small, tmp_path):
+    plays = Plays(made[0], 2, small)
+    assert log_loss(plays.skipped, predict(found, plays)) < log_loss(plays.skipped, predict(HIDDEN, plays)) + 0.001
+    found.to_json(tmp_path / "listener.json")
+    assert as_listener(tmp_path / "listener.json") == found
+
+
+def test_predict__is_the_equation_where_there_is_no_mood():
+    listener = replace(PLAIN, mood_sd=0.0)
+    plays = Plays(log_of("3012"), 2)
+    log_odds = [
+        0.3,
+        -0.1 + 1.2 + 0.2,
+        -0.5 + 0.4 + 0.85 * 0.2,
+        -0.5 + 0.2 + 0.0 + 0.2 + 0.85**2 * 0.2 + 0.05,
+    ]
+    np.testing.assert_allclose(predict(listener, plays), expit(log_odds), rtol=1e-6)
+
+
+def test_predict__learns_the_mood_from_the_session():
+    """The second play's probability is a ratio of two integrals over the mood, here by brute force."""
+    mood = np.linspace(-12, 12, 20_001)
+    skips_first = expit(0.3 + mood) * norm.pdf(mood, scale=0.7)
+    expected = (skips_first * expit(-0.1 + 1.2 + 0.2 + 0.85 * mood)).sum() / skips_first.sum()
+    assert predict(PLAIN, Plays(log_of("33"), 2))[1] == pytest.approx(expected, abs=1e-4)
+
+
+def test_fit__of_binary_responses_has_no_grades_to_tell(small):
+    log, _ = simulate(SkippingListener(taste_weight=0.0), small, 400)
+    found = fit(log)
+    assert not [name for name in found.fitted["intervals"] if "at once" in name or "late" in name]
+    assert np.abs(np.array(found.grades)[:, [0, 2]] - 1).max() < 0.01
+    assert found.mood_sd < 1.2
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (log_of(*["30"] * 7), "has 7 sessions; a fit needs 50 or more"),
+        (log_of(*["0101"] * 60), "skip_2 is False in every row"),
+        (log_of(*["33"] * 60), "skip_2 is True in every row"),
+    ],
+)
+def test_fit__to_nothing_is_refused(log, said):
+    with pytest.raises(LogError, match=said):
+        fit(log)
+
+
+def test_skipping_listener__is_a_logged_one(small):
+    default = SkippingListener(patience=np.inf)
+    ours, theirs = (
+        facts_of(log.grade >= 2, log.played)
+        for log, _ in (
+            simulate(listener, small, 8_000)
+            for listener in (default, replace(as_logged(default), leave=(-99.0, -99.0)))
+        )
+    )
+    for name, value in ours.items():
+        assert theirs[name] == pytest.approx(value, abs=0.12 if "run" in name else 0.025), name
+    with pytest.raises(ValueError, match="SatiatedListener skips nothing"):
+        as_logged(SatiatedListener())
+
+
+def test_certificate__passes_who_made_the_log_and_fails_another(made, small):
+    log, _ = made
+    good = certify(HIDDEN, log, small)
+    assert good.predictions["prediction"].tolist()[-1] == "this listener"
+    assert "FAIL" not in good.predictions["verdict"].iat[-1]
+    assert (good.facts["verdict"] == "FAIL").sum() <= 1
+    bad = certify(replace(HIDDEN, left=3 * ((0.0, 0.0, 0.0),)), log, small)
+    assert "log-loss FAIL" in bad.predictions["verdict"].iat[-1]
+    assert bad.facts.set_index("fact")["verdict"]["skip rate after a skip"] == "FAIL"
+    page = bad.page(HIDDEN, "a listener")
+    assert "never fitted" in page
+    assert "needs the propensity" in page
+
+
+def test_worst_bin__counted_by_hand():
+    assert worst_bin(np.array([0.9, 0.1, 0.2, 0.8]), np.array([True, False, True, True]), 2) == pytest.approx(0.35)
