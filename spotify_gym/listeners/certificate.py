@@ -14,8 +14,9 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners.facts import facts_of, simulate, tolerance
-from spotify_gym.listeners.fitting import Plays, predict
+from spotify_gym.listeners.fitting import predict
 from spotify_gym.listeners.logged import LoggedListener
+from spotify_gym.listeners.plays import Plays
 from spotify_gym.listeners.skip_log import SkipLog
 
 Floats = NDArray[np.float64]

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from spotify_gym.catalogue import Catalogue, units_of
-from spotify_gym.listeners.fitting import VibeOf, features_of
 from spotify_gym.listeners.listener import Listener
 from spotify_gym.listeners.logged import LoggedMind
+from spotify_gym.listeners.plays import VibeOf, features_of
 from spotify_gym.listeners.skip_log import SkipLog
 
 Floats = NDArray[np.float64]

@@ -8,8 +8,7 @@ chance would have it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, softmax
 
-from spotify_gym.catalogue import Catalogue, units_of
+from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners.logged import GRADES, STARTS, LoggedListener
+from spotify_gym.listeners.plays import N_LAGGED, N_OTHER, Plays
 from spotify_gym.listeners.skip_log import FLAGS, LogError, SkipLog
 from spotify_gym.listeners.skipping import MEMORY, SkippingListener
 
@@ -30,128 +30,6 @@ _PRIORS = {"first": 3.0, "step": 0.3, "other": 1.0}  # standard deviations of th
 _DECAY = (1.7, 1.0)  # mean and standard deviation of the prior of the logit of the mood's decay; .85 in the middle
 _N_POSITIONS = 20
 _FEWEST = 50  # sessions
-_HISTORY = 5  # tracks whose mean is the vibe
-_LAGGED = MEMORY * 3
-_N_OTHER = _LAGGED + 3 + 2  # columns that are neither positions nor mood: left, started, again, cosine
-
-
-@dataclass(frozen=True, eq=False)
-class Plays:
-    """The n plays of a log in order, session by session, as numbers that the effects multiply."""
-
-    log: SkipLog
-    skip_from: int
-    catalogue: Catalogue | None = None
-    """What the log's tracks are indices of; None: nothing is known of their sound."""
-
-    @cached_property
-    def place(self) -> NDArray[np.int64]:
-        """The position of each play in its session, (n,)."""
-        return np.nonzero(self.log.played)[1]
-
-    @cached_property
-    def first(self) -> NDArray[np.int64]:
-        """Where each session starts, (S,)."""
-        return np.flatnonzero(self.place == 0)
-
-    @cached_property
-    def session(self) -> NDArray[np.int64]:
-        """The session of each play, (n,)."""
-        return np.nonzero(self.log.played)[0]
-
-    @cached_property
-    def grade(self) -> NDArray[np.int64]:
-        """How each play was left, (n,)."""
-        return self.log.grade[self.log.played]
-
-    @property
-    def skipped(self) -> NDArray[np.bool_]:
-        """Whether each play was skipped, (n,)."""
-        return self.grade >= self.skip_from
-
-    @cached_property
-    def last(self) -> NDArray[np.int64]:
-        """How the last three plays of the session were left, (n, 3), the newest first; -1 none."""
-        grade = np.pad(self.log.grade, ((0, 0), (MEMORY, 0)), constant_values=-1)
-        columns = [grade[:, MEMORY - lag : -lag][self.log.played] for lag in range(1, MEMORY + 1)]
-        return np.stack(columns, axis=1)
-
-    @cached_property
-    def started(self) -> NDArray[np.int64]:
-        """How each play was started, (n,); 0 where the log does not say."""
-        return np.zeros(len(self.place), np.int64) if self.log.started is None else self.log.started[self.log.played]
-
-    @cached_property
-    def again(self) -> NDArray[np.bool_]:
-        """Whether the track played earlier in the session, (n,)."""
-        tracks = self.log.tracks[self.log.played]
-        _, once = np.unique(np.stack([self.session, tracks]), axis=1, return_index=True)
-        again = np.ones(len(tracks), np.bool_)
-        again[once] = False
-        return again & (tracks >= 0)
-
-    @cached_property
-    def cosine(self) -> Floats:
-        """Cosine of each track to the mean of the last five that were not skipped, (n,); 0 where one is not known."""
-        if self.catalogue is None:
-            return np.zeros(len(self.place))
-        n_sessions, n_plays = self.log.grade.shape
-        vibe = VibeOf(n_sessions, self.catalogue.features.shape[1])
-        cosine = np.zeros((n_sessions, n_plays))
-        for t in range(n_plays):
-            features = features_of(self.catalogue, self.log.tracks[:, t])
-            cosine[:, t] = vibe.cosine(features)
-            vibe.move(features, (self.log.grade[:, t] >= 0) & (self.log.grade[:, t] < self.skip_from))
-        return cosine[self.log.played]
-
-    def design(self, n_positions: int) -> Floats:
-        """Return what the effects multiply, (n, n_positions + _N_OTHER): 1 from each position on, and the rest."""
-        x = np.zeros((len(self.place), n_positions + _N_OTHER))
-        x[:, :n_positions] = self.place[:, None] >= np.arange(n_positions)
-        for lag in range(MEMORY):
-            for grade in (1, 2, 3):
-                x[:, n_positions + 3 * lag + grade - 1] = self.last[:, lag] == grade
-        for kind in (1, 2, 3):
-            x[:, n_positions + _LAGGED + kind - 1] = self.started == kind
-        x[:, -2], x[:, -1] = self.again, self.cosine
-        return x
-
-    def traces(self, decay: float) -> tuple[Floats, Floats]:
-        """Return how much of each shift of the mood is felt at each play, (n, 3), and its derivative in the decay."""
-        by_time = (self.log.grade.T[:, :, None] == (1, 2, 3)).astype(np.float64)
-        trace, slope = np.zeros((2, *by_time.shape))
-        for t in range(1, len(by_time)):
-            trace[t] = decay * trace[t - 1] + by_time[t - 1]
-            slope[t] = decay * slope[t - 1] + trace[t - 1]
-        return trace[self.place, self.session], slope[self.place, self.session]
-
-
-class VibeOf:
-    """The sum of the last five tracks heard in each of S sessions, of which only the direction matters."""
-
-    def __init__(self, n_sessions: int, n_features: int) -> None:
-        self._window = np.zeros((n_sessions, _HISTORY, n_features), np.float32)
-
-    @property
-    def direction(self) -> NDArray[np.float32]:
-        """Of the vibe, (S, d); 0 where nothing was heard."""
-        return units_of(self._window.sum(axis=1))
-
-    def cosine(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the cosine of tracks, (S, d), to the vibes."""
-        cosine: NDArray[np.float32] = np.einsum("sd,sd->s", units_of(features), self.direction)
-        return cosine
-
-    def move(self, features: NDArray[np.float32], heard: NDArray[np.bool_]) -> None:
-        """Take in the tracks that were heard, of those whose features are known."""
-        rows = np.flatnonzero(heard & features.any(axis=1))
-        self._window[rows, :-1] = self._window[rows, 1:]
-        self._window[rows, -1] = features[rows]
-
-
-def features_of(catalogue: Catalogue, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the features of tracks, (S, d), 0 where the index is -1."""
-    return np.where(tracks[:, None] >= 0, catalogue.features[tracks], np.float32(0))
 
 
 def predict(listener: LoggedListener, plays: Plays) -> Floats:
@@ -200,7 +78,7 @@ def fit(
         for name, known, (value, margin) in zip(names, is_known, sure, strict=True)
         if known
     }
-    position, left, started, rest = np.split(effects, np.cumsum([n_positions, _LAGGED, 3]))
+    position, left, started, rest = np.split(effects, np.cumsum([n_positions, N_LAGGED, 3]))
     again, weight, *shift, mood_sd, decay = map(float, rest)
     listener = LoggedListener(
         position=tuple(map(float, position)),
@@ -267,7 +145,7 @@ def _maximum(plays: Plays, n_positions: int) -> tuple[Floats, Floats]:
     search goes along the axes of the information that they would have in a logistic regression, where it is short.
     """
     x = plays.design(n_positions)
-    spreads = [_PRIORS["first"], *(n_positions - 1) * [_PRIORS["step"]], *(_N_OTHER + 4) * [_PRIORS["other"]]]
+    spreads = [_PRIORS["first"], *(n_positions - 1) * [_PRIORS["step"]], *(N_OTHER + 4) * [_PRIORS["other"]]]
     precision, centre = np.r_[np.array(spreads), _DECAY[1]] ** -2.0, np.r_[np.zeros(len(spreads)), _DECAY[0]]
     linear = np.hstack([x, plays.traces(float(expit(_DECAY[0])))[0]])
     information = np.diag(precision + np.r_[np.zeros(linear.shape[1]), len(plays.first) / 4, len(plays.first) / 16])
@@ -321,7 +199,7 @@ def _in_words(theta: Floats, covariance: Floats, n_positions: int) -> tuple[Floa
     """Turn parameters into those of a listener, with standard errors: positions, not steps; regard; spread; decay."""
     turn = np.eye(len(theta))
     turn[:n_positions, :n_positions] = np.tri(n_positions)
-    regard = n_positions + _N_OTHER - 1
+    regard = n_positions + N_OTHER - 1
     turn[regard, regard] = -1
     decay = float(expit(theta[-1]))
     values = turn @ theta

@@ -65,7 +65,7 @@ def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["trian"]) == 2
     assert capsys.readouterr().err == (
         "spotify-gym: error: there is no command 'trian'; choose from "
-        "prepare, fetch, train, evaluate, recommend, compare, app\n"
+        "prepare, fetch, train, evaluate, recommend, compare, listener, app\n"
     )
 
 

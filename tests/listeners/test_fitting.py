@@ -11,7 +11,8 @@ from sklearn.metrics import log_loss
 from spotify_gym.listeners import LoggedListener, SatiatedListener, SkippingListener, as_listener
 from spotify_gym.listeners.certificate import certify, worst_bin
 from spotify_gym.listeners.facts import facts_of, simulate
-from spotify_gym.listeners.fitting import Plays, as_logged, fit, predict
+from spotify_gym.listeners.fitting import as_logged, fit, predict
+from spotify_gym.listeners.plays import Plays
 from spotify_gym.listeners.skip_log import LogError, SkipLog
 
 HIDDEN = LoggedListener(

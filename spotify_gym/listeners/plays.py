@@ -1,0 +1,140 @@
+"""The plays of a log as numbers: what came before each, and its cosine to what was heard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.catalogue import Catalogue, units_of
+from spotify_gym.listeners.skip_log import SkipLog
+from spotify_gym.listeners.skipping import MEMORY
+
+Floats = NDArray[np.float64]
+
+N_LAGGED = MEMORY * 3
+"""Columns of the design that say how the last tracks were left."""
+N_OTHER = N_LAGGED + 3 + 2
+"""Columns that are not of positions: left, started, again, cosine."""
+_HISTORY = 5  # tracks whose mean is the vibe
+
+
+@dataclass(frozen=True, eq=False)
+class Plays:
+    """The n plays of a log in order, session by session, as numbers that the effects multiply."""
+
+    log: SkipLog
+    skip_from: int
+    catalogue: Catalogue | None = None
+    """What the log's tracks are indices of; None: nothing is known of their sound."""
+
+    @cached_property
+    def place(self) -> NDArray[np.int64]:
+        """The position of each play in its session, (n,)."""
+        return np.nonzero(self.log.played)[1]
+
+    @cached_property
+    def first(self) -> NDArray[np.int64]:
+        """Where each session starts, (S,)."""
+        return np.flatnonzero(self.place == 0)
+
+    @cached_property
+    def session(self) -> NDArray[np.int64]:
+        """The session of each play, (n,)."""
+        return np.nonzero(self.log.played)[0]
+
+    @cached_property
+    def grade(self) -> NDArray[np.int64]:
+        """How each play was left, (n,)."""
+        return self.log.grade[self.log.played]
+
+    @property
+    def skipped(self) -> NDArray[np.bool_]:
+        """Whether each play was skipped, (n,)."""
+        return self.grade >= self.skip_from
+
+    @cached_property
+    def last(self) -> NDArray[np.int64]:
+        """How the last three plays of the session were left, (n, 3), the newest first; -1 none."""
+        grade = np.pad(self.log.grade, ((0, 0), (MEMORY, 0)), constant_values=-1)
+        columns = [grade[:, MEMORY - lag : -lag][self.log.played] for lag in range(1, MEMORY + 1)]
+        return np.stack(columns, axis=1)
+
+    @cached_property
+    def started(self) -> NDArray[np.int64]:
+        """How each play was started, (n,); 0 where the log does not say."""
+        return np.zeros(len(self.place), np.int64) if self.log.started is None else self.log.started[self.log.played]
+
+    @cached_property
+    def again(self) -> NDArray[np.bool_]:
+        """Whether the track played earlier in the session, (n,)."""
+        tracks = self.log.tracks[self.log.played]
+        _, once = np.unique(np.stack([self.session, tracks]), axis=1, return_index=True)
+        again = np.ones(len(tracks), np.bool_)
+        again[once] = False
+        return again & (tracks >= 0)
+
+    @cached_property
+    def cosine(self) -> Floats:
+        """Cosine of each track to the mean of the last five that were not skipped, (n,); 0 where one is not known."""
+        if self.catalogue is None:
+            return np.zeros(len(self.place))
+        n_sessions, n_plays = self.log.grade.shape
+        vibe = VibeOf(n_sessions, self.catalogue.features.shape[1])
+        cosine = np.zeros((n_sessions, n_plays))
+        for t in range(n_plays):
+            features = features_of(self.catalogue, self.log.tracks[:, t])
+            cosine[:, t] = vibe.cosine(features)
+            vibe.move(features, (self.log.grade[:, t] >= 0) & (self.log.grade[:, t] < self.skip_from))
+        return cosine[self.log.played]
+
+    def design(self, n_positions: int) -> Floats:
+        """Return what the effects multiply, (n, n_positions + N_OTHER): 1 from each position on, and the rest."""
+        x = np.zeros((len(self.place), n_positions + N_OTHER))
+        x[:, :n_positions] = self.place[:, None] >= np.arange(n_positions)
+        for lag in range(MEMORY):
+            for grade in (1, 2, 3):
+                x[:, n_positions + 3 * lag + grade - 1] = self.last[:, lag] == grade
+        for kind in (1, 2, 3):
+            x[:, n_positions + N_LAGGED + kind - 1] = self.started == kind
+        x[:, -2], x[:, -1] = self.again, self.cosine
+        return x
+
+    def traces(self, decay: float) -> tuple[Floats, Floats]:
+        """Return how much of each shift of the mood is felt at each play, (n, 3), and its derivative in the decay."""
+        by_time = (self.log.grade.T[:, :, None] == (1, 2, 3)).astype(np.float64)
+        trace, slope = np.zeros((2, *by_time.shape))
+        for t in range(1, len(by_time)):
+            trace[t] = decay * trace[t - 1] + by_time[t - 1]
+            slope[t] = decay * slope[t - 1] + trace[t - 1]
+        return trace[self.place, self.session], slope[self.place, self.session]
+
+
+class VibeOf:
+    """The sum of the last five tracks heard in each of S sessions, of which only the direction matters."""
+
+    def __init__(self, n_sessions: int, n_features: int) -> None:
+        self._window = np.zeros((n_sessions, _HISTORY, n_features), np.float32)
+
+    @property
+    def direction(self) -> NDArray[np.float32]:
+        """Of the vibe, (S, d); 0 where nothing was heard."""
+        return units_of(self._window.sum(axis=1))
+
+    def cosine(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the cosine of tracks, (S, d), to the vibes."""
+        cosine: NDArray[np.float32] = np.einsum("sd,sd->s", units_of(features), self.direction)
+        return cosine
+
+    def move(self, features: NDArray[np.float32], heard: NDArray[np.bool_]) -> None:
+        """Take in the tracks that were heard, of those whose features are known."""
+        rows = np.flatnonzero(heard & features.any(axis=1))
+        self._window[rows, :-1] = self._window[rows, 1:]
+        self._window[rows, -1] = features[rows]
+
+
+def features_of(catalogue: Catalogue, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the features of tracks, (S, d), 0 where the index is -1."""
+    return np.where(tracks[:, None] >= 0, catalogue.features[tracks], np.float32(0))
