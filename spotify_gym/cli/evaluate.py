@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tyro
@@ -14,7 +15,7 @@ from spotify_gym.catalogue.errors import printable
 from spotify_gym.cli.command import Command
 from spotify_gym.cli.printing import show_table
 from spotify_gym.policies import POLICIES
-from spotify_gym.training import EVALUATION_SEED, Run, load_run
+from spotify_gym.training import EVALUATION_SEED, Run, RunFolder, load_run
 from spotify_gym.training.leaderboard import (
     QUICK,
     Leaderboard,
@@ -23,6 +24,7 @@ from spotify_gym.training.leaderboard import (
     skills_of,
     write_sessions,
 )
+from spotify_gym.training.model_card import markdown_table, write_card
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class _Comparison(Command):
     trust: bool = False
     """Import what a run names as module:Class, load model.zip where weights are missing; either can run any code."""
 
-    def play(self, runs: Mapping[str, Run], out: Path | None) -> None:
+    def play(self, runs: Mapping[str, Run], out: Path | None) -> Leaderboard:
         """Let all play, telling on stderr who does; print the table, and keep every session in a file."""
         references = tuple(POLICIES) if self.planner else QUICK
         with Console(stderr=True).status("") as status:
@@ -48,6 +50,7 @@ class _Comparison(Command):
         if out is not None:
             write_sessions(out, leaderboard)
         _show(leaderboard, next(iter(runs.values())))
+        return leaderboard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +67,9 @@ class Evaluate(_Comparison):
         run = load_run(self.path, self.catalogue, trust=self.trust)
         (name,) = _names([self.path])
         out = self.out or self.path / "evaluation.csv"
-        self.play({name: run}, out)
+        leaderboard = self.play({name: run}, out)
+        if self.out is None and self.catalogue is None:
+            write_card(RunFolder(self.path), run.config, _told(leaderboard, run))
         print(f"\nOne of these sessions, played by {name}:\n")
         print(printable(example_session(run, self.seed)))
         print(f"\nevery session: {out}")
@@ -96,18 +101,33 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 def _show(leaderboard: Leaderboard, run: Run) -> None:
     """Print who earned what, the highest return first."""
-    rows = sorted(_rows(leaderboard), key=lambda row: -leaderboard[row["policy"]].returns.mean())
+    rows = _rows(leaderboard)
+    columns: dict[str, Literal["left", "right"]] = {name: "left" if name == "policy" else "right" for name in rows[0]}
+    show_table(_title(leaderboard, run), columns, [row.values() for row in rows])
+    print(_legend(leaderboard))
+
+
+def _told(leaderboard: Leaderboard, run: Run) -> str:
+    """Write the same in Markdown."""
+    return "\n\n".join([f"{_title(leaderboard, run)}.", markdown_table(_rows(leaderboard)), f"{_legend(leaderboard)}."])
+
+
+def _title(leaderboard: Leaderboard, run: Run) -> str:
     n = len(next(iter(leaderboard.values())).seeds)
-    show_table(
-        f"{run.config.env} on {run.catalogue.source}: {n} held-out sessions",
-        {name: "left" if name == "policy" else "right" for name in rows[0]},
-        [row.values() for row in rows],
-    )
+    return f"{run.config.env} on {run.catalogue.source}: {n} held-out sessions"
+
+
+def _legend(leaderboard: Leaderboard) -> str:
     top = "planner" if "planner" in leaderboard else "nearest"
-    print(f"return: mean and 95 % interval over sessions; skill: 0 is the best fixed list, 1 is {top}")
+    return f"return: mean and 95 % interval over sessions; skill: 0 is the best fixed list, 1 is {top}"
 
 
-def _rows(leaderboard: Leaderboard) -> Iterator[dict[str, str]]:
+def _rows(leaderboard: Leaderboard) -> list[dict[str, str]]:
+    rows = _measured(leaderboard)
+    return sorted(rows, key=lambda row: -leaderboard[row["policy"]].returns.mean())
+
+
+def _measured(leaderboard: Leaderboard) -> Iterator[dict[str, str]]:
     skills = skills_of(leaderboard)
     for name, evaluation in leaderboard.items():
         measures = evaluation.measures()

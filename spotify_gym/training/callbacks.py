@@ -24,6 +24,7 @@ from spotify_gym.training.checkpoint import checkpoints
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import Stopped
 from spotify_gym.training.learning_curve import mean_return
+from spotify_gym.training.model_card import write_card
 from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import Tensors, write_tensors
 
@@ -44,9 +45,18 @@ def recorded(model: DQN, config: TrainConfig, folder: RunFolder) -> Iterator[lis
             yield [checkpoint, monitor, snapshots]
         except Stopped as ctrl_c:
             stopped = ctrl_c
+        write_card(folder, config, _earned(model, stopped))
         save_results(folder, config, model)
         if stopped:
             raise stopped
+
+
+def _earned(model: DQN, stopped: Stopped | None) -> str:
+    """Say what the training came to."""
+    when = f"{'Stopped' if stopped else 'Finished'} after {model.num_timesteps:,} steps"
+    earned = mean_return(model)
+    told = "" if math.isnan(earned) else f"; mean return of the last 100 sessions, exploration included: {earned:.2f}"
+    return f"{when}{told}. `spotify-gym evaluate` puts what it earns in held-out sessions here."
 
 
 class MonitorCallback(BaseCallback):
