@@ -43,6 +43,7 @@ _COUNTERS = (
     "exploration_rate",
 )
 _ADAM = {"step", "exp_avg", "exp_avg_sq"}
+_MINUS_ONE = {"played", "log.tracks", "log.answers"}  # arrays in which -1 is a value
 _REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts", "played")
 _LOGS = ("progress.csv", "monitor.csv")
 
@@ -223,6 +224,8 @@ def _restore_sessions(env: SessionVecEnv, saved: Tensors) -> None:
     if (sessions.time >= room).any():  # compiled loops write there, and look at no bounds
         raise ValueError(f"more tracks than the {room} that there is room for")
     _check_tracks(sessions.played, env.action_space, NOTHING)
+    if sessions.log is not None:
+        _check_tracks(sessions.log.tracks, env.action_space, NOTHING)
     _check_tracks(sessions.history, env.action_space)
 
 
@@ -274,7 +277,7 @@ def _sessions(state: BatchState, prefix: str = "") -> Arrays:
 def _fill(arrays: dict[str, Any], saved: Arrays) -> None:
     """Overwrite arrays in place by those saved of them."""
     for name, array in arrays.items():
-        _check_like(array, saved[name], NOTHING if name == "played" else 0)
+        _check_like(array, saved[name], NOTHING if name in _MINUS_ONE else 0)
         array[...] = saved[name]
 
 

@@ -161,7 +161,7 @@ def test_folder__holds_all_that_was_promised(tmp_path: Path) -> None:
     files = {file.name for file in (tmp_path / "new" / "run").iterdir()}
     assert files == {
         *("config.json", "meta.json", "weights.safetensors", "model.zip", "q_network_checkpoint.pth"),
-        *("progress.csv", "monitor.csv", "learning_curve.png", ".lock"),
+        *("README.md", "progress.csv", "monitor.csv", "learning_curve.png", ".lock"),
         next((tmp_path / "new" / "run").glob("events.out.tfevents.*")).name,
     }
     folder = tmp_path / "new" / "run"
