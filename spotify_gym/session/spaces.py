@@ -19,7 +19,8 @@ class TrackSpace(Discrete):
     A learner that reads `features` can value tracks that it has never played. Two of these are equal only if their
     catalogues are, so that a model refuses another catalogue instead of loading silently; a plain `Discrete` of as many
     actions, which says nothing of a catalogue, equals them all. A pickled space keeps the identity and leaves the
-    catalogue behind: when it is first asked for it, the process is, for one of the same content.
+    catalogue behind: when it is first asked for it, the process is, for one of the same content; the built-in one is
+    made anew.
 
     Attributes:
         feature_names: (d,) what the features measure.
@@ -56,7 +57,7 @@ class TrackSpace(Discrete):
             CatalogueError: the space came out of a file, and this process holds no such catalogue.
         """
         if self._catalogue is None:
-            self._catalogue = held(self.fingerprint)
+            self._catalogue = held(self.fingerprint) or _invented(self)
         if self._catalogue is None:
             raise CatalogueError(
                 f"{self} came out of a file, which keeps no tracks, and no such catalogue is loaded here; load the "
@@ -101,6 +102,15 @@ class TrackSpace(Discrete):
         twin = copy.copy(self)
         twin._np_random = copy.deepcopy(self._np_random, memo)
         return twin
+
+
+def _invented(space: TrackSpace) -> Catalogue | None:
+    """Return the built-in catalogue of this content, which any process can make; None: it is another."""
+    for scaling in ("standard", "minmax"):
+        if Catalogue.builtin(1, scaling=scaling).coordinates == space.coordinates:
+            made = Catalogue.builtin(int(space.n), scaling=scaling)
+            return made if made.fingerprint == space.fingerprint else None
+    return None
 
 
 class BlockBox(Box):

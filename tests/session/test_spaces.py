@@ -15,6 +15,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 
 from spotify_gym import ENVS, Catalogue, CatalogueError
+from spotify_gym.catalogue import held
 from spotify_gym.session import TrackSpace
 
 
@@ -67,6 +68,15 @@ def test_pickled_space__asks_when_it_is_used_and_says_what_is_missing() -> None:
     later = Catalogue.from_features(np.random.default_rng(5).normal(size=(40, 3)))
     assert later.fingerprint == again.fingerprint
     assert np.array_equal(again.features, features)
+
+
+@pytest.mark.parametrize("scaling", ["standard", "minmax"])
+def test_pickled_space__of_built_in_tracks__makes_them_where_there_are_none(scaling: str) -> None:
+    pickled = pickle.dumps(TrackSpace(Catalogue.builtin(57, scaling=scaling)))
+    gc.collect()
+    again = pickle.loads(pickled)
+    assert held(again.fingerprint) is None
+    assert np.array_equal(again.features, Catalogue.builtin(57, scaling=scaling).features)
 
 
 @pytest.mark.parametrize("kind", ["file", "builtin", "memory"])
