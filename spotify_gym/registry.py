@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -35,3 +35,21 @@ def resolve(kind: str, name: str, known: Mapping[str, T]) -> T:
         raise ValueError(f"{kind}={name!r} cannot be imported as 'module:Class': {error}") from error
     found: T = own
     return found
+
+
+def make_named(kind: str, name: str, known: Mapping[str, Callable[..., T]], base: type[T], *arguments: Any) -> T:
+    """Call what stands under a name, as in `resolve`, with arguments.
+
+    Raises:
+        ValueError: there is nothing of this name, or it is one's own and makes something else.
+    """
+    make = resolve(kind, name, known)
+    if name in known:
+        return make(*arguments)
+    try:
+        made = make(*arguments)
+    except TypeError as error:  # also of what cannot be called
+        raise ValueError(f"{kind}={name!r} makes no {base.__name__}: {error}") from error
+    if not isinstance(made, base):
+        raise ValueError(f"{kind}={name!r} makes no {base.__name__}, but {made!r:.60}")
+    return made

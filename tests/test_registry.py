@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 import pytest
 
-from spotify_gym.registry import resolve
+from spotify_gym.registry import make_named, resolve
 
 
 def test_resolve__knows_the_registry_and_what_can_be_imported() -> None:
@@ -31,3 +31,15 @@ def test_resolve__says_what_is_wrong_with_a_name(name: str, message: str) -> Non
     with pytest.raises(ValueError, match=r".*") as raised:
         resolve("state", name, {"mean": dict, "history": list})
     assert message in str(raised.value)
+
+
+def test_made__is_of_its_kind_or_refused_in_words() -> None:
+    assert make_named("state", "mean", {"mean": dict}, dict) == {}
+    assert make_named("state", "collections:OrderedDict", {}, dict) == {}
+    for name, reason in (
+        ("json:loads", "missing 1 required"),
+        ("os:path", "not callable"),
+        ("collections:deque", "but deque"),
+    ):
+        with pytest.raises(ValueError, match=f"state='{name}' makes no dict.*{reason}"):
+            make_named("state", name, {}, dict)

@@ -11,7 +11,7 @@ import numpy as np
 
 from spotify_gym.catalogue import Catalogue, units_of
 from spotify_gym.listeners import Listener, Response
-from spotify_gym.registry import resolve
+from spotify_gym.registry import make_named
 from spotify_gym.session import kernels
 from spotify_gym.session.kernels import unit
 from spotify_gym.session.observation import Observer, observer
@@ -295,8 +295,9 @@ class SessionDynamics:
     @cached_property
     def _terms(self) -> dict[str, RewardTerm]:
         """All terms that may be rewarded."""
-        own = {name: resolve("reward term", name, REWARD_TERMS) for name in self.reward if ":" in name}
-        terms = {name: make(self.catalogue, self.baseline) for name, make in {**REWARD_TERMS, **own}.items()}
+        names = {**REWARD_TERMS, **{name: None for name in self.reward if ":" in name}}
+        given = RewardTerm, self.catalogue, self.baseline
+        terms = {name: make_named("reward term", name, REWARD_TERMS, *given) for name in names}
         bounds = {} if self.listener is None else self.listener.term_bounds
         return terms | {name: self._of_listener(name, ends) for name, ends in bounds.items()}
 

@@ -166,8 +166,6 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
         if seed is not None or self.keys is None:
             self.keys = KeyStream([self.np_random])
         history = history_of(options, self.dynamics, n_sessions=1)
-        if self._sessions is None and self._spec is not None:
-            self._make_room(getattr(gym.registry.get(self._spec.id), "max_episode_steps", None))
         self._sessions = self._start(self.keys.next(_SLOT), history)
         self._left = False
         if self.render_mode is not None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners import Listener
-from spotify_gym.registry import resolve
+from spotify_gym.registry import make_named
 from spotify_gym.session import kernels
 from spotify_gym.session.state import Floats, Log, SessionState, StepResult
 
@@ -279,7 +279,8 @@ def observer(
     Raises:
         ValueError: a part of the state is not one of :data:`STATES`, or needs genres that the catalogue lacks.
     """
-    blocks = [resolve("state", part, STATES)(catalogue, history_length) for part in str(state).split("+")]
+    parts = str(state).split("+")
+    blocks: list[Block] = [make_named("state", part, STATES, Block, catalogue, history_length) for part in parts]  # type: ignore[type-abstract]
     if shows_seed:
         blocks.append(Seed(catalogue, history_length))
     if listener is not None and (bounds := listener.visible_bounds(catalogue.features.shape[1])) is not None:

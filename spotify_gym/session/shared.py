@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NoReturn
 
+import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
@@ -91,9 +92,11 @@ class SharedEnv:
         refuse_catalogue(spec.id, spec.kwargs)
         parts = {part.name: getattr(spec, part.name) for part in fields(spec) if part.init}
         self._spec = SessionSpec(**{**parts, "kwargs": _plain(spec.kwargs)})
+        if isinstance(self, gym.Env):  # which has not been told the length; a vector environment has
+            self._make_room(getattr(gym.registry.get(spec.id), "max_episode_steps", None))
 
     def _make_room(self, length: int | None) -> None:
-        """Set `played_width`, where it is not given, for sessions of this length."""
+        """Set `played_width`, where it is not given, for sessions of this length; songs must be enough for one."""
         least = self.dynamics.history_length + 1
         width = self._width_given
         if width is None:
@@ -102,6 +105,14 @@ class SharedEnv:
             raise ValueError(f"played_width={width!r} must be a whole number of {least} or more")
         self.played_width = int(width)
         self._room = 2**62 if self.dynamics.repeats else self.played_width - self.dynamics.history_length
+        if length is not None and length <= _MOST and not self.dynamics.repeats:
+            n_played = min(length, self._room)
+            needed, there = least - 1 + n_played, len(np.unique(self.dynamics.first_versions))
+            if there < needed:
+                raise ValueError(
+                    f"{self.catalogue.source} has {there} songs, and a session needs {needed}, {least - 1} to start "
+                    f"from and {n_played} to play; bring more songs, or say by played_width={there} that it is shorter"
+                )
 
     def _start(self, keys: Keys, history: Ints | None = None) -> SessionState:
         sessions = self.dynamics.start(keys, history)

@@ -50,7 +50,7 @@ def sessions_of(config: TrainConfig, catalogue: Catalogue, n_envs: int, **option
         options = {**config.env_options, **options}
         env = gym.make_vec(config.env, num_envs=n_envs, autoreset_mode="SameStep", catalogue=catalogue, **options)
     except ValueError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"{config.env}: {error}") from error
     assert isinstance(env, SpotifyVectorEnv)  # all ids of this package make one
     return SessionVecEnv(env)
 

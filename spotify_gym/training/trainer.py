@@ -6,16 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.session import SessionDynamics
 from spotify_gym.training.artifacts import Run
 from spotify_gym.training.callbacks import ProgressBarCallback, recorded
 from spotify_gym.training.config import TrainConfig
-from spotify_gym.training.errors import ConfigError
 from spotify_gym.training.learners import catalogue_of, learner_of, sessions_of
 from spotify_gym.training.run_folder import RunFolder
 
@@ -79,16 +76,6 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _check_songs(config: TrainConfig, dynamics: SessionDynamics) -> None:
-    """Raise `ConfigError` where sessions would run out of songs."""
-    needed, there = config.history_length + config.session_length, len(np.unique(dynamics.first_versions))
-    if not dynamics.repeats and there < needed:
-        raise ConfigError(
-            f"{dynamics.catalogue.source} has {there} songs, and a session of {config.env} needs {needed}, "
-            f"{config.history_length} to start from and {config.session_length} to play; bring more songs"
-        )
-
-
 @one_thread()
 def _train(
     config: TrainConfig,
@@ -100,7 +87,6 @@ def _train(
 ) -> Run:
     catalogue = catalogue_of(config) if catalogue is None else catalogue
     sessions = sessions_of(config, catalogue, config.n_envs)
-    _check_songs(config, sessions.env.dynamics)
     model = learner_of(config, sessions)
     with ExitStack() as stack:
         if folder is not None:  # after the model: a setting may yet have been refused

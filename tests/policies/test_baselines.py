@@ -46,12 +46,12 @@ def test_choice__where_repeats_are_forbidden__is_a_recording_not_played(policy, 
 
 
 def test_random__when_all_was_played__plays_on(twins):
-    env = gym.make_vec("SpotifyPlaylist-v0", num_envs=2, catalogue=twins.take(np.arange(6)))
+    env = gym.make_vec("SpotifyPlaylist-v0", num_envs=2, max_episode_steps=-1, catalogue=twins.take(np.arange(6)))
     assert play(RandomPolicy, env, 8)[1][-1].all()
 
 
 def test_random__draws_every_allowed_track_alike(small):
-    env = gym.make_vec("SpotifyPlaylist-v0", num_envs=5000, catalogue=small.take(np.arange(10)))
+    env = gym.make_vec("SpotifyPlaylist-v0", num_envs=5000, played_width=10, catalogue=small.take(np.arange(10)))
     env.reset(seed=0, options={"history": [0, 1, 2, 3, 4]})
     tracks = RandomPolicy(env).choose(env.unwrapped.sessions)
     counts = np.bincount(tracks, minlength=10)
@@ -97,7 +97,7 @@ def test_nearest__by_hand():
     observation, _ = env.reset(seed=0, options={"history": [0, 1]})
     assert NearestPolicy(env).predict(observation)[0] == 3
 
-    env = gym.make("SpotifyPlaylist-v0", catalogue=catalogue, history_length=2)
+    env = gym.make("SpotifyPlaylist-v0", catalogue=catalogue, history_length=2, played_width=4)
     observation, _ = env.reset(seed=0, options={"history": [0, 3]})
     # Vibe and seed vibe are (3.5, 2.5): track 2 has cosine 0.88, track 1 0.58; 0 and 3 were played.
     assert NearestPolicy(env).predict(observation)[0] == 2

@@ -56,7 +56,7 @@ def test_policy_of_ones_own__can_be_named_by_where_it_stands(few):
 
 @pytest.mark.parametrize("name", [name for name in POLICIES if issubclass(POLICIES[name], RankingPolicy)])
 def test_rank__is_in_order_and_begins_with_the_choice(name, few):
-    env = gym.make_vec("SpotifyPlaylist-v0", num_envs=4, catalogue=few.take(np.arange(8)))
+    env = gym.make_vec("SpotifyPlaylist-v0", num_envs=4, played_width=8, catalogue=few.take(np.arange(8)))
     env.reset(seed=0)
     sessions = env.unwrapped.sessions
     tracks, values = POLICIES[name](env.unwrapped.dynamics).rank(sessions, 10)

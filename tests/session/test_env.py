@@ -106,7 +106,8 @@ def test_session__worked_by_hand() -> None:
 
 def test_playlist__worked_by_hand() -> None:
     tracks = np.array([[1, 0], [0, 1], [1, 1], [-1, 0], [3, 4]], dtype=np.float32)
-    env = make("SpotifyPlaylist-v0", hand_made(tracks), history_length=2, reward_baseline=0.25)
+    playlist = ENVS["SpotifyPlaylist-v0"]["kwargs"]
+    env = SpotifyEnv(hand_made(tracks), **playlist, history_length=2, reward_baseline=0.25, played_width=22)
     seen, _ = env.reset(options={"history": [0, 1]})
     assert seen.tolist() == [0.5, 0.5, 0.5, 0.5]
     seen, reward, _, _, info = env.step(3)  # (−1, 0) against (1, 1), twice the same half
@@ -136,7 +137,7 @@ def test_session__minmax_and_half_give_the_rewards_of_the_original() -> None:
 
 def test_session__versions_of_one_recording_are_masked_together() -> None:
     tracks = np.array([[1, 0], [0, 1], [1, 1], [1, 0], [2, 1]], dtype=np.float32)
-    env = make("SpotifyPlaylist-v0", hand_made(tracks), history_length=1)
+    env = make("SpotifyPlaylist-v0", hand_made(tracks), history_length=1, played_width=4)
     env.reset(options={"history": [3]})
     assert env.unwrapped.action_masks().tolist() == [False, True, True, False, True]  # type: ignore[attr-defined]
     assert env.step(0)[4]["repeat"]

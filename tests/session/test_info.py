@@ -128,6 +128,17 @@ def test_session__that_outgrows_the_width_is_told_its_name(small: Catalogue) -> 
     gym.make_vec("SpotifySession-v0", 2, catalogue=small, played_width=8).reset()
 
 
+@pytest.mark.parametrize("env_id", ["SpotifyPlaylist-v0", "SpotifyTaste-v0"])
+def test_session__that_would_run_out_of_songs_is_refused_when_made(env_id: str) -> None:
+    few = Catalogue.from_features(np.random.default_rng(0).normal(size=(22, 5)))
+    for make in gym.make, gym.make_vec:
+        with pytest.raises(ValueError, match=r"has 22 songs, and a session needs (25|55), 5 to start from and (20|50)"):
+            make(env_id, catalogue=few)
+        make(env_id, catalogue=few, played_width=22).reset(seed=0)
+        make(env_id, catalogue=few, repeats=True).reset(seed=0)
+    gym.make_vec(env_id, catalogue=few, max_episode_steps=17)
+
+
 @pytest.mark.parametrize("width", [5, 0, -1, 2.5, "25"])
 def test_width__that_cannot_be_is_refused(width: Any, small: Catalogue) -> None:
     with pytest.raises(ValueError, match=r"played_width=.* must be a whole number of 6 or more"):

@@ -82,12 +82,12 @@ def test_pickled_space__of_built_in_tracks__makes_them_where_there_are_none(scal
 @pytest.mark.parametrize("kind", ["file", "builtin", "memory"])
 @pytest.mark.parametrize("env_id", ["SpotifyPlaylist-v0", "SpotifySkip-v0"])
 def test_pickled_env__brings_its_catalogue_into_another_process(kind: str, env_id: str, tmp_path: Path) -> None:
-    catalogue = Catalogue.builtin(50)
+    catalogue = Catalogue.builtin(90)
     if kind == "file":
         catalogue.save(tmp_path / "tracks.arrow")
         catalogue = Catalogue.load(tmp_path / "tracks.arrow")
     elif kind == "memory":
-        catalogue = catalogue.take(np.arange(40))
+        catalogue = catalogue.take(np.arange(80))
     for env in gym.make(env_id, catalogue=catalogue), gym.make_vec(env_id, num_envs=2, catalogue=catalogue):
         (tmp_path / "env.pickle").write_bytes(pickle.dumps(env))
         code = (
