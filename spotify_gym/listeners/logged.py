@@ -102,11 +102,11 @@ class LoggedListener(Listener[LoggedMind]):
     n_uniforms: ClassVar[int] = 3
     n_start_uniforms: ClassVar[int] = 3
 
-    position: Row = (-0.12, -0.51, -0.59, -0.68, -0.92)
-    left: tuple[Row, ...] = ((0.3, 1.5, 1.7), (0.1, 0.3, 0.4), (0.1, 0.3, 0.4))
-    mood_sd: float = 0.45
+    position: Row = (-0.63, -0.75, -0.78, -0.8, -0.9, -0.94)
+    left: tuple[Row, ...] = ((0.38, 1.51, 1.66), (0.08, 0.32, 0.35), (0.03, 0.11, 0.12))
+    mood_sd: float = 1.6
     mood_decay: float = 0.9
-    mood_shift: Row = (0.0, 0.05, 0.05)
+    mood_shift: Row = (0.0, 0.0, 0.0)
     started: Row = (0.0, 0.0, 0.0)
     again: float = 0.0
     taste_weight: float = 0.6

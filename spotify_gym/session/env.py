@@ -62,7 +62,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
     | `state` | meaning | shape |
     |---|---|---|
     | `"mean"` | mean of the last H tracks heard, the vibe | (d,) |
-    | `"decayed"` | mean of all tracks heard, a weight falling by 0.9 a track | (d,) |
+    | `"decayed"` | mean of all tracks heard, of a weight 0.9 left a track; `"decayed=0.8"` sets that | (d,) |
     | `"mean+decayed"` | both | (2d,) |
     | `"mean+genres"` | the vibe and the mix of genres of the last H tracks | (d + G,) |
     | `"history"` | the last H tracks, the oldest first | (H·d,) |

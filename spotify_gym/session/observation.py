@@ -15,7 +15,6 @@ from spotify_gym.registry import make_named
 from spotify_gym.session import kernels
 from spotify_gym.session.state import Floats, Log, SessionState, StepResult
 
-_DECAY = np.float32(0.9)  # of a track's weight in `Decayed` with each further track heard
 _MANY = 10  # tracks: half of the scale on which `Responses` shows a count
 
 
@@ -78,21 +77,21 @@ class Seed(Mean):
 
 
 class Decayed(Mean):
-    """The mean of all tracks heard, weights falling geometrically with age, (d,)."""
+    """The mean of all tracks heard, weights falling geometrically with age, (d,): `decay` of them is left a track."""
 
-    def __init__(self, catalogue: Catalogue, history_length: int) -> None:
+    def __init__(self, catalogue: Catalogue, history_length: int, decay: float = 0.9) -> None:
         super().__init__(catalogue, history_length)
-        self.n_memory = len(self.low)
+        self.n_memory, self._decay = len(self.low), np.float32(decay)
 
     def start(self, sessions: SessionState, memory: Floats) -> None:
         """Take the mean over the window."""
-        weights = _DECAY ** np.arange(sessions.window.shape[1] - 1, -1, -1, dtype=np.float32)
+        weights = self._decay ** np.arange(sessions.window.shape[1] - 1, -1, -1, dtype=np.float32)
         memory[:] = np.einsum("h,bhd->bd", weights / weights.sum(), sessions.window)
 
     def move(self, sessions: SessionState, memory: Floats, result: StepResult) -> None:
         """Take in the tracks that were heard out."""
         heard = result.completed
-        memory[heard] = _DECAY * memory[heard] + (1 - _DECAY) * sessions.window[heard, -1]
+        memory[heard] = self._decay * memory[heard] + (1 - self._decay) * sessions.window[heard, -1]
 
     def read(self, sessions: SessionState, memory: Floats) -> Floats:
         """Return the means."""
@@ -203,7 +202,9 @@ STATES: dict[str, Callable[[Catalogue, int], Block]] = {
     "responses": Responses,
     "taste": Taste,
 }
-"""The blocks that a state is composed of, by name: from catalogue and H to the block. "mean+genres" shows both."""
+"""The blocks that a state is composed of, by name: from catalogue and H to the block. "mean+genres" shows both.
+
+"decayed=0.8" sets what is left of a weight with each further track heard, otherwise 0.9."""
 
 
 class Visible(Block):
@@ -279,10 +280,22 @@ def observer(
     Raises:
         ValueError: a part of the state is not one of :data:`STATES`, or needs genres that the catalogue lacks.
     """
-    parts = str(state).split("+")
-    blocks: list[Block] = [make_named("state", part, STATES, Block, catalogue, history_length) for part in parts]  # type: ignore[type-abstract]
+    blocks = [_block(part, catalogue, history_length) for part in str(state).split("+")]
     if shows_seed:
         blocks.append(Seed(catalogue, history_length))
     if listener is not None and (bounds := listener.visible_bounds(catalogue.features.shape[1])) is not None:
         blocks.append(Visible(listener, *bounds))
     return Observer(blocks)
+
+
+def _block(part: str, catalogue: Catalogue, history_length: int) -> Block:
+    name, equals, rate = part.partition("=")
+    if name != "decayed" or not equals:
+        return make_named("state", part, STATES, Block, catalogue, history_length)  # type: ignore[type-abstract]
+    try:
+        decay = float(rate)
+    except ValueError:
+        decay = np.nan
+    if not 0 <= decay < 1:
+        raise ValueError(f"state={part!r}: what is left of a weight must be from 0 to below 1, such as decayed=0.8")
+    return Decayed(catalogue, history_length, decay)

@@ -27,12 +27,19 @@ def test_history__lists_the_tracks_oldest_first(small: Catalogue) -> None:
     assert np.array_equal(env.step(9)[0], small.features[[1, 2, 3, 4, 9]].ravel())
 
 
-def test_decayed__weighs_each_track_by_its_age(small: Catalogue) -> None:
-    env, seen = start(small, "decayed")
-    weights = 0.9 ** np.arange(4, -1, -1)
+@pytest.mark.parametrize(("state", "left"), [("decayed", 0.9), ("decayed=0.8", 0.8), ("decayed=0", 0.0)])
+def test_decayed__weighs_each_track_by_its_age(small: Catalogue, state: str, left: float) -> None:
+    env, seen = start(small, state)
+    weights = left ** np.arange(4, -1, -1)
     expected = weights @ small.features[:5] / weights.sum()
     assert np.allclose(seen, expected, atol=1e-6)
-    assert np.allclose(env.step(9)[0], 0.9 * expected + 0.1 * small.features[9], atol=1e-6)
+    assert np.allclose(env.step(9)[0], left * expected + (1 - left) * small.features[9], atol=1e-6)
+
+
+@pytest.mark.parametrize("state", ["mean+decayed=1", "decayed=", "decayed=nan", "decayed=-0.1"])
+def test_decayed__of_no_such_rate_is_refused(small: Catalogue, state: str) -> None:
+    with pytest.raises(ValueError, match=r"state='decayed=.*' *: what is left of a weight must be from 0 to below 1"):
+        start(small, state)
 
 
 def test_mean_decayed__shows_both(small: Catalogue) -> None:
