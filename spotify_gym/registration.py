@@ -15,6 +15,10 @@ ENVS: dict[str, dict[str, Any]] = {
         "max_episode_steps": 50,
         "kwargs": {"repeats": False, "listener": "skipping", "reward": {"listened": 1.0}},
     },
+    "SpotifyLogged-v0": {
+        "max_episode_steps": 50,
+        "kwargs": {"repeats": False, "same": "song", "listener": "logged", "reward": {"listened": 1.0}},
+    },
     "SpotifyTaste-v0": {
         "max_episode_steps": 50,
         "kwargs": {

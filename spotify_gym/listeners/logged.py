@@ -61,8 +61,8 @@ class LoggedListener(Listener[LoggedMind]):
     the others, has the probabilities that `grades` gives after a track left as the last one. The term "listened" is 1
     if the track was not skipped and 0 if it was; only what was not skipped reaches the history.
 
-    *What moves it*: m ← mood_decay · m + mood_shift[grade], so that each response is felt long after the last three are
-    forgotten. How the next play is started follows `starts`. The listener leaves after a track with the log-odds
+    *What moves it*: m ← mood_decay · m + mood_shift[grade]: the mood that the session began with fades slowly, and a
+    response may be felt long after the last three are forgotten. How the next play is started follows `starts`. The listener leaves after a track with the log-odds
     `leave`.
 
     *Start*: m is normal with mean 0 and `mood_sd`, w normal around `taste_weight`; τ and the history are those of
@@ -73,9 +73,10 @@ class LoggedListener(Listener[LoggedMind]):
     *Source*: the defaults of position, left and mood were moved until simulated sessions, played half at random and
     half near the vibe, showed what was measured on 5,955 public ones: the skip rate at each of 20 positions, after a
     skip and after a track heard out, with 0 to 3 skips among the last three, its spread between sessions, and the
-    autocorrelation of skips at lags 1 to 10. `taste_weight` and its spread are such that the sessions have as little
-    regard for sound as five people's own. `leave`, `start_pool` and how the grades divide are choices. The command
-    `spotify-gym listener fit` makes such a listener from a log.
+    autocorrelation of skips at lags 1, 2, 3, 5 and 10; within tolerances that a test holds. `taste_weight` and its
+    spread are such that the sessions have as little regard for sound as those of five people. How the grades divide,
+    `start_pool` and `leave` are choices, the last such that one in nine leaves within 20 plays. A listener made from a
+    log by `spotify-gym listener fit` has none of these but `start_pool`.
 
     Attributes:
         position: log-odds of a skip at positions 0, 1, ... of a session; the last one is for all later positions too.

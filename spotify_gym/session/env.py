@@ -35,6 +35,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
     | `SpotifyPlaylist-v0` | no repeats, and half of the reward is the likeness to the *seed vibe*, that of the start |
     | `SpotifySatiation-v0` | no repeats, and a listener who tires of tracks alike and recovers with rest |
     | `SpotifySkip-v0` | no repeats, and a listener with a hidden taste who skips, and leaves when patience is out |
+    | `SpotifyLogged-v0` | the same, with graded responses, a slow mood and as little regard for sound as logs show |
     | `SpotifyTaste-v0` | no repeats, and such a listener whose start says nothing of the taste, which counts for more |
 
     In `SpotifySession-v0` one track played over and over earns about nine tenths of what can be earned: see
@@ -92,7 +93,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
 
     ## Episode End
 
-    Truncation after 20 tracks, by the registration's `max_episode_steps` (50 in Skip and Taste).
+    Truncation after 20 tracks, by the registration's `max_episode_steps` (50 in Skip, Logged and Taste).
     Termination only where the listener leaves; `info["end"]` is then 1. A step after that, or before the first reset,
     raises `gymnasium.error.ResetNeeded`.
 
@@ -125,7 +126,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
     | `repeats` | of the id | whether a track, or another version of it, may play again |
     | `same` | `"recording"` | what versions share: equal features, or the `"song"`: that, or title and first artist |
     | `reward_baseline` | None | b; `scaling="minmax", reward_baseline=0.5` gives the rewards of the original project |
-    | `listener` | of the id | a `Listener`, `"satiated"`, `"skipping"`, `"module:Class"`, its values or its JSON file |
+    | `listener` | of the id | a `Listener`, `"satiated"`, `"skipping"`, `"logged"`, `"module:Class"`, its values or its JSON file |
     | `played_width` | H + length of the id | W, of `played`; a session that plays more tracks is refused |
     | `info_texts` | False | whether `info` holds `track_id` and `history_ids` |
     | `render_mode` | None | `"ansi"` (text), `"human"` (text, printed at each step) or `"rgb_array"` (picture) |
@@ -133,7 +134,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
     ## Version History
 
     * v0: first version. Before its release came the option `same` (the ids of then keep what they did,
-      `same="recording"`; `SpotifyTaste-v0` goes by the song), and `info` was given one structure: `completed` was
+      `same="recording"`; Taste and Logged go by the song), and `info` was given one structure: `completed` was
       called `heard`, `end` was a text, and `track_id` and `history_ids` stood there without `info_texts=True`.
     """
 

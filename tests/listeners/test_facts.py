@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spotify_gym import Catalogue
-from spotify_gym.listeners import SkippingListener
+from spotify_gym.listeners import LoggedListener, SkippingListener
 from spotify_gym.listeners.facts import facts_of, simulate, tolerance
 
 MEASURED = {
@@ -15,6 +15,12 @@ MEASURED = {
     "standard deviation between sessions": 0.254,
 }
 """On 5,955 public listening sessions (100,000 plays); a skip: moved on within about 10 to 15 seconds."""
+
+AUTOCORRELATION = {
+    f"autocorrelation of skips at lag {lag}": value
+    for lag, value in ((1, 0.470), (2, 0.338), (3, 0.261), (5, 0.194), (10, 0.140))
+}
+"""On the same sessions."""
 
 
 def assert_measured(listener, catalogue, measured):
@@ -31,6 +37,14 @@ def test_skipping_listener__reproduces_the_measured_facts():
 
 def test_skipping_listener__reproduces_the_measured_facts_on_real_tracks(real_tracks):
     assert_measured(SkippingListener(), Catalogue.read(real_tracks), MEASURED)
+
+
+def test_logged_listener__reproduces_these_and_the_autocorrelation():
+    assert_measured(LoggedListener(), Catalogue.builtin(), MEASURED | AUTOCORRELATION)
+
+
+def test_logged_listener__reproduces_these_and_the_autocorrelation_on_real_tracks(real_tracks):
+    assert_measured(LoggedListener(), Catalogue.read(real_tracks), MEASURED | AUTOCORRELATION)
 
 
 def log_of(*sessions):

@@ -19,7 +19,7 @@ from spotify_gym.policies import POLICIES, FixedPolicy, NearestPolicy, PlannerPo
 from spotify_gym.training.leaderboard import HeldOut
 
 MAKERS = {**POLICIES, "fixed": partial(FixedPolicy, n_starts=8)}
-ENVS = ["SpotifySession-v0", "SpotifyPlaylist-v0", "SpotifySatiation-v0", "SpotifySkip-v0"]
+ENVS = ["SpotifySession-v0", "SpotifyPlaylist-v0", "SpotifySatiation-v0", "SpotifySkip-v0", "SpotifyLogged-v0"]
 
 
 @pytest.fixture(scope="module")

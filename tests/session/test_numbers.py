@@ -106,7 +106,7 @@ def test_tracks_next_to_nothing__count_as_nothing_in_play_and_in_appraisal() -> 
 @pytest.mark.parametrize("env_id", ENVS)
 @pytest.mark.parametrize("n_tracks", [6, 16, 5000])
 def test_random_play__twenty_thousand_steps_within_bounds(env_id: str, n_tracks: int) -> None:
-    if env_id == "SpotifySkip-v0" and n_tracks < 16:
+    if env_id in ("SpotifySkip-v0", "SpotifyLogged-v0") and n_tracks < 16:
         with pytest.raises(ValueError, match="the catalogue has 6 tracks, and a session starts from 16; bring more"):
             gym.make(env_id, catalogue=f"builtin:{n_tracks}")
         return
