@@ -62,8 +62,8 @@ class LoggedListener(Listener[LoggedMind]):
     if the track was not skipped and 0 if it was; only what was not skipped reaches the history.
 
     *What moves it*: m ← mood_decay · m + mood_shift[grade]: the mood that the session began with fades slowly, and a
-    response may be felt long after the last three are forgotten. How the next play is started follows `starts`. The listener leaves after a track with the log-odds
-    `leave`.
+    response may be felt long after the last three are forgotten. How the next play is started follows `starts`. The
+    listener leaves after a track with the log-odds `leave`.
 
     *Start*: m is normal with mean 0 and `mood_sd`, w normal around `taste_weight`; τ and the history are those of
     :class:`~spotify_gym.listeners.SkippingListener`.
