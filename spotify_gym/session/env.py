@@ -126,7 +126,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
     | `repeats` | of the id | whether a track, or another version of it, may play again |
     | `same` | `"recording"` | what versions share: equal features, or the `"song"`: that, or title and first artist |
     | `reward_baseline` | None | b; `scaling="minmax", reward_baseline=0.5` gives the rewards of the original project |
-    | `listener` | of the id | `"satiated"`, `"skipping"`, `"logged"`, `"module:Class"`, an object, values or a JSON file |
+    | `listener` | of the id | `"satiated"`, `"skipping"`, `"logged"`, `"module:Class"`, values or a JSON file |
     | `played_width` | H + length of the id | W, of `played`; a session that plays more tracks is refused |
     | `info_texts` | False | whether `info` holds `track_id` and `history_ids` |
     | `render_mode` | None | `"ansi"` (text), `"human"` (text, printed at each step) or `"rgb_array"` (picture) |
