@@ -26,13 +26,17 @@ from experiments.lib.statistics import (
     performance_profile,
     probability_of_improvement,
 )
+from spotify_gym.policies import BEST_SEEN
 
 
 def with_skill(rows: pd.DataFrame) -> pd.DataFrame:
     """Add the column `skill`: 0 for the best fixed list of the task and 1 for its planner, each over all sessions.
 
+    Where a listener hides something, and the reference of `BEST_SEEN` played, the column `skill_seen` is the same with
+    1 for that one; NaN elsewhere.
+
     Args:
-        rows: with the columns `env`, `method` and `return`.
+        rows: with the columns `env`, `env_id`, `method` and `return`.
 
     Raises:
         ValueError: a task lacks one of the two, or the planner is no better than the fixed list.
@@ -44,7 +48,14 @@ def with_skill(rows: pd.DataFrame) -> pd.DataFrame:
     low, high = rows["env"].map(means["fixed"]), rows["env"].map(means["planner"])
     if not np.all(high > low):
         raise ValueError(f"the planner earns no more than the fixed list on {rows.loc[high <= low, 'env'].iloc[0]}")
-    return rows.assign(skill=(rows["return"] - low) / (high - low))
+    rows = rows.assign(skill=(rows["return"] - low) / (high - low))
+    seen = pd.Series(np.nan, rows.index)
+    for env_id, name in BEST_SEEN.items():
+        if name in means:
+            seen = seen.mask(rows["env_id"] == env_id, rows["env"].map(means[name]))
+    if not np.any(seen > low):
+        return rows
+    return rows.assign(skill_seen=((rows["return"] - low) / (seen - low)).where(seen > low))
 
 
 def score_array(results: pd.DataFrame, value: str, axes: Sequence[str] = ("seed", "env")) -> FloatArray:

@@ -14,8 +14,10 @@ from typing import Any, Self
 
 import pandas as pd
 
+from spotify_gym import ENVS
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.policies import POLICIES
+from spotify_gym.listeners import as_listener
+from spotify_gym.policies import BEST_SEEN, POLICIES, ReferencePolicy
 from spotify_gym.registry import resolve
 from spotify_gym.training import TrainConfig, evaluate, train
 from spotify_gym.training.learners import catalogue_of, sessions_of
@@ -33,8 +35,9 @@ TASK_SETTINGS = (
 )
 """The settings that decide what can be earned; the others are about learning."""
 
-SCALE = ("fixed", "nearest", "planner")
-"""The ends of the scale of skill, 0 and 1, and between them who needs no learning."""
+SCALE = ("fixed", *dict.fromkeys(BEST_SEEN.values()), "nearest", "planner")
+"""The ends of the scale of skill, 0 and 1, between them who needs no learning, and where a listener hides something,
+the 1 of the scale of what can be seen."""
 
 COSTS = ["train_seconds", "play_seconds", "peak_memory_mb"]
 """Columns that differ from run to run of the same case."""
@@ -143,8 +146,10 @@ def scale_of(config: TrainConfig, n_sessions: int = 100, references: Sequence[st
     """Return a case per reference policy on the task of a learner.
 
     How somebody learns, and what they see, makes no difference to those who do not: their cases are the same for all
-    such settings, and are done once.
+    such settings, and are done once. Policies that know only what is seen play where a listener hides something.
     """
+    listener = as_listener(config.env_options.get("listener", ENVS[config.env]["kwargs"].get("listener")))
+    references = [name for name in references if POLICIES.get(name, ReferencePolicy).suits(listener)]
     task = replace(TrainConfig(), **{name: getattr(config, name) for name in TASK_SETTINGS})
     return [Case(name, task, name, n_sessions) for name in references]
 

@@ -64,13 +64,15 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         rows: result rows of one task, with `skill`.
 
     Returns:
-        Interquartile means over runs of `return` and `skill`, means of the other measures, the most of the costs.
+        Interquartile means over runs of `return` and `skill`, and of `skill_seen` where there is one, means of the
+        other measures, the most of the costs.
     """
     skill = aggregates(rows, "skill").set_index("method")
     of_method = rows.groupby("method")
     columns = {
         "return": aggregates(rows, "return").set_index("method")["estimate"].map("{:.2f}".format),
         "skill": skill["estimate"].map("{:z.3f}".format),
+        **_seen(rows),
         "95 % interval": pd.Series(map(interval_text, skill["low"], skill["high"]), skill.index),
         "runs": skill["n_runs"].map("{:d}".format),
         "train [s]": of_method["train_seconds"].max().map(_text("{:.1f}")),
@@ -79,6 +81,13 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     }
     order = skill["estimate"].sort_values(ascending=False).index
     return pd.DataFrame(columns).loc[order].rename_axis("method").reset_index()
+
+
+def _seen(rows: pd.DataFrame) -> dict[str, pd.Series[str]]:
+    """Return the column of the scale of what can be seen, where there is one."""
+    if "skill_seen" not in rows or rows["skill_seen"].isna().any():
+        return {}
+    return {"of what is seen": aggregates(rows, "skill_seen").set_index("method")["estimate"].map("{:z.3f}".format)}
 
 
 def overview(rows: pd.DataFrame) -> pd.DataFrame:
@@ -146,6 +155,8 @@ def provenance(rows: pd.DataFrame) -> list[str]:
         f"machine: {platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         *["scale: skill 0 is the task's fixed policy, 1 its planner; both over the same held-out sessions"]
         * ("skill" in rows),
+        *["of what is seen: the same with 1 for the best reference that knows only what an agent sees"]
+        * ("skill_seen" in rows),
     ]
 
 

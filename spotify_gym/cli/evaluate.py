@@ -14,7 +14,7 @@ from rich.console import Console
 from spotify_gym.catalogue.errors import printable
 from spotify_gym.cli.command import Command
 from spotify_gym.cli.printing import show_table
-from spotify_gym.policies import POLICIES
+from spotify_gym.policies import BEST_SEEN, POLICIES
 from spotify_gym.training import EVALUATION_SEED, Run, RunFolder, load_run
 from spotify_gym.training.leaderboard import (
     QUICK,
@@ -34,7 +34,8 @@ class _Comparison(Command):
     seed: int = EVALUATION_SEED
     """Of the first session."""
     planner: bool = False
-    """Let the planner play too: it sets skill 1, and takes seconds for each session. Done once, its result is kept."""
+    """Let the planner play too: it sets skill 1, and takes seconds for each session; and references that take minutes.
+    Done once, their results are kept."""
     out: Path | None = None
     """CSV file with a row per policy and session; evaluate writes evaluation.csv in the folder of the run without."""
     trust: bool = False
@@ -101,15 +102,16 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 def _show(leaderboard: Leaderboard, run: Run) -> None:
     """Print who earned what, the highest return first."""
-    rows = _rows(leaderboard)
+    rows = _rows(leaderboard, run)
     columns: dict[str, Literal["left", "right"]] = {name: "left" if name == "policy" else "right" for name in rows[0]}
     show_table(_title(leaderboard, run), columns, [row.values() for row in rows])
-    print(_legend(leaderboard))
+    print(_legend(leaderboard, run))
 
 
 def _told(leaderboard: Leaderboard, run: Run) -> str:
     """Write the same in Markdown."""
-    return "\n\n".join([f"{_title(leaderboard, run)}.", markdown_table(_rows(leaderboard)), f"{_legend(leaderboard)}."])
+    table, legend = markdown_table(_rows(leaderboard, run)), _legend(leaderboard, run)
+    return "\n\n".join([f"{_title(leaderboard, run)}.", table, f"{legend}."])
 
 
 def _title(leaderboard: Leaderboard, run: Run) -> str:
@@ -117,18 +119,23 @@ def _title(leaderboard: Leaderboard, run: Run) -> str:
     return f"{run.config.env} on {run.catalogue.source}: {n} held-out sessions"
 
 
-def _legend(leaderboard: Leaderboard) -> str:
+def _legend(leaderboard: Leaderboard, run: Run) -> str:
     top = "planner" if "planner" in leaderboard else "nearest"
-    return f"return: mean and 95 % interval over sessions; skill: 0 is the best fixed list, 1 is {top}"
+    legend = f"return: mean and 95 % interval over sessions; skill: 0 is the best fixed list, 1 is {top}"
+    best = BEST_SEEN.get(run.config.env)
+    if best not in leaderboard:
+        return legend
+    return f"{legend}; of what is seen: 1 is {best}, which sees no more of the listener than a model does"
 
 
-def _rows(leaderboard: Leaderboard) -> list[dict[str, str]]:
-    rows = _measured(leaderboard)
+def _rows(leaderboard: Leaderboard, run: Run) -> list[dict[str, str]]:
+    rows = _measured(leaderboard, BEST_SEEN.get(run.config.env))
     return sorted(rows, key=lambda row: -leaderboard[row["policy"]].returns.mean())
 
 
-def _measured(leaderboard: Leaderboard) -> Iterator[dict[str, str]]:
+def _measured(leaderboard: Leaderboard, best: str | None) -> Iterator[dict[str, str]]:
     skills = skills_of(leaderboard)
+    seen = {} if best is None else skills_of(leaderboard, best)
     for name, evaluation in leaderboard.items():
         measures = evaluation.measures()
         margin = 1.96 * measures["return"].std() / np.sqrt(len(measures["return"]))
@@ -136,6 +143,7 @@ def _measured(leaderboard: Leaderboard) -> Iterator[dict[str, str]]:
             "policy": name,
             "return": f"{measures['return'].mean():.2f} ± {margin:.2f}",
             "skill": f"{skills[name]:.3f}" if name in skills else "",
+            **({"of what is seen": f"{seen[name]:.3f}"} if seen else {}),
             "length": f"{measures['length'].mean():.1f}",
             "repeats": f"{100 * measures['repeat_rate'].mean():.1f} %",
             "coverage": f"{100 * evaluation.coverage:.2f} %",

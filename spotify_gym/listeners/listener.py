@@ -119,6 +119,8 @@ class Listener(ABC, Generic[S]):
     """Uniform numbers in [0, 1) used by each response."""
     n_start_uniforms: ClassVar[int] = 0
     """Uniform numbers in [0, 1) used at the start of a session."""
+    hides: ClassVar[bool] = False
+    """Whether what decides the answers is hidden from the agent, and can only be learned from them."""
     visible_vectors: ClassVar[int] = 0
     """Vectors in the space of the features that :meth:`visible` consists of; 0: it is something else."""
 

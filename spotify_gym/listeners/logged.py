@@ -102,6 +102,7 @@ class LoggedListener(Listener[LoggedMind]):
     name: ClassVar[str] = "logged"
     n_uniforms: ClassVar[int] = 3
     n_start_uniforms: ClassVar[int] = 3
+    hides: ClassVar[bool] = True
 
     position: Row = (-0.63, -0.75, -0.78, -0.8, -0.9, -0.94)
     left: tuple[Row, ...] = ((0.38, 1.51, 1.66), (0.08, 0.32, 0.35), (0.03, 0.11, 0.12))

@@ -42,6 +42,11 @@ class Person(Listener[Answers]):
     replaces: Listener[Any] | None = None
 
     @property
+    def hides(self) -> bool:  # type: ignore[override]
+        """As the listener that is replaced does."""
+        return self.replaces is not None and self.replaces.hides
+
+    @property
     def visible_vectors(self) -> int:  # type: ignore[override]
         """Those of the listener that is replaced."""
         return 0 if self.replaces is None else self.replaces.visible_vectors

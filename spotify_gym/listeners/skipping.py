@@ -82,6 +82,7 @@ class SkippingListener(Listener[Mind]):
     name: ClassVar[str] = "skipping"
     n_uniforms: ClassVar[int] = 1
     n_start_uniforms: ClassVar[int] = 2
+    hides: ClassVar[bool] = True
 
     position: tuple[float, ...] = (-0.12, -0.51, -0.59, -0.68, -0.92)
     last_skip: float = 1.58

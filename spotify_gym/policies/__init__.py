@@ -1,27 +1,47 @@
 """Who recommends without learning: policies that give every number its scale."""
 
+from spotify_gym.policies.bandits import KalmanUCBPolicy, LinUCBPolicy, ThompsonPolicy
 from spotify_gym.policies.baselines import NearestPolicy, PopularPolicy, RandomPolicy
+from spotify_gym.policies.belief import BeliefPolicy
 from spotify_gym.policies.fixed import FixedPolicy
 from spotify_gym.policies.planner import PlannerPolicy
 from spotify_gym.policies.policy import Ranking, RankingPolicy, ReferencePolicy
+from spotify_gym.policies.seen import NearestCompletedPolicy, NearestSeenPolicy, SeenPolicy
 
 POLICIES: dict[str, type[ReferencePolicy]] = {
     "random": RandomPolicy,
     "popular": PopularPolicy,
     "fixed": FixedPolicy,
+    "nearest-seen": NearestSeenPolicy,
+    "nearest-completed": NearestCompletedPolicy,
+    "thompson": ThompsonPolicy,
+    "linucb": LinUCBPolicy,
+    "belief": BeliefPolicy,
+    "ekf-ucb": KalmanUCBPolicy,
     "nearest": NearestPolicy,
     "planner": PlannerPolicy,
 }
 """The reference policies by name, in the order of the tables; each name here is known wherever policies are named."""
 
+BEST_SEEN = {"SpotifySkip-v0": "belief", "SpotifyLogged-v0": "nearest-completed", "SpotifyTaste-v0": "belief"}
+"""For each id whose listener hides something, the policy that is 1 on the scale of what can be seen."""
+
 __all__ = [
+    "BEST_SEEN",
     "POLICIES",
+    "BeliefPolicy",
     "FixedPolicy",
+    "KalmanUCBPolicy",
+    "LinUCBPolicy",
+    "NearestCompletedPolicy",
     "NearestPolicy",
+    "NearestSeenPolicy",
     "PlannerPolicy",
     "PopularPolicy",
     "RandomPolicy",
     "Ranking",
     "RankingPolicy",
     "ReferencePolicy",
+    "SeenPolicy",
+    "ThompsonPolicy",
 ]

@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from spotify_gym.policies.policy import Floats, Ints, Ranking, RankingPolicy
-from spotify_gym.search.planning import largest
+from spotify_gym.policies.policy import Floats, Ints, Ranking, RankingPolicy, ValuingPolicy, best_of
 from spotify_gym.session import SessionDynamics, SessionState
-
-_VALUES_AT_ONCE = 2**22  # 16 MB
 
 
 class RandomPolicy(RankingPolicy):
@@ -47,7 +44,7 @@ class RandomPolicy(RankingPolicy):
         n_tracks = len(self.dynamics.catalogue)
         seeds = (played[played >= 0] for played in sessions.played)
         values = [np.random.default_rng(seed).random(n_tracks, dtype=np.float32) for seed in seeds]
-        return _best(np.where(self.dynamics.allowed(sessions), values, np.float32(-np.inf)), k)
+        return best_of(np.where(self.dynamics.allowed(sessions), values, np.float32(-np.inf)), k)
 
 
 class PopularPolicy(RankingPolicy):
@@ -96,7 +93,7 @@ class PopularPolicy(RankingPolicy):
         return charts
 
 
-class NearestPolicy(RankingPolicy):
+class NearestPolicy(ValuingPolicy):
     """Play the track with the highest expected reward now: the myopic oracle, exact over the whole catalogue.
 
     In `SpotifySession-v0` that is the nearest neighbour of the vibe by cosine. Elsewhere it knows what the listener
@@ -114,19 +111,8 @@ class NearestPolicy(RankingPolicy):
             played = None if dynamics.repeats else sessions.played
             values, tracks = dynamics.catalogue.index(dynamics.same).largest(directions, k, played)
             return Ranking(tracks, values + constant)
-        rows = np.arange(len(sessions))
-        at_once = max(1, _VALUES_AT_ONCE // len(dynamics.catalogue))  # so many sessions that memory is bounded
-        best = [self._rank(sessions.take(part), k) for part in np.split(rows, rows[at_once::at_once])]
-        return Ranking(*map(np.concatenate, zip(*best, strict=True)))
+        return super().rank(sessions, k)
 
-    def _rank(self, sessions: SessionState, k: int) -> Ranking:
-        values = self.dynamics.expected_rewards(sessions)
-        if not self.dynamics.repeats:
-            values[self.dynamics.refused(sessions)] = -np.inf
-        return _best(values, k)
-
-
-def _best(values: Floats, k: int) -> Ranking:
-    """Return the tracks of the largest of the values (B, N)."""
-    tracks = np.array([largest(row, k) for row in values])
-    return Ranking(tracks, np.take_along_axis(values, tracks, axis=1))
+    def values(self, sessions: SessionState) -> Floats:
+        """Return the expected rewards."""
+        return self.dynamics.expected_rewards(sessions)

@@ -8,10 +8,14 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spotify_gym.listeners import Listener
+from spotify_gym.search.planning import largest
 from spotify_gym.session import SessionDynamics, SessionState, SpotifyVectorEnv
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+
+_VALUES_AT_ONCE = 2**22  # 16 MB
 
 
 class ReferencePolicy(ABC):
@@ -44,6 +48,11 @@ class ReferencePolicy(ABC):
         if (lacking := self.lacks(dynamics)) is not None:
             raise ValueError(f"{type(self).__name__} {lacking}")
         self.dynamics: SessionDynamics = dynamics
+
+    @classmethod
+    def suits(cls, listener: Listener[Any] | None) -> bool:
+        """Say whether the policy can play where this listener listens, or nobody in particular."""
+        return True
 
     @classmethod
     def lacks(cls, dynamics: SessionDynamics) -> str | None:
@@ -99,6 +108,33 @@ class RankingPolicy(ReferencePolicy):
     def choose(self, sessions: SessionState) -> Ints:
         """Return the best track for each session."""
         return self.rank(sessions, 1).tracks[:, 0]
+
+
+class ValuingPolicy(RankingPolicy):
+    """A policy that gives every track of the catalogue a value."""
+
+    @abstractmethod
+    def values(self, sessions: SessionState) -> Floats:
+        """Return the value of each track, (B, N), whether it may be played or not."""
+
+    def rank(self, sessions: SessionState, k: int) -> Ranking:
+        """Value the whole catalogue, for so many sessions at once that memory is bounded."""
+        rows = np.arange(len(sessions))
+        at_once = max(1, _VALUES_AT_ONCE // len(self.dynamics.catalogue))
+        best = [self._rank(sessions.take(part), k) for part in np.split(rows, rows[at_once::at_once])]
+        return Ranking(*map(np.concatenate, zip(*best, strict=True)))
+
+    def _rank(self, sessions: SessionState, k: int) -> Ranking:
+        values = self.values(sessions)
+        if not self.dynamics.repeats:
+            values[self.dynamics.refused(sessions)] = -np.inf
+        return best_of(values, k)
+
+
+def best_of(values: Floats, k: int) -> Ranking:
+    """Return the tracks of the k largest of the values (B, N)."""
+    tracks = np.array([largest(row, k) for row in values])
+    return Ranking(tracks, np.take_along_axis(values, tracks, axis=1))
 
 
 def session_length(env: Any) -> int:

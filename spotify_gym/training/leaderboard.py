@@ -125,12 +125,17 @@ def play_leaderboard(
     return leaderboard
 
 
-def skills_of(leaderboard: Leaderboard) -> dict[str, float]:
-    """Return the skill of each policy: 0 is the best fixed list, 1 the planner, or the nearest where it did not play.
+def skills_of(leaderboard: Leaderboard, top: str | None = None) -> dict[str, float]:
+    """Return the skill of each policy: 0 is the best fixed list.
 
-    Empty where there is no scale: one of the two did not play, or the fixed list earns as much.
+    Args:
+        leaderboard: who played.
+        top: who is 1; None for the planner, or the nearest where it did not play.
+
+    Returns:
+        Nothing where there is no scale: one of the two did not play, or the fixed list earns as much.
     """
-    top = "planner" if "planner" in leaderboard else "nearest"
+    top = top or ("planner" if "planner" in leaderboard else "nearest")
     if not {"fixed", top} <= leaderboard.keys():
         return {}
     means = {name: evaluation.returns.mean() for name, evaluation in leaderboard.items()}

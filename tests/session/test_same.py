@@ -11,7 +11,7 @@ import pytest
 
 from spotify_gym import Catalogue
 from spotify_gym.catalogue import TextColumn
-from spotify_gym.policies import POLICIES
+from spotify_gym.policies import POLICIES, SeenPolicy
 from spotify_gym.registration import ENVS
 from spotify_gym.session import make_dynamics
 from tests.catalogues import hand_made
@@ -65,7 +65,8 @@ def test_song__is_what_the_action_space_knows(editions: Catalogue) -> None:
 
 @pytest.mark.parametrize("policy", sorted(set(POLICIES) - {"fixed"}))  # which plays its list to everybody
 def test_policies__play_no_song_twice(policy: str, editions: Catalogue) -> None:
-    env = gym.make_vec("SpotifyPlaylist-v0", num_envs=3, catalogue=editions, same="song")
+    env_id = "SpotifyTaste-v0" if issubclass(POLICIES[policy], SeenPolicy) else "SpotifyPlaylist-v0"
+    env = gym.make_vec(env_id, num_envs=3, catalogue=editions, same="song")
     observations, _ = env.reset(seed=0)
     player = POLICIES[policy](env)
     for _ in range(18):

@@ -32,6 +32,18 @@ def test_skill__is_0_for_the_fixed_list_and_1_for_the_planner(rows: pd.DataFrame
     assert means.to_dict() == pytest.approx({"fixed": 0, "nearest": 0.25, "planner": 1, "DQN": 0.625})
 
 
+def test_skill_of_what_is_seen__is_1_for_the_reference_that_sees_no_more_than_an_agent(rows: pd.DataFrame) -> None:
+    hiding = rows.replace({"env_id": {"SpotifyPlaylist-v0": "SpotifySkip-v0"}, "method": {"nearest": "belief"}})
+    table = summary(with_skill(hiding)).set_index("method")
+    assert table["of what is seen"].to_dict() == {
+        "planner": "4.000",
+        "DQN": "2.500",
+        "belief": "1.000",
+        "fixed": "0.000",
+    }
+    assert "of what is seen" not in summary(rows)
+
+
 def test_skill__without_its_ends_is_an_error(rows: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="needs the reference 'planner'"):
         with_skill(rows[rows["method"] != "planner"])

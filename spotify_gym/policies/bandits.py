@@ -1,0 +1,188 @@
+"""Bandits: a linear or logistic model of each listener, and ways to try what is uncertain."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.compiled import compiled
+from spotify_gym.listeners import SkippingListener
+from spotify_gym.policies.belief import readiness
+from spotify_gym.policies.policy import Floats, Ints, ValuingPolicy
+from spotify_gym.policies.seen import DirectedPolicy, RulesPolicy, SeenPolicy, log_of, simulated
+from spotify_gym.session import SessionDynamics, SessionState
+from spotify_gym.session.kernels import regression
+
+_NUMBERS_AT_ONCE = 2**20
+
+
+class OptimisticPolicy(ValuingPolicy, SeenPolicy):
+    """Play the track u that is best if things are better than expected: f·u + bonus · √(uᵀ P u).
+
+    f and P are mean and covariance of what the listener likes, given the answers so far.
+
+    Args:
+        env: see :class:`ReferencePolicy`.
+        bonus: standard deviations on top of the mean.
+    """
+
+    is_quick = False
+    value_name = "likeness it might have"
+
+    def __init__(self, env: Any, bonus: float) -> None:
+        super().__init__(env)
+        self.bonus = np.float32(bonus)
+
+    @abstractmethod
+    def estimate(self, sessions: SessionState) -> tuple[Floats, Floats]:
+        """Return f, (B, d), and P, (B, d, d)."""
+
+    def values(self, sessions: SessionState) -> Floats:
+        """Return the upper confidence bounds of all tracks, (B, N)."""
+        mean, covariance = self.estimate(sessions)
+        i, j = np.triu_indices(mean.shape[1])
+        form = covariance[:, i, j] * np.where(i == j, 1, 2).astype(np.float32)  # uᵀPu is linear in the products of u
+        units = self.dynamics.catalogue.unit_features
+        values = mean @ units.T
+        size = max(1, _NUMBERS_AT_ONCE // len(i))
+        for start in range(0, len(units), size):
+            part = units[start : start + size]
+            variance = form @ (part[:, i] * part[:, j]).T
+            values[:, start : start + size] += self.bonus * np.sqrt(np.maximum(variance, 0))
+        return values
+
+
+class LinUCBPolicy(OptimisticPolicy):
+    """LinUCB with ridge regression in each session (Li et al. 2010): answers, 1 or -1, on unit features.
+
+    Deviation from the paper: one model for all tracks, and none for each. Where the start says something of the taste,
+    its tracks count as heard out.
+
+    Args:
+        env: see :class:`ReferencePolicy`.
+        bonus: α of the paper.
+        ridge: weight of the penalty.
+    """
+
+    about = "Fits a line to your answers, and tries what might please you most."
+
+    def __init__(self, env: Any, bonus: float = 0.1, ridge: float = 3.0) -> None:
+        super().__init__(env, bonus)
+        self.ridge = ridge
+
+    def estimate(self, sessions: SessionState) -> tuple[Floats, Floats]:
+        """Return the ridge regression, and the inverse of its matrix."""
+        return ridge_regression(self.dynamics, sessions, self.ridge)
+
+
+class ThompsonPolicy(DirectedPolicy):
+    """Thompson sampling over the same ridge regression (Agrawal and Goyal 2013): likes as one draw would have them.
+
+    Args:
+        env: see :class:`ReferencePolicy`.
+        spread: v of the paper, the standard deviation of the draw.
+        ridge: weight of the penalty.
+    """
+
+    about = "Fits a line to your answers, and now and then guesses where it might be wrong."
+
+    def __init__(self, env: Any, spread: float = 0.1, ridge: float = 3.0) -> None:
+        super().__init__(env)
+        self.spread, self.ridge = spread, ridge
+
+    def directions(self, sessions: SessionState) -> Floats:
+        """Draw, alike whenever the same session is asked about again."""
+        mean, covariance = ridge_regression(self.dynamics, sessions, self.ridge)
+        seeds = (tracks[tracks >= 0] for tracks in log_of(sessions).tracks)
+        draws = np.stack([np.random.default_rng(seed).standard_normal(mean.shape[1]) for seed in seeds])
+        scatter = np.linalg.cholesky(covariance.astype(np.float64)) @ draws[:, :, None]
+        drawn: Floats = mean + (self.spread * scatter[:, :, 0]).astype(np.float32)
+        return drawn
+
+
+class KalmanUCBPolicy(RulesPolicy, OptimisticPolicy):
+    """Online logistic regression by an extended Kalman filter, with an upper confidence bound.
+
+    Knows how a :class:`~spotify_gym.listeners.SkippingListener` of middling mood answers. Tastes are like tracks: with
+    w its `taste_weight`, μ and C mean and covariance of the unit features, f begins at wμ/2 and P at w²C. Each answer
+    y, 1 heard out and 0 not, moves them by p = σ(f·u − log-odds of a skip) and s = p(1 − p):
+
+        P ← P − s P u uᵀ P / (1 + s uᵀPu),     f ← f + P u (y − p).
+
+    Where the start says something of the taste, its tracks count as heard out.
+
+    Args:
+        env: see :class:`ReferencePolicy`.
+        bonus: standard deviations on top of the mean.
+    """
+
+    about = "Keeps a guess of what you like and how sure it is, and tries what might please you most."
+
+    def __init__(self, env: Any, bonus: float = 1.3) -> None:
+        super().__init__(env, bonus)
+        listener: SkippingListener = simulated(self.dynamics)
+        mean, covariance = self.dynamics.catalogue.unit_moments
+        weight = listener.taste_weight
+        self._prior = (weight / 2 * mean).astype(np.float32), (weight**2 * covariance).astype(np.float32)
+
+    def estimate(self, sessions: SessionState) -> tuple[Floats, Floats]:
+        """Filter all answers so far."""
+        tracks, answers = noted(self.dynamics, sessions)
+        n_sessions, width = tracks.shape
+        rows, places = np.repeat(np.arange(n_sessions), width), np.tile(np.arange(width), n_sessions)
+        odds = readiness(simulated(self.dynamics), log_of(sessions).answers[rows], places).reshape(n_sessions, width)
+        odds[:, : self.dynamics.history_length] = 0
+        return _filter(self.dynamics.catalogue.unit_features, tracks, answers, odds, *self._prior)
+
+
+def noted(dynamics: SessionDynamics, sessions: SessionState) -> tuple[Ints, NDArray[np.int8]]:
+    """Return tracks and answers, (B, L) each; those of the start count as heard out where it says something."""
+    log, n_start = log_of(sessions), dynamics.history_length
+    answers = log.answers.copy()
+    answers[:, :n_start] = simulated(dynamics).start_pool > n_start + 1
+    return log.tracks, answers
+
+
+def ridge_regression(dynamics: SessionDynamics, sessions: SessionState, ridge: float) -> tuple[Floats, Floats]:
+    """Return (λ + Σuuᵀ)⁻¹ Σyu, (B, d), and (λ + Σuuᵀ)⁻¹, (B, d, d)."""
+    gram, moment = regression(dynamics.catalogue.features, *noted(dynamics, sessions))
+    inverse = np.linalg.inv(gram.astype(np.float64) + ridge * np.eye(gram.shape[1])).astype(np.float32)
+    mean: Floats = (inverse @ moment[:, :, None])[:, :, 0]
+    return mean, inverse
+
+
+@compiled
+def _filter(
+    units: Floats, tracks: Ints, answers: NDArray[np.int8], odds: Floats, mean: Floats, covariance: Floats
+) -> tuple[Floats, Floats]:
+    n_sessions, d = len(tracks), len(mean)
+    means, covariances = np.empty((n_sessions, d), np.float32), np.empty((n_sessions, d, d), np.float32)
+    turned = np.empty(d, np.float32)
+    for b in range(n_sessions):
+        f, p = means[b], covariances[b]
+        f[:], p[:] = mean, covariance
+        for place in range(tracks.shape[1]):
+            track, answer = tracks[b, place], answers[b, place]
+            if track < 0:
+                break
+            if answer == 0:
+                continue
+            likeness = variance = np.float32(0)
+            for i in range(d):
+                turned[i] = 0
+                for j in range(d):
+                    turned[i] += p[i, j] * units[track, j]
+                likeness += f[i] * units[track, i]
+            for i in range(d):
+                variance += units[track, i] * turned[i]
+            heard = np.float32(0.5) + np.float32(0.5) * np.tanh(np.float32(0.5) * (likeness - odds[b, place]))
+            s = heard * (1 - heard)
+            surprise = (np.float32(answer > 0) - heard) / (1 + s * variance)
+            for i in range(d):
+                f[i] += turned[i] * surprise
+                for j in range(d):
+                    p[i, j] -= s * turned[i] * turned[j] / (1 + s * variance)
+    return means, covariances

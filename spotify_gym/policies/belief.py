@@ -1,0 +1,130 @@
+"""Bayes filter over the taste and the mood of a listener who skips."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotify_gym.listeners import SkippingListener
+from spotify_gym.policies.policy import Floats, Ints
+from spotify_gym.policies.seen import DirectedPolicy, RulesPolicy, log_of, simulated
+from spotify_gym.session import SessionState
+from spotify_gym.session.state import Bools, Log
+
+_SAMPLE = 512  # tracks that rivals in the start are taken to be like
+
+
+class BeliefPolicy(RulesPolicy, DirectedPolicy):
+    """Play the track that is likest to the taste to be expected, after Bayes' rule.
+
+    Knows the rules of :class:`~spotify_gym.listeners.SkippingListener` and how listeners differ, and not who is
+    listening. The belief is a weight for each of some tracks, as the taste may be any track, times a few moods, nodes
+    of Gauss and Hermite. It begins with how likely the start is (each starting track is the nearest of some rivals),
+    and each answer multiplies it by the probability of that answer.
+
+    Args:
+        env: see :class:`ReferencePolicy`.
+        n_tastes: tracks that the taste is taken to be one of, drawn from the catalogue.
+        n_moods: moods.
+        seed: of the draw.
+
+    Raises:
+        ValueError: the listener answers by other rules.
+    """
+
+    about = "Works out from your answers what you like, by the rules that its listeners go by."
+
+    def __init__(self, env: Any, n_tastes: int = 4096, n_moods: int = 5, seed: int = 0) -> None:
+        super().__init__(env)
+        self._listener: SkippingListener = simulated(self.dynamics)
+        self._rng = np.random.default_rng(seed)
+        self._tastes = self._drawn(n_tastes)  # (P, d)
+        nodes, weights = np.polynomial.hermite_e.hermegauss(n_moods)
+        self._moods = (nodes * self._listener.mood_sd).astype(np.float32)
+        self._prior = np.log(weights / weights.sum()).astype(np.float32)
+        self._seen = Log(np.empty((0, 0), np.int64), np.empty((0, 0), np.int8))
+
+    def directions(self, sessions: SessionState) -> Floats:
+        """Return the expected tastes."""
+        self._follow(log_of(sessions), sessions.time)
+        weights = np.exp(self._beliefs - self._beliefs.max(axis=(1, 2), keepdims=True)).sum(axis=2)
+        tastes: Floats = (weights / weights.sum(axis=1, keepdims=True)) @ self._tastes
+        return tastes
+
+    def _follow(self, log: Log, time: Ints) -> None:
+        """Bring the beliefs up to date: those of sessions gone on by their last answers, others from the start."""
+        n_start, known = self.dynamics.history_length, self._seen.tracks.shape
+        begun = np.ones(len(time), np.bool_)
+        if known[0] == len(time) and known[1] <= log.tracks.shape[1]:
+            tracks, answers = log.tracks[:, : known[1]], log.answers[:, : known[1]]
+            as_before = (tracks == self._seen.tracks) & (answers == self._seen.answers)
+            begun = ~(as_before | (self._seen.tracks < 0)).all(axis=1)
+        else:
+            self._beliefs = np.empty((len(time), len(self._tastes), len(self._moods)), np.float32)
+            self._time = np.zeros(len(time), np.int64)
+        if begun.any():
+            self._beliefs[begun] = self._prior + self._of_start(log.tracks[begun, :n_start])[:, :, None]
+            self._time[begun] = 0
+        while len(rows := np.flatnonzero(self._time < time)):
+            place = n_start + self._time[rows]
+            asked = log.answers[rows, place] != 0
+            self._note(rows[asked], log, place[asked])
+            self._time[rows] += 1
+        self._seen = Log(log.tracks.copy(), log.answers.copy())
+
+    def _note(self, rows: Ints, log: Log, places: Ints) -> None:
+        """Multiply beliefs by the probability of an answer."""
+        odds = readiness(self._listener, log.answers[rows], places)[:, None, None] + self._moods  # of a skip
+        cosines = self.dynamics.catalogue.unit_features[log.tracks[rows, places]] @ self._tastes.T
+        odds = odds - np.float32(self._listener.taste_weight) * cosines[:, :, None]
+        odds *= log.answers[rows, places, None, None]
+        self._beliefs[rows] -= np.logaddexp(0, odds)
+
+    def _of_start(self, starts: Ints) -> Floats:
+        """Return how likely the starts (R, H) are to each taste, as logarithms (R, P).
+
+        The density of the largest of n cosines is, but for a factor, n − 1 powers of their distribution function.
+        """
+        n_rivals = (self._listener.start_pool - 1) // starts.shape[1]
+        if n_rivals < 2:
+            return np.zeros((len(starts), len(self._tastes)), np.float32)
+        apart = 4 * np.arange(len(self._tastes))[:, None]  # so that one search serves all tastes, each in its own place
+        cosines = self._tastes @ self.dynamics.catalogue.unit_features[starts.ravel()].T
+        below = np.searchsorted((self._rivals + apart).ravel(), (cosines + apart).ravel()).reshape(cosines.shape)
+        share = (below - _SAMPLE * np.arange(len(cosines))[:, None] + 0.5) / (_SAMPLE + 1)
+        powers: Floats = (n_rivals - 1) * np.log(share).astype(np.float32)
+        likelihood: Floats = powers.reshape(len(cosines), *starts.shape).sum(axis=2).T
+        return likelihood
+
+    @cached_property
+    def _rivals(self) -> NDArray[np.float64]:
+        """Cosines of some tracks to each taste, in order, (P, _SAMPLE)."""
+        n_tracks = len(self.dynamics.catalogue)
+        sample = self._rng.choice(n_tracks, _SAMPLE, replace=n_tracks < _SAMPLE)
+        return np.sort((self._tastes @ self.dynamics.catalogue.unit_features[sample].T).astype(np.float64), axis=1)
+
+    def _drawn(self, n: int) -> Floats:
+        units = self.dynamics.catalogue.unit_features
+        drawn: Floats = units[np.sort(self._rng.choice(len(units), min(n, len(units)), replace=False))]
+        return drawn
+
+
+def readiness(listener: SkippingListener, answers: NDArray[np.int8], places: Ints) -> Floats:
+    """Return the log-odds of a skip, (R,), before track and mood are known.
+
+    Args:
+        listener: whose rules.
+        answers: (R, L) of the log.
+        places: (R,) in it; what comes after does not count.
+    """
+    before: Bools = (answers != 0) & (np.arange(answers.shape[1]) < places[:, None])
+    n_asked = before.sum(axis=1)
+    age = n_asked[:, None] - before.cumsum(axis=1)  # 0 for the last one
+    skipped = before & (answers < 0)
+    odds: Floats = np.array(listener.position, np.float32)[np.minimum(n_asked, len(listener.position) - 1)]
+    odds += np.float32(listener.last_skip) * (skipped & (age == 0)).any(axis=1)
+    odds += np.float32(listener.recent_skips) * (skipped & (age < 3)).sum(axis=1).astype(np.float32)
+    return odds
