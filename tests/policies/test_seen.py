@@ -68,7 +68,7 @@ def test_belief__is_what_bayes_rule_gives(start_pool, small):
     """By the listener's own account of each answer, for every taste there may be; moods are left out."""
     catalogue = small.take(np.arange(30))
     listener = SkippingListener(mood_sd=0.0, start_pool=start_pool)
-    sessions, dynamics = played("SpotifySkip-v0", catalogue, 12, listener=listener)
+    sessions, dynamics = played("SpotifySkip-v0", catalogue, 12, listener=listener, played_width=30)
     units, log = catalogue.unit_features, sessions.log
     directions = BeliefPolicy(dynamics, n_moods=1).directions(sessions)
     for row in range(6):
