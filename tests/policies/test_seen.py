@@ -122,7 +122,7 @@ def test_bonus__is_a_standard_deviation_of_what_is_believed(policy, small):
 def test_start__counts_as_heard_out_only_where_it_says_something(small):
     for env_id, n_known in ("SpotifySkip-v0", 5), ("SpotifyTaste-v0", 0):
         sessions, dynamics = played(env_id, small, 0)
-        f, inverse = LinUCBPolicy(dynamics).estimate(sessions)
+        f, inverse = LinUCBPolicy(dynamics, ridge=1.0).estimate(sessions)
         units = small.unit_features[sessions.history[:, :n_known]].astype(float)
         gram = np.eye(9) + np.einsum("bhi,bhj->bij", units, units)
         np.testing.assert_allclose(inverse, np.linalg.inv(gram), atol=1e-5)
