@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+import gymnasium as gym
 import pandas as pd
 
-from spotify_gym import ENVS
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners import as_listener
 from spotify_gym.policies import BEST_SEEN, POLICIES, ReferencePolicy
@@ -148,7 +148,7 @@ def scale_of(config: TrainConfig, n_sessions: int = 100, references: Sequence[st
     How somebody learns, and what they see, makes no difference to those who do not: their cases are the same for all
     such settings, and are done once. Policies that know only what is seen play where a listener hides something.
     """
-    listener = as_listener(config.env_options.get("listener", ENVS[config.env]["kwargs"].get("listener")))
+    listener = as_listener(config.env_options.get("listener", gym.spec(config.env).kwargs.get("listener")))
     references = [name for name in references if POLICIES.get(name, ReferencePolicy).suits(listener)]
     task = replace(TrainConfig(), **{name: getattr(config, name) for name in TASK_SETTINGS})
     return [Case(name, task, name, n_sessions) for name in references]

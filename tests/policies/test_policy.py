@@ -85,9 +85,7 @@ def plays(name, env_id):
     return POLICIES[name].suits(as_listener(ENVS[env_id]["kwargs"].get("listener")))
 
 
-@pytest.mark.parametrize(
-    ("name", "env_id"), [pair for pair in product(sorted(POLICIES), ENVS) if plays(*pair)]
-)
+@pytest.mark.parametrize(("name", "env_id"), [pair for pair in product(sorted(POLICIES), ENVS) if plays(*pair)])
 def test_predict__alone_and_in_a_batch__gives_tracks(name, env_id, few):
     env = gym.make(env_id, catalogue=few)
     observation, _ = env.reset(seed=3)
