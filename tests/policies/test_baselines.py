@@ -127,5 +127,5 @@ def test_nearest__many_sessions_at_a_time__are_as_one_by_one(small, monkeypatch)
     env.reset(seed=0)
     sessions = env.unwrapped.sessions
     together = NearestPolicy(env).choose(sessions)
-    monkeypatch.setattr("spotify_gym.policies.baselines._VALUES_AT_ONCE", 900)
+    monkeypatch.setattr("spotify_gym.policies.policy._VALUES_AT_ONCE", 900)
     assert (NearestPolicy(env).choose(sessions) == together).all()
