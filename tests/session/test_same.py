@@ -66,7 +66,7 @@ def test_song__is_what_the_action_space_knows(editions: Catalogue) -> None:
 @pytest.mark.parametrize("policy", sorted(set(POLICIES) - {"fixed"}))  # which plays its list to everybody
 def test_policies__play_no_song_twice(policy: str, editions: Catalogue) -> None:
     env_id = "SpotifyTaste-v0" if issubclass(POLICIES[policy], SeenPolicy) else "SpotifyPlaylist-v0"
-    env = gym.make_vec(env_id, num_envs=3, catalogue=editions, same="song")
+    env = gym.make_vec(env_id, num_envs=3, catalogue=editions, same="song", played_width=30)
     observations, _ = env.reset(seed=0)
     player = POLICIES[policy](env)
     for _ in range(18):
