@@ -8,6 +8,7 @@ import gymnasium as gym
 import pandas as pd
 import pytest
 
+from experiments.lib import SCALE
 from experiments.states import SILENT, States
 from spotify_gym import Catalogue
 from spotify_gym.cli.command import run_command
@@ -33,9 +34,9 @@ def test_silence__hides_the_listener_and_changes_nothing_else(env_id: str, small
 def test_case__without_feedback_is_trained_and_played_without() -> None:
     config = TrainConfig(catalogue="builtin:300", env="SpotifySkip-v0", steps=64, learning_starts=32)
     cases = list(States(config=config, envs=("SpotifySkip-v0",), states=("mean",), n_seeds=1).cases())
-    assert [case.method for case in cases] == ["fixed", "belief", "nearest", "planner", "mean", "mean, no feedback"]
+    assert [case.method for case in cases] == [*SCALE, "mean", "mean, no feedback"]
     assert len({case.task for case in cases}) == 1
-    assert [case.config.listener for case in cases[:-1]] == [None] * 5
+    assert [case.config.listener for case in cases[:-1]] == [None] * 6
     (width,) = cases[-1].policy(Catalogue.builtin(300)).observation_space.shape
     assert width == 9
 
