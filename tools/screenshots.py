@@ -52,6 +52,9 @@ def _photograph(browser: Browser, address: str, name: str, *, all_views: bool = 
             page.get_by_text("Compare", exact=True).click()
             page.get_by_text("why they differ").wait_for()
             _save(page, f"{name}-compare")
+            page.get_by_text("Race", exact=True).click()
+            page.get_by_text("Who keeps the session going?").wait_for()
+            _save(page, f"{name}-race")
 
 
 def _save(page: Page, name: str) -> None:

@@ -17,8 +17,8 @@ from spotify_gym.cli.command import guarded
 from spotify_gym.training import TrainConfig, train
 from spotify_gym.training.learning_curve import mean_return
 
-CONFIG = TrainConfig(env="SpotifyPlaylist-v0", algorithm="double", encoder="dense", episodes=4000)
-"""Playlists, since a page that plays one song over and over reads nobody's taste."""
+CONFIG = TrainConfig(env="SpotifyPlaylist-v0", algorithm="double", episodes=4000, snapshots=(0, 0.01, 0.1))
+"""Playlists, since a page that plays one song over and over reads nobody's taste; the page shows how it learned."""
 
 
 def main(out: Path = Path("spotify_gym/app/model")) -> None:
@@ -32,8 +32,8 @@ def main(out: Path = Path("spotify_gym/app/model")) -> None:
         run = train(CONFIG, trained, progress=True)
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
-        for name in ("config.json", "weights.safetensors"):
-            shutil.copyfile(trained / name, out / name)
+        for file in (trained / "config.json", *trained.glob("weights*.safetensors")):
+            shutil.copyfile(file, out / file.name)
         facts = json.loads((trained / "meta.json").read_text())
     # Of what is known of the run, what matters elsewhere: nothing of this machine.
     kept = {"command": "python -m tools.shipped_model", **{key: facts[key] for key in ("versions", "catalogue")}}

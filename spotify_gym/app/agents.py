@@ -14,7 +14,7 @@ from spotify_gym.app.words import signed
 from spotify_gym.catalogue import Scaling
 from spotify_gym.policies import POLICIES, RankingPolicy
 from spotify_gym.session import SessionDynamics, SessionState
-from spotify_gym.training import Run
+from spotify_gym.training import Run, RunFolder, load_run
 from spotify_gym.training.recommendation import best_tracks, feature_shares
 
 Floats = NDArray[np.float32]
@@ -92,6 +92,21 @@ class Learned:
     scaling: Scaling
     """Of the sessions that it is asked about; it may measure tracks otherwise itself."""
     value_name: str = "expected from here on"
+
+    @property
+    def stages(self) -> tuple[float, ...]:
+        """Shares of the training, in [0, 1), at which the networks were kept."""
+        return () if self.run.path is None else tuple(s for s in RunFolder(self.run.path).snapshots if s < 1)
+
+    def at(self, share: float) -> Learned:
+        """Return the agent as it was after a share of its training.
+
+        Raises:
+            RunError: it was not kept, or is damaged.
+        """
+        assert self.run.path is not None  # which has stages
+        run = load_run(self.run.path, self.dynamics.catalogue, share=share)
+        return replace(self, name=f"{self.name} after {share:.0%} of its training", run=run)
 
     def rank(self, sessions: SessionState, k: int) -> Ranking:
         """Ask the Q-network for the tracks with the highest value."""

@@ -5,7 +5,7 @@ The data go by name, so that from one click to the next the browser swaps them a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -22,24 +22,41 @@ Spec = dict[str, Any]
 
 VIBE, NEXT, QUIET = "#7c5cff", "#f08c00", "#767d8a"  # legible on white and on black, told apart without red and green
 
+_GRID = 16  # steps across the map, to which a closer view is rounded
+_EDGE = 0.2  # of such a step, to leave free around it
+
 _TRACK = alt.Tooltip("track:N")
 _SIMILARITY = alt.Y("similarity:Q")
 
 
-def map_chart(pca_map: PcaMap, session: ListeningSession) -> Spec:
-    """Draw the catalogue as a landscape, the way of the session through it, and where the agent would go next."""
+def map_chart(pca_map: PcaMap, session: ListeningSession, zoomed: bool = False) -> Spec:
+    """Draw the catalogue as a landscape, the way of the session through it, and where the agent would go next.
+
+    Args:
+        pca_map: the landscape.
+        session: as it stands.
+        zoomed: show no more than what the session has to do with.
+    """
     catalogue = session.dynamics.catalogue
     path = _points(pca_map.locate(np.array(session.vibes)))
     return {
-        **_map_spec(pca_map),
+        **_map_spec(pca_map, *(_corners(pca_map, session) if zoomed else (tuple(pca_map.low), tuple(pca_map.high)))),
         "datasets": {
-            "tracks": pd.DataFrame(pca_map.points, columns=["x", "y"]).assign(track=pca_map.labels),
-            "places": pd.DataFrame([(p.x, p.y, p.name) for p in pca_map.places], columns=["x", "y", "name"]),
+            **_landscape(pca_map),
             "offers": _named(catalogue, pca_map, [offer.track for offer in session.offers()]),
             "path": path,
             "start": path.iloc[:1],
             "heard": _named(catalogue, pca_map, session.heard),
         },
+    }
+
+
+def race_chart(pca_map: PcaMap, first: ListeningSession, second: ListeningSession) -> Spec:
+    """Draw the ways of two sessions from one start through the catalogue."""
+    ways = [_points(pca_map.locate(np.array(session.vibes))) for session in (first, second)]
+    return {
+        **_race_spec(pca_map),
+        "datasets": {**_landscape(pca_map), "start": ways[0].iloc[:1], "first": ways[0], "second": ways[1]},
     }
 
 
@@ -75,28 +92,75 @@ def time_chart(session: ListeningSession) -> Spec:
     return {**_time_spec(), "datasets": {"plays": plays}}
 
 
+def _corners(pca_map: PcaMap, session: ListeningSession) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the corners of what a session has to do with, on a grid, so that most clicks leave them where they are."""
+    features = session.dynamics.catalogue.features
+    tracks = [*session.heard, *(offer.track for offer in session.offers())]
+    points = pca_map.locate(np.concatenate([features[tracks], session.vibes]))
+    grid = (pca_map.high - pca_map.low) / _GRID
+    low = pca_map.low + grid * np.floor((points.min(axis=0) - pca_map.low) / grid - _EDGE)
+    high = pca_map.low + grid * np.ceil((points.max(axis=0) - pca_map.low) / grid + _EDGE)
+    return tuple(low), tuple(high)
+
+
+def _landscape(pca_map: PcaMap) -> dict[str, pd.DataFrame]:
+    return {
+        "tracks": pd.DataFrame(pca_map.points, columns=["x", "y"]).assign(track=pca_map.labels),
+        "places": pd.DataFrame([(p.x, p.y, p.name) for p in pca_map.places], columns=["x", "y", "name"]),
+    }
+
+
 @cache
-def _map_spec(pca_map: PcaMap) -> Spec:
-    """Describe the map, its axes named after what lies at their ends."""
-    (left, right), (down, up) = pca_map.directions
-    x = _axis(alt.X, (pca_map.low[0], pca_map.high[0]), f"←  {left}   ·   {right}  →")
-    y = _axis(alt.Y, (pca_map.low[1], pca_map.high[1]), f"←  {down}   ·   {up}  →")
-
-    def at(data: str) -> alt.Chart:
-        return _chart(data).encode(x, y)
-
+def _map_spec(pca_map: PcaMap, low: tuple[float, ...], high: tuple[float, ...]) -> Spec:
+    """Describe the map of a session, between two corners."""
+    at = _on_map(pca_map, low, high)
     first = alt.condition("datum.place == 1", alt.value(170), alt.value(36))
-    newest = alt.condition("datum.newest", alt.value(260), alt.value(22))
     layers = alt.layer(
-        at("tracks").mark_circle(size=12, opacity=0.3, color=QUIET).encode(tooltip=_TRACK),
-        at("places").mark_text(fontSize=12, fontWeight="bold", color=QUIET, tooltip=None).encode(text="name:N"),
+        *_ground(at),
         at("heard").mark_point(size=28, color=VIBE, opacity=0.7).encode(tooltip=_TRACK),
-        at("path").mark_line(color=VIBE, strokeWidth=2.5, tooltip=None).encode(order="order:Q"),
-        at("path").mark_circle(color=VIBE, opacity=1, tooltip=None).encode(size=newest),
+        *_way(at, "path", VIBE),
         at("start").mark_point(shape="diamond", size=170, color=VIBE, strokeWidth=2.5, opacity=1, tooltip=None),
         at("offers").mark_point(color=NEXT, filled=True, opacity=0.9).encode(size=first, tooltip=_TRACK),
     )
     return _spec(layers.properties(height=400))
+
+
+@cache
+def _race_spec(pca_map: PcaMap) -> Spec:
+    """Describe the map of two sessions."""
+    at = _on_map(pca_map, tuple(pca_map.low), tuple(pca_map.high))
+    layers = alt.layer(
+        *_ground(at),
+        *_way(at, "first", VIBE),
+        *_way(at, "second", NEXT),
+        at("start").mark_point(shape="diamond", size=170, color=QUIET, strokeWidth=2.5, opacity=1, tooltip=None),
+    )
+    return _spec(layers.properties(height=400))
+
+
+def _on_map(pca_map: PcaMap, low: Sequence[float], high: Sequence[float]) -> Callable[[str], alt.Chart]:
+    """Return what places data on the map, its axes named after what lies at their ends."""
+    (left, right), (down, up) = pca_map.directions
+    x = _axis(alt.X, (low[0], high[0]), f"←  {left}   ·   {right}  →")
+    y = _axis(alt.Y, (low[1], high[1]), f"←  {down}   ·   {up}  →")
+    return lambda data: _chart(data).encode(x, y)
+
+
+def _ground(at: Callable[[str], alt.Chart]) -> tuple[alt.Chart, ...]:
+    return (
+        at("tracks").mark_circle(size=12, opacity=0.3, color=QUIET, clip=True).encode(tooltip=_TRACK),
+        at("places")
+        .mark_text(fontSize=12, fontWeight="bold", color=QUIET, tooltip=None, clip=True)
+        .encode(text="name:N"),
+    )
+
+
+def _way(at: Callable[[str], alt.Chart], data: str, colour: str) -> tuple[alt.Chart, ...]:
+    newest = alt.condition("datum.newest", alt.value(260), alt.value(22))
+    return (
+        at(data).mark_line(color=colour, strokeWidth=2.5, tooltip=None).encode(order="order:Q"),
+        at(data).mark_circle(color=colour, opacity=1, tooltip=None).encode(size=newest),
+    )
 
 
 @cache

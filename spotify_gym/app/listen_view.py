@@ -13,7 +13,7 @@ from spotify_gym.app.charts import NEXT, QUIET, VIBE, map_chart, radar_chart, ti
 from spotify_gym.app.ending import scores, to_png
 from spotify_gym.app.explanation import Reason, explain
 from spotify_gym.app.listening import ListeningSession, Offer
-from spotify_gym.app.markup import colour_key, headline, line_below, meter, track_card
+from spotify_gym.app.markup import colour_key, headline, line_below, meter, small_line, track_card, track_row
 from spotify_gym.app.playlist_view import show_download, show_playlist
 from spotify_gym.app.user_session import UserSession
 from spotify_gym.app.widgets import track_line, user_button
@@ -36,7 +36,8 @@ def show_session(user: UserSession, session: ListeningSession) -> None:
             _show_next(user, session, offers)
         _show_controls(user, session)
     with right:
-        st.vega_lite_chart(spec=map_chart(user.app_state.pca_map, session), key="map", alt=_MAP_ALT)
+        zoomed = st.toggle("Closer to this session", key="zoomed")
+        st.vega_lite_chart(spec=map_chart(user.app_state.pca_map, session, zoomed), key="map", alt=_MAP_ALT)
         st.html(colour_key(_MAP_KEY))
     left, right = st.columns(_WIDTHS, gap="large")
     with left:
@@ -69,6 +70,7 @@ def _show_next(user: UserSession, session: ListeningSession, offers: Sequence[Of
                 st.link_button("Open in Spotify", link, icon=":material/open_in_new:")
         if link:
             _show_player(link)
+        _show_reaction(user, session)
         with st.expander("Why, in numbers"):
             st.html(line_below(f"What {user.agent.name} goes by: {user.agent.value_name}."))
             values = [offer.score for offer in offers]
@@ -78,6 +80,25 @@ def _show_next(user: UserSession, session: ListeningSession, offers: Sequence[Of
             st.dataframe(_by_value(session, offers), column_config={"value": bar}, hide_index=True)
             st.caption("What each feature adds to the similarity, which is the sum of the last column.")
             st.dataframe(_in_numbers(session, track, reason), hide_index=True)
+
+
+def _show_reaction(user: UserSession, session: ListeningSession) -> None:
+    """Show what the last skip changed, what the listener of the environment would make of it, and what may come."""
+    if session.moved is not None:
+        hears = f"{user.agent.name} heard that skip: the order of what it would play has changed."
+        deaf = f"{user.agent.name} does not hear skips: what was next in its order comes, and your vibe stays."
+        st.html(line_below(hears if session.moved else deaf))
+    if session.patience is not None:
+        left, most = session.patience
+        st.html(meter("patience of the listener it learned from, in skips", left, left / most))
+        if left == 0:
+            st.html(line_below("They would have left here. You may go on."))
+    if st.toggle("What if?", key="what-if", help="Shows what comes after either answer."):
+        catalogue = session.dynamics.catalogue
+        for answer, heard in (("if you listen", True), ("if you skip", False)):
+            for offer in session.after(heard).offers()[:1]:
+                st.html(small_line(f"{answer}, then comes"))
+                st.html(track_row(catalogue, offer.track, len(session.plays) + 2, signed(offer.similarity)))
 
 
 def _show_player(link: str) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,7 @@ class ListeningSession:
         self._check_start()
         self._agent = agent
         self._offers: Sequence[Offer] | None = None
+        self._before: Sequence[Offer] | None = None  # the last answer
         self.plays: list[Play] = []
         self.length = length
         self._begin()
@@ -85,7 +87,7 @@ class ListeningSession:
     @agent.setter
     def agent(self, agent: Agent) -> None:
         self._agent = agent
-        self._offers = None
+        self._offers = self._before = None
 
     @property
     def vibe(self) -> Floats:
@@ -119,6 +121,30 @@ class ListeningSession:
     def why(self, agent: Agent, offers: Sequence[Offer], profile: Profile) -> str:
         """Say why an agent would play the first of its offers."""
         return agent.why(self.state, [(offer.track, offer.score) for offer in offers], profile)
+
+    def after(self, heard: bool) -> Self:
+        """Return the session as it would be after this answer to the next track; it stays as it is."""
+        twin = copy(self)
+        twin.state, twin.plays, twin.vibes = self.state.take(np.zeros(1, np.intp)), self.plays.copy(), self.vibes.copy()
+        twin._play(0, heard)
+        return twin
+
+    @property
+    def moved(self) -> bool | None:
+        """Whether the last skip changed what comes, beyond the track that is gone; None: there was no skip."""
+        if not self.plays or self.plays[-1].heard or self._before is None:
+            return None
+        expected = [offer.track for offer in self._before if offer.track != self.plays[-1].track]
+        return [offer.track for offer in self.offers()][: len(expected)] != expected
+
+    @property
+    def patience(self) -> tuple[float, float] | None:
+        """Skips that the listener of the environment could still bear, and how many in all; None: it never leaves."""
+        listener, mind = self.dynamics.listener, self.state.listener.replaced
+        if not isinstance(listener, Person) or not hasattr(mind, "patience"):
+            return None
+        most = float(listener.replaces.patience)  # type: ignore[union-attr]
+        return (max(0.0, float(mind.patience[0])), most) if np.isfinite(most) else None
 
     def similarity(self, track: int) -> float:
         """Return the cosine of a track to the vibe; 0 with a vibe of nothing."""
@@ -197,7 +223,7 @@ class ListeningSession:
     def _begin(self) -> None:
         self.state = self.dynamics.start(_KEY, np.array([self.start], np.int64))
         self.vibes: list[Floats] = [self.state.vibe[0].copy()]
-        self._offers = None
+        self._offers = self._before = None
 
     def _play(self, place: int, heard: bool) -> None:
         offers = self.offers()
@@ -210,4 +236,4 @@ class ListeningSession:
         reward = float(outcome.reward[0]) if heard else 0.0
         self.plays.append(Play(track, heard, agent, float(outcome.cosine[0]), reward))
         self.vibes.append(self.state.vibe[0].copy())
-        self._offers = None
+        self._before, self._offers = self._offers, None

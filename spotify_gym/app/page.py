@@ -11,6 +11,7 @@ from spotify_gym.app.compare_view import show_comparison
 from spotify_gym.app.listen_view import show_session
 from spotify_gym.app.listening import ListeningSession
 from spotify_gym.app.markup import headline
+from spotify_gym.app.race_view import show_race
 from spotify_gym.app.serve import user_sessions
 from spotify_gym.app.start_view import show_start
 from spotify_gym.app.user_session import Tab, UserSession
@@ -87,7 +88,7 @@ def _show_desk(user: UserSession, session: ListeningSession) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         view = st.segmented_control(
             "View",
-            ["Listen", "Compare"],
+            ["Listen", "Compare", "Race"],
             default="Listen",
             required=True,
             key="view",
@@ -99,6 +100,8 @@ def _show_desk(user: UserSession, session: ListeningSession) -> None:
         user_button(user, "New session", "leave", user.leave, icon=":material/restart_alt:")
     if view == "Compare":
         show_comparison(user, session)
+    elif view == "Race":
+        show_race(user, session)
     else:
         show_session(user, session)
 

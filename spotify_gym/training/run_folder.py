@@ -14,6 +14,7 @@ checkpoint.safetensors       all that training depends on, while it is not finis
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -73,6 +74,12 @@ class RunFolder:
     def snapshot_file(self, share: float) -> Path:
         """Where the networks are as they were after a share of the training, in [0, 1]."""
         return self.path / f"weights-{share:g}.safetensors"
+
+    @property
+    def snapshots(self) -> tuple[float, ...]:
+        """The shares of the training at which the networks were kept, in order."""
+        found = (re.fullmatch(r"weights-([01]|0\.\d+)", file.stem) for file in self.path.glob("weights-*.safetensors"))
+        return tuple(sorted(float(match[1]) for match in found if match))
 
     @property
     def is_finished(self) -> bool:

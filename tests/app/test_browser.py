@@ -270,6 +270,9 @@ def test_every_view__can_be_read_by_everybody(open_tab: Callable[..., Any], sche
     page.get_by_text("Compare", exact=True).click()
     page.get_by_text("why they differ").wait_for()
     see_that_all_is_well()
+    page.get_by_text("Race", exact=True).click()
+    page.get_by_text("Who keeps the session going?").wait_for()
+    see_that_all_is_well()
 
 
 def _colour(rgb: str) -> list[float]:

@@ -277,3 +277,27 @@ def test_what_cannot_be_opened__is_told_in_a_sentence(
     assert "This cannot be opened" in shown
     assert said in shown
     assert not tab.button
+
+
+def test_race__with_names_and_without(open_page: Open) -> None:
+    tab = begin(open_page())
+    tab.segmented_control(key="view").set_value("Race").run()
+    assert "Who keeps the session going?" in text_of(tab)
+    assert len(re.findall(r'class="sg-row"', text_of(tab))) == 40
+    tab.toggle(key="blind").set_value(True).run()
+    assert "Random" not in text_of(tab).split("Which one is Random?")[0].split("Who keeps")[1]
+    tab.segmented_control(key="guess").set_value("Agent A").run()
+    said = text_of(tab)
+    assert ("Right: A is Random" in said) != ("No: A is" in said)
+    tab.button(key="guess-again").click().run()
+    assert "Right:" not in text_of(tab)
+
+
+def test_what_if__shows_both_answers(open_page: Open) -> None:
+    tab = begin(open_page())
+    tab.toggle(key="what-if").set_value(True).run()
+    assert "if you listen, then comes" in text_of(tab)
+    tab.button(key="skip").click().run()
+    assert "does not hear skips" in text_of(tab)
+    tab.toggle(key="zoomed").set_value(True).run()
+    assert not tab.exception
