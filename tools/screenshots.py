@@ -1,4 +1,4 @@
-"""Make the pictures of the page that the README shows: `python -m tools.screenshots`."""
+"""Make the pictures and the film of the page that the README shows: `python -m tools.screenshots`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tools.browser import begin_with_the_known, chromium, served, tab
 
 _ANSWERS = ("Listened", "Listened", "Skip", "Listened", "Listened", "Listened", "Skip", "Listened")
 _STILL = 1_500  # until nothing on the page moves any more [ms]
+_FRAMES, _FRAME, _FILM = 15, 900, (1040, 760)  # of the film: how many, how long each [ms], how large the window [px]
 _COLOURS = 256  # in a picture, which are as many as anybody can tell apart on this page
 _MARGIN = 40  # below the last thing on the page [px]
 _TALL = 1_340  # of a window that shows the session without scrolling [px]
@@ -34,6 +35,7 @@ def main(run: tyro.conf.Positional[str | None] = None, catalogue: str | None = N
         photograph("page", all_views=True, height=_TALL)
         photograph("page-dark", height=_TALL, color_scheme="dark")
         photograph("page-phone", width=390, height=844, device_scale_factor=2)
+        _film(browser, address)
 
 
 def _photograph(browser: Browser, address: str, name: str, *, all_views: bool = False, **device: Any) -> None:
@@ -55,6 +57,23 @@ def _photograph(browser: Browser, address: str, name: str, *, all_views: bool = 
             page.get_by_text("Race", exact=True).click()
             page.get_by_text("Who keeps the session going?").wait_for()
             _save(page, f"{name}-race")
+
+
+def _film(browser: Browser, address: str) -> None:
+    """Let the page play on by itself, and save what one sees of it as a GIF."""
+    frames = []
+    with tab(browser, *_FILM) as page:
+        page.goto(address)
+        page.get_by_text("Your start: 0 of 5").wait_for()
+        begin_with_the_known(page)
+        for number in range(2, _FRAMES + 2):
+            page.wait_for_timeout(_STILL)
+            frames.append(Image.open(BytesIO(page.screenshot())).quantize(_COLOURS // 4, dither=Image.Dither.NONE))
+            page.get_by_role("button", name="Listened").click()
+            page.get_by_text(f"next track, {number} of").wait_for()
+    file = Path("docs/pictures/page.gif")
+    frames[0].save(file, save_all=True, append_images=frames[1:], duration=_FRAME, loop=0, optimize=True)
+    print(f"{file}: {file.stat().st_size / 1000:.0f} kB")
 
 
 def _save(page: Page, name: str) -> None:
