@@ -11,14 +11,38 @@ from numpy.typing import NDArray
 
 from spotify_gym.app.explanation import Profile, balance, explain
 from spotify_gym.app.words import signed
-from spotify_gym.catalogue import Scaling
 from spotify_gym.policies import POLICIES, RankingPolicy
-from spotify_gym.session import SessionDynamics, SessionState
+from spotify_gym.session import SessionDynamics, SessionState, StepResult
 from spotify_gym.training import Run, RunFolder, load_run
 from spotify_gym.training.recommendation import best_tracks, feature_shares
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+
+_KEY = np.zeros(1, np.uint64)  # nothing in the session is left to chance: a person answers
+
+
+class Told(NamedTuple):
+    """What somebody has told of themselves: where they started, and what they said to each track since."""
+
+    start: tuple[int, ...]
+    """(H,) tracks."""
+    answers: tuple[tuple[int, bool], ...] = ()
+    """Tracks recommended, and whether they were heard out."""
+
+
+def retold(dynamics: SessionDynamics, told: Told) -> SessionState:
+    """Return the session, a batch of one, that follows from what was told by the dynamics of an environment."""
+    sessions = dynamics.start(_KEY, np.array([told.start], np.int64))
+    for track, heard in told.answers:
+        answer(dynamics, sessions, track, heard)
+    return sessions
+
+
+def answer(dynamics: SessionDynamics, sessions: SessionState, track: int, heard: bool) -> StepResult:
+    """Play a track to a person who hears it out or not."""
+    sessions.listener.completed[:] = heard
+    return dynamics.step(sessions, np.array([track], np.int64))
 
 
 class Ranking(NamedTuple):
@@ -43,10 +67,10 @@ class Agent(Protocol):
     def value_name(self) -> str:
         """What its scores are."""
 
-    def rank(self, sessions: SessionState, k: int) -> Ranking:
-        """Return the `k` best tracks, none of them played before, for a batch of one session."""
+    def rank(self, told: Told, k: int) -> Ranking:
+        """Return the `k` best tracks, none of them played before, in the session that was told."""
 
-    def why(self, sessions: SessionState, ranking: Sequence[tuple[int, float]], profile: Profile) -> str:
+    def why(self, told: Told, ranking: Sequence[tuple[int, float]], profile: Profile) -> str:
         """Say why the first track of a ranking, (track, score) each, stands there."""
 
 
@@ -67,17 +91,17 @@ class Reference:
         """What its scores are."""
         return self.policy.value_name
 
-    def rank(self, sessions: SessionState, k: int) -> Ranking:
+    def rank(self, told: Told, k: int) -> Ranking:
         """Ask the policy; of equal scores the earlier track comes first."""
-        tracks, values = self.policy.rank(sessions, k)
+        tracks, values = self.policy.rank(retold(self.policy.dynamics, told), k)
         return _in_order(tracks[0], values[0])
 
-    def why(self, sessions: SessionState, ranking: Sequence[tuple[int, float]], profile: Profile) -> str:
+    def why(self, told: Told, ranking: Sequence[tuple[int, float]], profile: Profile) -> str:
         """Say what the policy says of itself, or else what the track shares with the vibe."""
         track, value = ranking[0]
         if self.policy.why:
             return self.policy.why.format(value=value)
-        return str(explain(profile, sessions.vibe[0], profile.features[track]))
+        return str(explain(profile, retold(self.policy.dynamics, told).vibe[0], profile.features[track]))
 
 
 @dataclass(frozen=True)
@@ -87,10 +111,8 @@ class Learned:
     name: str
     about: str
     dynamics: SessionDynamics
-    """Of the environment that it learned in, for a person."""
+    """Of the environment that it learned in, for a person; it may measure tracks otherwise than others do."""
     run: Run
-    scaling: Scaling
-    """Of the sessions that it is asked about; it may measure tracks otherwise itself."""
     value_name: str = "expected from here on"
 
     @property
@@ -108,12 +130,12 @@ class Learned:
         run = load_run(self.run.path, self.dynamics.catalogue, share=share)
         return replace(self, name=f"{self.name} after {share:.0%} of its training", run=run)
 
-    def rank(self, sessions: SessionState, k: int) -> Ranking:
+    def rank(self, told: Told, k: int) -> Ranking:
         """Ask the Q-network for the tracks with the highest value."""
-        observation = self.dynamics.observe(self._measured(sessions))
-        return _in_order(*best_tracks(self.run, self.dynamics, observation, sessions.played, k))
+        sessions = retold(self.dynamics, told)
+        return _in_order(*best_tracks(self.run, self.dynamics, self.dynamics.observe(sessions), sessions.played, k))
 
-    def why(self, sessions: SessionState, ranking: Sequence[tuple[int, float]], profile: Profile) -> str:
+    def why(self, told: Told, ranking: Sequence[tuple[int, float]], profile: Profile) -> str:
         """Say what the network expects, and which features set the first track before the second."""
         (track, value), *rest = ranking[:2]
         expects = f"Expects {signed(value)} from here on if this plays"
@@ -121,29 +143,12 @@ class Learned:
             return f"{expects}; nothing else is left."
         other, other_value = rest[0]
         margin = f"{expects}, {value - other_value:.3f} more than if the runner-up does."
-        shares = self.feature_shares(sessions, track, other)
+        shares = self.feature_shares(told, track, other)
         return f"{margin} {balance(profile, track, other, shares)}" if shares is not None else margin
 
-    def feature_shares(self, sessions: SessionState, track: int, other: int) -> Floats | None:
+    def feature_shares(self, told: Told, track: int, other: int) -> Floats | None:
         """Return what each feature, (d,), adds to the value of one track over another; None where they have no part."""
-        return feature_shares(self.run, self.dynamics.observe(self._measured(sessions)), track, other)
-
-    def _measured(self, sessions: SessionState) -> SessionState:
-        """Return the session in the agent's own scaling, which takes means of features to means of features."""
-        own = self.dynamics.catalogue.scaling
-        if own.equals(self.scaling):
-            return sessions
-
-        def anew(features: Floats) -> Floats:
-            return own.apply(self.scaling.undo(features))
-
-        return replace(
-            sessions,
-            window=anew(sessions.window),
-            vibe=anew(sessions.vibe),
-            seed_vibe=anew(sessions.seed_vibe),
-            memory=None if sessions.memory is None else anew(sessions.memory),
-        )
+        return feature_shares(self.run, self.dynamics.observe(retold(self.dynamics, told)), track, other)
 
 
 def references(dynamics: SessionDynamics) -> list[Reference]:

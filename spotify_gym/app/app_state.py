@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from spotify_gym.app.agents import Agent, Learned, references
+from spotify_gym.app.agents import Agent, Learned, Told, references
 from spotify_gym.app.explanation import Profile
 from spotify_gym.app.pca_map import PcaMap
 from spotify_gym.app.session_starts import genres_to_start_from
@@ -47,16 +45,13 @@ class AppState:
                 `CatalogueError` or `BindingError`.
         """
         trained = load_trained(runs, catalogue)
-        dynamics = replace(
-            trained[0].dynamics, state="mean+decayed"
-        )  # a session remembers what any of them may look at
-        return cls.around(dynamics, trained, length_of(trained[0].run))
+        return cls.around(trained[0].dynamics, trained, length_of(trained[0].run))
 
     @classmethod
     def around(cls, dynamics: SessionDynamics, learned: Sequence[Learned], length: int) -> AppState:
         """Set up everything that follows from the rules, the agents that do not learn among it."""
         agents: list[Agent] = [*learned, *references(dynamics)]
-        trial = dynamics.start(np.zeros(1, np.uint64), np.arange(dynamics.history_length)[None])
+        trial = Told(tuple(range(dynamics.history_length)))
         for agent in agents:
             agent.rank(trial, 1)  # what is computed only once shall not wait for the first click
         by_name = {agent.name: agent for agent in agents}

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.app.agents import Agent
+from spotify_gym.app.agents import Agent, Told, answer, retold
 from spotify_gym.app.explanation import Profile
 from spotify_gym.listeners import Person
 from spotify_gym.session import SessionDynamics
@@ -19,8 +19,6 @@ Floats = NDArray[np.float32]
 
 OFFERS = 10
 """The next track and the nine that come close."""
-
-_KEY = np.zeros(1, np.uint64)  # nothing in the session is left to chance: a person answers
 
 
 @dataclass(frozen=True)
@@ -104,6 +102,11 @@ class ListeningSession:
         """All tracks heard, the starting ones first."""
         return [*self.start, *(play.track for play in self.plays if play.heard)]
 
+    @property
+    def told(self) -> Told:
+        """What agents are asked about."""
+        return Told(self.start, tuple((play.track, play.heard) for play in self.plays))
+
     def offers(self) -> Sequence[Offer]:
         """Return the next track and the runners-up, ten or what is left, one version of each song."""
         if self._offers is None:
@@ -112,7 +115,7 @@ class ListeningSession:
 
     def offers_of(self, agent: Agent) -> Sequence[Offer]:
         """Return what any agent would play now, as `offers` does."""
-        tracks, scores = agent.rank(self.state, 3 * OFFERS)
+        tracks, scores = agent.rank(self.told, 3 * OFFERS)
         _, first = np.unique(self.dynamics.first_versions[tracks], return_index=True)
         return [
             Offer(int(tracks[i]), float(scores[i]), self.similarity(int(tracks[i]))) for i in np.sort(first)[:OFFERS]
@@ -120,7 +123,7 @@ class ListeningSession:
 
     def why(self, agent: Agent, offers: Sequence[Offer], profile: Profile) -> str:
         """Say why an agent would play the first of its offers."""
-        return agent.why(self.state, [(offer.track, offer.score) for offer in offers], profile)
+        return agent.why(self.told, [(offer.track, offer.score) for offer in offers], profile)
 
     def after(self, heard: bool) -> Self:
         """Return the session as it would be after this answer to the next track; it stays as it is."""
@@ -221,7 +224,7 @@ class ListeningSession:
             raise ValueError(f"{strangers[0]} is no track of this catalogue; they go from 0 to {n_tracks - 1}")
 
     def _begin(self) -> None:
-        self.state = self.dynamics.start(_KEY, np.array([self.start], np.int64))
+        self.state = retold(self.dynamics, Told(self.start))
         self.vibes: list[Floats] = [self.state.vibe[0].copy()]
         self._offers = self._before = None
 
@@ -231,8 +234,7 @@ class ListeningSession:
             self._answer(offers[place].track, heard, self._agent.name)
 
     def _answer(self, track: int, heard: bool, agent: str) -> None:
-        self.state.listener.completed[:] = heard
-        outcome = self.dynamics.step(self.state, np.array([track], np.int64))
+        outcome = answer(self.dynamics, self.state, track, heard)
         reward = float(outcome.reward[0]) if heard else 0.0
         self.plays.append(Play(track, heard, agent, float(outcome.cosine[0]), reward))
         self.vibes.append(self.state.vibe[0].copy())

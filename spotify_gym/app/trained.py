@@ -41,10 +41,7 @@ def load_trained(
     first_dynamics = _dynamics(first)
     runs = [(first, first_dynamics), *(_beside(first, first_dynamics, path) for path in paths[1:])]
     names = _names([run for run, _ in runs]) if paths else ["Trained"]
-    return tuple(
-        Learned(name, _about(run), dynamics, run, first.catalogue.scaling)
-        for name, (run, dynamics) in zip(names, runs, strict=True)
-    )
+    return tuple(Learned(name, _about(run), dynamics, run) for name, (run, dynamics) in zip(names, runs, strict=True))
 
 
 def length_of(run: Run) -> int:
@@ -64,7 +61,7 @@ def _beside(first: Run, dynamics: SessionDynamics, path: Path) -> tuple[Run, Ses
         _check_features(path, first.catalogue.feature_names)
         run = load_run(path, first.catalogue)
         own = _dynamics(run)
-        _check_readable(own, dynamics, run.config.env)
+        _check_readable(own, dynamics)
     except ValueError as error:
         raise RunError(f"{path} cannot play beside {first.path}: {error}") from error
     return run, own
@@ -75,16 +72,13 @@ def _check_features(path: Path, feature_names: Sequence[str]) -> None:
         raise RunError(f"it learned from tracks that are measured otherwise than by {listed(feature_names)}")
 
 
-def _check_readable(own: SessionDynamics, dynamics: SessionDynamics, env: str) -> None:
-    """Refuse an agent that looks at what sessions by other rules do not have."""
+def _check_readable(own: SessionDynamics, dynamics: SessionDynamics) -> None:
+    """Refuse an agent that starts from more or fewer tracks."""
     if own.history_length != dynamics.history_length:
         raise RunError(
             f"its vibe is the mean of {own.history_length} tracks, and in these sessions it is one of "
             f"{dynamics.history_length}"
         )
-    assert own.listener is not None  # a person
-    if own.listener != dynamics.listener and own.listener.visible_bounds(own.catalogue.features.shape[1]) is not None:
-        raise RunError(f"it watches the listener of {env}, who is not in these sessions")
 
 
 def _about(run: Run) -> str:

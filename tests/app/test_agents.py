@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spotify_gym import Catalogue
-from spotify_gym.app.agents import Agent, Learned, references
+from spotify_gym.app.agents import Agent, Learned, Told, references
 from spotify_gym.app.app_state import AppState
 from spotify_gym.app.explanation import Profile
 from spotify_gym.app.listening import ListeningSession, dynamics_for_a_person
@@ -70,10 +70,10 @@ def test_learned__divides_the_margin_among_the_features(small: Catalogue) -> Non
     config = TrainConfig("builtin:400", steps=64, n_envs=4, learning_starts=8, env="SpotifyPlaylist-v0")
     run = train(config)
     dynamics = dynamics_for_a_person(make_dynamics(run.catalogue, repeats=False, reward={"flow": 0.5, "fit": 0.5}))
-    learned = Learned("it", "", dynamics, run, run.catalogue.scaling)
+    learned = Learned("it", "", dynamics, run)
     session = ListeningSession(dynamics, learned, [10, 20, 30, 40, 50])
     first, second = session.offers()[:2]
-    shares = learned.feature_shares(session.state, first.track, second.track)
+    shares = learned.feature_shares(session.told, first.track, second.track)
     assert shares is not None
     assert shares.sum() == pytest.approx(first.score - second.score, abs=1e-5)
     assert "What speaks for it" in session.why(learned, [first, second], Profile.of(run.catalogue))
@@ -83,5 +83,5 @@ def test_every_agent__ranks_fewer_where_fewer_are_left(small: Catalogue) -> None
     catalogue = small.take(np.arange(8))
     dynamics = dynamics_for_a_person(make_dynamics(catalogue, repeats=False))
     for agent in references(dynamics):
-        ranking = agent.rank(dynamics.start(np.zeros(1, np.uint64), np.array([[0, 1, 2, 3, 4]])), 10)
+        ranking = agent.rank(Told((0, 1, 2, 3, 4)), 10)
         assert sorted(ranking.tracks) == [5, 6, 7]

@@ -57,10 +57,27 @@ def test_load_trained__lets_a_run_play_in_sessions_that_are_measured_otherwise(r
 
 
 @pytest.mark.parametrize(
+    ("env", "state"),
+    [("SpotifySkip-v0", "mean+responses"), ("SpotifyTaste-v0", "taste"), ("SpotifySatiation-v0", "mean+decayed")],
+)
+def test_load_trained__lets_a_run_of_another_environment_play(
+    run_folder: Path, table: Path, tmp_path: Path, env: str, state: str
+) -> None:
+    """It is asked about the session as its own environment would see it, the listener included."""
+    other = barely_trained(tmp_path / "other", table, env=env, state=state)
+    beside, alone = AppState.open([run_folder, other]), AppState.open([other], table)
+    name = next(iter(alone.agents))
+    sessions = [ListeningSession(s.dynamics, s.agents[name], [10, 20, 30, 40, 50]) for s in (beside, alone)]
+    for answer in ("listened", "skip", "listened"):
+        for session in sessions:
+            getattr(session, answer)()
+        assert [offer.track for offer in sessions[0].offers()] == [offer.track for offer in sessions[1].offers()]
+
+
+@pytest.mark.parametrize(
     ("settings", "said"),
     [
         ({"history_length": 3}, "mean of 3 tracks, and in these sessions it is one of 5"),
-        ({"env": "SpotifySkip-v0"}, "watches the listener of SpotifySkip-v0"),
         ({"policy": "mlp"}, "one output per track"),
         ({"catalogue": "two.arrow"}, "measured otherwise than by acousticness, danceability"),
     ],
