@@ -13,6 +13,7 @@ from spotify_gym.catalogue.tracks import read_only
 
 ScalingKind: TypeAlias = Literal["standard", "minmax"]
 MAX_MAGNITUDE = 1e12  # of a raw feature; variances of larger numbers are of no use
+_EPS = np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,7 @@ class Scaling:
 
     @classmethod
     def fit(cls, raw: NDArray[np.float64], kind: str) -> Scaling:
-        """Fit scikit-learn's ``StandardScaler`` or ``MinMaxScaler`` to raw features (n_tracks, d).
+        """Fit to raw features (n_tracks, d), to the bit as scikit-learn's ``StandardScaler`` or ``MinMaxScaler`` does.
 
         Raises:
             CatalogueError: if ``kind`` is not known, or a feature is not a number of reasonable size.
@@ -46,14 +47,16 @@ class Scaling:
         check_kind(kind)
         if not raw.size or not (np.abs(raw) <= MAX_MAGNITUDE).all():
             raise CatalogueError(f"features must be finite numbers, at most {MAX_MAGNITUDE:g}, of at least one track.")
-        from sklearn.preprocessing import MinMaxScaler, StandardScaler
-
-        if kind == "standard":
-            standard = StandardScaler().fit(raw)
-            centre = np.where(raw.min(axis=0) == raw.max(axis=0), raw[0], standard.mean_)  # the mean is rounded
-            return cls("standard", centre, standard.scale_)
-        ranges = MinMaxScaler().fit(raw)
-        return cls("minmax", ranges.data_min_, 1.0 / ranges.scale_)
+        low, high, n = raw.min(axis=0), raw.max(axis=0), len(raw)
+        if kind == "minmax":
+            return cls("minmax", low, 1 / (1 / np.where(high - low < 10 * _EPS, 1, high - low)))
+        mean = raw.sum(axis=0) / n
+        off = raw - mean
+        variance = (
+            (off**2).sum(axis=0) - off.sum(axis=0) ** 2 / n
+        ) / n  # the second sum is what the mean is rounded by
+        is_constant = variance <= n * _EPS * variance + (n * mean * _EPS) ** 2
+        return cls("standard", np.where(low == high, low, mean), np.where(is_constant, 1, np.sqrt(variance)))
 
     def apply(self, raw: ArrayLike) -> NDArray[np.float32]:
         """Scale raw features (..., d).

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from filelock import FileLock
+
 from spotify_gym.catalogue.catalogue import Catalogue, held
 from spotify_gym.catalogue.errors import CatalogueError
+from spotify_gym.catalogue.files import MAX_BYTES
+from spotify_gym.catalogue.prepared import load_fields
 from spotify_gym.catalogue.scaling import Scaling, check_kind
+
+_LARGE = 2**20  # bytes; a smaller table is read in every process
+_MOST_KEPT = 8  # tables
 
 
 def as_catalogue(source: Any, scaling: str | Scaling | None = None) -> Catalogue:
@@ -18,7 +27,8 @@ def as_catalogue(source: Any, scaling: str | Scaling | None = None) -> Catalogue
 
     Args:
         source: ``"builtin"``, ``"builtin:26000"`` (that many tracks), the path of a table or of a prepared
-            ``.arrow``, a pandas or polars DataFrame, or a catalogue.
+            ``.arrow``, a pandas or polars DataFrame, or a catalogue. Of a large table a prepared copy is kept in the
+            user's cache folder, which all processes map that are given the same table.
         scaling: what the features must be scaled by. ``None`` leaves a catalogue as it is and standardises a table.
 
     Raises:
@@ -48,7 +58,7 @@ def address_of(catalogue: Catalogue) -> str | None:
     origin = catalogue.origin
     if not isinstance(origin, partial):
         return None
-    if origin.func == Catalogue.load:
+    if origin.func == Catalogue.load or (origin.func == as_catalogue and origin.args[1] == "standard"):
         return str(origin.args[0])
     n_tracks, seed, scaling = origin.args if origin.func == Catalogue.builtin else (0, None, None)
     return f"builtin:{n_tracks}" if seed == 0 and scaling == "standard" else None
@@ -82,7 +92,37 @@ def _opened(what: int | Path, stamp: tuple[int, int] | None, scaling: str | Scal
         return Catalogue.builtin(what, scaling=scaling or "standard")
     if what.suffix in (".arrow", ".npz"):
         return Catalogue.load(what)
-    return Catalogue.read(what, scaling=scaling or "standard")
+    if stamp is None or not what.is_file() or not _LARGE <= stamp[1] <= MAX_BYTES:
+        return Catalogue.read(what, scaling=scaling or "standard")
+    return _read_once(what, scaling or "standard")
+
+
+def _read_once(path: Path, scaling: str | Scaling) -> Catalogue:
+    """Read a large table, or map what was made of the same content before: many processes then share one in memory."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "spotify_gym"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        kept = folder / f"{_key(path, scaling)}.arrow"
+        with FileLock(folder / ".lock"):  # of several processes, one reads
+            if not kept.exists():
+                for old in sorted(folder.glob("*.arrow"), key=os.path.getmtime)[: 1 - _MOST_KEPT]:
+                    old.unlink()
+                Catalogue.read(path, scaling=scaling).save(kept)
+            return Catalogue(**load_fields(kept), origin=partial(as_catalogue, path, scaling))
+    except (CatalogueError, OSError, RuntimeError):  # no home, a full disk, a damaged copy; or reading will say why
+        return Catalogue.read(path, scaling=scaling)
+
+
+def _key(path: Path, scaling: str | Scaling) -> str:
+    """Return what tells a table, what is made of it, and the code that does so, from others."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "blake2b")
+    code = max(module.stat().st_mtime_ns for module in Path(__file__).parent.glob("*.py"))
+    values = (
+        (scaling.kind, scaling.centre.tolist(), scaling.scale.tolist()) if isinstance(scaling, Scaling) else scaling
+    )
+    digest.update(repr((str(path), values, code)).encode())
+    return digest.hexdigest()[:32]
 
 
 def _from_frame(frame: Any, scaling: str | Scaling | None) -> Catalogue:

@@ -22,6 +22,7 @@ from spotify_gym.session.state import Ints, SessionState, StepResult
 from spotify_gym.session.streams import Keys, KeyStream
 
 _LENGTH, _MOST = 50, 1000  # tracks that `played` has room for where sessions have no length, or an enormous one
+_MANY = 10_000  # tracks
 
 
 class SessionSpec(EnvSpec):
@@ -107,8 +108,9 @@ class SharedEnv:
         self._room = 2**62 if self.dynamics.repeats else self.played_width - self.dynamics.history_length
         if length is not None and length <= _MOST and not self.dynamics.repeats:
             n_played = min(length, self._room)
-            needed, there = least - 1 + n_played, len(np.unique(self.dynamics.first_versions))
-            if there < needed:
+            needed, versions = least - 1 + n_played, self.dynamics.first_versions
+            # Of many tracks the first will do, which takes little memory in each of many processes.
+            if len(np.unique(versions[:_MANY])) < needed > (there := len(np.unique(versions))):
                 raise ValueError(
                     f"{self.catalogue.source} has {there} songs, and a session needs {needed}, {least - 1} to start "
                     f"from and {n_played} to play; bring more songs, or say by played_width={there} that it is shorter"

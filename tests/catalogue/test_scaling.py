@@ -19,6 +19,16 @@ def test_minmax__is_worked_by_hand() -> None:
     np.testing.assert_allclose(scaling.apply(RAW), [[0, 0], [0.2, 0], [1, 0]])
 
 
+@pytest.mark.parametrize("size", [(1, 3), (7, 2), (20_000, 9)])
+def test_fit__equals_scikit_learn_to_the_bit(size: tuple[int, int]) -> None:
+    raw = np.random.default_rng(0).gamma(2.0, 3.0, size=size) * 10.0 ** np.arange(-8, size[1] - 8)
+    raw[:, 1] = 0.1
+    standard, minmax = StandardScaler().fit(raw), MinMaxScaler().fit(raw)
+    centre = np.where(raw.min(axis=0) == raw.max(axis=0), raw[0], standard.mean_)  # the mean of one number is rounded
+    assert Scaling.fit(raw, "standard").equals(Scaling("standard", centre, standard.scale_))
+    assert Scaling.fit(raw, "minmax").equals(Scaling("minmax", minmax.data_min_, 1 / minmax.scale_))
+
+
 @pytest.mark.parametrize(("kind", "scaler"), [("standard", StandardScaler()), ("minmax", MinMaxScaler())])
 def test_fit__equals_scikit_learn(kind: str, scaler: StandardScaler | MinMaxScaler) -> None:
     raw = np.random.default_rng(0).gamma(2.0, 3.0, size=(200, 4))

@@ -1,10 +1,14 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from spotify_gym.catalogue import Catalogue, CatalogueError, address_of, as_catalogue
+from spotify_gym.catalogue.catalogue import _revive
 from tests.catalogue.songs import songs, write_csv
 
 
@@ -21,6 +25,60 @@ def test_table__is_read_once_until_it_changes(tmp_path: Path) -> None:
     write_csv(path, songs(6))
     os.utime(path, ns=(1, 1))
     assert len(as_catalogue(path)) == 6
+
+
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A table of more than a megabyte, and a place of its own for what is kept of it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    rows = pd.DataFrame(songs(20)).sample(16_000, replace=True, random_state=0)
+    rows["track_id"] = np.arange(16_000)
+    rows.to_csv(tmp_path / "large.csv", index=False)
+    return tmp_path / "large.csv"
+
+
+def kept_of(table: Path) -> list[Path]:
+    return sorted((table.parent / "cache" / "spotify_gym").glob("*.arrow"))
+
+
+def test_large_table__is_read_once_for_all_processes_which_map_it(large: Path) -> None:
+    code = "import sys, time; from spotify_gym.catalogue import as_catalogue; c = as_catalogue(sys.argv[1])"
+    told = "print(c.fingerprint, 'spotify_gym/' in open('/proc/self/maps').read(), 'pyarrow.csv' in sys.modules)"
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", f"{code};{told}", large], capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    ]
+    fingerprint = Catalogue.read(large).fingerprint
+    assert [one.split() for one in told] == [[fingerprint, "True", "True"], [fingerprint, "True", "False"]]
+    assert len(kept_of(large)) == 1
+
+
+def test_large_table__is_kept_by_content_and_scaling(large: Path) -> None:
+    catalogue, minmax = as_catalogue(large), as_catalogue(large, "minmax")
+    assert (catalogue.scaling.kind, minmax.scaling.kind, len(kept_of(large))) == ("standard", "minmax", 2)
+    assert catalogue.report == Catalogue.read(large).report
+    assert (address_of(catalogue), address_of(minmax)) == (str(large), None)
+    before, text = large.stat(), large.read_text()
+    large.write_text(text.replace(",0.", ",1.", 1))
+    os.utime(large, ns=(before.st_atime_ns, before.st_mtime_ns - 1))
+    assert as_catalogue(large).fingerprint != catalogue.fingerprint
+    with pytest.raises(CatalogueError, match="no longer the one that was pickled"):
+        _revive(catalogue.fingerprint + "?", catalogue.origin)
+
+
+@pytest.mark.parametrize("fault", ["damaged", "no folder"])
+def test_large_table__is_read_where_nothing_can_be_kept(
+    large: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = as_catalogue(large).fingerprint
+    if fault == "damaged":
+        kept_of(large)[0].write_bytes(b"ARROW1")
+    else:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(large))
+    os.utime(large, ns=(1, 1))
+    assert as_catalogue(large).fingerprint == expected
 
 
 def test_prepared_file__is_loaded_once(tmp_path: Path) -> None:
