@@ -10,7 +10,7 @@ from sb3_contrib import QRDQN
 
 from experiments.lib.cases import Case, scale_of
 from spotify_gym import ENVS
-from spotify_gym.algorithms import ALGORITHMS
+from spotify_gym.algorithms import ALGORITHMS, Q_LEARNERS, Learner
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import POLICIES
 from spotify_gym.training import TrainConfig
@@ -18,7 +18,7 @@ from spotify_gym.training.learners import arguments_of, sessions_of, silent_logg
 from spotify_gym.training.trainer import one_thread
 
 REFERENCES = tuple(POLICIES)
-LEARNERS = {title: name for name, (title, _) in ALGORITHMS.items()}
+LEARNERS = {ALGORITHMS[name].title: name for name in Q_LEARNERS}
 NETWORKS: dict[str, tuple[str, int | None]] = {
     "all tracks": ("catalogue", None),
     "2⌈log₂ N⌉ random tracks": ("sampled", None),
@@ -119,6 +119,6 @@ def learner_name(config: TrainConfig) -> str:
     >>> learner_name(TrainConfig(algorithm="double", gamma=0.5))
     'Double DQN, γ = 0.5'
     """
-    name, _ = ALGORITHMS.get(config.algorithm, (config.algorithm, ""))
+    name = ALGORITHMS.get(config.algorithm, Learner(config.algorithm, "")).title
     network = ", per track" if config.policy == "mlp" else ""
-    return f"{name}{network}, γ = {config.gamma:g}"
+    return f"{name}{network}, γ = {config.gamma:g}" if config.is_q_learner else name

@@ -71,6 +71,7 @@ def filled_learner(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN
     dataset = minari.MinariDataset(data)
     changes = {"buffer_size": dataset.total_steps, "target_update_interval": 1}
     model = learner_of(config, sessions_of(config, catalogue, n_envs=1), **changes)
+    assert isinstance(model, DQN)
     buffer = model.replay_buffer
     assert buffer is not None
     for episode in dataset.iterate_episodes():

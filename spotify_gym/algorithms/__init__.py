@@ -5,23 +5,56 @@ What is named here is imported when it is used, so that to know the names takes 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from spotify_gym.algorithms.compatibility import BindingError
     from spotify_gym.algorithms.dqn import DQN, DoubleDQN
     from spotify_gym.algorithms.dueling import DuelingDoubleDQN, DuelingDQN
+    from spotify_gym.algorithms.model_based import ModelBased
 
-__all__ = ["ALGORITHMS", "DQN", "NETWORKS", "BindingError", "DoubleDQN", "DuelingDQN", "DuelingDoubleDQN"]
+__all__ = [
+    "ALGORITHMS",
+    "DQN",
+    "NETWORKS",
+    "Q_LEARNERS",
+    "BindingError",
+    "DoubleDQN",
+    "DuelingDQN",
+    "DuelingDoubleDQN",
+    "Learner",
+    "ModelBased",
+]
 
-ALGORITHMS: dict[str, tuple[str, str]] = {
-    "dqn": ("DQN", "spotify_gym.algorithms.dqn:DQN"),
-    "double": ("Double DQN", "spotify_gym.algorithms.dqn:DoubleDQN"),
-    "dueling": ("Dueling DQN", "spotify_gym.algorithms.dueling:DuelingDQN"),
-    "dueling_double": ("Dueling Double DQN", "spotify_gym.algorithms.dueling:DuelingDoubleDQN"),
+
+class Learner(NamedTuple):
+    """An algorithm, as a registry knows it."""
+
+    title: str
+    """What tables call it."""
+    path: str
+    """The class."""
+    policies: Mapping[str, str] = {}
+    """What it can do with each of `NETWORKS`, as an alias or a class; empty: it is a Q-learner, which takes all."""
+
+
+ALGORITHMS: dict[str, Learner] = {
+    "dqn": Learner("DQN", "spotify_gym.algorithms.dqn:DQN"),
+    "double": Learner("Double DQN", "spotify_gym.algorithms.dqn:DoubleDQN"),
+    "dueling": Learner("Dueling DQN", "spotify_gym.algorithms.dueling:DuelingDQN"),
+    "dueling_double": Learner("Dueling Double DQN", "spotify_gym.algorithms.dueling:DuelingDoubleDQN"),
+    "model": Learner(
+        "Search in a learned model",
+        "spotify_gym.algorithms.model_based:ModelBased",
+        {"catalogue": "PlanningPolicy"},
+    ),
 }
-"""The learners by name: what tables call them, and the class."""
+"""The learners by name."""
+
+Q_LEARNERS = tuple(name for name, learner in ALGORITHMS.items() if not learner.policies)
+"""Those that learn what each track is worth."""
 
 NETWORKS: dict[str, str] = {
     "mlp": "MlpPolicy",
@@ -33,7 +66,7 @@ NETWORKS: dict[str, str] = {
 """The policies of a learner by name: an alias that each learner has a class of its own for, or the class."""
 
 _HOMES = {"BindingError": "spotify_gym.algorithms.compatibility"} | {
-    kind: module for module, kind in (path.split(":") for _, path in ALGORITHMS.values())
+    kind: module for module, kind in (learner.path.split(":") for learner in ALGORITHMS.values())
 }
 
 

@@ -5,7 +5,9 @@ Whoever offers a :class:`PlanningModel`, the true dynamics or ones that were lea
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -191,21 +193,35 @@ def largest(scores: Floats, k: int) -> Ints:
     return candidates[order]
 
 
-def improve(model: PlanningModel[S], rollout: Rollout[S], actions: Ints | None = None) -> Rollout[S]:
-    """Replace one action at a time by the best of `actions` for its place, until no replacement earns more."""
-    position = unchanged = 0
-    while unchanged < len(rollout.plan):
-        values = model.replacement_values(rollout, position, actions)
+def improve(
+    model: PlanningModel[S],
+    rollout: Rollout[S],
+    actions: Ints | Callable[[Ints, int], Ints] | None = None,
+    n_sweeps: int | None = None,
+) -> Rollout[S]:
+    """Replace one action at a time by the best of `actions` for its place, until no replacement earns more.
+
+    Args:
+        model: of the dynamics.
+        rollout: of the plan.
+        actions: (M,) what may be planned, or what gives that for a plan and a place in it; None for all actions.
+        n_sweeps: passes through the plan at most; None for as many as it takes.
+    """
+    n, position, unchanged = len(rollout.plan), 0, 0
+    left = math.inf if n_sweeps is None else n_sweeps * n
+    while unchanged < n and left > 0:
+        tried = actions(rollout.plan, position) if callable(actions) else actions
+        values = model.replacement_values(rollout, position, tried)
         place = int(values.argmax())
-        action = place if actions is None else int(actions[place])
-        unchanged += 1
+        action = place if tried is None else int(tried[place])
+        unchanged, left = unchanged + 1, left - 1
         if values[place] > -np.inf and action != rollout.plan[position]:
             plan = rollout.plan.copy()
             plan[position] = action
             other = model.rollout(rollout.before[0], plan)
             if other.value > rollout.value + _LEAST_GAIN:
                 rollout, unchanged = other, 0
-        position = (position + 1) % len(rollout.plan)
+        position = (position + 1) % n
     return rollout
 
 

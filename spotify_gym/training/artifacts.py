@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from spotify_gym.algorithms import DQN
-from spotify_gym.algorithms.base import TrackDQN
-from spotify_gym.algorithms.compatibility import Spaces
+from spotify_gym.algorithms.compatibility import Spaces, check_same
 from spotify_gym.catalogue import Catalogue, CatalogueError, Scaling, as_catalogue
 from spotify_gym.catalogue.files import replacing
 from spotify_gym.training.config import TrainConfig
@@ -31,14 +31,14 @@ from spotify_gym.training.vec_adapter import SessionVecEnv
 class Run:
     """A model and how it came about."""
 
-    model: DQN
+    model: BaseAlgorithm
     config: TrainConfig
     catalogue: Catalogue
     path: Path | None = None
     """Its folder, where it has one."""
 
 
-def weights_of(model: TrackDQN) -> Arrays:
+def weights_of(model: BaseAlgorithm) -> Arrays:
     """Return the weights of the online and of the target network by name.
 
     Raises:
@@ -53,7 +53,7 @@ def weights_of(model: TrackDQN) -> Arrays:
     return weights
 
 
-def load_weights(model: TrackDQN, weights: Mapping[str, NDArray[Any]]) -> None:
+def load_weights(model: BaseAlgorithm, weights: Mapping[str, NDArray[Any]]) -> None:
     """Put weights into a model.
 
     Raises:
@@ -67,20 +67,23 @@ def load_weights(model: TrackDQN, weights: Mapping[str, NDArray[Any]]) -> None:
         raise RunError(f"the weights are those of another network: {' '.join(str(error).split())}") from error
 
 
-def save_results(folder: RunFolder, config: TrainConfig, model: DQN) -> None:
+def save_results(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm) -> None:
     """Write the model in its three forms and draw the learning curve; the weights last, as the sign that all is there.
 
     Raises:
         RunError: the weights are no numbers any more.
     """
     weights = weights_of(model)
-    if "rollout/exploration_rate" in model.logger.name_to_value:  # SB3 has logged nothing since the last step
+    if (
+        isinstance(model, DQN) and "rollout/exploration_rate" in model.logger.name_to_value
+    ):  # SB3 has logged nothing since the last step
         model.dump_logs()
     draw_curve(folder.path, title=f"{config.algorithm} ({config.policy}) on {config.env}")
     with replacing(folder.path / "model.zip") as file:
         model.save(file)
-    with replacing(folder.path / "q_network_checkpoint.pth") as file:
-        torch.save(model.q_net.state_dict(), file)
+    if isinstance(model, DQN):
+        with replacing(folder.path / "q_network_checkpoint.pth") as file:
+            torch.save(model.q_net.state_dict(), file)
     write_tensors(folder.weights_file, Tensors(weights, {"steps": model.num_timesteps}))
 
 
@@ -113,10 +116,12 @@ def load_run(
     env = sessions_of(config, chosen, n_envs=1)
     weights_file = folder.weights_file if share is None else folder.snapshot_file(share)
     if weights_file.exists() or share is not None:
-        model = learner_of(config, env, buffer_size=1)  # to play, not to learn
+        changes = {"buffer_size": 1} if config.is_q_learner else {}  # to play, not to learn
+        model = learner_of(config, env, **changes)
         if about.get("fingerprint") != chosen.fingerprint:
             learned_in = Spaces(env.observation_space, _space(folder, about))
-            model.policy.check_spaces(learned_in, Spaces(env.observation_space, env.action_space))
+            check = getattr(model.policy, "check_spaces", check_same)
+            check(learned_in, Spaces(env.observation_space, env.action_space))
         load_weights(model, read_tensors(weights_file).arrays)
     else:
         model = _unpickled(folder, config, env)
@@ -157,7 +162,7 @@ def _space(folder: RunFolder, about: dict[str, Any]) -> Discrete:
     return space
 
 
-def _unpickled(folder: RunFolder, config: TrainConfig, env: SessionVecEnv) -> DQN:
+def _unpickled(folder: RunFolder, config: TrainConfig, env: SessionVecEnv) -> BaseAlgorithm:
     file = folder.path / "model.zip"
     if not file.is_file():
         raise RunError(f"{folder.path} has no model yet; go on training with --resume {folder.path}")
@@ -167,6 +172,7 @@ def _unpickled(folder: RunFolder, config: TrainConfig, env: SessionVecEnv) -> DQ
             "pass --trust if you know where it comes from"
         )
     try:
-        return algorithm_of(config).load(file, env, device=config.device)
+        model: BaseAlgorithm = algorithm_of(config).load(file, env, device=config.device)
+        return model
     except (ValueError, KeyError, AssertionError, RuntimeError, UnpicklingError) as error:
         raise RunError(f"{file} is damaged, or is no model of this program: {error}") from error

@@ -8,16 +8,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from stable_baselines3.common import callbacks
+from stable_baselines3.common import callbacks as sb3
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.monitor import ResultsWriter
 from tqdm import tqdm
 
-from spotify_gym.algorithms import DQN
 from spotify_gym.algorithms.base import TrackDQN
 from spotify_gym.training.artifacts import save_results, weights_of
 from spotify_gym.training.checkpoint import checkpoints
@@ -30,7 +30,7 @@ from spotify_gym.training.tensors import Tensors, write_tensors
 
 
 @contextmanager
-def recorded(model: DQN, config: TrainConfig, folder: RunFolder) -> Iterator[list[BaseCallback]]:
+def recorded(model: BaseAlgorithm, config: TrainConfig, folder: RunFolder) -> Iterator[list[BaseCallback]]:
     """Give the callbacks that record a training in its folder; the results follow, also where Ctrl-C ends it."""
     snapshots = SnapshotCallback(folder, config.snapshots, config.total_steps)
     stopped = None
@@ -38,11 +38,15 @@ def recorded(model: DQN, config: TrainConfig, folder: RunFolder) -> Iterator[lis
         folder.writing(),
         closing(configure(str(folder.path), ["csv", *["tensorboard"] * config.tensorboard])) as logger,
         closing(MonitorCallback(folder.path / "monitor.csv")) as monitor,
-        checkpoints(folder.checkpoint_file, config.checkpoint_seconds) as checkpoint,
+        ExitStack() as stack,
     ):
         model.set_logger(logger)
+        callbacks: list[BaseCallback] = [monitor, snapshots]
+        if isinstance(model, TrackDQN):  # the only ones that can go on from a checkpoint
+            keeps = checkpoints(folder.checkpoint_file, config.checkpoint_seconds)
+            callbacks.insert(0, stack.enter_context(keeps))
         try:
-            yield [checkpoint, monitor, snapshots]
+            yield callbacks
         except Stopped as ctrl_c:
             stopped = ctrl_c
         write_card(folder, config, _earned(model, stopped))
@@ -103,7 +107,6 @@ class SnapshotCallback(BaseCallback):
         self._steps = {folder.snapshot_file(share): share * total_steps for share in shares}
 
     def _on_rollout_start(self) -> None:
-        assert isinstance(self.model, TrackDQN)
         for file, step in self._steps.items():
             if self.model.num_timesteps >= step and not file.exists():
                 write_tensors(file, Tensors(weights_of(self.model), {"steps": self.model.num_timesteps}))
@@ -115,7 +118,7 @@ class SnapshotCallback(BaseCallback):
         self._on_rollout_start()
 
 
-class ProgressBarCallback(callbacks.ProgressBarCallback):
+class ProgressBarCallback(sb3.ProgressBarCallback):
     """SB3's progress bar, on stderr, with what the learner earns; none where stderr is no terminal."""
 
     def __init__(self) -> None:

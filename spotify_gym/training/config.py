@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, Union, get_args, g
 import gymnasium as gym
 from tyro.conf import arg
 
-from spotify_gym.algorithms import ALGORITHMS, NETWORKS
+from spotify_gym.algorithms import ALGORITHMS, NETWORKS, Learner
 from spotify_gym.listeners import as_listener
 from spotify_gym.training.errors import ConfigError
 
@@ -75,6 +75,9 @@ class TrainConfig:
     """Who listens: a name, the JSON file of a listener or module:Class; None: as the environment has it."""
     algorithm: Annotated[str, arg(metavar=_choice(ALGORITHMS))] = "dqn"
     """The learner."""
+    arguments: tuple[str, ...] = ()
+    """Of a learner that is none of the Q-learners, such as n_plans=256 of model; none: as the class has them. The
+    settings of networks, replay, exploration and gradients below are for Q-learners alone."""
     policy: Annotated[str, arg(metavar=_choice(NETWORKS))] = "catalogue"
     """Its network: "mlp" has one output per track, for small catalogues; "catalogue" hears the features of every track.
     The others do so for few candidates at a time, and show what the exact maximum is worth."""
@@ -148,6 +151,13 @@ class TrainConfig:
             if (value := getattr(self, name)) not in registry and ":" not in value:
                 known = ", ".join(map(repr, registry))
                 raise ConfigError(f"{name}={value!r} is not one of {known}, nor one's own as 'module:Class'")
+        if not self.is_q_learner:
+            self._check_others()
+        elif self.arguments:
+            raise ConfigError(
+                f"arguments={self.arguments} is for learners that are no Q-learners; algorithm={self.algorithm!r} has "
+                "settings of its own, such as learning_rate"
+            )
         if len(self.hidden) > _MOST_LAYERS or sum(map(mul, self.hidden, self.hidden[1:])) > _MOST_WEIGHTS:
             raise ConfigError(
                 f"hidden={str(self.hidden)[:80]} must be at most {_MOST_LAYERS} layers, "
@@ -157,6 +167,36 @@ class TrainConfig:
             raise ConfigError(f"policy={self.policy!r} has no dueling form; choose algorithm='dqn' or 'double'")
         if self.candidates is not None and self.policy not in FEW_CANDIDATES:
             raise ConfigError(f"candidates={self.candidates} is for policy {' or '.join(map(repr, FEW_CANDIDATES))}")
+
+    def _check_others(self) -> None:
+        """Refuse what has no meaning for a learner that is no Q-learner."""
+        policies = ALGORITHMS[self.algorithm].policies
+        if self.policy not in policies:
+            known = " or ".join(map(repr, policies))
+            raise ConfigError(f"policy={self.policy!r} is nothing to algorithm={self.algorithm!r}; choose {known}")
+        names = [field.name for field in dataclasses.fields(self)]
+        own = {"candidates", "hidden", *names[names.index("updates_per_step") : names.index("max_grad_norm") + 1]}
+        for field in dataclasses.fields(self):
+            if field.name in own and getattr(self, field.name) != field.default:
+                raise ConfigError(
+                    f"{field.name}={getattr(self, field.name)} is a setting of Q-learners; "
+                    f"algorithm={self.algorithm!r} takes its own as arguments, NAME=VALUE"
+                )
+        _ = self.other_arguments
+
+    @property
+    def is_q_learner(self) -> bool:
+        """Whether the learner is one of the Q-learners, or one's own derived from them."""
+        return not ALGORITHMS.get(self.algorithm, Learner("", "")).policies
+
+    @property
+    def other_arguments(self) -> dict[str, Any]:
+        """The arguments of a learner that is no Q-learner."""
+        try:
+            pairs = (text.split("=", 1) for text in self.arguments)
+            return {name: json.loads(value) for name, value in pairs}
+        except ValueError as error:
+            raise ConfigError(f"arguments={str(self.arguments)[:80]} must be NAME=NUMBER each") from error
 
     @property
     def total_steps(self) -> int:

@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 import gymnasium as gym
 import numpy as np
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.policies import BasePolicy
 
-from spotify_gym.algorithms import ALGORITHMS, DQN, NETWORKS, BindingError
+from spotify_gym.algorithms import ALGORITHMS, DQN, NETWORKS, BindingError, Learner
 from spotify_gym.algorithms.policies import MlpPolicy
 from spotify_gym.catalogue import Catalogue, as_catalogue
 from spotify_gym.registry import resolve
@@ -55,7 +57,7 @@ def sessions_of(config: TrainConfig, catalogue: Catalogue, n_envs: int, **option
     return SessionVecEnv(env)
 
 
-def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> DQN:
+def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseAlgorithm:
     """Return an algorithm that has learned nothing yet.
 
     Args:
@@ -70,11 +72,10 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> DQN:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device='cuda' is not to be had here; use 'cpu'")
     algorithm, policy = algorithm_of(config), _policy_of(config)
-    kind = algorithm.policy_aliases[policy] if isinstance(policy, str) else policy
-    arguments = arguments_of(config) | {"policy_kwargs": _policy_arguments(config, kind)}
+    arguments = _arguments_of(config, algorithm, policy) | changes
     try:
         with _uncompiled():
-            model = algorithm(policy, env, **(arguments | changes))
+            model: BaseAlgorithm = algorithm(policy, env, **arguments)
     except BindingError as error:
         raise ConfigError(str(error)) from error
     except RuntimeError as error:
@@ -96,19 +97,23 @@ def _uncompiled() -> Iterator[None]:
         del add.__dynamo_disable
 
 
-def algorithm_of(config: TrainConfig) -> type[DQN]:
+def algorithm_of(config: TrainConfig) -> Any:
     """Return the class of the learner.
 
     Raises:
         ConfigError: it is one's own, and cannot be imported, or is none.
     """
-    _, path = ALGORITHMS.get(config.algorithm, ("", config.algorithm))
-    return _imported("algorithm", path, DQN)
+    learner = ALGORITHMS.get(config.algorithm, Learner("", config.algorithm))
+    return _imported("algorithm", learner.path, BaseAlgorithm if learner.policies else DQN)
 
 
-def _policy_of(config: TrainConfig) -> str | type[MlpPolicy]:
-    path = NETWORKS.get(config.policy, config.policy)
-    return _imported("policy", path, MlpPolicy) if ":" in path else path
+def _policy_of(config: TrainConfig) -> str | type[BasePolicy]:
+    if config.is_q_learner:
+        path = NETWORKS.get(config.policy, config.policy)
+        return _imported("policy", path, MlpPolicy) if ":" in path else path
+    path = ALGORITHMS[config.algorithm].policies[config.policy]
+    own: Any = BasePolicy
+    return _imported("policy", path, own) if ":" in path else path
 
 
 def _imported(setting: str, path: str, base: type[T]) -> type[T]:
@@ -124,6 +129,19 @@ def _imported(setting: str, path: str, base: type[T]) -> type[T]:
 def silent_logger() -> Logger:
     """Return a logger that writes nowhere, and, unlike the one that SB3 makes, leaves no empty folder behind."""
     return Logger(folder=None, output_formats=[])
+
+
+def _arguments_of(config: TrainConfig, algorithm: Any, policy: Any) -> dict[str, Any]:
+    if config.is_q_learner:
+        kind = algorithm.policy_aliases[policy] if isinstance(policy, str) else policy
+        return arguments_of(config) | {"policy_kwargs": _policy_arguments(config, kind)}
+    arguments = config.other_arguments
+    known = inspect.signature(algorithm).parameters
+    if unknown := sorted(set(arguments) - set(known)):
+        raise ConfigError(
+            f"{unknown[0]!r} is no argument of algorithm={config.algorithm!r}; choose from {', '.join(known)}"
+        )
+    return {"seed": config.seed, "device": config.device, **arguments}
 
 
 def arguments_of(config: TrainConfig) -> dict[str, Any]:

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from spotify_gym.algorithms.catalogue_policy import CatalogueQNetwork
+from spotify_gym.algorithms.planning_policy import PlanningPolicy
+from spotify_gym.algorithms.policies import MlpPolicy
 from spotify_gym.catalogue import Catalogue, CatalogueError
 from spotify_gym.catalogue.track_search import TrackSearch
 from spotify_gym.session import SessionDynamics
@@ -73,6 +75,9 @@ def best_tracks(
         (k,) each, or fewer where fewer are left.
     """
     policy, versions = run.model.policy, dynamics.first_versions
+    if isinstance(policy, PlanningPolicy):
+        return policy.rank(observation, played, k)
+    assert isinstance(policy, MlpPolicy)
     heard = torch.as_tensor(np.flatnonzero(np.isin(versions, played))[None], device=policy.device)
     n_asked = min(k, len(versions))
     while True:
@@ -98,7 +103,7 @@ def feature_shares(run: Run, observation: NDArray[np.float32], track: int, other
         track: the one.
         other: the other.
     """
-    network = run.model.policy.q_net
+    network = getattr(run.model.policy, "q_net", None)
     if not isinstance(network, CatalogueQNetwork):
         return None
     states, _ = run.model.policy.obs_to_tensor(observation)

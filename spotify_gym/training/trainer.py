@@ -13,6 +13,7 @@ from spotify_gym.catalogue import Catalogue
 from spotify_gym.training.artifacts import Run
 from spotify_gym.training.callbacks import ProgressBarCallback, recorded
 from spotify_gym.training.config import TrainConfig
+from spotify_gym.training.errors import RunError
 from spotify_gym.training.learners import catalogue_of, learner_of, sessions_of
 from spotify_gym.training.run_folder import RunFolder
 
@@ -62,6 +63,11 @@ def resume(
         KeyboardInterrupt: Ctrl-C, after what there is has been saved.
     """
     folder = RunFolder.open(path, trust)
+    if not folder.config.is_q_learner:
+        raise RunError(
+            f"{path} cannot go on: algorithm={folder.config.algorithm!r} keeps no checkpoints; begin anew, in another "
+            "folder"
+        )
     return _train(folder.config, folder, catalogue, callbacks, progress, begins=False)
 
 

@@ -1,0 +1,199 @@
+"""A learned model of sessions to plan in: what a track would earn, and what would be seen next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from spotify_gym.algorithms.compatibility import features_of, recordings_of
+from spotify_gym.search import planning
+from spotify_gym.search.planning import PlanningModel
+from spotify_gym.search.pruned import InnerProductIndex
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+UNIT, RAW = np.float32(1.5), np.float32(1 / 3)
+"""What unit features and features weigh where tracks are near each other."""
+_TINY = np.float32(1e-8)
+_REACHES = 1e-3  # a coefficient below that is rounding: the track no longer counts in this block
+
+
+class Tracks:
+    """The tracks that plans are made of, and which of them are near each other.
+
+    Attributes:
+        features: (N, d).
+        units: (N, d) at length 1.
+        both: (N, 2d) features and unit features side by side.
+        recordings: (N,) the first track that is the same recording, of those that count as the same.
+        distinct: (n,) these first ones.
+    """
+
+    def __init__(self, space: spaces.Space[Any]) -> None:
+        self.features = features_of(space)
+        lengths = np.linalg.norm(self.features, axis=1, keepdims=True)
+        self.units: Floats = self.features / np.maximum(lengths, _TINY)
+        self.both = np.concatenate([self.features, self.units], axis=1)
+        self.recordings = recordings_of(space)
+        self.distinct = np.flatnonzero(self.recordings == np.arange(len(self.recordings)))
+        places = self._places(self.features[self.distinct])
+        lifted = np.concatenate([places, -np.vecdot(places, places)[:, None] / 2], axis=1)
+        self._index = InnerProductIndex(lifted, self.distinct)
+
+    def nearest(self, features: Floats, k: int = 1, excluded: Ints | None = None) -> Ints:
+        """Return the tracks nearest to features (n, d), the nearest first, (n, k); none whose recording is `excluded`.
+
+        Args:
+            features: of what is sought.
+            k: how many.
+            excluded: (n, any) recordings, padded with -1.
+        """
+        places = self._places(features)
+        queries = np.concatenate([places, np.ones((len(places), 1), np.float32)], axis=1)
+        _, tracks = self._index.largest(queries, min(k, len(self.distinct)), excluded)
+        return tracks
+
+    @staticmethod
+    def _places(features: Floats) -> Floats:
+        lengths = np.linalg.norm(features, axis=1, keepdims=True)
+        places: Floats = np.concatenate([UNIT * features / np.maximum(lengths, _TINY), RAW * features], axis=1)
+        return places
+
+
+@dataclass
+class Seen:
+    """What is seen of B sessions."""
+
+    observations: Floats
+    """(B, k)."""
+    played: Ints
+    """(B, any) recordings that may not play any more, padded with -1; no column where all may."""
+
+    def __len__(self) -> int:
+        return len(self.observations)
+
+    def take(self, rows: NDArray[Any]) -> Self:
+        """Copy the given ones."""
+        return type(self)(self.observations[rows], self.played[rows])
+
+
+class RewardNet(NamedTuple):
+    """One hidden layer of rectified units."""
+
+    hidden: Floats  # (n_inputs, width)
+    hidden_bias: Floats  # (width,)
+    out: Floats  # (width,)
+    out_bias: float
+
+    def __call__(self, inputs: Floats) -> Floats:
+        """Return rewards (...) from inputs (..., n_inputs)."""
+        between = inputs.reshape(-1, inputs.shape[-1]) @ self.hidden + self.hidden_bias
+        rewards: Floats = np.maximum(between, 0, out=between) @ self.out + np.float32(self.out_bias)
+        return rewards.reshape(inputs.shape[:-1])
+
+
+class LearnedModel(PlanningModel[Seen]):
+    """Dynamics as experience tells them: o' linear in (o, x, u, 1), r a network of what a track has to do with o.
+
+    x are the features of a track and u its unit features. The network reads the dot products of u with each block of
+    the observation, with its unit vector too, and the numbers of the observation that are no block.
+
+    Because o' is linear, another track c in one place of a plan moves all later observations by z_c·A_j, where z = (x,
+    u), A_j is fixed, and j counts the places since: its replacement values are a few matrix products.
+
+    Args:
+        tracks: that may be played.
+        blocks: where an observation holds vectors in the space of the features.
+        transition: (k + 2d + 1, k) from (o, x, u, 1) to o'.
+        reward: the network.
+        repeats: whether a plan may hold a recording twice.
+    """
+
+    def __init__(
+        self,
+        tracks: Tracks,
+        blocks: Sequence[slice],
+        transition: Floats,
+        reward: RewardNet,
+        repeats: bool = False,
+    ) -> None:
+        k = transition.shape[1]
+        self.tracks, self.reward, self.repeats, self.n_actions = tracks, reward, repeats, len(tracks.features)
+        columns = np.arange(k)
+        self._blocks = np.stack([columns[block] for block in blocks])  # (n, d)
+        self._others = np.setdiff1d(columns, self._blocks)
+        self._keeps, self._adds, self._constant = np.split(transition, [k, len(transition) - 1])
+        self._reach = [self._adds]  # z_c·reach[j] is what c adds to what is seen j + 1 steps later
+
+    def step(self, states: Seen, actions: Ints) -> tuple[Floats, Bools]:
+        """Take one track in each session; nobody leaves."""
+        rewards = self._rewards(states.observations, self.tracks.units[actions][:, None])[:, 0]
+        added = self.tracks.both[actions] @ self._adds
+        states.observations = states.observations @ self._keeps + added + self._constant
+        return rewards, np.zeros(len(states), np.bool_)
+
+    def expected_rewards(self, states: Seen, actions: Ints | None = None) -> Floats:
+        """Return what each of the tracks (M,), None for all, would earn in each session now, (B, M)."""
+        return self._rewards(states.observations, self.tracks.units[slice(None) if actions is None else actions])
+
+    def replacement_values(self, rollout: planning.Rollout[Seen], position: int, actions: Ints | None = None) -> Floats:
+        """Return what the plan would earn from `position` on with each of the tracks there, in one session, (M,).
+
+        Given -inf are candidates that the session or the plan holds already, where repeats are forbidden.
+        """
+        before = rollout.before[position]
+        actions = np.arange(self.n_actions) if actions is None else actions
+        values: Floats = self.expected_rewards(before, actions)[0]
+        if n_later := len(rollout.plan) - position - 1:
+            values += self._later(rollout, position, self.tracks.both[actions], n_later)
+        if not self.repeats:
+            recordings = self.tracks.recordings
+            taken = np.append(before.played[0], recordings[np.delete(rollout.plan, position)])
+            values[np.isin(recordings[actions], taken)] = -np.inf
+        return values
+
+    def _later(self, rollout: planning.Rollout[Seen], position: int, both: Floats, n: int) -> Floats:
+        """Sum up what the n later tracks earn with each of M others, (M, 2d), at `position`."""
+        while len(self._reach) < n:
+            self._reach.append(self._reach[-1] @ self._keeps)
+        reach = np.stack(self._reach[:n])  # (n, 2d, k)
+        seen = np.concatenate([states.observations for states in rollout.before[position + 1 :]])
+        rest = seen - self.tracks.both[rollout.plan[position]] @ reach  # without the planned one
+        units = self.tracks.units[rollout.plan[position + 1 :]]
+        blocks, added = rest[:, self._blocks], reach[:, :, self._blocks]  # (n, b, d), (n, 2d, b, d)
+        dots = np.einsum("nbd,nd->nb", blocks, units)
+        more = np.einsum("nzbd,nd->znb", added, units)  # what z adds to the dot products
+        dots = dots + (both @ more.reshape(len(more), -1)).reshape(-1, *dots.shape)  # (M, n, b)
+        squares = np.broadcast_to(np.vecdot(blocks, blocks), dots.shape).copy()
+        places, which = np.nonzero(np.abs(added).max(axis=(1, 3)) > _REACHES)
+        if len(places):
+            moved = both @ added[places, :, which].transpose(1, 0, 2).reshape(both.shape[1], -1)
+            moved = (moved + blocks[places, which].ravel()).reshape(len(both), len(places), -1)
+            squares[:, places, which] = np.vecdot(moved, moved)
+        others = rest[:, self._others] + np.einsum("mz,nzo->mno", both, reach[:, :, self._others])
+        total: Floats = self.reward(_inputs(dots, squares, others)).sum(axis=1)
+        return total
+
+    def _rewards(self, observations: Floats, units: Floats) -> Floats:
+        """Return the rewards of M tracks, (M, d) or (B, M, d), in each of B sessions, (B, M)."""
+        return self.reward(self.read(observations, units))
+
+    def read(self, observations: Floats, units: Floats) -> Floats:
+        """Return what the network reads of M tracks, (M, d) or (B, M, d), in each of B sessions: (B, M, n_inputs)."""
+        blocks = observations[:, self._blocks]
+        dots = units @ blocks.mT
+        squares = np.broadcast_to(np.vecdot(blocks, blocks)[:, None], dots.shape)
+        others = observations[:, None, self._others]
+        return _inputs(dots, squares, np.broadcast_to(others, (*dots.shape[:2], others.shape[2])))
+
+
+def _inputs(dots: Floats, squares: Floats, others: Floats) -> Floats:
+    inputs: Floats = np.concatenate([dots / np.sqrt(squares + _TINY), dots, others], axis=-1)
+    return inputs
