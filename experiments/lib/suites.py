@@ -10,7 +10,7 @@ from sb3_contrib import QRDQN
 
 from experiments.lib.cases import Case, scale_of
 from spotify_gym import ENVS
-from spotify_gym.algorithms import ALGORITHMS, Q_LEARNERS, Learner
+from spotify_gym.algorithms import ALGORITHMS, Q_LEARNERS, learner_named
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import POLICIES
 from spotify_gym.training import TrainConfig
@@ -119,6 +119,6 @@ def learner_name(config: TrainConfig) -> str:
     >>> learner_name(TrainConfig(algorithm="double", gamma=0.5))
     'Double DQN, γ = 0.5'
     """
-    name = ALGORITHMS.get(config.algorithm, Learner(config.algorithm, "")).title
+    name = learner_named(config.algorithm).title
     network = ", per track" if config.policy == "mlp" else ""
     return f"{name}{network}, γ = {config.gamma:g}" if config.is_q_learner else name

@@ -26,6 +26,7 @@ __all__ = [
     "DuelingDoubleDQN",
     "Learner",
     "ModelBased",
+    "learner_named",
 ]
 
 
@@ -68,6 +69,11 @@ NETWORKS: dict[str, str] = {
 _HOMES = {"BindingError": "spotify_gym.algorithms.compatibility"} | {
     kind: module for module, kind in (learner.path.split(":") for learner in ALGORITHMS.values())
 }
+
+
+def learner_named(name: str) -> Learner:
+    """Return the learner of a name; one's own, `module:Class`, is taken for a Q-learner."""
+    return ALGORITHMS.get(name, Learner(name, name))
 
 
 def __getattr__(name: str) -> Any:

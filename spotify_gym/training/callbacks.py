@@ -55,7 +55,7 @@ def recorded(model: BaseAlgorithm, config: TrainConfig, folder: RunFolder) -> It
             raise stopped
 
 
-def _earned(model: DQN, stopped: Stopped | None) -> str:
+def _earned(model: BaseAlgorithm, stopped: Stopped | None) -> str:
     """Say what the training came to."""
     when = f"{'Stopped' if stopped else 'Finished'} after {model.num_timesteps:,} steps"
     earned = mean_return(model)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, Union, get_args, g
 import gymnasium as gym
 from tyro.conf import arg
 
-from spotify_gym.algorithms import ALGORITHMS, NETWORKS, Learner
+from spotify_gym.algorithms import ALGORITHMS, NETWORKS, learner_named
 from spotify_gym.listeners import as_listener
 from spotify_gym.training.errors import ConfigError
 
@@ -187,7 +187,7 @@ class TrainConfig:
     @property
     def is_q_learner(self) -> bool:
         """Whether the learner is one of the Q-learners, or one's own derived from them."""
-        return not ALGORITHMS.get(self.algorithm, Learner("", "")).policies
+        return not learner_named(self.algorithm).policies
 
     @property
     def other_arguments(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import BasePolicy
 
-from spotify_gym.algorithms import ALGORITHMS, DQN, NETWORKS, BindingError, Learner
+from spotify_gym.algorithms import ALGORITHMS, DQN, NETWORKS, BindingError, learner_named
 from spotify_gym.algorithms.policies import MlpPolicy
 from spotify_gym.catalogue import Catalogue, as_catalogue
 from spotify_gym.registry import resolve
@@ -103,7 +103,7 @@ def algorithm_of(config: TrainConfig) -> Any:
     Raises:
         ConfigError: it is one's own, and cannot be imported, or is none.
     """
-    learner = ALGORITHMS.get(config.algorithm, Learner("", config.algorithm))
+    learner = learner_named(config.algorithm)
     return _imported("algorithm", learner.path, BaseAlgorithm if learner.policies else DQN)
 
 

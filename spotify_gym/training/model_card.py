@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spotify_gym.algorithms import ALGORITHMS
+from spotify_gym.algorithms import learner_named
 from spotify_gym.catalogue.files import replacing
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.run_folder import RunFolder
@@ -22,8 +22,8 @@ tags: [reinforcement-learning, recommender-system, music, spotify_gym]
 
 Made by spotify_gym for listening sessions in which one track after another is recommended out of a whole catalogue.
 
-- **What**: {learner} ({algorithm}, {policy}), {steps:,} environment steps, seed {seed}, state `{state}`,
-  γ = {gamma:g}. All settings are in `config.json`.
+- **What**: {learner} ({algorithm}, {policy}), {steps:,} environment steps, seed {seed}, state
+  `{state}`{discount}. All settings are in `config.json`.
 - **Data**: {source}, {n_tracks:,} tracks{synthetic}, fingerprint `{fingerprint}`.
 - **Made with**: `{command}`, {versions}.
 
@@ -58,11 +58,11 @@ def write_card(folder: RunFolder, config: TrainConfig, numbers: str) -> None:
         numbers: what it earns, as Markdown.
     """
     meta = folder.meta
-    learner, _ = ALGORITHMS.get(config.algorithm, (config.algorithm, ""))
-    facts: dict[str, Any] = {name: getattr(config, name) for name in ("env", "algorithm", "policy", "state", "gamma")}
+    facts: dict[str, Any] = {name: getattr(config, name) for name in ("env", "algorithm", "policy", "state")}
     text = _CARD.format(
         **facts,
-        learner=learner,
+        learner=learner_named(config.algorithm).title,
+        discount=f", γ = {config.gamma:g}" if config.is_q_learner else "",
         steps=config.total_steps,
         seed=config.seed,
         source=Path(str(meta["catalogue"].get("source"))).name,
