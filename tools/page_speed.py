@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from statistics import median
 
+import psutil
 import tyro
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from spotify_gym.cli.command import guarded
 from tools.browser import begin_with_the_known, chromium, served, tab
@@ -22,26 +24,59 @@ _WATCH = """
 for (const kind of ["pointerdown", "keydown"])
   document.addEventListener(kind, () => { window.pressed = performance.now() }, true);
 """
+_PRESS = "document.querySelector('.st-key-listened button').click();"
 _PAUSE = 700  # between two clicks, each of which is to be one of its own [ms]
 _SYLLABLES = ("an", "be", "co", "di", "el", "fa", "go", "hi", "in", "jo")
 _TRACKS = "[...document.querySelectorAll('.sg-name b')].map(name => name.textContent).join()"
 
 
-def main(run: tyro.conf.Positional[str | None] = None, catalogue: str = "builtin:211871", clicks: int = 20) -> None:
+def main(
+    run: tyro.conf.Positional[str | None] = None, catalogue: str = "builtin:211871", clicks: int = 20, tabs: int = 10
+) -> None:
     """Click through a session, and say how long the page took to answer.
 
     Args:
         run: a run folder; None: the model that comes with the package.
         catalogue: what can be played.
         clicks: of each kind.
+        tabs: sessions that click at the same moment, in the end.
     """
-    with served(run, catalogue) as address, chromium() as browser, tab(browser, height=1340) as page:
-        page.add_init_script(_WATCH)
-        page.goto(address)
-        page.get_by_text("Your start: 0 of 5").wait_for()
-        for name, seconds in measure(page, clicks):
-            slow = "" if median(seconds) <= GOAL else f"   more than {GOAL} s"
-            print(f"{name:26s} median {median(seconds):.3f} s   slowest of {clicks} {max(seconds):.3f} s{slow}")
+    with served(run, catalogue) as address, chromium() as browser:
+        server = psutil.Process().children()[0]
+        with tab(browser, height=1340) as page:
+            page.add_init_script(_WATCH)
+            page.goto(address)
+            page.get_by_text("Your start: 0 of 5").wait_for()
+            report("first visit", [page.evaluate("performance.now()") / 1000])
+            before, n_clicks = sum(server.cpu_times()[:2]), 0
+            for name, seconds in measure(page, clicks):
+                report(name, seconds)
+                n_clicks += len(seconds)
+            print(f"processor time of the server: {(sum(server.cpu_times()[:2]) - before) / n_clicks:.3f} s a click")
+        report(f"{tabs} sessions at once", crowd(browser, address, tabs))
+
+
+def report(name: str, seconds: list[float]) -> None:
+    """Print what some clicks of one kind took."""
+    slow = "" if median(seconds) <= GOAL else f"   more than {GOAL} s"
+    print(f"{name:26s} median {median(seconds):.3f} s   slowest of {len(seconds)} {max(seconds):.3f} s{slow}")
+
+
+def crowd(browser: Browser, address: str, n: int) -> list[float]:
+    """Let n sessions press a button at the same moment; return what each had to wait."""
+    with ExitStack() as stack:
+        pages = [stack.enter_context(tab(browser)) for _ in range(n)]
+        for page in pages:
+            page.add_init_script(_WATCH)
+            page.goto(address)
+            page.locator(".st-key-begin-surprise button").click()
+            page.get_by_text("next track, 1").wait_for()
+        for page in pages:
+            page.evaluate("() => { window.pressed = performance.now(); " + _PRESS + " }")
+        shown = (
+            "[...document.querySelectorAll('.sg-kicker')].some(line => line.textContent.startsWith('next track, 2'))"
+        )
+        return [_waited(page, shown) for page in pages]
 
 
 def measure(page: Page, clicks: int) -> Iterator[tuple[str, list[float]]]:
@@ -84,8 +119,13 @@ def _search(page: Page, number: int) -> float:
 def _timed(page: Page, act: Callable[[], None], shown: str) -> float:
     """Return the seconds from the last press until `shown`, an expression of JavaScript, is true."""
     act()
-    milliseconds: float = page.wait_for_function(f"() => {shown} && performance.now() - window.pressed").json_value()
+    seconds = _waited(page, shown)
     page.wait_for_timeout(_PAUSE)
+    return seconds
+
+
+def _waited(page: Page, shown: str) -> float:
+    milliseconds: float = page.wait_for_function(f"() => {shown} && performance.now() - window.pressed").json_value()
     return milliseconds / 1000
 
 
