@@ -12,9 +12,13 @@ from pathlib import Path
 
 from experiments.lib import FAMILY, Case, Study, main
 from spotify_gym.listeners import Listener, SatiatedListener, SkippingListener
+from spotify_gym.policies import BEST_SEEN
 
 COMPARED = ("mean", "decayed", "mean+decayed", "mean+genres", "history", "mean+history")
 """States that are worth a comparison."""
+
+TOLD = ("mean+responses", "taste", "responses+taste")
+"""States that are, where a listener hides something."""
 
 SILENT = {"SpotifySatiation-v0": "SilentSatiatedListener", "SpotifySkip-v0": "SilentSkippingListener"}
 """The environments whose listener shows something, each with the same listener who does not."""
@@ -35,7 +39,8 @@ class States(Study):
         can_show = [state for state in COMPARED if "genres" not in state or self.catalogue.genres is not None]
         for env in self.envs:
             config = replace(self.config, env=env)
-            for state in dict.fromkeys(("mean", *(self.states or can_show))):
+            told = TOLD if env in BEST_SEEN else ()
+            for state in dict.fromkeys(("mean", *(self.states or (*can_show, *told)))):
                 yield Case(state, replace(config, state=state))
             if env in SILENT:
                 silent = f"experiments.states:{SILENT[env]}"

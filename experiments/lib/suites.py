@@ -29,6 +29,13 @@ NETWORKS: dict[str, tuple[str, int | None]] = {
 }
 """Networks by what they choose from."""
 FAMILY = tuple(ENVS)
+STATES = {
+    "SpotifySatiation-v0": "mean+history",
+    "SpotifySkip-v0": "mean+responses",
+    "SpotifyLogged-v0": "mean+responses",
+    "SpotifyTaste-v0": "taste",
+}
+"""What learners see where the vibe is not enough: what leaves the window, or what the listener has told."""
 SMALL = "builtin:1000"
 """Where one output per track is honest."""
 
@@ -66,9 +73,8 @@ def quick(catalogue: str) -> Iterator[Case]:
 def main(catalogue: str) -> Iterator[Case]:
     """Give everything ten seeds on the whole family."""
     for env in FAMILY:
-        task = TrainConfig(catalogue=catalogue, env=env, steps=20_000)
-        if env == "SpotifySatiation-v0":  # planning takes longer to learn, and what leaves the window matters to it
-            task = replace(task, steps=40_000, state="mean+history")
+        steps = 40_000 if env == "SpotifySatiation-v0" else 20_000  # planning takes longer to learn
+        task = TrainConfig(catalogue=catalogue, env=env, steps=steps, state=STATES.get(env, "mean"))
         yield from _learners(task, n_seeds=10)
         yield from _per_track(replace(task, steps=40_000), n_seeds=10)
         if env == "SpotifySession-v0":  # the only one where nothing is forbidden, which it could not be told
