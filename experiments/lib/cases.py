@@ -20,6 +20,7 @@ from spotify_gym.listeners import as_listener
 from spotify_gym.policies import BEST_SEEN, POLICIES, ReferencePolicy
 from spotify_gym.registry import resolve
 from spotify_gym.training import TrainConfig, evaluate, train
+from spotify_gym.training.evaluation import Evaluation
 from spotify_gym.training.learners import catalogue_of, sessions_of
 
 TASK_SETTINGS = (
@@ -137,8 +138,14 @@ class Case:
 
     def measured(self, policy: Any, catalogue: Catalogue) -> pd.DataFrame:
         """Let a policy, or one that is still to be made, play; return the measures of each session, with the labels."""
-        played = evaluate(policy, self.config.env, self.n_sessions, catalogue=catalogue, **self.config.env_options)
+        return self.rows_of(
+            evaluate(policy, self.config.env, self.n_sessions, catalogue=catalogue, **self.config.env_options)
+        )
+
+    def rows_of(self, played: Evaluation) -> pd.DataFrame:
+        """Return a row of measures for each session played."""
         rows = pd.DataFrame({"session": played.seeds, **played.measures(), "coverage": played.coverage})
+        catalogue = played.catalogue
         return rows.assign(**self.labels, n_tracks=len(catalogue), fingerprint=catalogue.fingerprint)
 
 

@@ -1,0 +1,140 @@
+"""How soon a taste is learned: regret by place in the session, and the angle between what is believed and the truth.
+
+`python -m experiments.regret --catalogue TABLE`. Regret is what the track played was less likely to be heard out than
+the best one left, in the listener's true state. What a policy believes is the direction that it looks for tracks in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import pandas as pd
+import torch
+import tyro
+from numpy.typing import NDArray
+
+from experiments.lib import Case, Study, learner_name, main
+from experiments.lib.plot_style import figure, styles
+from spotify_gym.catalogue import Catalogue
+from spotify_gym.policies import POLICIES, NearestPolicy, SeenPolicy
+from spotify_gym.session import SessionState
+from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate
+
+Numbers = NDArray[np.float64]
+Direction = Callable[[NDArray[np.float32], SessionState], NDArray[np.float32]]
+"""From observations (B, k) and sessions to the directions in which tracks are looked for, (B, d)."""
+
+PLACES = (1, 2, 3, 5, 10, 20, 30, 50)
+"""Places in the session that are looked at."""
+_AT_ONCE = 64  # sessions
+
+
+@dataclass(frozen=True)
+class Regret(Study):
+    """Watch how learners and references come to know a listener; a second call goes on where it stopped."""
+
+    config: tyro.conf.OmitArgPrefixes[TrainConfig] = field(
+        default_factory=lambda: TrainConfig(env="SpotifyTaste-v0", algorithm="double", steps=20_000, state="taste")
+    )
+    n_seeds: int = 3
+    policies: tuple[str, ...] = tuple(name for name, policy in POLICIES.items() if issubclass(policy, SeenPolicy))
+    """Reference policies beside the learner."""
+    out: Path = Path("results/regret")
+
+    scale: ClassVar[tuple[str, ...]] = ("fixed", "nearest", "planner")
+
+    def methods(self) -> Iterator[Case]:
+        """Give the learner, and each reference that knows only what is seen."""
+        yield WatchedCase(learner_name(self.config), self.config)
+        task = TrainConfig(catalogue=self.config.catalogue, env=self.config.env)
+        for name in self.policies:
+            yield WatchedCase(name, task, name)
+
+    def tables(self, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Give return and skill, then regret and angle by place."""
+        yield from super().tables(rows)
+        watched = rows[rows["regret_1"].notna()] if "regret_1" in rows else rows.iloc[:0]
+        for measure, form in ("regret", "{:.3f}"), ("angle", "{:.0f}°"):
+            means = watched.groupby("method", sort=False)[[f"{measure}_{place}" for place in PLACES]].mean()
+            table = means.map(form.format).set_axis([f"place {place}" for place in PLACES], axis=1)
+            yield f"{measure} by place in the session", table.reset_index()
+
+    def draw(self, rows: pd.DataFrame) -> None:
+        """Draw both by place."""
+        super().draw(rows)
+        watched = rows[rows["regret_1"].notna()]
+        with figure(self.out / "regret.png", 2) as panels:
+            for axes, measure in zip(panels, ("regret", "angle"), strict=True):
+                columns = [f"{measure}_{place}" for place in PLACES]
+                for method, style in styles(watched["method"]).items():
+                    means = watched.loc[watched["method"] == method, columns].mean().to_numpy()
+                    axes.plot(PLACES, means, label=method, color=style.colour, ls=style.dashes)
+                axes.set_xlabel("place in the session")
+                axes.set_title({"regret": "regret", "angle": "angle to the true taste [°]"}[measure])
+            panels[0].legend()
+
+
+@dataclass(frozen=True)
+class WatchedCase(Case):
+    """A method of which is noted, at each place of each session, what it lost and what it believed."""
+
+    def measured(self, policy: Any, catalogue: Catalogue) -> pd.DataFrame:
+        """Let it play, then go through what it played once more."""
+        options = {"catalogue": catalogue, **self.config.env_options}
+        played = evaluate(policy, self.config.env, self.n_sessions, **options)
+        tracks, rows = played.tracks, self.rows_of(played)
+        parts = [
+            self._watched(policy, EVALUATION_SEED + start, tracks[start : start + _AT_ONCE], options)
+            for start in range(0, len(tracks), _AT_ONCE)
+        ]
+        regret, angle = map(np.concatenate, zip(*parts, strict=True))
+        columns = [f"{measure}_{place}" for measure in ("regret", "angle") for place in PLACES]
+        return rows.join(pd.DataFrame(np.hstack([regret, angle]), columns=columns))
+
+    def _watched(
+        self, policy: Any, seed: int, tracks: NDArray[np.int64], options: dict[str, Any]
+    ) -> tuple[Numbers, Numbers]:
+        """Return regret and angle [degrees] at each of the places, NaN after the end of a session."""
+        env: Any = gym.make_vec(self.config.env, num_envs=len(tracks), **options)
+        best, direction = NearestPolicy(env), direction_of(policy, env)
+        observations, _ = env.reset(seed=seed)
+        regret, angle = np.full((2, len(tracks), len(PLACES)), np.nan)
+        for t in range(tracks.shape[1]):
+            going = np.flatnonzero(tracks[:, t] >= 0)
+            if len(going) and 1 + t in PLACES:
+                at = going, PLACES.index(1 + t)
+                believed, taste = direction(observations, env.sessions)[going], env.sessions.listener.taste[going]
+                cosine = np.vecdot(believed, taste) / np.maximum(np.linalg.norm(believed, axis=1), 1e-9)
+                angle[at] = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+                sessions, played = env.sessions.take(going), tracks[going, t]
+                earned = np.diag(env.dynamics.expected_rewards(sessions, played))
+                regret[at] = best.rank(sessions, 1).values[:, 0] - earned
+            observations, *_ = env.step(np.maximum(tracks[:, t], 0))
+        return regret, angle
+
+
+def direction_of(policy: Any, env: Any) -> Direction:
+    """Return where a learner over the catalogue, or the maker of a reference policy, looks for tracks."""
+    if hasattr(policy, "predict") and not isinstance(policy, type):
+        d = env.catalogue.features.shape[1]
+
+        def looked(observations: NDArray[np.float32], _: SessionState) -> NDArray[np.float32]:
+            states, _vectorised = policy.policy.obs_to_tensor(observations)
+            with torch.no_grad():
+                found: NDArray[np.float32] = policy.policy.q_net.encode(states)[0][:, :d].numpy()
+            return found
+
+        return looked
+    made = policy(env)
+    if hasattr(made, "estimate"):
+        return lambda _, sessions: made.estimate(sessions)[0]
+    return lambda _, sessions: made.directions(sessions)
+
+
+if __name__ == "__main__":
+    main(Regret)
