@@ -20,12 +20,14 @@ from experiments.lib.plot_style import figure
 from experiments.lib.plots import SKILL_MARKS, improvement_plot, interval_plot, profile_plot
 from spotify_gym.catalogue.files import replacing
 from spotify_gym.cli.printing import show_table
+from spotify_gym.training import model_card
 
 Tables = Sequence[tuple[str, pd.DataFrame]]
 Lists = Mapping[str, Sequence[str]]
 """Sentences below their headings."""
 
 _FLOOR = -0.5  # worse than this is drawn at the edge: how much worse than a fixed list is of no interest
+_APART = 0.1  # skill: so much between the best and the least of the learners is worth a word
 _PACKAGES = ("spotify_gym", "gymnasium", "stable-baselines3", "torch", "numpy", "scipy")
 _MEANS = (
     ("repeat_rate", "repeat", "{:.0%}"),
@@ -104,6 +106,34 @@ def overview(rows: pd.DataFrame) -> pd.DataFrame:
         skill = aggregates(of_task, "skill").set_index("method")
         columns[env] = pd.Series(map(estimate_text, skill["estimate"], skill["low"], skill["high"]), skill.index)
     return pd.DataFrame(columns, pd.Index(rows["method"].unique(), name="method")).fillna("").reset_index()
+
+
+def in_words(rows: pd.DataFrame) -> str | None:
+    """Say in a paragraph what the table of one task says; None where nobody learned.
+
+    Args:
+        rows: result rows of one task, with `skill`.
+    """
+    means, skills = rows.groupby("method")["return"].mean(), aggregates(rows, "skill").set_index("method")
+    learned = skills.index.intersection(pd.Index(rows.loc[rows["steps"] > 0, "method"].unique()))
+    learners = skills.loc[learned].sort_values("estimate", ascending=False)
+    if learners.empty or not {"fixed", "planner"} <= {*means.index}:
+        return None
+    best, least = str(learners.index[0]), str(learners.index[-1])
+    estimate, low, high = (float(learners[name].iat[0]) for name in ("estimate", "low", "high"))
+    random = f"random play {means['random']:.1f}, " if "random" in means else ""
+    said = f"Of those that learn, {best} earns most in {rows['env'].iat[0]}: {means[best]:.1f} a session. Beside it: "
+    said += (
+        f"{random}the best list that is the same for everybody {means['fixed']:.1f}, and the planner, which knows the "
+    )
+    said += (
+        f"rules and what the listener hides, {means['planner']:.1f}. With 0 for that list and 1 for the planner the "
+    )
+    said += f"skill of {best} is {estimate_text(estimate, low, high)}: "
+    said += "learning pays here." if estimate > 0 else "learning does not pay here yet."
+    if estimate - (other := learners["estimate"].iat[-1]) > _APART:
+        said += f" How one learns matters: “{least}” comes to {other:z.3f}."
+    return said
 
 
 def interval_text(low: float, high: float) -> str:
@@ -185,10 +215,8 @@ def _markdown(tables: Tables, lists: Lists) -> Iterator[str]:
 
 
 def markdown_table(table: pd.DataFrame) -> str:
-    """Write a table of texts in Markdown, all columns but the first to the right."""
-    lines = ["| " + " | ".join(table.columns) + " |", "|---" + "|---:" * (len(table.columns) - 1) + "|"]
-    lines += ["| " + " | ".join(map(str, row)) + " |" for row in table.itertuples(index=False)]
-    return "\n".join(lines)
+    """Write a table of texts in Markdown."""
+    return model_card.markdown_table(table.columns, (map(str, row) for row in table.itertuples(index=False)))
 
 
 def _page(tables: Tables, lists: Lists, folder: Path) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -50,27 +51,40 @@ class Experiment(Command):
 
     def run(self) -> None:
         """Do what is missing, and report."""
-        rows = run_cases(list(self.cases()), self.out, jobs=self.jobs, cluster=self.cluster)
+        rows = self.rows()
         rows = with_skill(rows) if self.measure == "skill" else rows
         rows.attrs["command"] = _typed()
         keep_rows(self.out / "results.parquet", rows)
         self.report(rows)
 
+    def rows(self) -> pd.DataFrame:
+        """Do what is missing, and return the rows of all cases."""
+        return run_cases(list(self.cases()), self.out, jobs=self.jobs, cluster=self.cluster)
+
     def report(self, rows: pd.DataFrame) -> None:
         """Print tables and what differs, draw, and write all of it on one page."""
         tables, said = list(self.tables(rows)), self.findings(rows)
+        words = self.words(rows)
         for title, table in tables:
             report.show(title, table)
         for sentence in said if len(said) <= _MOST_SAID else ():
             print(sentence)
         self.draw(rows)
-        made = report.provenance(rows)
-        page = report.write(self.out, tables, {"What differs and what does not": said, "How this was made": made})
+        lists = {"What differs and what does not": said, "How this was made": report.provenance(rows)}
+        page = report.write(self.out, tables, {"In words": words, **lists} if words else lists)
         print(f"results: {self.out / 'results.parquet'}\nreport:  {page}")
+        if len(words) == 1:
+            print(f"\n{textwrap.fill(words[0], 80)}")
 
     def tables(self, rows: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
         """Return tables of texts with their titles, what matters most on the left."""
         return report.tables_of(rows)
+
+    def words(self, rows: pd.DataFrame) -> list[str]:
+        """Say of each task in a paragraph what its table says, where that is about skill."""
+        tasks = rows.groupby("env", sort=False) if self.measure == "skill" else ()
+        told = (report.in_words(of_task) for _, of_task in tasks)
+        return [words for words in told if words]
 
     def pairs(self, learners: list[str]) -> Iterable[tuple[str, str]]:
         """Return the methods of a task that are set against each other; those that did not meet are left out."""

@@ -64,10 +64,10 @@ class QuantileCase(Case):
 
 
 def quick(catalogue: str) -> Iterator[Case]:
-    """Give the four learners three seeds and some seconds each on one task, and one output per track on a small one."""
-    task = TrainConfig(catalogue=catalogue, env="SpotifyPlaylist-v0", episodes=600)
+    """Give the learners three seeds and some seconds each where learning pays, and one that is not told the answers."""
+    task = TrainConfig(catalogue=catalogue, env="SpotifyTaste-v0", state="mean+taste", steps=6_000)
     yield from _learners(task, n_seeds=3)
-    yield from _per_track(replace(task, episodes=1000), n_seeds=3)
+    yield from Case("Double DQN, told nothing", replace(task, algorithm="double", state="mean")).seeded(3)
 
 
 def main(catalogue: str) -> Iterator[Case]:

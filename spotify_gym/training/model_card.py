@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +78,11 @@ def write_card(folder: RunFolder, config: TrainConfig, numbers: str) -> None:
         file.write(text.encode())
 
 
-def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Write rows of texts as a table, the first column flush left."""
-    lines = [list(rows[0]), ["---", *["---:"] * (len(rows[0]) - 1)], *(list(row.values()) for row in rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+def markdown_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Write a table of texts, all columns but the first flush right."""
+    names = list(columns)
+    lines = [f"| {' | '.join(names)} |", "|---" + "|---:" * (len(names) - 1) + "|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def _typed(command: Sequence[str]) -> str:
