@@ -131,7 +131,7 @@ def in_words(rows: pd.DataFrame) -> str | None:
     )
     said += f"skill of {best} is {estimate_text(estimate, low, high)}: "
     said += "learning pays here." if estimate > 0 else "learning does not pay here yet."
-    if estimate - (other := learners["estimate"].iat[-1]) > _APART:
+    if estimate - (other := float(learners["estimate"].iat[-1])) > _APART:
         said += f" How one learns matters: “{least}” comes to {other:z.3f}."
     return said
 

@@ -112,9 +112,7 @@ def _told(leaderboard: Leaderboard, run: Run) -> str:
     """Write the same in Markdown."""
     rows = _rows(leaderboard, run)
     table = markdown_table(rows[0], (row.values() for row in rows))
-    return "
-
-".join([f"{_title(leaderboard, run)}.", table, f"{_legend(leaderboard, run)}."])
+    return "\n\n".join([f"{_title(leaderboard, run)}.", table, f"{_legend(leaderboard, run)}."])
 
 
 def _title(leaderboard: Leaderboard, run: Run) -> str:
