@@ -120,7 +120,8 @@ def in_words(rows: pd.DataFrame) -> str | None:
     if learners.empty or not {"fixed", "planner"} <= {*means.index}:
         return None
     best, least = str(learners.index[0]), str(learners.index[-1])
-    estimate, low, high = (float(learners[name].iat[0]) for name in ("estimate", "low", "high"))
+    numbers = learners[["estimate", "low", "high"]].to_numpy(np.float64)
+    (estimate, low, high), other = numbers[0].tolist(), float(numbers[-1, 0])
     random = f"random play {means['random']:.1f}, " if "random" in means else ""
     said = f"Of those that learn, {best} earns most in {rows['env'].iat[0]}: {means[best]:.1f} a session. Beside it: "
     said += (
@@ -131,7 +132,7 @@ def in_words(rows: pd.DataFrame) -> str | None:
     )
     said += f"skill of {best} is {estimate_text(estimate, low, high)}: "
     said += "learning pays here." if estimate > 0 else "learning does not pay here yet."
-    if estimate - (other := float(learners["estimate"].iat[-1])) > _APART:
+    if estimate - other > _APART:
         said += f" How one learns matters: “{least}” comes to {other:z.3f}."
     return said
 
