@@ -1,7 +1,8 @@
 """Logged sessions in the format of the ecosystem: a Minari dataset (https://minari.farama.org).
 
-It is written through Minari's buffers, as Arrow files, which needs neither its collector nor JAX. Where repeats are
-forbidden, `infos["played"]` says what was played before each observation, the starting tracks included.
+It is written through Minari's buffers, as Arrow files, which needs neither its collector nor JAX. `infos["propensity"]`
+says with what probability the track before each observation was chosen, 1 before the first. Where repeats are forbidden,
+`infos["played"]` says what was played before each observation, the starting tracks included.
 """
 
 from __future__ import annotations
@@ -103,15 +104,17 @@ def _play(env: SpotifyVectorEnv, policy: ReferencePolicy, seed: int) -> list[Epi
     """Play one session in each of B slots."""
     assert env.max_episode_steps is not None  # all ids of this package have one
     observation, info = env.reset(seed=seed)
-    observations, infos, steps = [observation], [info], []
+    observations, infos, steps, chances = [observation], [info], [], [np.ones(env.num_envs)]
     for _ in range(env.max_episode_steps):
         actions = policy.predict(observation)[0]
         observation, *outcome, info = env.step(actions)
+        chances.append(getattr(policy, "propensity", np.full(env.num_envs, np.nan)))
         observations.append(observation)
         infos.append(info)
         steps.append((actions, *outcome))
     seen = np.stack(observations, axis=1)  # (B, T + 1, k)
     columns = [np.stack(column, axis=1) for column in zip(*steps, strict=True)]  # (B, T): actions, rewards, ends
+    chance = np.stack(chances, axis=1)
     lengths = 1 + np.argmax(columns[2] | columns[3], axis=1)
     room = env.dynamics.history_length + env.max_episode_steps
     heard = None if env.dynamics.repeats else np.stack([info["played"][:, :room] for info in infos], axis=1)
@@ -122,7 +125,8 @@ def _play(env: SpotifyVectorEnv, policy: ReferencePolicy, seed: int) -> list[Epi
             None,
             seen[slot, : n + 1],
             *(column[slot, :n] for column in columns),
-            infos={} if heard is None else {"played": heard[slot, : n + 1]},
+            infos={"propensity": chance[slot, : n + 1, None]}
+            | ({} if heard is None else {"played": heard[slot, : n + 1]}),
         )
         for slot, n in enumerate(lengths)
     ]

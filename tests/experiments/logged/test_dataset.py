@@ -60,6 +60,10 @@ def test_dataset__comes_back_from_minari_and_is_written_once(tmp_path: Path) -> 
     assert dataset.recover_environment().unwrapped.catalogue.source == "builtin(n_tracks=300, seed=0)"
     episode = next(iter(dataset.iterate_episodes()))
     assert episode.infos["played"].shape == (21, 25)
+    propensity = episode.infos["propensity"][1:, 0]
+    strayed = propensity < 0.5
+    np.testing.assert_allclose(1 / propensity[strayed], 2 * (295 - np.flatnonzero(strayed)))
+    assert 0 < strayed.sum() < 20
     written = data.stat().st_mtime_ns
     assert log.written(tmp_path) == data
     assert data.stat().st_mtime_ns == written

@@ -1,0 +1,130 @@
+"""Off-policy evaluation: what a policy would have earned in sessions that another one played, as functions over arrays.
+
+Sessions are rows, S of them, of up to T steps. `ratios` are π(a|s) / μ(a|s), of the policy judged to the one that
+played, with μ > 0 wherever π is; after the end of a session they are 1 and rewards 0. Intervals are percentiles of a
+bootstrap over sessions.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+
+_RESAMPLED = 400  # times
+
+
+class Estimate(NamedTuple):
+    """The value of a policy: its expected discounted return."""
+
+    value: float
+    low: float
+    """Lower end of its 95 % interval."""
+    high: float
+    """Upper end."""
+
+
+def ips(rewards: Floats, ratios: Floats, gamma: float = 1.0) -> Estimate:
+    """Weigh each session's return by the product of its ratios (importance sampling; Horvitz and Thompson 1952).
+
+    Args:
+        rewards: (S, T).
+        ratios: (S, T).
+        gamma: discount factor.
+    """
+    return _mean(_returns(rewards, gamma) * np.prod(ratios, axis=1))
+
+
+def snips(rewards: Floats, ratios: Floats, gamma: float = 1.0) -> Estimate:
+    """Divide by the sum of the weights instead of their number: a little bias for much less spread."""
+    weights = np.prod(ratios, axis=1)
+    return _mean(_returns(rewards, gamma) * weights, weights)
+
+
+def per_decision_ips(rewards: Floats, ratios: Floats, gamma: float = 1.0) -> Estimate:
+    """Weigh each reward by the ratios up to its own step (Precup, Sutton and Singh 2000)."""
+    return _mean(_returns(rewards * np.cumprod(ratios, axis=1), gamma))
+
+
+def doubly_robust(rewards: Floats, ratios: Floats, q: Floats, v: Floats, gamma: float = 1.0) -> Estimate:
+    """Correct a model's values by what was earned (Jiang and Li 2016): right where either the ratios or the model are.
+
+    Args:
+        rewards: (S, T).
+        ratios: (S, T).
+        q: (S, T) the model's value of what was done, under the policy judged; 0 after the end.
+        v: (S, T) the model's value of the state; 0 after the end.
+        gamma: discount factor.
+    """
+    weights = np.cumprod(ratios, axis=1)
+    before = np.concatenate([np.ones((len(weights), 1)), weights[:, :-1]], axis=1)
+    return _mean(_returns(weights * (rewards - q) + before * v, gamma))
+
+
+def fitted_q_evaluation(
+    rewards: Floats, features: Floats, expected: Floats, gamma: float = 1.0, ridge: float = 1.0
+) -> tuple[Estimate, NDArray[np.float64]]:
+    """Regress rewards and the values that follow on features of state and action, as often as a session is long.
+
+    That needs no ratios, and is as right as the features are (Ernst et al. 2005; Le, Voloshin and Yue 2019).
+
+    Args:
+        rewards: (S, T).
+        features: (S, T, k) of state and action; 0 after the end.
+        expected: (S, T, k) what the features of each state are expected to be under the policy judged; 0 after the end.
+        gamma: discount factor.
+        ridge: penalty on the squares of the weights.
+
+    Returns:
+        The value, and weights w (k,): features · w are q, expected · w are v.
+    """
+    x = np.asarray(features, np.float64)
+    later = np.concatenate([expected[:, 1:], np.zeros_like(expected[:, :1])], axis=1)
+    moments = (
+        np.einsum("stk,stl->skl", x, x),
+        np.einsum("stk,stl->skl", x, later),
+        np.einsum("stk,st->sk", x, rewards),
+        np.asarray(expected[:, 0], np.float64),
+    )
+
+    def solve(counts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return values and weights where session s stands counts[b, s] times."""
+        gram, follow, earned, first = (np.tensordot(counts, moment, axes=1) for moment in moments)
+        gram += ridge * np.eye(gram.shape[-1])
+        weights = np.zeros_like(earned)
+        for _ in range(rewards.shape[1]):
+            target = earned + gamma * np.einsum("bkl,bl->bk", follow, weights)
+            weights = np.linalg.solve(gram, target[..., None])[..., 0]
+        return np.einsum("bk,bk->b", first, weights) / counts.sum(axis=1), weights
+
+    (value,), (weights,) = solve(np.ones((1, len(x))))
+    low, high = np.quantile(solve(_counts(len(x)))[0], (0.025, 0.975))
+    return Estimate(float(value), float(low), float(high)), weights
+
+
+def effective_sessions(ratios: Floats) -> float:
+    """Return how many sessions the weights are worth, (Σw)² / Σw² (Kish 1965): few, and no weighing can be believed."""
+    weights = np.prod(ratios, axis=1)
+    return float(weights.sum() ** 2 / max(float(weights @ weights), 1e-300))
+
+
+def _returns(rewards: Floats, gamma: float) -> Floats:
+    returns: Floats = rewards @ gamma ** np.arange(rewards.shape[1])
+    return returns
+
+
+def _mean(parts: Floats, weights: Floats | None = None) -> Estimate:
+    """Return Σ parts / Σ weights, the weights 1 if there are none, with its interval."""
+    base = np.ones(len(parts)) if weights is None else weights
+    counts = _counts(len(parts))
+    low, high = np.quantile((counts @ parts) / np.maximum(counts @ base, 1e-300), (0.025, 0.975))
+    return Estimate(float(parts.sum() / max(float(base.sum()), 1e-300)), float(low), float(high))
+
+
+def _counts(n_sessions: int) -> NDArray[np.float64]:
+    """Draw how often each session stands in each resampled log, (B, S), alike for all estimators."""
+    counts = np.random.default_rng(0).multinomial(n_sessions, np.full(n_sessions, 1 / n_sessions), size=_RESAMPLED)
+    return counts.astype(np.float64)

@@ -1,0 +1,100 @@
+"""Off-policy estimators against closed forms; experiments/ope.py holds them against true values by rollout."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spotify_gym.evaluation import (
+    doubly_robust,
+    effective_sessions,
+    fitted_q_evaluation,
+    ips,
+    per_decision_ips,
+    snips,
+)
+
+REWARDS = np.array([[1.0, 2.0], [0.0, 4.0], [3.0, 0.0]])
+RATIOS = np.array([[2.0, 0.5], [0.5, 0.0], [1.0, 1.0]])
+
+
+def test_weighing__by_hand():
+    """Products of ratios 1, 0, 1; discounted returns 2, 2, 3."""
+    assert ips(REWARDS, RATIOS, 0.5).value == pytest.approx((2 + 0 + 3) / 3)
+    assert snips(REWARDS, RATIOS, 0.5).value == pytest.approx((2 + 0 + 3) / 2)
+    assert per_decision_ips(REWARDS, RATIOS, 0.5).value == pytest.approx((2 + 0.5 * 2 + 0 + 0 + 3) / 3)
+    q, v = np.array([[1.0, 1.0], [2.0, 2.0], [0.0, 0.0]]), np.array([[3.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
+    by_hand = [3 + 2 * 0 + 0.5 * (2 * 1 + 1 * 1), 1 + 0.5 * -2 + 0.5 * (0.5 * 1 + 0 * 2), 3]
+    assert doubly_robust(REWARDS, RATIOS, q, v, 0.5).value == pytest.approx(np.mean(by_hand))
+    assert effective_sessions(RATIOS) == pytest.approx(2)
+
+
+def test_estimators__agree_where_the_policy_played_itself():
+    rewards = np.random.default_rng(0).random((50, 4))
+    ones, zeros, truth = np.ones_like(rewards), np.zeros_like(rewards), rewards.sum(axis=1).mean()
+    for estimate in (ips(rewards, ones), snips(rewards, ones), per_decision_ips(rewards, ones)):
+        assert estimate.value == pytest.approx(truth)
+        assert estimate.low < truth < estimate.high
+    weights = np.random.default_rng(1).random((50, 4)) * 2
+    assert doubly_robust(rewards, weights, zeros, zeros) == pytest.approx(per_decision_ips(rewards, weights))
+
+
+@pytest.fixture(scope="module")
+def chain():
+    """A chain of two states and two actions, 3 steps, played by one policy and judged for another, its value exact.
+
+    Action 1 earns the number of the state, state 0 first, and goes to state 1 with probability .8; action 0 earns .5
+    and goes there with .3.
+    """
+    rng, n, horizon = np.random.default_rng(0), 20_000, 3
+    reward, moves = np.array([[0.5, 0.0], [0.5, 1.0]]), np.array([0.3, 0.8])  # [state, action]
+    played, judged = np.array([[0.5, 0.5], [0.6, 0.4]]), np.array([[0.3, 0.7], [0.1, 0.9]])
+    q = np.zeros((horizon + 1, 2, 2))
+    for t in range(horizon - 1, -1, -1):
+        v = (q[t + 1] * judged).sum(axis=1)
+        q[t] = reward + (1 - moves) * v[0] + moves * v[1]
+    states = np.zeros((n, horizon), int)
+    actions = np.zeros_like(states)
+    for t in range(horizon):
+        actions[:, t] = rng.random(n) < played[states[:, t], 1]
+        if t + 1 < horizon:
+            states[:, t + 1] = rng.random(n) < moves[actions[:, t]]
+    steps = np.broadcast_to(np.arange(horizon), states.shape)
+    return {
+        "truth": (q[0, 0] * judged[0]).sum(),
+        "rewards": reward[states, actions],
+        "ratios": (judged / played)[states, actions],
+        "q": q[steps, states, actions],
+        "v": (q[:-1] * judged).sum(axis=2)[steps, states],
+        "features": np.eye(12)[4 * steps + 2 * states + actions],
+        "expected": np.einsum(
+            "sta,stak->stk", judged[states], np.eye(12)[(4 * steps + 2 * states)[..., None] + [0, 1]]
+        ),
+    }
+
+
+def test_estimators__find_the_value_of_a_chain(chain):
+    rewards, ratios = chain["rewards"], chain["ratios"]
+    found = {
+        "ips": ips(rewards, ratios),
+        "snips": snips(rewards, ratios),
+        "per decision": per_decision_ips(rewards, ratios),
+        "doubly robust": doubly_robust(rewards, ratios, chain["q"], chain["v"]),
+        "fitted": fitted_q_evaluation(rewards, chain["features"], chain["expected"], ridge=1e-9)[0],
+    }
+    for name, estimate in found.items():
+        assert estimate.low <= chain["truth"] <= estimate.high, name
+        assert estimate.value == pytest.approx(chain["truth"], abs=0.04), name
+    width = {name: estimate.high - estimate.low for name, estimate in found.items()}
+    assert width["doubly robust"] < width["per decision"] < width["ips"]
+
+
+def test_doubly_robust__is_saved_by_the_ratios_or_by_the_model(chain):
+    rewards, ratios, q, v = chain["rewards"], chain["ratios"], chain["q"], chain["v"]
+    assert doubly_robust(rewards, ratios, q + 1, v + 1).value == pytest.approx(chain["truth"], abs=0.06)
+    assert doubly_robust(rewards, np.full_like(ratios, 0.7), q, v).value == pytest.approx(chain["truth"], abs=0.02)
+
+
+def test_fitted_q__finds_the_values_of_all_that_was_seen(chain):
+    _, weights = fitted_q_evaluation(chain["rewards"], chain["features"], chain["expected"], ridge=1e-9)
+    np.testing.assert_allclose(chain["features"] @ weights, chain["q"], atol=0.03)
