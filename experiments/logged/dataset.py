@@ -1,7 +1,7 @@
 """Logged sessions in the format of the ecosystem: a Minari dataset (https://minari.farama.org).
 
 It is written through Minari's buffers, as Arrow files, which needs neither its collector nor JAX. `infos["propensity"]`
-says with what probability the track before each observation was chosen, 1 before the first. Where repeats are forbidden,
+says how likely the choice of the track before each observation was, 1 before the first. Where repeats are forbidden,
 `infos["played"]` says what was played before each observation, the starting tracks included.
 """
 
