@@ -28,18 +28,17 @@ class MixedPolicy(ReferencePolicy):
         self._epsilon, self._rng = epsilon, np.random.default_rng([seed, 1])
 
     def choose(self, sessions: SessionState) -> NDArray[np.int64]:
-        """Toss for each session, and remember how likely the choice was."""
+        """Toss for each session; remember how likely the choice was, and what the other policy would have played."""
         strays = self._rng.random(len(sessions)) < self._epsilon
-        chosen = self._policy.choose(sessions)
-        tracks = np.where(strays, self._random.choose(sessions), chosen)
-        self.propensity = self.probability(sessions, tracks, chosen, self._epsilon)
+        self.chosen = self._policy.choose(sessions)
+        tracks = np.where(strays, self._random.choose(sessions), self.chosen)
+        self.propensity = self.probability(sessions, tracks, self._epsilon)
         return tracks
 
-    def probability(
-        self, sessions: SessionState, tracks: NDArray[np.int64], chosen: NDArray[np.int64], epsilon: float
-    ) -> NDArray[np.float64]:
-        """Return the exact probability, (B,), that such a mixture plays these tracks where the policy chooses those."""
+    def probability(self, sessions: SessionState, tracks: NDArray[np.int64], epsilon: float) -> NDArray[np.float64]:
+        """Return the exact probability, (B,), that such a mixture plays tracks in the sessions last chosen for."""
         n_allowed = np.full(len(sessions), len(self.dynamics.catalogue))
         if not self.dynamics.repeats:
             n_allowed -= np.bincount(self.dynamics.refused(sessions)[0], minlength=len(sessions))
-        return (1 - epsilon) * (tracks == chosen) + epsilon / np.maximum(n_allowed, 1)
+        probability: NDArray[np.float64] = (1 - epsilon) * (tracks == self.chosen) + epsilon / np.maximum(n_allowed, 1)
+        return probability

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from spotify_gym.listeners.skip_log import SkipLog
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Recommender = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.int64]]
 
 LAGS = range(1, 11)
 TOLERANCES = {
@@ -90,7 +93,7 @@ def simulate(
     n_plays: int = 20,
     seed: int = 0,
     *,
-    tracks: NDArray[np.int64] | None = None,
+    tracks: NDArray[np.int64] | Recommender | None = None,
     shortest: int = 1,
     history_length: int = 5,
 ) -> tuple[SkipLog, Floats]:
@@ -105,8 +108,10 @@ def simulate(
         n_sessions: S.
         n_plays: plays after which every session ends.
         seed: of all that is random.
-        tracks: (S, n_plays) what plays, -1 where its sound is not known; None: by the toss of a coin a random track, or
-            the nearest to the vibe of ten random ones, neither good nor bad, as the recommendations in a log are.
+        tracks: (S, n_plays) what plays, -1 where its sound is not known; or who recommends, from the directions of the
+            vibes (S, d), 0 where nothing was heard, and random numbers to (S,) tracks; None: by the toss of a coin a
+            random track, or the nearest to the vibe of ten random ones, neither good nor bad, as the recommendations
+            in a log are.
         shortest: plays before which nobody leaves.
         history_length: tracks heard before the session, which its vibe starts from where `tracks` are not given.
 
@@ -118,6 +123,7 @@ def simulate(
     dealt = rng.random((n_sessions, listener.n_start_uniforms), np.float32)
     places, state = listener.start(units_of(pool), history_length, dealt)
     vibe = VibeOf(n_sessions, catalogue.features.shape[1])
+    mixed = partial(_mixed, catalogue)
     if tracks is None:
         for place in places.T:
             vibe.move(pool[np.arange(n_sessions), place], np.ones(n_sessions, np.bool_))
@@ -125,7 +131,7 @@ def simulate(
     grade, cosine, started = chosen.copy(), np.zeros(chosen.shape), chosen.copy()
     going, left_at_all = np.ones(n_sessions, np.bool_), np.zeros(n_sessions, np.bool_)
     for t in range(n_plays):
-        now = _mixed(catalogue, vibe, rng) if tracks is None else tracks[:, t]
+        now = tracks[:, t] if isinstance(tracks, np.ndarray) else (tracks or mixed)(vibe.direction, rng)
         features = features_of(catalogue, now)
         likeness = vibe.cosine(features)
         how = state.started if isinstance(state, LoggedMind) else np.zeros(n_sessions, np.int64)
@@ -144,9 +150,8 @@ def simulate(
     return SkipLog(grade, chosen, names, names, left_at_all, started, track_ids=ids), cosine
 
 
-def _mixed(catalogue: Catalogue, vibe: VibeOf, rng: np.random.Generator) -> NDArray[np.int64]:
+def _mixed(catalogue: Catalogue, towards: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.int64]:
     """Choose a track for each session: random, or of ten random ones the nearest to the vibe, as a coin falls."""
-    towards = vibe.direction
     choices = rng.integers(len(catalogue), size=(len(towards), _CHOICES))
     nearness = np.einsum("bkd,bd->bk", units_of(catalogue.features[choices]), towards)
     best = np.where(rng.random(len(towards)) < 0.5, 0, nearness.argmax(axis=1))
