@@ -223,11 +223,12 @@ def play(env: SpotifyVectorEnv, epsilon: float, judged: tuple[float, ...], seed:
         )
         chosen, anything = _described(context, best, best**2), _described(context, vibe @ mean, square)
         likely: list[Floats] = [policy.probability(sessions, tracks, one) / policy.propensity for one in policies]
+        alive = going[:, None].astype(np.float64)
         _, reward, terminated, truncated, _ = env.step(tracks)
         rewards.append(going * reward)
-        features.append(going[:, None] * _described(context, taken, taken**2))
-        ratios.append([1 + going * (ratio - 1) for ratio in likely])
-        expected.append([going[:, None] * ((1 - one) * chosen + one * anything) for one in policies])
+        features.append(alive * _described(context, taken, taken**2))
+        ratios.append([np.where(going, ratio, np.ones_like(ratio)) for ratio in likely])
+        expected.append([alive * ((1 - one) * chosen + one * anything) for one in policies])
         going = going & ~terminated & ~truncated
     earned, done = np.stack(rewards, axis=1), np.stack(features, axis=1)
 
