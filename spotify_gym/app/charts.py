@@ -27,6 +27,7 @@ _EDGE = 0.2  # of such a step, to leave free around it
 
 _TRACK = alt.Tooltip("track:N")
 _SIMILARITY = alt.Y("similarity:Q")
+_SPOKES = 16  # of a radar chart, at most
 
 
 def map_chart(pca_map: PcaMap, session: ListeningSession, zoomed: bool = False) -> Spec:
@@ -61,8 +62,13 @@ def race_chart(pca_map: PcaMap, first: ListeningSession, second: ListeningSessio
 
 
 def radar_chart(spokes: Sequence[str], vibe: NDArray[Any], following: NDArray[Any] | None) -> Spec:
-    """Draw vibe and next track, (d,) shares in [0, 1] each, as polygons with a named spoke for each feature."""
-    shapes = {"your vibe": vibe} | ({} if following is None else {"next track": following})
+    """Draw vibe and next track, (d,) shares in [0, 1] each, as polygons with a named spoke for each feature.
+
+    Of very many features only those are drawn in which the vibe stands out most.
+    """
+    chosen = np.sort(np.argsort(np.abs(vibe - 0.5))[::-1][:_SPOKES])
+    spokes, vibe = [spokes[i] for i in chosen], vibe[chosen]
+    shapes = {"your vibe": vibe} | ({} if following is None else {"next track": following[chosen]})
     angles = np.linspace(0, 2 * np.pi, len(spokes), endpoint=False)
     corners = [
         (series, name, share, i, *_spoke(angle, 0.08 + 0.92 * share))

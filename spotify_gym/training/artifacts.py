@@ -137,9 +137,10 @@ def _scaled(catalogue: str | Path | Catalogue, folder: RunFolder, about: dict[st
         names = as_catalogue(catalogue).feature_names
         if len(names) == len(scaling.centre):
             raise
-        known = ", ".join(about["feature_names"])
+        own, others = (", ".join([*some[:12], *["..."][: len(some) - 12]]) for some in (about["feature_names"], names))
         raise CatalogueError(
-            f"this model knows tracks by {known}, those of {catalogue} by {', '.join(names)}"
+            f"this model knows tracks by {own}, those of {catalogue} by {others}; "
+            "train one that goes by these: spotify-gym train --catalogue ..."
         ) from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -9,13 +10,16 @@ from html import escape
 from pathlib import Path
 from shutil import copytree
 
+import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from spotify_gym import Catalogue
 from spotify_gym.app import user_session as user_session_module
 from spotify_gym.app.serve import PAGE
 from spotify_gym.app.trained import SHIPPED_RUN
-from tests.app.conftest import NASTY
+from tests.app.conftest import NASTY, barely_trained
 
 Open = Callable[..., AppTest]
 
@@ -301,3 +305,26 @@ def test_what_if__shows_both_answers(open_page: Open) -> None:
     assert "does not hear skips" in text_of(tab)
     tab.toggle(key="zoomed").set_value(True).run()
     assert not tab.exception
+
+
+ODD_NAMES = ("x, y", "50 %", "<b>loud</b>", "naïve κ", "_", "a.b[0]", "$x^2$", "**c**", "| d", "e:Q", "track", "share")
+
+
+@pytest.mark.parametrize("d", [1, 5, 12, 40])
+def test_page__over_a_table_of_other_features(open_page: Open, tmp_path: Path, d: int) -> None:
+    names = [*ODD_NAMES, *(f"v{i}" for i in range(40))][:d]
+    table = pd.DataFrame(1000 * np.random.default_rng(0).normal(size=(60, d)), columns=names)
+    table.to_csv(tmp_path / "table.csv", index=False)
+    Catalogue.read(tmp_path / "table.csv", features=names).save(tmp_path / "songs.arrow")
+    tab = begin(open_page(barely_trained(tmp_path / "run", tmp_path / "songs.arrow")))
+    for answer in ("listened", "skip", "listened"):
+        tab.button(key=answer).click().run()
+    said = text_of(tab)
+    assert "next track, 4 of 20" in said
+    assert "<b>loud</b>" not in said
+    assert tab.dataframe[-2].value["how"].tolist()[0].endswith("x, y")
+    spec = json.loads(tab.get("vega_lite_chart")[1].proto.spec)
+    assert spec["layer"]
+    told = text_of(open_page(SHIPPED_RUN, catalogue=str(tmp_path / "songs.arrow")))
+    assert f"{names[0]}" in told
+    assert "train one that goes by these" in told

@@ -160,7 +160,7 @@ def test_load_run__plays_from_other_catalogues_that_are_measured_alike(small: Ca
         played = evaluate(loaded.model, "SpotifyPlaylist-v0", 5, catalogue=loaded.catalogue)
         assert not played.repeats.any()
     with pytest.raises(BindingError, match=r"acousticness.*feature 0"):
-        load_run(tmp_path / "run", hand_made(np.eye(9, dtype=np.float32)))
+        load_run(tmp_path / "run", hand_made(np.concatenate([np.eye(9, dtype=np.float32) * k for k in (1, 2, 3)])))
 
 
 def test_checkpoint_pth__is_plain_weights(folder: Path) -> None:
