@@ -31,9 +31,8 @@ def draw_curve(folder: Path, title: str) -> None:
     try:
         with (folder / "progress.csv").open(newline="", encoding="utf-8") as file:
             rows = [row for row in csv.DictReader(file) if row.get(_RETURN)]  # where a session has ended
-        steps, returns, chances = [
-            [float(row[name]) for row in rows if name in row] for name in (_STEPS, _RETURN, _CHANCE)
-        ]
+        steps, returns = ([float(row[name]) for row in rows] for name in (_STEPS, _RETURN))
+        chances = [float(row.get(_CHANCE) or "nan") for row in rows]
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise RunError(f"{folder / 'progress.csv'} is damaged: {error}") from error
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
@@ -41,7 +40,7 @@ def draw_curve(folder: Path, title: str) -> None:
     axes.plot(steps, returns, color="#1a7f4b", linewidth=2, marker=".")
     axes.set(title=title, xlabel="environment steps", ylabel="mean return of the last 100 sessions")
     axes.grid(alpha=0.3)
-    if chances:  # of a Q-learner
+    if not np.isnan(chances).all():  # of a Q-learner
         chance = axes.twinx()
         chance.plot(steps, chances, color="#999999", linestyle="--", linewidth=1)
         chance.set(ylabel="probability of a random track", ylim=(0, 1.02))
