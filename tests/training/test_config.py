@@ -40,7 +40,10 @@ def test_config__survives_json() -> None:
         ({"steps": "many"}, "steps='many' is not a whole number or None"),
         ({"n_envs": True}, "n_envs=True is not a whole number"),
         ({"algorithm": "ppo"}, "algorithm='ppo' is not one of 'dqn', 'double', 'dueling', 'dueling_double'"),
-        ({"env": "CartPole-v1"}, "env='CartPole-v1' is no environment of this package; choose from SpotifyLogged-v0, SpotifyPlaylist-v0"),
+        (
+            {"env": "CartPole-v1"},
+            "env='CartPole-v1' is no environment of this package; choose from SpotifyLogged-v0, SpotifyPlaylist-v0",
+        ),
         ({"hidden": (64, 0)}, "hidden=.64, 0. must be from 1 to 65536"),
         ({"hidden": 64}, "hidden=64 is not a list of whole numbers"),
         ({"snapshots": (0.5, 2.0)}, "snapshots=.0.5, 2.0. must be from 0 to 1"),
