@@ -1,5 +1,8 @@
 """Would people's own playlists have gone on like this: `python -m experiments.playlists --catalogue spotify_songs.csv`.
 
+Popularity that the catalogue does not know is no rank: such tracks stand where chance puts them among the others. Who
+put a table together knew the tracks of its playlists best, so that to be known at all would tell which these are.
+
 The first tracks of a playlist start a session; the whole catalogue is ranked by what would play next; the rest of the
 playlist should stand high. Nobody here has learned from a playlist: the learners know sessions of the environment only.
 """
@@ -42,12 +45,33 @@ MEASURES: dict[str, Callable[[Ranking], float]] = {
 Scores = Callable[[SpotifyVectorEnv, NDArray[np.float32]], NDArray[np.floating]]
 """From a session that has just begun, and its observation (1, k), to a score for each track, (n_tracks,)."""
 
+
+def _popularity(env: SpotifyVectorEnv, _: NDArray[np.float32]) -> NDArray[np.floating]:
+    """Return popularity, and any of the known ones, drawn by lot, where it is not known."""
+    popularity = np.asarray(env.catalogue.popularity)
+    known = popularity[~np.isnan(popularity)]
+    drawn: NDArray[np.floating] = np.random.default_rng(0).choice(known, len(popularity))
+    filled: NDArray[np.floating] = np.where(np.isnan(popularity), drawn, popularity)
+    return filled
+
+
+def _nearness(env: SpotifyVectorEnv, _: NDArray[np.float32]) -> NDArray[np.floating]:
+    return env.dynamics.expected_rewards(env.sessions)[0]
+
+
+def _standard(scores: NDArray[np.floating]) -> NDArray[np.floating]:
+    standard: NDArray[np.floating] = (scores - scores.mean()) / max(float(scores.std()), 1e-12)
+    return standard
+
+
 RANKERS: dict[str, Scores] = {
     "random": lambda env, _: np.zeros(len(env.catalogue)),  # measures are expected values over the orders of ties
-    "popular": lambda env, _: np.nan_to_num(np.asarray(env.catalogue.popularity), nan=-1),
-    "nearest": lambda env, _: env.dynamics.expected_rewards(env.sessions)[0],
+    "popular": _popularity,
+    "nearest": _nearness,
+    "nearest + popularity": lambda *now: _standard(_nearness(*now)) + _standard(_popularity(*now)),
 }
 """Those who rank without learning."""
+_NEEDS_POPULARITY = ("popular", "nearest + popularity")
 
 
 @dataclass(frozen=True)
@@ -57,8 +81,8 @@ class Playlists(Study):
     A second call goes on where the first one stopped.
     """
 
-    playlists: Path | None = None
-    """A CSV file with the columns playlist_id and track_id, in order; None: the table of --catalogue."""
+    playlists: tuple[Path, ...] = ()
+    """CSV files with the columns playlist_id and track_id, in order; none: the table of --catalogue."""
     shortest: int = 10
     """Tracks that a playlist must have in the catalogue."""
     out: Path = Path("results/playlists")
@@ -71,12 +95,16 @@ class Playlists(Study):
         """Give those who rank without learning, and the learner."""
         if self.shortest <= self.config.history_length:
             raise ValueError(f"shortest={self.shortest} must be more than the {self.config.history_length} that start")
-        catalogue, file = self.catalogue, str(self.playlists or self.config.catalogue)
+        catalogue, files = self.catalogue, tuple(map(str, self.playlists or (self.config.catalogue,)))
         dynamics = sessions_of(self.config, catalogue, n_envs=1).env.dynamics
-        read_playlists(Path(file), catalogue, self.shortest, say=partial(print, file=sys.stderr))
-        learner = PlaylistCase(learner_name(self.config), self.config, playlists=file, shortest=self.shortest)
+        say = partial(print, file=sys.stderr)
+        for file in files:
+            read_playlists(Path(file), catalogue, self.shortest, say=say)
+        say(f"popularity is known of {_n_known(catalogue):,} of {len(catalogue):,} tracks")
+        learner = PlaylistCase(learner_name(self.config), self.config, playlists=files, shortest=self.shortest)
+        unranked = _NEEDS_POPULARITY if POLICIES["popular"].lacks(dynamics) is not None else ()
         for case in scale_of(self.config, 1, tuple(RANKERS)):
-            if POLICIES[case.method].lacks(dynamics) is None:
+            if case.method not in unranked:
                 yield replace(learner, method=case.method, config=case.config, reference=case.reference)
         yield learner
 
@@ -89,15 +117,16 @@ class Playlists(Study):
         return [sentence.replace("sessions", "playlists") for sentence in super().findings(rows)]
 
     def tables(self, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Return the measures of each method, with their intervals over playlists."""
-        columns = {}
-        for measure in MEASURES:
-            found = means(rows, measure)
-            texts = map(estimate_text, found["estimate"], found["low"], found["high"])
-            columns[measure] = pd.Series(texts, found["method"])
-        n_lists, n_tracks = rows["session"].nunique(), rows["n_tracks"].iat[0]
-        title = f"{n_lists} playlists, {n_tracks:,} tracks, seeded with {self.config.history_length}"
-        yield title, pd.DataFrame(columns).reset_index()
+        """Return the measures of each method, with their intervals over playlists, for each file of them."""
+        for file, of_file in rows.groupby("file", sort=False):
+            columns = {}
+            for measure in MEASURES:
+                found = means(of_file, measure)
+                texts = map(estimate_text, found["estimate"], found["low"], found["high"])
+                columns[measure] = pd.Series(texts, found["method"])
+            n_lists, n_tracks, n_known = of_file["session"].nunique(), *of_file[["n_tracks", "n_known"]].iloc[0]
+            title = f"{Path(str(file)).name}: {n_lists} playlists, {n_tracks:,} tracks, {n_known:,} of known popularity"
+            yield f"{title}, seeded with {self.config.history_length}", pd.DataFrame(columns).reset_index()
 
     def draw(self, rows: pd.DataFrame) -> None:
         """Draw a panel per measure."""
@@ -112,8 +141,8 @@ class Playlists(Study):
 class PlaylistCase(Case):
     """A method, and the playlists that it is to go on with."""
 
-    playlists: str = ""
-    """Path of the file."""
+    playlists: tuple[str, ...] = ()
+    """Paths of the files."""
     shortest: int = 10
     """Tracks that a playlist must have in the catalogue."""
 
@@ -134,9 +163,18 @@ class PlaylistCase(Case):
     def measured(self, policy: Any, catalogue: Catalogue) -> pd.DataFrame:
         """Return a row per playlist, with the columns of :data:`MEASURES`."""
         env = sessions_of(self.config, catalogue, n_envs=1).env
-        lists = read_playlists(Path(self.playlists), catalogue, self.shortest)
-        rows = pd.DataFrame([{"session": name, **judge(policy, env, tracks)} for name, tracks in lists.items()])
-        return rows.assign(**self.labels, n_tracks=len(catalogue), fingerprint=catalogue.fingerprint)
+        rows = pd.DataFrame(
+            {"file": file, "session": f"{file}: {name}", **judge(policy, env, tracks)}
+            for file in self.playlists
+            for name, tracks in read_playlists(Path(file), catalogue, self.shortest).items()
+        )
+        size = {"n_tracks": len(catalogue), "n_known": _n_known(catalogue)}
+        return rows.assign(**self.labels, **size, fingerprint=catalogue.fingerprint)
+
+
+def _n_known(catalogue: Catalogue) -> int:
+    """Return of how many tracks the popularity is known."""
+    return 0 if catalogue.popularity is None else int((~np.isnan(catalogue.popularity)).sum())
 
 
 def judge(scores: Scores, env: SpotifyVectorEnv, playlist: NDArray[np.int64]) -> dict[str, float]:

@@ -68,20 +68,37 @@ def test_judge__random_has_its_expected_value(compass: Catalogue) -> None:
     assert found["R-precision"] == pytest.approx(1 / 87)  # one track to find among those that do not start
 
 
+def test_unknown_popularity__is_no_rank(compass: Catalogue) -> None:
+    """Playlists of known tracks alone are found no better than by chance, where all known ones are equally popular."""
+    popularity = np.full(90, np.nan, np.float32)
+    popularity[30:45] = 50
+    object.__setattr__(compass, "popularity", popularity)
+    env = gym.make_vec("SpotifySession-v0", num_envs=1, catalogue=compass, history_length=3).unwrapped
+    playlist = np.array([30, 40, 35, 33, 44, 38])
+    assert judge(RANKERS["popular"], env, playlist)["AUC"] == pytest.approx(0.5)
+    both, near = (judge(RANKERS[name], env, playlist) for name in ("nearest + popularity", "nearest"))
+    assert both == near
+
+
 def test_command__compares_a_learner_with_the_references(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     ids = Catalogue.builtin(300).track_ids
     rows = [(f"list {i}", ids[track]) for i in range(6) for track in rng.choice(300, 12, replace=False)]
     table = tmp_path / "lists.csv"
     pd.DataFrame(rows, columns=["playlist_id", "track_id"]).to_csv(table, index=False)
-    arguments = ["--catalogue", "builtin:300", "--playlists", str(table), "--steps", "64", "--learning-starts", "32"]
+    (tmp_path / "again.csv").write_bytes(table.read_bytes())
+    arguments = ["--catalogue", "builtin:300", "--playlists", str(table), str(tmp_path / "again.csv")]
+    arguments += ["--steps", "64", "--learning-starts", "32"]
     arguments += ["--n-seeds", "2", "--jobs", "1", "--out", str(tmp_path / "out")]
     assert run_command(Playlists, "playlists", arguments) == 0
-    shown = capsys.readouterr().out
-    assert "6 playlists" in shown
+    shown, told = capsys.readouterr()
+    assert "popularity is known of 300 of 300 tracks" in told
+    for file in ("lists.csv", "again.csv"):
+        assert f"{file}: 6 playlists, 300 tracks, 300 of known popularity" in shown
+    assert "nearest + popularity" in shown
     assert "Double DQN, γ = 0.9 does not differ significantly from nearest in NDCG@500" in shown
     results = pd.read_parquet(tmp_path / "out" / "results.parquet")
-    assert results.groupby(["method", "seed"]).size().eq(6).all()
+    assert results.groupby(["method", "seed"]).size().eq(12).all()
     assert results[list(MEASURES)].stack().between(0, 1).all()
     assert (tmp_path / "out" / "playlists.png").stat().st_size > 10_000
 
