@@ -51,12 +51,12 @@ def _popularity(env: SpotifyVectorEnv, _: NDArray[np.float32]) -> NDArray[np.flo
     popularity = np.asarray(env.catalogue.popularity)
     known = popularity[~np.isnan(popularity)]
     drawn: NDArray[np.floating] = np.random.default_rng(0).choice(known, len(popularity))
-    filled: NDArray[np.floating] = np.where(np.isnan(popularity), drawn, popularity)
-    return filled
+    return np.where(np.isnan(popularity), drawn, popularity)
 
 
 def _nearness(env: SpotifyVectorEnv, _: NDArray[np.float32]) -> NDArray[np.floating]:
-    return env.dynamics.expected_rewards(env.sessions)[0]
+    nearness: NDArray[np.floating] = env.dynamics.expected_rewards(env.sessions)[0]
+    return nearness
 
 
 def _standard(scores: NDArray[np.floating]) -> NDArray[np.floating]:
