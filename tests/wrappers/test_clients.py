@@ -14,12 +14,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 
-from spotify_gym import ENVS, Catalogue, wrappers
+from spotify_gym import Catalogue, wrappers
 from spotify_gym.policies import NearestPolicy, RandomPolicy
 from spotify_gym.training import evaluate
 from spotify_gym.training.vec_adapter import SessionVecEnv
 
-STRICT = sorted(set(ENVS) - {"SpotifySession-v0"})
 SOME = {"learning_starts": 100, "buffer_size": 2000, "batch_size": 16, "policy_kwargs": {"net_arch": [32]}}
 PER_TRACK = {
     DQN: SOME,
@@ -122,12 +121,21 @@ def test_a_loop_as_in_cleanrl__learns_without_masks(mode, small):
     assert np.mean(returns[-40:]) > np.mean(returns[:40]) + 2
 
 
-STEADY = {"gamma": 0.5, "learning_rate": 5e-4, "batch_size": 64, "learning_starts": 1000, "exploration_fraction": 0.5}
+STEADY = {
+    "gamma": 0.9,
+    "learning_rate": 5e-4,
+    "batch_size": 64,
+    "learning_starts": 1000,
+    "gradient_steps": 2,
+    "exploration_fraction": 0.3,
+}
+# Where a taste is hidden and the start says nothing of it, `nearest` knows what the vibe does not tell.
+TOLD = ("SpotifyPlaylist-v0", "SpotifySatiation-v0", "SpotifySkip-v0")
 HALF_WAY = {DQN: STEADY, QRDQN: STEADY, PPO: {"gamma": 0.5, "n_steps": 64}, A2C: {"gamma": 0.5}}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("env_id", STRICT)
+@pytest.mark.parametrize("env_id", TOLD)
 @pytest.mark.parametrize("algorithm", HALF_WAY)
 def test_stock_learner__with_nearest_unplayed__comes_half_the_way_to_nearest(algorithm, env_id):
     catalogue = Catalogue.builtin(100)
