@@ -15,12 +15,16 @@ from spotify_gym.listeners.skipping import MEMORY, direction, sigmoid, tournamen
 Ints = NDArray[np.int64]
 
 GRADES = ("heard out", "left late", "left early", "left at once")
-"""How a track can be left; none yet is -1."""
+"""How a track can be left."""
+NONE = len(GRADES)
+"""Where no track was left yet."""
 STARTS = ("track done", "forward", "back", "chosen")
 """How a play can be started."""
 SHOWN = np.array([1, 1 / 3, -1 / 3, -1, 0], np.float32)
-"""What an agent sees of each grade; the last of none yet."""
-HEARD = 20  # tracks that the listener knows again
+"""What an agent sees of each grade, and of none yet."""
+HEARD = 20
+"""Tracks that the listener knows again."""
+_NOBODYS = 1e9  # no track has this signature
 
 Row = tuple[float, ...]
 
@@ -38,11 +42,11 @@ class LoggedMind(BatchState):
     position: Ints
     """(B,) tracks played in the session so far."""
     grades: Ints
-    """(B, MEMORY) how the last tracks were left, the oldest first: indices of :data:`GRADES`, -1 none yet."""
+    """(B, MEMORY) how the last tracks were left, the oldest first: indices of :data:`GRADES`, or NONE."""
     started: Ints
     """(B,) how the next play is started: indices of :data:`STARTS`."""
     heard: Floats
-    """(B, HEARD) a number by which each of the last tracks is known again; NaN none yet."""
+    """(B, HEARD) a number by which each of the last tracks is known again; _NOBODYS none yet."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,7 @@ class LoggedListener(Listener[LoggedMind]):
             taste, places = direction(pool.sum(axis=1)), np.tile(np.arange(history_length), (n_batch, 1))
         radius = np.sqrt(-2 * np.log(np.maximum(1 - uniforms[:, 0], np.float32(1e-7))))  # Box and Muller 1958
         angle = np.float32(2 * np.pi) * uniforms[:, 1]
-        grades = np.full((n_batch, MEMORY), -1)
+        grades = np.full((n_batch, MEMORY), NONE)
         return places, LoggedMind(
             taste=taste.copy(),
             regard=np.float32(self.taste_weight) + np.float32(self.taste_spread) * radius * np.sin(angle),
@@ -191,7 +195,7 @@ class LoggedListener(Listener[LoggedMind]):
             position=np.zeros(n_batch, np.int64),
             grades=grades,
             started=self._next_start(grades[:, -1], uniforms[:, 2]),
-            heard=np.full((n_batch, HEARD), np.nan, np.float32),
+            heard=np.full((n_batch, HEARD), _NOBODYS, np.float32),
         )
 
     def respond(self, state: LoggedMind, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
@@ -243,7 +247,7 @@ class LoggedListener(Listener[LoggedMind]):
 
     def _grade(self, last: Ints, skipped: NDArray[np.bool_], uniform: Floats, probability: Floats) -> Ints:
         """Divide what is left of chance among the grades; the luckier, the longer the track is heard."""
-        table = np.roll(np.array(self.grades, np.float32), -1, axis=0)[last]  # no grade yet is -1, the last
+        table = np.roll(np.array(self.grades, np.float32), -1, axis=0)[last]  # the row of no grade comes last
         is_skip = np.arange(4) >= self.skip_from
         share = np.where(skipped, uniform / np.maximum(probability, np.float32(1e-30)), 0)
         share = np.where(skipped, share, (uniform - probability) / np.maximum(1 - probability, np.float32(1e-30)))

@@ -32,8 +32,8 @@ def wrap(name, env):
 
 @pytest.fixture(scope="module")
 def twins(small):
-    """20 recordings, each of them twice."""
-    features = small.features[:20]
+    """60 recordings, each of them twice."""
+    features = small.features[:60]
     return hand_made(np.concatenate([features, features]))
 
 
