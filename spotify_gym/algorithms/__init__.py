@@ -39,6 +39,10 @@ class Learner(NamedTuple):
     """The class."""
     policies: Mapping[str, str] = {}
     """What it can do with each of `NETWORKS`, as an alias or a class; empty: it is a Q-learner, which takes all."""
+    points: bool = False
+    """Whether its actions are points in the space of the features, each of which stands for the best track."""
+    arguments: Mapping[str, Mapping[str, Any]] = {}
+    """For each policy, arguments that are not as the class has them; two learning rates are the first and the last."""
 
 
 ALGORITHMS: dict[str, Learner] = {
@@ -51,6 +55,28 @@ ALGORITHMS: dict[str, Learner] = {
         "spotify_gym.algorithms.model_based:ModelBased",
         {"catalogue": "PlanningPolicy"},
     ),
+    "ppo": Learner(
+        "PPO",
+        "stable_baselines3:PPO",
+        {"catalogue": "spotify_gym.algorithms.mixture_policy:MixturePolicy", "mlp": "MlpPolicy"},
+        points=True,
+        arguments={
+            "catalogue": {
+                "learning_rate": (3e-3, 1e-4),
+                "n_steps": 20,
+                "batch_size": 1280,
+                "n_epochs": 3,
+                "gamma": 1.0,
+                "gae_lambda": 0.97,
+                "normalize_advantage": True,
+            }
+        },
+    ),
+    "a2c": Learner("A2C", "stable_baselines3:A2C", {"mlp": "MlpPolicy"}, points=True),
+    "sac": Learner("SAC", "stable_baselines3:SAC", {"mlp": "MlpPolicy"}, True, {"mlp": {"buffer_size": 100_000}}),
+    "td3": Learner("TD3", "stable_baselines3:TD3", {"mlp": "MlpPolicy"}, True, {"mlp": {"buffer_size": 100_000}}),
+    "maskable_ppo": Learner("MaskablePPO", "sb3_contrib:MaskablePPO", {"mlp": "MlpPolicy"}),
+    "qrdqn": Learner("QR-DQN", "sb3_contrib:QRDQN", {"mlp": "MlpPolicy"}, arguments={"mlp": {"buffer_size": 50_000}}),
 }
 """The learners by name."""
 
@@ -67,7 +93,10 @@ NETWORKS: dict[str, str] = {
 """The policies of a learner by name: an alias that each learner has a class of its own for, or the class."""
 
 _HOMES = {"BindingError": "spotify_gym.algorithms.compatibility"} | {
-    kind: module for module, kind in (learner.path.split(":") for learner in ALGORITHMS.values())
+    kind: module
+    for module, kind in (
+        learner.path.split(":") for learner in ALGORITHMS.values() if learner.path.startswith("spotify_gym")
+    )
 }
 
 

@@ -15,6 +15,7 @@ from spotify_gym.registry import make_named
 from spotify_gym.session import kernels
 from spotify_gym.session.state import Floats, Log, SessionState, StepResult
 
+_PLACES = 50  # tracks in the longest session of the family
 _MANY = 10  # tracks: half of the scale on which `Responses` shows a count
 
 
@@ -131,6 +132,23 @@ class Genres(Block):
         return mix
 
 
+class Place(Block):
+    """How many tracks were recommended so far, as 50 numbers, of which one is 1; the last stands for all from there on.
+
+    Who sees it can tell an end of sessions from an accident (Pardo et al. 2018, "Time limits in reinforcement
+    learning"): a value for each place, and nothing after the last.
+    """
+
+    def __init__(self, catalogue: Catalogue, history_length: int) -> None:
+        super().__init__(np.zeros(_PLACES, np.float32), np.ones(_PLACES, np.float32))
+
+    def read(self, sessions: SessionState, memory: Floats) -> Floats:
+        """Return the places."""
+        places: Floats = np.zeros((len(sessions), _PLACES), np.float32)
+        places[np.arange(len(sessions)), np.minimum(sessions.time, _PLACES - 1)] = 1
+        return places
+
+
 class Responses(Block):
     """What the listener has told: all that was played, summed up by what came of it, (3d + 4,).
 
@@ -199,6 +217,7 @@ STATES: dict[str, Callable[[Catalogue, int], Block]] = {
     "decayed": Decayed,
     "history": History,
     "genres": Genres,
+    "place": Place,
     "responses": Responses,
     "taste": Taste,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +16,8 @@ from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from spotify_gym.algorithms import DQN
-from spotify_gym.algorithms.compatibility import Spaces, check_same
+from spotify_gym.algorithms import DQN, learner_named
+from spotify_gym.algorithms.compatibility import BindingError, Spaces, check_same
 from spotify_gym.catalogue import Catalogue, CatalogueError, Scaling, as_catalogue
 from spotify_gym.catalogue.files import replacing
 from spotify_gym.training.config import TrainConfig
@@ -116,8 +118,15 @@ def load_run(
     env = sessions_of(config, chosen, n_envs=1)
     weights_file = folder.weights_file if share is None else folder.snapshot_file(share)
     if weights_file.exists() or share is not None:
-        changes = {"buffer_size": 1} if config.is_q_learner else {}  # to play, not to learn
-        model = learner_of(config, env, **changes)
+        replays = "buffer_size" in inspect.signature(algorithm_of(config)).parameters
+        changes = {"buffer_size": 1} if replays else {}  # to play, not to learn
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # PPO's: one session fills no batch
+            model = learner_of(config, env, **changes)
+        if about.get("fingerprint") != chosen.fingerprint and learner_named(config.algorithm).points:
+            raise BindingError(
+                f"{path} plays by points in a space as wide as the catalogue it learned from, and this is another one"
+            )
         if about.get("fingerprint") != chosen.fingerprint:
             learned_in = Spaces(env.observation_space, _space(folder, about))
             check = getattr(model.policy, "check_spaces", check_same)

@@ -12,13 +12,16 @@ from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import ReferencePolicy
-from spotify_gym.session import SpotifyVectorEnv
+from spotify_gym.session import SessionDynamics, SpotifyVectorEnv
+from spotify_gym.session.spaces import spaces_of
 from spotify_gym.training.config import EVALUATION_SEED
 from spotify_gym.training.metrics import catalogue_coverage, intra_list_diversity, novelty, repeat_rate
+from spotify_gym.wrappers.choices import ProtoActions
 
 NOTHING = -1
 """Stands in `Evaluation.tracks` after the end of a session."""
@@ -131,6 +134,33 @@ def evaluate(
     return Evaluation(env.catalogue, seeds, tracks, rewards, repeats, time.perf_counter() - began)
 
 
+class Pointing:
+    """Plays the best tracks for the points that a model gives, as :class:`~spotify_gym.wrappers.ProtoAction`.
+
+    Args:
+        model: whose actions are points in the space of the features.
+        dynamics: of the sessions.
+        env: that the sessions are in; None where they are handed over.
+
+    Raises:
+        ValueError: the model has learned from other observations or other features.
+    """
+
+    def __init__(self, model: Any, dynamics: SessionDynamics, env: SpotifyVectorEnv | None = None) -> None:
+        width = dynamics.catalogue.features.shape[1]
+        observations, _ = spaces_of(dynamics)
+        if model.observation_space != observations or model.action_space.shape not in ((width,), (2 * width,)):
+            raise ValueError(f"this {type(model).__name__} was trained on another catalogue or another state")
+        self._model, self._env = model, env
+        self.proto = ProtoActions(dynamics, "unit" if model.action_space.shape == (width,) else "unit+raw")
+
+    def predict(self, observation: Any, state: Any, episode_start: Any, deterministic: bool = True) -> tuple[Any, Any]:
+        """Return the tracks, (B,), and SB3's state."""
+        assert self._env is not None
+        points, state = self._model.predict(observation, state, episode_start, deterministic)
+        return self.proto.tracks(self._env.sessions, points), state
+
+
 @contextmanager
 def _choosing(policy: Policy | PolicyFactory, env: SpotifyVectorEnv, seed: int) -> Iterator[Choose]:
     """Give a function that chooses a track for each session of `env`."""
@@ -151,6 +181,9 @@ def _bound(model: Any, env: SpotifyVectorEnv, seed: int) -> Iterator[Policy]:
     """Let a model play from the catalogue of `env`, if it can, with what chance it needs; leave it as it was."""
     offered = (env.single_observation_space, env.single_action_space)
     policy: Any = getattr(model, "policy", None)
+    if isinstance(getattr(model, "action_space", None), Box):
+        yield Pointing(model, env.dynamics, env)
+        return
     if not hasattr(policy, "bind"):
         if offered != (model.observation_space, model.action_space):
             raise ValueError(f"this {type(model).__name__} was trained on another catalogue or another state")

@@ -23,6 +23,7 @@ from spotify_gym.session import SpotifyVectorEnv
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.errors import ConfigError
 from spotify_gym.training.vec_adapter import SessionVecEnv
+from spotify_gym.wrappers.vector import ProtoAction
 
 T = TypeVar("T")
 
@@ -54,7 +55,8 @@ def sessions_of(config: TrainConfig, catalogue: Catalogue, n_envs: int, **option
     except ValueError as error:
         raise ConfigError(f"{config.env}: {error}") from error
     assert isinstance(env, SpotifyVectorEnv)  # all ids of this package make one
-    return SessionVecEnv(env)
+    acting = ProtoAction(env, "unit+raw") if learner_named(config.algorithm).points else env
+    return SessionVecEnv(acting, truncates="place" not in config.state.split("+"))
 
 
 def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseAlgorithm:
@@ -135,12 +137,16 @@ def _arguments_of(config: TrainConfig, algorithm: Any, policy: Any) -> dict[str,
     if config.is_q_learner:
         kind = algorithm.policy_aliases[policy] if isinstance(policy, str) else policy
         return arguments_of(config) | {"policy_kwargs": _policy_arguments(config, kind)}
-    arguments = config.other_arguments
+    preset = learner_named(config.algorithm).arguments.get(config.policy, {})
+    arguments = {**preset, **config.other_arguments}
     known = inspect.signature(algorithm).parameters
     if unknown := sorted(set(arguments) - set(known)):
         raise ConfigError(
             f"{unknown[0]!r} is no argument of algorithm={config.algorithm!r}; choose from {', '.join(known)}"
         )
+    rates = arguments.get("learning_rate")
+    if isinstance(rates, (tuple, list)):
+        arguments["learning_rate"] = partial(_falling, *rates)
     return {"seed": config.seed, "device": config.device, **arguments}
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from spotify_gym.algorithms.catalogue_policy import CatalogueQNetwork
@@ -17,6 +19,7 @@ from spotify_gym.catalogue import Catalogue, CatalogueError
 from spotify_gym.catalogue.track_search import TrackSearch
 from spotify_gym.session import SessionDynamics
 from spotify_gym.training.artifacts import Run
+from spotify_gym.training.evaluation import Pointing
 from spotify_gym.training.learners import sessions_of
 
 _SHOWN = 5  # tracks in a message
@@ -77,7 +80,12 @@ def best_tracks(
     policy, versions = run.model.policy, dynamics.first_versions
     if isinstance(policy, PlanningPolicy):
         return policy.rank(observation, played, k)
-    assert isinstance(policy, MlpPolicy)
+    if isinstance(run.model.action_space, Box):
+        point, _ = run.model.predict(observation, deterministic=True)
+        values, tracks = Pointing(run.model, dynamics).proto.largest(np.asarray(point, np.float32), k, played)
+        return tracks[0][np.isfinite(values[0])], values[0][np.isfinite(values[0])]
+    if not isinstance(policy, MlpPolicy):
+        return _by_scores(policy, versions, observation, played, k)
     heard = torch.as_tensor(np.flatnonzero(np.isin(versions, played))[None], device=policy.device)
     n_asked = min(k, len(versions))
     while True:
@@ -90,6 +98,22 @@ def best_tracks(
         if len(best) == k or len(tracks) < n_asked or n_asked == len(versions):
             return tracks[best], values[best]
         n_asked = min(4 * n_asked, len(versions))
+
+
+def _by_scores(
+    policy: Any, versions: NDArray[np.int64], observation: NDArray[np.float32], played: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the best tracks of a policy with one output per track: a mean of quantiles, or a logit."""
+    states, _ = policy.obs_to_tensor(observation)
+    with torch.no_grad():
+        if hasattr(policy, "quantile_net"):
+            scores = policy.quantile_net(states).mean(dim=1)[0].numpy()
+        else:
+            scores = policy.get_distribution(states).distribution.logits[0].numpy()
+    scores[np.isin(versions, played) | (versions != np.arange(len(versions)))] = -np.inf
+    best = np.argsort(-scores, kind="stable")[:k]
+    best = best[np.isfinite(scores[best])]
+    return best, scores[best]
 
 
 def feature_shares(run: Run, observation: NDArray[np.float32], track: int, other: int) -> NDArray[np.float32] | None:

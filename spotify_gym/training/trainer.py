@@ -8,7 +8,9 @@ from pathlib import Path
 
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from spotify_gym.algorithms.mixture_policy import MixturePolicy, StdSchedule
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.training.artifacts import Run
 from spotify_gym.training.callbacks import ProgressBarCallback, recorded
@@ -101,6 +103,10 @@ def _train(
             callbacks = [*stack.enter_context(recorded(model, config, folder)), *callbacks]
         if progress:
             callbacks = [*callbacks, stack.enter_context(closing(ProgressBarCallback()))]
+        if isinstance(model.policy, MixturePolicy):
+            callbacks = [StdSchedule(), *callbacks]
         n_sessions = config.total_steps // config.session_length
-        model.learn(config.total_steps, [*callbacks], log_interval=max(config.n_envs, n_sessions // _ROWS))
+        by_sessions = not isinstance(model, OnPolicyAlgorithm)  # which counts its rollouts
+        interval = max(config.n_envs, n_sessions // _ROWS) if by_sessions else 1
+        model.learn(config.total_steps, [*callbacks], log_interval=interval)
     return Run(model, config, catalogue, None if folder is None else folder.path)

@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, VectorActionWrapper
 from numpy.typing import NDArray
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
@@ -26,14 +26,17 @@ class SessionVecEnv(VecEnv):
     `TimeLimit.truncated` at the end of a session, `episode` as SB3's `Monitor` writes it, `reset_infos`.
 
     Args:
-        env: a vector environment that restarts ended sessions at once, `AutoresetMode.SAME_STEP`.
+        env: a vector environment that restarts ended sessions at once, `AutoresetMode.SAME_STEP`; wrapped or not.
+        truncates: whether a session could have gone on where it is cut off; no, where the agent sees the place in it.
     """
 
-    def __init__(self, env: SpotifyVectorEnv) -> None:
+    def __init__(self, env: SpotifyVectorEnv | VectorActionWrapper[Any, Any, Any, Any], truncates: bool = True) -> None:
         mode = env.metadata["autoreset_mode"]
         if mode != AutoresetMode.SAME_STEP:
             raise ValueError(f"autoreset_mode={mode} must be SAME_STEP: SB3 knows no step without a track")
-        self.env = env
+        self.env: SpotifyVectorEnv = env.unwrapped  # type: ignore[assignment]
+        self._wrapped: Any = env
+        self._truncates = truncates
         self.returns = np.zeros(env.num_envs, np.float64)
         """Sum of the rewards in each session so far, (B,)."""
         self.lengths = np.zeros(env.num_envs, np.int64)
@@ -45,7 +48,8 @@ class SessionVecEnv(VecEnv):
 
     def reset(self) -> NDArray[np.float32]:
         """Begin all sessions, with the seeds and options set before, and return their observations (B, k)."""
-        observations, info = self.env.reset(
+        observations: NDArray[np.float32]
+        observations, info = self._wrapped.reset(
             seed=None if self._seeds[0] is None else self._seeds, options=self._vector_options()
         )
         self._reset_seeds()
@@ -61,11 +65,13 @@ class SessionVecEnv(VecEnv):
 
     def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], Infos]:
         """Play the tracks noted; return observations (B, k), rewards (B,), dones (B,) and an `info` per session."""
-        observations, rewards, terminated, truncated, info = self.env.step(self._actions)
+        observations, rewards, terminated, truncated, info = self._wrapped.step(self._actions)
         dones = terminated | truncated
         self.returns += rewards
         self.lengths += 1
-        infos = self._apart({"TimeLimit.truncated": truncated & ~terminated, **info.get("final_info", info)})
+        infos = self._apart(
+            {"TimeLimit.truncated": truncated & ~terminated & self._truncates, **info.get("final_info", info)}
+        )
         if dones.any():
             self._end(np.flatnonzero(dones), infos, info)
         return observations, rewards, dones, infos

@@ -96,10 +96,13 @@ class ProtoActions:
         expected = (len(sessions), *self.space.shape)
         if points.shape != expected or not np.isfinite(points).all():
             raise InvalidAction(f"proto-actions must be finite numbers, {expected}; got {points.shape}: {actions!r}")
+        return self.largest(points, 1, None if self.dynamics.repeats else sessions.played)[1][:, 0]
+
+    def largest(self, points: Floats, k: int, played: Ints | None) -> tuple[Floats, Ints]:
+        """Return the k best tracks for each point, (B, k), after how good they are, (B, k), none of those played."""
         if self._has_bias:
             points = np.concatenate([points, np.ones((len(points), 1), np.float32)], axis=1)
-        played = None if self.dynamics.repeats else sessions.played
-        return self.index.largest(points, 1, played)[1][:, 0]
+        return self.index.largest(points, k, played)
 
 
 def with_mask_space(observations: Space[Any], n_tracks: int) -> Dict:

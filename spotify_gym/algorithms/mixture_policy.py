@@ -1,0 +1,147 @@
+"""Actor and critic of PPO and A2C for proto-actions: the actor mixes vectors that it sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, create_mlp
+from stable_baselines3.common.type_aliases import Schedule
+from torch import nn
+
+from spotify_gym.algorithms.compatibility import BindingError, blocks_of
+from spotify_gym.algorithms.embeddings import unit
+
+UNIT, RAW = 1.5, 0.5
+"""What a mixture weighs in the unit half and in the raw half of a proto-action, per unit of weight."""
+_LENGTH = 3.0  # about that of a feature vector
+
+
+class MixtureInput(BaseFeaturesExtractor):
+    """What actor and critic read: unit blocks, blocks, their lengths and cosines, and what is no block.
+
+    Args:
+        observation_space: whose `blocks` say where vectors of features stand.
+    """
+
+    blocks: th.Tensor  # (n, d) int64, columns of an observation
+    others: th.Tensor  # (n_others,)
+    pairs: th.Tensor  # (2, n (n - 1) / 2), of blocks
+
+    def __init__(self, observation_space: spaces.Space[Any]) -> None:
+        places = blocks_of(observation_space)
+        if not places or observation_space.shape is None:
+            raise BindingError("MixturePolicy mixes vectors of features, and this observation space names none")
+        columns = th.arange(observation_space.shape[0])
+        blocks = th.stack([columns[place] for place in places])
+        n, self.d = blocks.shape
+        others = columns[~th.isin(columns, blocks)]
+        super().__init__(observation_space, 2 * n * self.d + n + n * (n - 1) // 2 + len(others))
+        for name, held in (("blocks", blocks), ("others", others), ("pairs", th.triu_indices(n, n, 1))):
+            self.register_buffer(name, held, persistent=False)
+
+    def forward(self, observations: th.Tensor) -> th.Tensor:
+        """Return what is read, (batch, features_dim), of observations (batch, k)."""
+        blocks = observations[:, self.blocks]
+        units = unit(blocks)
+        cosines = (units @ units.mT)[:, self.pairs[0], self.pairs[1]]
+        lengths = blocks.norm(dim=2) / _LENGTH
+        parts = [units.flatten(1), blocks.flatten(1) / _LENGTH, lengths, cosines, observations[:, self.others]]
+        return th.cat(parts, dim=1)
+
+
+class MixtureActor(nn.Module):
+    """q = anchor + Σᵢ wᵢ Uᵢ + wₙ₊ᵢ Bᵢ, with weights of its own for the unit and for the raw half of a proto-action.
+
+    The anchor, and part of the weights, are linear in what is no block: where that is the place in the session, each
+    place has its own. The rest of the weights is a perceptron of all that is read. Everything starts at 0.
+
+    Args:
+        read: what it reads.
+        hidden: widths of the perceptron's layers.
+    """
+
+    def __init__(self, read: MixtureInput, hidden: list[int]) -> None:
+        super().__init__()
+        (self.n, self.d), n_others = read.blocks.shape, len(read.others)
+        self.n_others, n_weights = n_others, 4 * self.n
+        self.anchor = nn.Linear(n_others, 2 * self.d)
+        self.direct = nn.Linear(n_others, n_weights, bias=False)
+        self.deep = nn.Sequential(*create_mlp(read.features_dim, n_weights, hidden))
+        for layer in (self.anchor, self.direct, self.deep[-1]):
+            for parameter in layer.parameters():
+                nn.init.zeros_(parameter)
+
+    def forward(self, read: th.Tensor) -> th.Tensor:
+        """Return proto-actions, (batch, 2d)."""
+        units, blocks = (part.view(-1, self.n, self.d) for part in read[:, : 2 * self.n * self.d].chunk(2, dim=1))
+        others = read[:, read.shape[1] - self.n_others :]
+        weights = (self.deep(read) + self.direct(others)).view(-1, 2, 2 * self.n)
+        mixed: th.Tensor = weights @ th.cat([UNIT * units, RAW * _LENGTH * blocks], dim=1)
+        anchor: th.Tensor = self.anchor(others)
+        return anchor + mixed.flatten(1)
+
+
+class MixturePolicy(ActorCriticPolicy):
+    """SB3's actor-critic policy for proto-actions of 2d numbers, with a mixture of what is seen as its actor.
+
+    The standard deviation of the actions is given and not learned: `log_std_init`, and in training what
+    :class:`StdSchedule` makes of it.
+
+    Args:
+        observation_space, action_space, lr_schedule: SB3's.
+        log_std_init: logarithm of the standard deviation.
+        **kwargs: SB3's.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        log_std_init: float = -0.35,
+        **kwargs: Any,
+    ) -> None:
+        kwargs = {"net_arch": {"pi": [], "vf": [128, 128]}, "activation_fn": nn.ReLU, **kwargs}
+        kwargs.setdefault("features_extractor_class", MixtureInput)
+        super().__init__(observation_space, action_space, lr_schedule, log_std_init=log_std_init, **kwargs)
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)
+        read: Any = self.features_extractor
+        actor = MixtureActor(read, [128, 64])
+        if self.action_space.shape != (2 * actor.d,):
+            raise BindingError(
+                f"MixturePolicy acts by points of {2 * actor.d} numbers, and the actions are {self.action_space}; wrap "
+                "the environment in ProtoAction(env, coordinates='unit+raw')"
+            )
+        self.action_net = actor
+        self.log_std.requires_grad_(False)
+        self.optimizer = self.optimizer_class(
+            self.parameters(),
+            lr=lr_schedule(1),  # type: ignore[call-arg]
+            **self.optimizer_kwargs,
+        )
+
+
+class StdSchedule(BaseCallback):
+    """Let the standard deviation of a :class:`MixturePolicy` fall geometrically as training goes on.
+
+    Args:
+        first, last: at first and at last.
+    """
+
+    def __init__(self, first: float = 0.7, last: float = 0.05) -> None:
+        super().__init__()
+        self._first, self._last = first, last
+
+    def _on_rollout_start(self) -> None:
+        gone = 1 - self.model._current_progress_remaining
+        log_std: Any = self.model.policy.log_std
+        log_std.data.fill_(float(th.tensor(self._first * (self._last / self._first) ** gone).log()))
+
+    def _on_step(self) -> bool:
+        return True
