@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
@@ -39,7 +40,7 @@ _UNQUOTED: dict[str, Any] = {"quoting": csv.QUOTE_NONE}  # between tabs, quotes 
 def read_delimited(content: bytes, schema: Schema) -> RawTable:
     """Split text into rows and keep the columns that serve a role, as text."""
     account = Account("line")
-    lines = _decode(content, account)
+    lines = _unwrap(_decode(content, account))
     names, delimiter, header, start = _find_header(lines, schema)
     if any(lines[:header]):
         account.notes.append(f"line {header + 1} was taken as the header")
@@ -72,6 +73,14 @@ def _decode(content: bytes, account: Account) -> list[bytes]:
     if foreign:
         account.notes.append(Finding.at("not UTF-8: read as cp1252", np.array(foreign) + 1).describe("line"))
     return lines
+
+
+def _unwrap(lines: list[bytes]) -> list[bytes]:
+    """Take off the quotes around whole lines, which a spreadsheet writes of a table that stands in its first column."""
+    some = [line for line in lines[:MAX_HEADER] if line]
+    if not all(re.fullmatch(rb'"(?:[^"]|"")*"', line) for line in some) or b"," not in b"".join(some):
+        return lines
+    return [line[1:-1].replace(b'""', b'"') if line.endswith(b'"') else line for line in lines]
 
 
 def _is_utf8(text: bytes) -> bool:

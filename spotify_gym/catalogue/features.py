@@ -16,7 +16,7 @@ from spotify_gym.catalogue.scaling import MAX_MAGNITUDE
 from spotify_gym.catalogue.schema import RawTable, Schema
 from spotify_gym.catalogue.tracks import FEATURE_RANGES
 
-MISSING = frozenset({"", "-", "na", "n/a", "nan", "none", "null", "#n/a", "set()"})
+MISSING = frozenset({"", "-", "?", "na", "n/a", "<na>", "nan", "none", "null", "\\n", "#n/a", "set()"})
 MAX_DAMAGED = 0.01  # of a column's numbers; more of them out of range are no slips but a broken column
 MANY_ROWS = 0.1  # of a table: what is wrong with more of them is worth a warning
 
@@ -151,6 +151,9 @@ def _settle_units(numbers: dict[str, Numbers], kinds: Mapping[str, str], account
     if np.any(rows):
         where = account.warnings if np.mean(rows) > MANY_ROWS else account.notes
         where.append(f"mixed units: {np.count_nonzero(rows):,} rows taken to be in {other}, unlike the others")
+    loud = [name for name in numbers if kinds.get(name) == "loudness" and np.mean(numbers[name] > 1) > 0.5]
+    if loud:
+        account.warnings.append(f"most of {loud[0]} is above 0 dB, as no music is: its sign may be lost")
     for name, column in shares.items():
         numbers[name] = np.where((rows | (name in odd)) != in_percent, column / 100, column)
     return True

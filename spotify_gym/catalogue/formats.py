@@ -127,6 +127,8 @@ def _find_records(value: Any, schema: Schema, depth: int, key: str | None = None
     """Yield the records of tracks within a value, in whatever lists and pages they stand; {} where one is missing."""
     needed = MIN_FEATURES if schema.features is None else 1
     if isinstance(value, list) and depth:
+        if value and isinstance(value[0], list) and schema.likeness(names := list(map(str, value[0]))) >= needed:
+            value = [dict(zip(names, row, strict=False)) for row in value[1:] if isinstance(row, list)]  # of a sheet
         found = [list(_find_records(one, schema, depth - 1)) for one in value]
         if any(found):
             for records in found:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +30,7 @@ ALIASES: Mapping[str, str] = {
     "artist1 artista",
     "genre": "genre trackgenre playlistgenre genres trackgenres songgenre topgenre artistgenres artistgenre maingenre "
     "musicgenre genrename parentgenres genero",
-    "popularity": "popularity pop",
+    "popularity": "popularity popularidad pop",
     "acousticness": "acousticness acous acoustic",
     "danceability": "danceability dnce dance",
     "energy": "energy nrgy",
@@ -180,8 +181,9 @@ def _role_of(name: str) -> tuple[str, int]:
 
 
 def _key(name: str) -> str:
-    """Return the letters and digits, in lower case, less the ending that a merge of tables gives."""
-    return "".join(char for char in re.sub(r"[_.][xy]$", "", name.strip()[:100]).casefold() if char.isalnum())
+    """Return the letters and digits, in lower case, without accents, less the ending that a merge of tables gives."""
+    plain = normalize("NFKD", re.sub(r"[_.][xy]$", "", name.strip()[:100]).casefold())
+    return "".join(char for char in plain if char.isalnum())
 
 
 def _position(name: str, names: Sequence[str], known: Mapping[str, int]) -> int:

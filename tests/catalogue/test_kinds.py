@@ -166,6 +166,13 @@ def test_decimal_commas_and_units__are_read(tmp_path: Path) -> None:
     np.testing.assert_allclose(raw(read(tmp_path, text)), expected, rtol=1e-6, atol=1e-6)
 
 
+def test_loudness_without_its_sign__is_warned_of(tmp_path: Path) -> None:
+    rows = [song(n, loudness=10.0 + n % 5) for n in range(20)]
+    assert "most of loudness is above 0 dB" in read(tmp_path, csv_text(rows)).report.verdict
+    scaled = [song(n, loudness=n / 20, tempo=n / 20) for n in range(20)]
+    assert read(tmp_path, csv_text(scaled)).report.verdict == "ok"
+
+
 def test_no_number__is_shown_with_its_line(tmp_path: Path) -> None:
     rows = [song(0), song(1, energy="loud"), song(2)]
     assert "1 × energy is not a number (line 3), first 'loud'" in str(read(tmp_path, csv_text(rows)).report)
@@ -212,7 +219,7 @@ def test_neither_ids_nor_titles__makes_numbers_of_rows(tmp_path: Path) -> None:
 
 
 def test_missing_ids__are_no_id(tmp_path: Path) -> None:
-    rows = [song(0), song(1, track_id="NA"), song(2, track_id="nan"), song(3), song(4)]
+    rows = [song(0), song(1, track_id="NA"), song(2, track_id="nan"), song(3), song(4), song(5, track_id="\\N")]
     assert list(read(tmp_path, csv_text(rows)).track_ids) == ["id0", "id3", "id4"]
 
 
@@ -380,6 +387,12 @@ def test_notices_above_the_header__are_passed_over(tmp_path: Path) -> None:
     assert "line 4 was taken as the header" in str(catalogue.report)
 
 
+def test_lines_in_quotes_as_a_whole__are_a_table_of_one_column_and_read(tmp_path: Path) -> None:
+    lines = csv_text([song(0), song(1, track_name='Say "hi", twice'), *songs(5)[2:]]).splitlines()
+    wrapped = "\n".join('"' + line.replace('"', '""') + '"' for line in lines)
+    assert read(tmp_path, wrapped).fingerprint == read(tmp_path, "\n".join(lines)).fingerprint
+
+
 TEXT_TYPES = [
     pa.string(),
     pa.large_string(),
@@ -430,6 +443,8 @@ JSON_KINDS: dict[str, Callable[[], str]] = {
     "index": lambda: frame().to_json(orient="index"),
     "table": lambda: frame().to_json(orient="table"),
     "lists": lambda: json.dumps(frame().to_dict(orient="list")),
+    "rows": lambda: json.dumps([list(frame().columns), *frame().values.tolist()]),
+    "sheet": lambda: json.dumps({"range": "A1:N6", "values": [list(frame().columns), *frame().values.tolist()]}),
     "nested": lambda: json.dumps(
         {
             "items": [

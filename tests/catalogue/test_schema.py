@@ -103,6 +103,7 @@ def test_roles__of_other_kinds_of_table(header: str) -> None:
 
 
 def test_roles__mind_neither_case_nor_blanks() -> None:
+    assert chosen(["CANCIÓN", "Género", *(f"af_{name}" for name in FEATURE_NAMES)])["genre"] == "Género"
     assert chosen(["Track ID", *(f" {name.title()} " for name in FEATURE_NAMES)])["track_id"] == "Track ID"
 
 
