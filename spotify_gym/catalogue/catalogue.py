@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 from spotify_gym.catalogue.builtin import builtin_scaling, invent_tracks
 from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.groups import first_equal_rows, first_of_songs, related_groups, split_groups
-from spotify_gym.catalogue.prepared import load_fields, save_fields
 from spotify_gym.catalogue.report import Report
 from spotify_gym.catalogue.scaling import MAX_MAGNITUDE, Scaling
 from spotify_gym.catalogue.tracks import FEATURE_NAMES, ID_IN_LINK, TextColumn, Tracks, read_only
@@ -190,6 +189,8 @@ class Catalogue(Tracks):
         Raises:
             CatalogueError: if the file is missing, damaged, of another kind or of a later version.
         """
+        from spotify_gym.catalogue.prepared import load_fields  # and with it Arrow
+
         where = Path(path).absolute()
         try:
             return cls(**load_fields(where), origin=partial(cls.load, where))
@@ -202,6 +203,8 @@ class Catalogue(Tracks):
         Raises:
             CatalogueError: if the file cannot be written, or its name does not end so.
         """
+        from spotify_gym.catalogue.prepared import save_fields
+
         save_fields(Path(path), self._fields())
 
     def __repr__(self) -> str:
@@ -358,9 +361,7 @@ class Catalogue(Tracks):
             raise CatalogueError(f"features must have different names, not {', '.join(self.feature_names)}.")
         if not n_tracks:
             raise CatalogueError("a catalogue needs at least one track.")
-        if (
-            not -MAX_MAGNITUDE <= self.features.min(initial=0) <= self.features.max(initial=0) <= MAX_MAGNITUDE
-        ):  # NaN is not either
+        if not -MAX_MAGNITUDE <= self.features.min() <= self.features.max() <= MAX_MAGNITUDE:  # NaN is not either
             raise CatalogueError(f"a feature is not a finite number, or larger than {MAX_MAGNITUDE:g} after scaling.")
         if self.popularity is not None and ((self.popularity < 0) | (self.popularity > 100)).any():
             raise CatalogueError("a popularity is not from 0 to 100.")

@@ -177,6 +177,12 @@ def _check_size(size: int, path: Path) -> None:
         raise CatalogueError(f"{path} holds more than {MAX_BYTES / 1e9:.1f} GB; a table that large cannot be read.")
 
 
+def check_name(path: Path) -> None:
+    """Raise `CatalogueError` unless the name of a file says that it holds a prepared catalogue."""
+    if path.suffix != ".arrow":
+        raise CatalogueError(f"{path} must end in .arrow, such as {path.stem or 'catalogue'}.arrow.")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BufferedWriter]:
     """Open a file that takes the place of `path` when the block ends well; else, and till then, `path` stays as it is.

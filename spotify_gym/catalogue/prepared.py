@@ -17,19 +17,17 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue.errors import CatalogueError
-from spotify_gym.catalogue.files import open_regular, replacing
+from spotify_gym.catalogue.files import check_name, open_regular, replacing
 from spotify_gym.catalogue.report import Report
 from spotify_gym.catalogue.scaling import Scaling
 from spotify_gym.catalogue.tracks import TextColumn
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 FORMAT, VERSION, NPZ_VERSION = "spotify_gym catalogue", 2, 1
 ALIGNMENT = 64  # bytes, of the features; what the fastest paths of NumPy and BLAS want
@@ -42,23 +40,11 @@ _NPY_HEAD = re.compile(
 )
 
 _DAMAGE = (
-    zipfile.BadZipFile,
-    ValueError,
-    LookupError,
-    TypeError,
-    ArithmeticError,
-    RuntimeError,
-    EOFError,
-    struct.error,
+    *(ValueError, LookupError, TypeError, ArithmeticError, RuntimeError, EOFError, OSError),
+    *(struct.error, zipfile.BadZipFile, pa.ArrowException),
 )
 
 Contents = tuple[dict[str, Any], dict[str, Any]]  # header, and columns by name
-
-
-def check_name(path: Path) -> None:
-    """Raise `CatalogueError` unless the name of a file says that it holds a prepared catalogue."""
-    if path.suffix != ".arrow":
-        raise CatalogueError(f"{path} must end in .arrow, such as {path.stem or 'catalogue'}.arrow.")
 
 
 def save_fields(path: Path, fields: Mapping[str, Any]) -> None:
@@ -67,8 +53,6 @@ def save_fields(path: Path, fields: Mapping[str, Any]) -> None:
     Raises:
         CatalogueError: if the name does not end in ``.arrow``, or the file cannot be written.
     """
-    import pyarrow as pa
-
     check_name(path)
     types = {name: kind for name, kind in _column_types(fields).items() if fields[name] is not None}
     batch = pa.record_batch({name: _to_arrow(fields[name], kind) for name, kind in types.items()})
@@ -98,14 +82,20 @@ def load_fields(path: Path) -> dict[str, Any]:
     Raises:
         CatalogueError: if the file is missing, damaged, of another kind or of a later version; it does not name it.
     """
-    import pyarrow as pa
-
     try:
         with open_regular(path) as file:
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
             header, columns = _read_npz(file) if bytes(content[:2]) == b"PK" else _read_arrow(content)
+        ids, genres = columns["track_ids"].arrow, columns.get("genres")
+        if len(ids.unique()) < len(ids):
+            raise ValueError("a track id stands twice")
+        pa.default_memory_pool().release_unused()  # by the check, so that a process has nothing of its own
+        if genres is not None and (genres.view(np.uint8) > 1).any():
+            raise ValueError("a genre is neither 0 nor 1")
         return {
-            **_checked(columns),
+            **columns,
+            "features": columns["features"],
+            "genres": None if genres is None else genres.view(np.bool_),
             **{name: tuple(map(str, header[name])) for name in ("feature_names", "genre_names")},
             "scaling": Scaling(**header["scaling"]),
             "source": str(header["source"]),
@@ -114,7 +104,7 @@ def load_fields(path: Path) -> dict[str, Any]:
         }
     except CatalogueError:
         raise
-    except (*_DAMAGE, OSError, pa.ArrowException) as error:
+    except _DAMAGE as error:
         told = error.strerror if isinstance(error, OSError) else None  # by the system, and not by pyarrow
         raise CatalogueError(f"{told or f'it is no prepared catalogue, or damaged: {error}'}.") from error
 
@@ -125,8 +115,6 @@ def _read_arrow(content: memoryview) -> Contents:
     They are read as the stream of messages that the file begins with: only so can a record batch be seen to be
     compressed before it takes the memory that it claims to need.
     """
-    import pyarrow as pa
-
     if content[:6] != _MAGIC or content[-6:] != _MAGIC:
         raise ValueError("it is no whole Arrow file (a table of songs is read, not loaded)")
     first, *others = pa.ipc.MessageReader.open_stream(pa.BufferReader(content[8:]))
@@ -156,8 +144,14 @@ def _read_npz(file: BinaryIO) -> Contents:
     if header["arrays"] != sorted(arrays):
         raise ValueError("some of its arrays are missing or misnamed")
     header["scaling"] = {"kind": header["scaling"], **{name: arrays.pop(name) for name in ("centre", "scale")}}
-    texts = {name: _text(arrays, name) for name in _TEXTS if f"{name}.data" in arrays}
-    return header, texts | {name: array for name, array in arrays.items() if "." not in name}
+    columns: dict[str, Any] = {name: array for name, array in arrays.items() if "." not in name}
+    for name in _TEXTS:
+        if (data := arrays.get(f"{name}.data")) is not None:
+            offsets = arrays[f"{name}.offsets"].astype(np.int64)
+            texts = pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
+            texts.validate(full=True)
+            columns[name] = TextColumn(texts)
+    return header, columns
 
 
 def _parse_npy(stored: bytes) -> NDArray[Any]:
@@ -167,15 +161,6 @@ def _parse_npy(stored: bytes) -> NDArray[Any]:
         raise ValueError("an array is not plain numbers (Python objects, which need pickle, are never loaded)")
     shape = tuple(int(length) for length in head["shape"].split(b",") if length.strip())
     return np.frombuffer(stored[head.end() :], dtype=head["dtype"].decode()).reshape(shape)
-
-
-def _text(arrays: Mapping[str, NDArray[Any]], name: str) -> TextColumn:
-    import pyarrow as pa
-
-    data, offsets = arrays[f"{name}.data"], arrays[f"{name}.offsets"].astype(np.int64)
-    texts = pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
-    texts.validate(full=True)
-    return TextColumn(texts)
 
 
 def _checksum(header: bytes, message: pa.ipc.Message) -> bytes:
@@ -195,38 +180,22 @@ def _checked_header(text: bytes, version: int) -> dict[str, Any]:
     return header
 
 
-def _checked(columns: dict[str, Any]) -> dict[str, Any]:
-    import pyarrow as pa
-
-    ids, genres = columns["track_ids"].arrow, columns.get("genres")
-    if len(ids.unique()) < len(ids):
-        raise ValueError("a track id stands twice")
-    pa.default_memory_pool().release_unused()  # by the check, so that a process has nothing of its own
-    if genres is not None and (genres.view(np.uint8) > 1).any():
-        raise ValueError("a genre is neither 0 nor 1")
-    return columns | {"features": columns["features"], "genres": None if genres is None else genres.view(np.bool_)}
-
-
 def _is_compressed(message: bytes) -> bool:
     """Say whether the FlatBuffers of a message (`Message.fbs` of Arrow) have `header.compression`."""
-    header = _flatbuffers_field(message, 0, 2)
-    return bool(header and _flatbuffers_field(message, header, 3))
-
-
-def _flatbuffers_field(content: bytes, reference: int, number: int) -> int:
-    """Follow a reference to a table and return where its field of a number lies; 0 if it has none."""
-    table = reference + struct.unpack_from("<I", content, reference)[0]
-    index = table - struct.unpack_from("<i", content, table)[0]
-    (size,) = struct.unpack_from("<H", content, index)
-    place = 4 + 2 * number
-    (offset,) = struct.unpack_from("<H", content, index + place) if place < size else (0,)
-    return int(table + offset) if offset else 0
+    place = 0
+    for number in (2, 3):  # of the fields `header` and `compression` in their tables
+        table = place + struct.unpack_from("<I", message, place)[0]
+        index = table - struct.unpack_from("<i", message, table)[0]
+        entry, (size,) = 4 + 2 * number, struct.unpack_from("<H", message, index)
+        (offset,) = struct.unpack_from("<H", message, index + entry) if entry < size else (0,)
+        if not offset:
+            return False
+        place = table + offset
+    return True
 
 
 def _column_types(names: Mapping[str, Any]) -> dict[str, pa.DataType]:
     """Return the type of each column, given the names of the features and of the genres."""
-    import pyarrow as pa
-
     return {
         "features": pa.list_(pa.float32(), len(names["feature_names"])),
         "genres": pa.list_(pa.uint8(), len(names["genre_names"])),  # 0 or 1; Arrow would pack truth values
@@ -236,8 +205,6 @@ def _column_types(names: Mapping[str, Any]) -> dict[str, pa.DataType]:
 
 
 def _to_arrow(column: TextColumn | NDArray[Any], kind: pa.DataType) -> pa.Array:
-    import pyarrow as pa
-
     if isinstance(column, TextColumn):
         return column.arrow
     buffers = [None, pa.py_buffer(column)]
@@ -249,13 +216,11 @@ def _to_arrow(column: TextColumn | NDArray[Any], kind: pa.DataType) -> pa.Array:
 
 def _from_arrow(column: pa.Array) -> TextColumn | NDArray[Any]:
     """View what `_to_arrow` made."""
-    from pyarrow import types
-
-    is_wide = types.is_fixed_size_list(column.type)
+    is_wide = pa.types.is_fixed_size_list(column.type)
     values = column.flatten() if is_wide else column
     if column.null_count or values.null_count:
         raise ValueError("a value is missing")
-    if types.is_large_string(column.type):
+    if pa.types.is_large_string(column.type):
         return TextColumn(column)
     every = np.frombuffer(values.buffers()[1], values.type.to_pandas_dtype())  # Array.to_numpy would import pandas
     array = every[values.offset : values.offset + len(values)]

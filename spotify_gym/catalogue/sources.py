@@ -15,7 +15,6 @@ from filelock import FileLock
 from spotify_gym.catalogue.catalogue import Catalogue, held
 from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.files import MAX_BYTES
-from spotify_gym.catalogue.prepared import load_fields
 from spotify_gym.catalogue.scaling import Scaling, check_kind
 
 _LARGE = 2**20  # bytes; a smaller table is read in every process
@@ -99,6 +98,8 @@ def _opened(what: int | Path, stamp: tuple[int, int] | None, scaling: str | Scal
 
 def _read_once(path: Path, scaling: str | Scaling) -> Catalogue:
     """Read a large table, or map what was made of the same content before: many processes then share one in memory."""
+    from spotify_gym.catalogue.prepared import load_fields
+
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "spotify_gym"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

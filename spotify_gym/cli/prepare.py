@@ -12,7 +12,7 @@ import tyro
 
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.catalogue.errors import printable
-from spotify_gym.catalogue.prepared import check_name
+from spotify_gym.catalogue.files import check_name
 from spotify_gym.cli.command import CheckFailed, Command
 
 
