@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import textwrap
+import time
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -51,11 +52,13 @@ class Experiment(Command):
 
     def run(self) -> None:
         """Do what is missing, and report."""
+        began = time.perf_counter()
         rows = self.rows()
         rows = with_skill(rows) if self.measure == "skill" else rows
         rows.attrs["command"] = _typed()
         keep_rows(self.out / "results.parquet", rows)
         self.report(rows)
+        print(f"took {time.perf_counter() - began:,.0f} s")
 
     def rows(self) -> pd.DataFrame:
         """Do what is missing, and return the rows of all cases."""

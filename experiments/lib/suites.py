@@ -28,6 +28,16 @@ NETWORKS: dict[str, tuple[str, int | None]] = {
     "action head, 512 random": ("action_head", 512),
 }
 """Networks by what they choose from."""
+RIVALS = {
+    "Double DQN": ("double", "catalogue"),
+    "Search in a learned model": ("model", "catalogue"),
+    "PPO, mixture": ("ppo", "catalogue"),
+    "PPO": ("ppo", "mlp"),
+    "A2C": ("a2c", "mlp"),
+    "SAC": ("sac", "mlp"),
+    "TD3": ("td3", "mlp"),
+}
+"""Learners over a whole catalogue and their policies, "mlp" being SB3's own."""
 FAMILY = tuple(ENVS)
 STATES = {
     "SpotifySatiation-v0": "mean+history",
@@ -101,7 +111,27 @@ def full(catalogue: str) -> Iterator[Case]:
             yield from Case(f"Double DQN, {state}", config, n_sessions=1000).seeded(10)
 
 
-SUITES: dict[str, Callable[[str], Iterator[Case]]] = {"quick": quick, "main": main, "networks": networks, "full": full}
+def rivals(catalogue: str) -> Iterator[Case]:
+    """Give other people's learners three seeds beside ours: the same steps, sessions at once and state for all."""
+    for env in ("SpotifyPlaylist-v0", "SpotifySatiation-v0", "SpotifyTaste-v0"):
+        state = f"{STATES.get(env, 'mean')}+place"
+        task = TrainConfig(catalogue=catalogue, env=env, steps=40_000, state=state, n_envs=16)
+        yield from scale_of(task)
+        for method, (algorithm, policy) in RIVALS.items():
+            yield from Case(method, replace(task, algorithm=algorithm, policy=policy)).seeded(3)
+        small = replace(task, catalogue=SMALL, policy="mlp")
+        yield from scale_of(small)
+        yield from Case("MaskablePPO, per track", replace(small, algorithm="maskable_ppo")).seeded(3)
+        yield from Case("DQN, per track", small).seeded(3)
+
+
+SUITES: dict[str, Callable[[str], Iterator[Case]]] = {
+    "quick": quick,
+    "main": main,
+    "networks": networks,
+    "rivals": rivals,
+    "full": full,
+}
 
 
 def _learners(task: TrainConfig, n_seeds: int) -> Iterator[Case]:

@@ -16,6 +16,9 @@ from spotify_gym.session import SessionDynamics, SessionState, StepResult
 from spotify_gym.training import Run, RunFolder, load_run
 from spotify_gym.training.recommendation import best_tracks, feature_shares
 
+EXPECTED = "expected from here on"
+"""What scores are called that are returns."""
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
@@ -113,7 +116,7 @@ class Learned:
     dynamics: SessionDynamics
     """Of the environment that it learned in, for a person; it may measure tracks otherwise than others do."""
     run: Run
-    value_name: str = "expected from here on"
+    value_name: str = EXPECTED
 
     @property
     def stages(self) -> tuple[float, ...]:
@@ -136,8 +139,13 @@ class Learned:
         return _in_order(*best_tracks(self.run, self.dynamics, self.dynamics.observe(sessions), sessions.played, k))
 
     def why(self, told: Told, ranking: Sequence[tuple[int, float]], profile: Profile) -> str:
-        """Say what the network expects, and which features set the first track before the second."""
+        """Say what the network expects, and which features set the first track before the second.
+
+        Where scores are nothing to expect, say what the first track shares with the vibe.
+        """
         (track, value), *rest = ranking[:2]
+        if self.value_name != EXPECTED:
+            return str(explain(profile, retold(self.dynamics, told).vibe[0], profile.features[track]))
         expects = f"Expects {signed(value)} from here on if this plays"
         if not rest:
             return f"{expects}; nothing else is left."

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 import gymnasium as gym
 
-from spotify_gym.app.agents import Learned
+from spotify_gym.app.agents import EXPECTED, Learned
 from spotify_gym.app.listening import dynamics_for_a_person
 from spotify_gym.app.words import listed
 from spotify_gym.catalogue import Catalogue
@@ -41,7 +41,10 @@ def load_trained(
     first_dynamics = _dynamics(first)
     runs = [(first, first_dynamics), *(_beside(first, first_dynamics, path) for path in paths[1:])]
     names = _names([run for run, _ in runs]) if paths else ["Trained"]
-    return tuple(Learned(name, _about(run), dynamics, run) for name, (run, dynamics) in zip(names, runs, strict=True))
+    return tuple(
+        Learned(name, _about(run), dynamics, run, _value_name(run))
+        for name, (run, dynamics) in zip(names, runs, strict=True)
+    )
 
 
 def length_of(run: Run) -> int:
@@ -91,6 +94,11 @@ def _about(run: Run) -> str:
         state=config.state,
         seed=config.seed,
     )
+
+
+def _value_name(run: Run) -> str:
+    """Say what an agent's scores are: returns, where it learns how much tracks earn."""
+    return EXPECTED if hasattr(run.model.policy, "rank") or hasattr(run.model.policy, "q_net") else "how well it fits"
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

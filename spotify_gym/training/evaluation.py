@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import ReferencePolicy
 from spotify_gym.session import SessionDynamics, SpotifyVectorEnv
-from spotify_gym.session.spaces import spaces_of
 from spotify_gym.training.config import EVALUATION_SEED
 from spotify_gym.training.metrics import catalogue_coverage, intra_list_diversity, novelty, repeat_rate
 from spotify_gym.wrappers.choices import ProtoActions
@@ -143,16 +142,15 @@ class Pointing:
         env: that the sessions are in; None where they are handed over.
 
     Raises:
-        ValueError: the model has learned from other observations or other features.
+        ValueError: its actions are no such points.
     """
 
     def __init__(self, model: Any, dynamics: SessionDynamics, env: SpotifyVectorEnv | None = None) -> None:
         width = dynamics.catalogue.features.shape[1]
-        observations, _ = spaces_of(dynamics)
-        if model.observation_space != observations or model.action_space.shape not in ((width,), (2 * width,)):
-            raise ValueError(f"this {type(model).__name__} was trained on another catalogue or another state")
         self._model, self._env = model, env
         self.proto = ProtoActions(dynamics, "unit" if model.action_space.shape == (width,) else "unit+raw")
+        if model.action_space.shape != self.proto.space.shape:
+            raise ValueError(f"{model.action_space} of {type(model).__name__} are no points among these tracks")
 
     def predict(self, observation: Any, state: Any, episode_start: Any, deterministic: bool = True) -> tuple[Any, Any]:
         """Return the tracks, (B,), and SB3's state."""
@@ -182,6 +180,8 @@ def _bound(model: Any, env: SpotifyVectorEnv, seed: int) -> Iterator[Policy]:
     offered = (env.single_observation_space, env.single_action_space)
     policy: Any = getattr(model, "policy", None)
     if isinstance(getattr(model, "action_space", None), Box):
+        if model.observation_space != env.single_observation_space:
+            raise ValueError(f"this {type(model).__name__} was trained on another catalogue or another state")
         yield Pointing(model, env.dynamics, env)
         return
     if not hasattr(policy, "bind"):
