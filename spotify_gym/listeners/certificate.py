@@ -38,6 +38,8 @@ class Certificate:
     """Each fact in held-out sessions and in simulated ones, with tolerance and verdict."""
     cannot: tuple[str, ...]
     """What the log cannot tell."""
+    size: tuple[int, int]
+    """Held-out sessions and their plays."""
 
     def page(self, listener: LoggedListener, title: str) -> str:
         """Write it as a page of Markdown."""
@@ -46,8 +48,10 @@ class Certificate:
         parts = [
             f"# {title}",
             "**This listener was never fitted to a log.**" if listener.fitted is None else _fitted_text(listener),
-            "## Predictions of held-out plays\n\n" + _markdown(self.predictions),
-            f"A pass: within {_CLOSE} of boosting, and the worst of ten bins within {_CALIBRATED}.",
+            "## Predictions of {1:,} held-out plays, {0:,} sessions\n\n".format(*self.size)
+            + _markdown(self.predictions),
+            f"A pass: within {_CLOSE} of boosting, and the worst of ten bins within {_CALIBRATED}; "
+            "a failure is off by two standard errors more.",
             f"## Facts: {told}\n\n" + _markdown(self.facts),
             "A fact passes within its tolerance, and fails where it is off by more than that and two standard errors.",
             "## What the log cannot tell\n\n" + "\n".join(f"- {line}" for line in self.cannot),
@@ -75,9 +79,8 @@ def certify(listener: LoggedListener, log: SkipLog, catalogue: Catalogue | None,
     for part in (train, test):
         if len(part.log) < 10 or part.skipped.all() or not part.skipped.any():
             raise ValueError(f"{len(log)} sessions are too few to hold some out, or nothing is skipped, or everything")
-    return Certificate(
-        _predictions(listener, train, test), _facts(listener, test, seed), tuple(_unknown(listener, test))
-    )
+    tables = _predictions(listener, train, test), _facts(listener, test, seed)
+    return Certificate(*tables, tuple(_unknown(listener, test)), (len(test.log), test.log.n_plays))
 
 
 def worst_bin(probability: Floats, skipped: NDArray[np.bool_], n_bins: int = 10) -> float:
@@ -110,13 +113,24 @@ def _predictions(listener: LoggedListener, train: Plays, test: Plays) -> pd.Data
         columns=["prediction", "log-loss", "AUC", "worst bin"],
     )
     boosted, own = table.iloc[-2], table.iloc[-1]
-    passed = (
-        own["log-loss"] <= boosted["log-loss"] + _CLOSE,
-        own["AUC"] >= boosted["AUC"] - _CLOSE,
-        own["worst bin"] <= _CALIBRATED,
-    )
-    said = [f"{name} {PASS if good else FAIL}" for name, good in zip(table.columns[1:], passed, strict=True)]
+    worse = np.diff([_losses(p, test.skipped) for p in list(rows.values())[-2:]], axis=0)[0]
+    n_skipped, n_plays = test.skipped.sum(), len(test.skipped)
+    judged = {  # how far behind, how far that may be, the standard error
+        "log-loss": (worse.mean(), _CLOSE, worse.std() / n_plays**0.5),
+        "AUC": (boosted["AUC"] - own["AUC"], _CLOSE, (n_plays / (12 * n_skipped * (n_plays - n_skipped))) ** 0.5),
+        "worst bin": (own["worst bin"], _CALIBRATED, 0.5 / (n_plays / 10) ** 0.5),
+    }
+    said = [f"{name} {_verdict(*numbers)}" for name, numbers in judged.items()]
     return table.assign(verdict=[*[""] * (len(table) - 1), ", ".join(said)])
+
+
+def _losses(probability: Floats, skipped: NDArray[np.bool_]) -> Floats:
+    losses: Floats = -np.log(np.clip(np.where(skipped, probability, 1 - probability), 1e-15, 1))
+    return losses
+
+
+def _verdict(off: float, allowed: float, error: float) -> str:
+    return PASS if off <= allowed else FAIL if off > allowed + 2 * error else UNSURE
 
 
 def _known(plays: Plays) -> Floats:
@@ -136,8 +150,7 @@ def _facts(listener: LoggedListener, test: Plays, seed: int) -> pd.DataFrame:
     rows = []
     for name, value in real.items():
         error, off, allowed = float(resampled[name].std()), abs(shown.get(name, np.nan) - value), tolerance(name)
-        verdict = PASS if off <= allowed else FAIL if off > allowed + 2 * error else UNSURE
-        rows.append((name, value, error, shown.get(name, np.nan), allowed, verdict))
+        rows.append((name, value, error, shown.get(name, np.nan), allowed, _verdict(off, allowed, error)))
     return pd.DataFrame(rows, columns=["fact", "log", "± standard error", "simulated", "tolerance", "verdict"])
 
 

@@ -28,6 +28,7 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 _LOG_WEIGHTS = np.log(_WEIGHTS / _WEIGHTS.sum())
 _PRIORS = {"first": 3.0, "step": 0.3, "other": 1.0}  # standard deviations of the normal priors, in log-odds
 _DECAY = (1.7, 1.0)  # mean and standard deviation of the prior of the logit of the mood's decay; .85 in the middle
+_SETTLED = 0.3  # slope along any axis, about that many standard errors from the top
 _N_POSITIONS = 20
 _FEWEST = 50  # sessions
 
@@ -165,9 +166,9 @@ def _maximum(plays: Plays, n_positions: int) -> tuple[Floats, Floats]:
         return value + 0.5 * float(precision @ away**2), axes.T @ (gradient + precision * away)
 
     found = minimize(loss, np.zeros(len(start)), jac=True, method="L-BFGS-B", options={"maxiter": 1000, "ftol": 1e-8})
-    if not found.success:
-        raise RuntimeError(f"the fit did not settle: {found.message}")
     step, there = 1e-3, loss(found.x)[1]
+    if np.abs(there).max() > _SETTLED:
+        raise RuntimeError(f"the fit did not settle: {found.message}")
     hessian = np.stack([(loss(found.x + e)[1] - there) / step for e in step * np.eye(len(start))])
     covariance = np.linalg.pinv((hessian + hessian.T) / 2, hermitian=True)
     return start + axes @ found.x, axes @ covariance @ axes.T
