@@ -188,7 +188,7 @@ class Taste(Block):
 
     n_vectors = 3
     reads_log = True
-    weights = np.array([0.5, 2.0, 8.0])
+    weights = np.array([0.25, 1.0, 4.0])
 
     def __init__(self, catalogue: Catalogue, history_length: int) -> None:
         high = np.full(len(self.weights) * catalogue.features.shape[1], np.inf, np.float32)
