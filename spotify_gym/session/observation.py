@@ -16,6 +16,7 @@ from spotify_gym.session import kernels
 from spotify_gym.session.state import Floats, Log, SessionState, StepResult
 
 _PLACES = 50  # tracks in the longest session of the family
+_LONGEST = 10**6  # answers that the bounds of `Taste` are made for
 _MANY = 10  # tracks: half of the scale on which `Responses` shows a count
 
 
@@ -191,11 +192,13 @@ class Taste(Block):
     weights = np.array([0.25, 1.0, 4.0])
 
     def __init__(self, catalogue: Catalogue, history_length: int) -> None:
-        high = np.full(len(self.weights) * catalogue.features.shape[1], np.inf, np.float32)
-        super().__init__(-high, high)
-        self._catalogue = catalogue
         mean, covariance = catalogue.unit_moments
         self._mean, self._spread = 2 * mean, 9 * covariance / self.weights[:, None, None]  # (d,), (3, d, d)
+        # f is no worse than 2μ, which n answers of 1 or -1 contradict by 9n at most.
+        reach = np.sqrt(9 * _LONGEST * np.diagonal(self._spread, axis1=1, axis2=2)) + 1e-3
+        low, high = ((self._mean + sign * reach).ravel().astype(np.float32) for sign in (-1, 1))
+        super().__init__(low, high)
+        self._catalogue = catalogue
 
     def read(self, sessions: SessionState, memory: Floats) -> Floats:
         """Solve for f, (B, 3, d) made flat."""
