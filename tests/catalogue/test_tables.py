@@ -1,7 +1,11 @@
+from __future__ import annotations
+
+import json
+
 import numpy as np
 import pytest
 
-from spotify_gym.catalogue import CatalogueError, TextColumn
+from spotify_gym.catalogue import CatalogueError, Finding, Report, TextColumn
 from spotify_gym.catalogue.tables import Draft
 from spotify_gym.catalogue.tracks import Tracks
 
@@ -63,3 +67,29 @@ def test_drop_unpopular__drops_the_unknown_too() -> None:
 def test_drop_unpopular__needs_popularity() -> None:
     with pytest.raises(CatalogueError, match="no column of popularity"):
         draft_of("a", [1], [0]).drop_unpopular(30)
+
+
+REPORT = Report(
+    rows=12_000,
+    tracks=11_990,
+    columns=(("track_id", "track_id"), ("artists", "artist_name")),
+    folded=(Finding("same id as an earlier row", 3, (4, 5, 6)),),
+    dropped=(Finding.at("tempo is missing", range(10, 17)),),
+    notes=("a note",),
+    ranges=(("tempo", 0.0, 249.4),),
+)
+
+
+def test_report__prints_all_that_was_found() -> None:
+    assert str(REPORT).splitlines() == [
+        "12,000 rows read, 11,990 tracks kept",
+        "  folded   3 × same id as an earlier row (line 4, 5, 6)",
+        "  dropped  7 × tempo is missing (line 10, 11, 12, 13, 14, ...)",
+        "  note     a note",
+        "  columns  track_id, artists = 'artist_name'",
+        "  range    tempo                     0 to 249.4",
+    ]
+
+
+def test_report__survives_json() -> None:
+    assert Report.from_json(json.loads(json.dumps(REPORT.to_json()))) == REPORT

@@ -1,4 +1,4 @@
-"""`spotify-gym train` in a process of its own: stopped, killed, resumed."""
+"""Commands in a process of their own: a training stopped, killed, resumed; an evaluation."""
 
 from __future__ import annotations
 
@@ -68,3 +68,18 @@ def test_train__ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert "Traceback" not in err
     assert {"model.zip", "weights.safetensors", "learning_curve.png"} <= {file.name for file in tmp_path.iterdir()}
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_evaluate__plays_from_another_catalogue_than_the_one_trained_on(tmp_path: Path) -> None:
+    train(TrainConfig(catalogue="builtin:300", steps=400, learning_starts=200, hidden=(8,)), tmp_path / "run")
+    arguments = [tmp_path / "run", "--sessions", 10, "--catalogue", "builtin:500", "--out", tmp_path / "rows.csv"]
+    done = subprocess.run(
+        [sys.executable, "-m", "spotify_gym.cli", "evaluate", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "SpotifySession-v0 on builtin(n_tracks=500, seed=0): 10 held-out sessions" in done.stdout
+    assert (tmp_path / "rows.csv").read_text().count("\n") == 1 + 5 * 10

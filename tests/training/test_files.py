@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spotify_gym.catalogue.files import replacing
+from spotify_gym.cli import main
 from spotify_gym.training.errors import RunError
 from spotify_gym.training.learning_curve import draw_curve
 from spotify_gym.training.run_folder import RunFolder
@@ -130,3 +131,24 @@ def test_curve__of_a_damaged_log(tmp_path: Path, text: str) -> None:
     (tmp_path / "progress.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(RunError, match=r"progress.csv is damaged"):
         draw_curve(tmp_path, "title")
+
+
+# What a run folder says of itself.
+
+
+def test_card__says_what_data_numbers_and_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    quick = ["--catalogue", "builtin:300", "--steps", "64", "--n-envs", "4", "--learning-starts", "16"]
+    command = ["train", *quick, "--algorithm", "double", "--out", "mine"]
+    monkeypatch.setattr("sys.argv", ["/somewhere/bin/spotify-gym", *command])
+    assert main(command) == 0
+    card = (tmp_path / "mine" / "README.md").read_text()
+    assert "# Double DQN in SpotifySession-v0" in card
+    assert "300 tracks (synthetic), fingerprint `" in card
+    assert f"`spotify-gym {' '.join(command)}`" in card
+    assert "Finished after 64 steps" in card
+    assert main(["evaluate", "mine", "--sessions", "5"]) == 0
+    evaluated = (tmp_path / "mine" / "README.md").read_text()
+    assert "| mine | " in evaluated
+    assert "5 held-out sessions." in evaluated
+    assert "Finished after" not in evaluated
