@@ -42,27 +42,14 @@ from spotify_gym.listeners.facts import Recommender, simulate
 from spotify_gym.listeners.logged import SHOWN
 from spotify_gym.listeners.plays import Plays, VibeOf, features_of
 from spotify_gym.listeners.skip_log import LogError, read_log
-from spotify_gym.policies import Ranking, RankingPolicy
-from spotify_gym.session import SessionState, SpotifyVectorEnv
+from spotify_gym.policies import POLICIES
+from spotify_gym.session import SpotifyVectorEnv
 
 Floats = NDArray[np.floating]
 Context = tuple[NDArray[np.bool_], Floats]
 
 _AT_ONCE = 2**24  # numbers
 _SIMULATED = 2000  # sessions with a listener, for each recommender
-
-
-class VibePolicy(RankingPolicy):
-    """Play the track nearest to the vibe that was not played: it knows no more than what can be seen."""
-
-    about = "Plays what sounds most like the last tracks."
-    value_name = "cosine"
-
-    def rank(self, sessions: SessionState, k: int) -> Ranking:
-        """Search along the vibe."""
-        played = None if self.dynamics.repeats else sessions.played
-        values, tracks = self.dynamics.catalogue.index(self.dynamics.same).largest(sessions.vibe, k, played)
-        return Ranking(tracks, values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +189,8 @@ def play(env: SpotifyVectorEnv, epsilon: float, judged: tuple[float, ...], seed:
         judged: of those that are judged; none: the one that plays, for what it earns.
         seed: of sessions and mixture.
     """
-    policy, policies = MixedPolicy(env, f"{__name__}:VibePolicy", epsilon, seed), judged or (epsilon,)
+    base = "nearest" if POLICIES["nearest-seen"].lacks(env.dynamics) else "nearest-seen"
+    policy, policies = MixedPolicy(env, base, epsilon, seed), judged or (epsilon,)
     (mean, covariance), listener = env.catalogue.unit_moments, env.dynamics.listener
     env.reset(seed=1_000_003 * seed)
     going, length = np.ones(env.num_envs, np.bool_), env.max_episode_steps or 0
