@@ -1,8 +1,8 @@
 """Learning from logs alone, `python -m experiments.offline --catalogue TABLE`.
 
-Sessions that some other policy has played are kept as a Minari dataset. A learner of the DQN family and behaviour
-cloning learn from these without a step in the environment, and meet there the same learner trained online with as many
-steps and updates, and whoever played the logs.
+Sessions that some other policy has played are kept as a Minari dataset. A learner of the DQN family, the same held down
+where the logs are silent (CQL), and behaviour cloning learn from these without a step in the environment. They meet
+there the same learner trained online with as many steps and updates, and whoever played the logs.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any, Literal
 from experiments.lib import Case, Study, learner_name, main, scale_of
 from experiments.logged.behaviour import MixedPolicy
 from experiments.logged.dataset import Log
-from experiments.logged.learning import clone, learn_offline
+from experiments.logged.learning import clone, learn_conservatively, learn_offline
 from spotify_gym.catalogue import Catalogue
 
-CLONING, BEHAVIOUR = "behaviour cloning", "who played the logs"
+CLONING, BEHAVIOUR, CONSERVATIVE = "behaviour cloning", "who played the logs", "CQL"
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,21 @@ class Offline(Study):
         data = str(log.written(self.out / "minari"))
         yield OfflineCase(BEHAVIOUR, self.config, self.behaviour, how="logged", epsilon=self.epsilon)
         yield OfflineCase(f"{learner_name(self.config)}, offline", self.config, how="offline", data=data)
+        yield OfflineCase(CONSERVATIVE, self.config, how="conservative", data=data)
         yield OfflineCase(CLONING, self.config, how="cloned", data=data)
         yield Case(f"{learner_name(self.config)}, online", self.config)
 
     def pairs(self, learners: list[str]) -> list[tuple[str, str]]:
         """Set learning from logs against the others."""
-        offline, cloning, online = learners
-        return [(offline, cloning), (offline, BEHAVIOUR), (offline, online)]
+        offline, conservative, cloning, online = learners
+        return [(offline, one) for one in (conservative, cloning, BEHAVIOUR, online)]
 
 
 @dataclass(frozen=True)
 class OfflineCase(Case):
     """A method that learns from a dataset, or the policy that played it."""
 
-    how: Literal["logged", "offline", "cloned"] = "offline"
+    how: Literal["logged", "offline", "conservative", "cloned"] = "offline"
     data: str = ""
     """Folder of the Minari dataset."""
     epsilon: float = 0.0
@@ -67,7 +68,7 @@ class OfflineCase(Case):
         """Learn, or return the factory of the policy that played the logs."""
         if self.reference is not None:
             return partial(MixedPolicy, policy=self.reference, epsilon=self.epsilon)
-        learn = {"offline": learn_offline, "cloned": clone}[self.how]
+        learn = {"offline": learn_offline, "conservative": learn_conservatively, "cloned": clone}[self.how]
         return learn(self.config, Path(self.data), catalogue)
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import minari
 import torch as th
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from spotify_gym.algorithms import DQN
+from spotify_gym.algorithms.catalogue_policy import CatalogueQNetwork
 from spotify_gym.algorithms.replay import Batch
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.training import TrainConfig
 from spotify_gym.training.learners import learner_of, sessions_of
 from spotify_gym.training.trainer import one_thread
 
+_CHUNK = 2**15  # tracks
 _RIVALS = 127  # tracks, drawn at random, that a cloned choice is told from
 
 
@@ -35,17 +39,39 @@ def clone(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN:
     Its outputs are taken for log-odds. The softmax is over the track played and some drawn at random, not over the
     catalogue: what it converges to is the same, up to what does not depend on the track (Gutmann and Hyvärinen 2010).
     """
-    with one_thread():
-        model = filled_learner(config, data, catalogue)
-        optimizer = model.policy.optimizer
-        for _ in _rounds(model, config):
-            model._update_learning_rate(optimizer)
-            for _ in range(config.update_cycle[1]):
-                loss = cloning_loss(model, config.batch_size)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-    return model
+    return _descended(config, data, catalogue, cloning_loss)
+
+
+def learn_conservatively(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN:
+    """Train a learner on logged transitions and hold down what no log speaks for: CQL(H) of Kumar et al. (2020).
+
+    To the loss is added what log Σₐ exp Q(s, a), exact over the whole catalogue, is above Q of the track played.
+    """
+    return _descended(config, data, catalogue, conservative_loss)
+
+
+def conservative_loss(model: DQN, batch_size: int, alpha: float = 1.0) -> th.Tensor:
+    """Return the loss of temporal differences and alpha times the gap to the log-sum-exp over all tracks."""
+    batch = model.sample(batch_size)
+    with th.no_grad():
+        targets = model.targets(batch)
+    taken = model.values_taken(batch)
+    gap = log_sum_exp(model.q_net, batch.observations) - taken[:, 0]
+    return F.smooth_l1_loss(taken, targets) + alpha * gap.mean()
+
+
+def log_sum_exp(network: Any, observations: Any) -> th.Tensor:
+    """Return log Σₐ exp Q(s, a) over all recordings, (batch,), in chunks that are computed anew for the gradient."""
+    if not isinstance(network, CatalogueQNetwork):
+        return th.logsumexp(network(observations), dim=1)
+    directions, values = network.encode(observations)
+
+    def of_chunk(units: th.Tensor) -> th.Tensor:
+        return th.logsumexp(directions @ network.embedding(units).T, dim=1)
+
+    chunks = th.split(network.recordings.units, _CHUNK)
+    parts = [checkpoint(of_chunk, units, use_reentrant=False) for units in chunks]
+    return th.logsumexp(th.stack(parts), dim=0) + values[:, 0]
 
 
 def cloning_loss(model: DQN, batch_size: int) -> th.Tensor:
@@ -83,6 +109,22 @@ def filled_learner(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN
                 info["played"] = episode.infos["played"][t + 1]
             now, later = episode.observations[t : t + 2, None]
             buffer.add(now, later, episode.actions[t : t + 1], episode.rewards[t : t + 1], dones[t : t + 1], [info])
+    return model
+
+
+def _descended(config: TrainConfig, data: Path, catalogue: Catalogue, loss_of: Callable[[DQN, int], th.Tensor]) -> DQN:
+    """Return a learner after as many updates as online, by a loss of its own."""
+    with one_thread():
+        model = filled_learner(config, data, catalogue)
+        optimizer = model.policy.optimizer
+        for _ in _rounds(model, config):
+            model._update_learning_rate(optimizer)
+            for _ in range(config.update_cycle[1]):
+                loss = loss_of(model, config.batch_size)
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+            model._on_step()  # moves the target network
     return model
 
 

@@ -9,18 +9,18 @@ import pytest
 
 pytest.importorskip("minari", reason="needs the extra `offline`")
 
-from experiments.offline import BEHAVIOUR, CLONING, Offline
+from experiments.offline import BEHAVIOUR, CLONING, CONSERVATIVE, Offline
 from spotify_gym.cli.command import run_command
 
 
-def test_command__sets_four_methods_against_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command__sets_five_methods_against_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--catalogue", "builtin:300", "--steps", "128", "--learning-starts", "32", "--n-logged", "5"]
     arguments += ["--n-seeds", "2", "--n-sessions", "3", "--jobs", "1", "--out", str(tmp_path)]
     for _ in range(2):
         assert run_command(Offline, "offline", arguments) == 0
     shown = capsys.readouterr().out
     results = pd.read_parquet(tmp_path / "results.parquet")
-    for method in ("Double DQN, γ = 0.9, offline", "Double DQN, γ = 0.9, online", CLONING, BEHAVIOUR):
+    for method in ("Double DQN, γ = 0.9, offline", "Double DQN, γ = 0.9, online", CONSERVATIVE, CLONING, BEHAVIOUR):
         assert method in shown
         assert results["method"].eq(method).any()
     assert (tmp_path / "skill_1.png").stat().st_size > 10_000
