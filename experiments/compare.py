@@ -23,8 +23,9 @@ class Compare(Experiment):
 
     suite: str = "quick"
     """quick: minutes, the learners where learning pays. main: the whole family, ten seeds. networks: what the exact
-    maximum is worth. rivals: learners of SB3 beside ours. full: main at ten times the sessions, and the state options.
-    One's own, as module:function, gives cases for a catalogue."""
+    maximum is worth. rivals: learners of SB3 beside ours. overestimation: Double and Dueling with one output per track.
+    full: main at ten times the sessions, and the state options. One's own, as module:function, gives cases for a
+    catalogue."""
     seeds: int | None = None
     """Training runs of each method, where these are fewer than the suite has."""
     envs: tuple[str, ...] = FAMILY

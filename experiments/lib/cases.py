@@ -15,12 +15,13 @@ from typing import Any, Self
 import gymnasium as gym
 import pandas as pd
 
+from spotify_gym.algorithms import DQN
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners import as_listener
 from spotify_gym.policies import BEST_SEEN, POLICIES, ReferencePolicy
 from spotify_gym.registry import resolve
 from spotify_gym.training import TrainConfig, evaluate, train
-from spotify_gym.training.evaluation import Evaluation
+from spotify_gym.training.evaluation import Evaluation, value_bias
 from spotify_gym.training.learners import catalogue_of, sessions_of
 
 TASK_SETTINGS = (
@@ -138,9 +139,11 @@ class Case:
 
     def measured(self, policy: Any, catalogue: Catalogue) -> pd.DataFrame:
         """Let a policy, or one that is still to be made, play; return the measures of each session, with the labels."""
-        return self.rows_of(
-            evaluate(policy, self.config.env, self.n_sessions, catalogue=catalogue, **self.config.env_options)
-        )
+        env_id, options = self.config.env, {"catalogue": catalogue, **self.config.env_options}
+        rows = self.rows_of(evaluate(policy, env_id, self.n_sessions, **options))
+        if isinstance(policy, DQN) and policy.gamma < 1:
+            rows["value_bias"] = value_bias(policy, env_id, min(64, self.n_sessions), **options).mean()
+        return rows
 
     def rows_of(self, played: Evaluation) -> pd.DataFrame:
         """Return a row of measures for each session played."""

@@ -30,6 +30,7 @@ _FLOOR = -0.5  # worse than this is drawn at the edge: how much worse than a fix
 _APART = 0.1  # skill: so much between the best and the least of the learners is worth a word
 _PACKAGES = ("spotify_gym", "gymnasium", "stable-baselines3", "torch", "numpy", "scipy")
 _MEANS = (
+    ("value_bias", "bias", "{:+.2f}"),
     ("repeat_rate", "repeat", "{:.0%}"),
     ("coverage", "cover", "{:.2%}"),
     ("diversity", "divers.", "{:.2f}"),

@@ -125,11 +125,21 @@ def rivals(catalogue: str) -> Iterator[Case]:
         yield from Case("DQN, per track", small).seeded(3)
 
 
+def overestimation(catalogue: str) -> Iterator[Case]:
+    """Give the four learners ten seeds with one output per track: what Double and Dueling change, by the value bias."""
+    for env in FAMILY:
+        task = TrainConfig(catalogue=SMALL, env=env, policy="mlp", steps=40_000, state=STATES.get(env, "mean"))
+        yield from scale_of(task)
+        for method, algorithm in LEARNERS.items():
+            yield from Case(f"{method}, per track", replace(task, algorithm=algorithm)).seeded(10)
+
+
 SUITES: dict[str, Callable[[str], Iterator[Case]]] = {
     "quick": quick,
     "main": main,
     "networks": networks,
     "rivals": rivals,
+    "overestimation": overestimation,
     "full": full,
 }
 

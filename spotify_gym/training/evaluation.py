@@ -133,6 +133,40 @@ def evaluate(
     return Evaluation(env.catalogue, seeds, tracks, rewards, repeats, time.perf_counter() - began)
 
 
+def value_bias(
+    model: Any, env_id: str, n_sessions: int = 64, seed: int = EVALUATION_SEED, **env_options: Any
+) -> NDArray[np.float64]:
+    """Return what a Q-learner expects of held-out sessions at their start, less what it then earns, (n_sessions,).
+
+    Both are discounted by the learner's γ. The values of a learner do not end where a session is cut off; so sessions
+    go on here until less than 1 % of the weight lies ahead. Positive is too high, as the maximum over noisy values
+    makes it (van Hasselt, Guez and Silver 2016).
+
+    Args:
+        model: one of the Q-learners of this package, with γ below 1.
+        env_id: the environment.
+        n_sessions: how many sessions, played all at once.
+        seed: of the first session.
+        **env_options: of the environment: `catalogue`, `state`, ...
+    """
+    import torch
+
+    length = math.ceil(math.log(0.01) / math.log(model.gamma)) if model.gamma > 0 else 1
+    one: Any = gym.make_vec(env_id, num_envs=1, **env_options)
+    dynamics: SessionDynamics = one.dynamics
+    if not dynamics.repeats:
+        length = min(length, len(np.unique(dynamics.first_versions)) - dynamics.history_length)
+    options = {**env_options, "max_episode_steps": length}
+    earned = evaluate(model, env_id, n_sessions, seed, **options).rewards @ model.gamma ** np.arange(length)
+    env = gym.make_vec(env_id, num_envs=n_sessions, **options)
+    observations, info = env.reset(seed=seed)
+    played = torch.as_tensor(info["played"].astype(np.int64)) if "played" in info else None
+    with torch.no_grad():
+        expected = model.q_net.best(torch.as_tensor(observations), played).values[:, 0].numpy()
+    bias: NDArray[np.float64] = expected - earned
+    return bias
+
+
 class Pointing:
     """Plays the best tracks for the points that a model gives, as :class:`~spotify_gym.wrappers.ProtoAction`.
 

@@ -13,9 +13,11 @@ from stable_baselines3 import DQN as SB3DQN
 
 import spotify_gym.training.evaluation as evaluation
 from spotify_gym import ENVS, Catalogue
-from spotify_gym.algorithms import BindingError
+from spotify_gym.algorithms import DQN, BindingError
 from spotify_gym.policies import NearestPolicy, PopularPolicy, RandomPolicy
 from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate, load_run, train
+from spotify_gym.training.evaluation import value_bias
+from spotify_gym.training.learners import sessions_of
 from spotify_gym.training.metrics import catalogue_coverage, intra_list_diversity, novelty, repeat_rate, skill
 
 
@@ -164,3 +166,13 @@ def test_novelty__is_in_bits_and_leaves_the_unknown_out() -> None:
     assert first == pytest.approx(1 / 3)
     assert np.isnan(unknown)
     assert mixed == pytest.approx((0 + 1 + np.log2(101)) / 3)
+
+
+def test_value_bias__is_what_is_expected_less_what_is_earned_by_a_constant_expectation(small: Catalogue) -> None:
+    env = sessions_of(TrainConfig(env="SpotifyPlaylist-v0"), small, n_envs=1)
+    model = DQN("CataloguePolicy", env, gamma=0.5, buffer_size=1)  # which knows nothing: all is worth 0
+
+    bias = value_bias(model, "SpotifyPlaylist-v0", 3, catalogue=small)
+
+    played = evaluate(model, "SpotifyPlaylist-v0", 3, catalogue=small, max_episode_steps=7)
+    assert bias == pytest.approx(-(played.rewards @ 0.5 ** np.arange(7)))
