@@ -54,11 +54,11 @@ class Experiment(Command):
         """Do what is missing, and report."""
         began = time.perf_counter()
         rows = self.rows()
+        print(f"took {time.perf_counter() - began:,.0f} s")
         rows = with_skill(rows) if self.measure == "skill" else rows
         rows.attrs["command"] = _typed()
         keep_rows(self.out / "results.parquet", rows)
         self.report(rows)
-        print(f"took {time.perf_counter() - began:,.0f} s")
 
     def rows(self) -> pd.DataFrame:
         """Do what is missing, and return the rows of all cases."""
