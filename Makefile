@@ -22,10 +22,13 @@ codespell: $(VENV)/.ready
 mypy: $(VENV)/.ready
 	$(BIN)/mypy
 
-# The pages, in build/site; nothing is fetched. To read them: python3 -m http.server --directory build/site
+# The notebooks are executed, then the pages built, in build/site; nothing is fetched. To read them:
+# python3 -m http.server --directory build/site
 docs: $(VENV)/.ready
+	rm -rf build/notebooks && mkdir -p build && cp -r docs/notebooks build/notebooks
+	$(BIN)/pytest -m docs --nbmake --overwrite -n 2 build/notebooks
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	$(BIN)/pytest -m docs
+	$(BIN)/pytest -m docs tests/docs
 
 test-slow: $(VENV)/.ready
 	$(BIN)/pytest -m slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 pytestmark = pytest.mark.docs
 
-SITE = Path(__file__).parents[2] / "build" / "site"
+ROOT = Path(__file__).parents[2]
+SITE = ROOT / "build" / "site"
 ASKED = re.compile(r"""<(?:script|img|iframe|video|source|link)\b[^>]*?\b(?:src|href)=["']?(https?:)?//""")
 
 
@@ -25,3 +27,14 @@ def test_equations__are_mathml() -> None:
     assert methods.count("<math") > 10
     assert "\\(" not in methods
     assert "\\[" not in methods
+
+
+def test_notebooks__are_stored_without_outputs_and_shown_with_their_plots() -> None:
+    stored = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+    assert len(stored) == 4
+    for file in stored:
+        cells = [cell for cell in json.loads(file.read_text())["cells"] if cell["cell_type"] == "code"]
+        assert not any(cell["outputs"] or cell["execution_count"] for cell in cells)
+        page = (SITE / "notebooks" / f"{file.stem}.html").read_text()
+        assert page.count(f"{file.stem}-1.png") == 1
+        assert list((SITE / "notebooks").glob(f"{file.stem}-*.png"))
