@@ -55,7 +55,7 @@ def length_of(run: Run) -> int:
 
 
 def _dynamics(run: Run) -> SessionDynamics:
-    return dynamics_for_a_person(sessions_of(run.config, run.catalogue, n_envs=1).env.dynamics)
+    return dynamics_for_a_person(sessions_of(run.config, run.catalogue, n_envs=1, whole=False).env.dynamics)
 
 
 def _beside(first: Run, dynamics: SessionDynamics, path: Path) -> tuple[Run, SessionDynamics]:

@@ -115,7 +115,7 @@ def load_run(
     folder = RunFolder.open(Path(path), trust)
     config, about = folder.config, folder.meta["catalogue"]
     chosen = catalogue_of(config) if catalogue is None else _scaled(catalogue, folder, about)
-    env = sessions_of(config, chosen, n_envs=1)
+    env = sessions_of(config, chosen, n_envs=1, whole=False)
     weights_file = folder.weights_file if share is None else folder.snapshot_file(share)
     if weights_file.exists() or share is not None:
         replays = "buffer_size" in inspect.signature(algorithm_of(config)).parameters

@@ -43,14 +43,20 @@ def catalogue_of(config: TrainConfig) -> Catalogue:
     return catalogue.take(np.sort(sample))
 
 
-def sessions_of(config: TrainConfig, catalogue: Catalogue, n_envs: int, **options: Any) -> SessionVecEnv:
+def sessions_of(
+    config: TrainConfig, catalogue: Catalogue, n_envs: int, *, whole: bool = True, **options: Any
+) -> SessionVecEnv:
     """Return an environment of `n_envs` sessions in which SB3 can learn; further options go before the settings'.
+
+    Where no `whole` session is going to be played, a few songs will do.
 
     Raises:
         ConfigError: it does not know one of the settings, or the catalogue does not allow it.
     """
     try:
         options = {**config.env_options, **options}
+        if not whole and len(catalogue) < config.history_length + config.session_length:
+            options["max_episode_steps"] = -1
         env = gym.make_vec(config.env, num_envs=n_envs, autoreset_mode="SameStep", catalogue=catalogue, **options)
     except ValueError as error:
         raise ConfigError(f"{config.env}: {error}") from error

@@ -52,7 +52,7 @@ def recommend(run: Run, history: Sequence[int], top: int = 10) -> list[Suggestio
     """
     if top < 1:
         raise ValueError(f"top={top} must be at least 1")
-    env = sessions_of(run.config, run.catalogue, n_envs=1, same="song").env
+    env = sessions_of(run.config, run.catalogue, n_envs=1, whole=False, same="song").env
     observation, _ = env.reset(seed=0, options={"history": list(history)})
     tracks, values = best_tracks(run, env.dynamics, observation, env.sessions.played, top)
     catalogue, likeness = run.catalogue, _cosines(run.catalogue, tracks, env.sessions.vibe[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 
 from spotify_gym import Catalogue, CatalogueError
 from spotify_gym.catalogue import TextColumn
-from spotify_gym.training import Run, TrainConfig, find_tracks, recommend, train
+from spotify_gym.training import Run, TrainConfig, find_tracks, load_run, recommend, train
 from tests.catalogues import hand_made
 
 TITLES = ["Hurt", "Hurt", "Closer", "Closer", "Hello, Goodbye", "Águas de Março", "Closer to Fine", "[/red]"]
@@ -103,6 +104,14 @@ def test_recommend__asked_for_more_than_there_are_gives_what_there_is(settings: 
     found = recommend(train(config, catalogue=versions), [0, 20, 40, 60, 80], top=1000)
     assert 0 < len(found) <= n_left
     assert len({one.track for one in found}) == len(found)
+
+
+def test_recommend__of_fewer_songs_than_a_session_has(tmp_path: Path) -> None:
+    config = TrainConfig("builtin:100", env="SpotifyPlaylist-v0", steps=40, hidden=(8,))
+    train(config, tmp_path / "run")
+    run = load_run(tmp_path / "run", Catalogue.builtin(12))
+    left = set(run.catalogue.songs[5:]) - set(run.catalogue.songs[:5])
+    assert len(recommend(run, [0, 1, 2, 3, 4], top=20)) == len(left) > 0
 
 
 @pytest.mark.parametrize("policy", ["mlp", "catalogue"])
