@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spotify_gym.compiled import compiled
 from spotify_gym.listeners.listener import BatchState, Floats, Listener, Response
 from spotify_gym.listeners.skipping import MEMORY, direction, sigmoid, tournament
 
@@ -194,7 +196,7 @@ class LoggedListener(Listener[LoggedMind]):
             mood=np.float32(self.mood_sd) * radius * np.cos(angle),
             position=np.zeros(n_batch, np.int64),
             grades=grades,
-            started=self._next_start(grades[:, -1], uniforms[:, 2]),
+            started=np.array([_next_start(self._chances[1][NONE], chance) for chance in uniforms[:, 2]], np.int64),
             heard=np.full((n_batch, HEARD), _NOBODYS, np.float32),
         )
 
@@ -206,16 +208,18 @@ class LoggedListener(Listener[LoggedMind]):
             known = _signature(unit)
             log_odds += np.float32(self.again) * _stands_in(known, state.heard)
             state.heard[:, :-1], state.heard[:, -1] = state.heard[:, 1:], known
-        probability = sigmoid(log_odds)
-        skipped = uniforms[:, 0] < probability
-        grade = self._grade(state.grades[:, -1], skipped, uniforms[:, 0], probability)
-        leave = sigmoid(np.array(self.leave, np.float32))[skipped.astype(np.intp)]
-        state.grades[:, :-1], state.grades[:, -1] = state.grades[:, 1:], grade
-        state.mood *= np.float32(self.mood_decay)
-        state.mood += np.array((0, *self.mood_shift), np.float32)[grade]
-        state.position += 1
-        state.started = self._next_start(grade, uniforms[:, 2])
-        return Response({"listened": (~skipped).astype(np.float32)}, ~skipped, left=uniforms[:, 1] < leave)
+        completed, left = _respond(
+            log_odds,
+            uniforms,
+            *self._chances,
+            self.mood_decay,
+            self.skip_from,
+            state.mood,
+            state.position,
+            state.grades,
+            state.started,
+        )
+        return Response({"listened": completed.astype(np.float32)}, completed, left)
 
     def expect(self, state: LoggedMind, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
         """Give the probability that each track would not be skipped."""
@@ -238,28 +242,96 @@ class LoggedListener(Listener[LoggedMind]):
 
     def _readiness(self, state: LoggedMind) -> Floats:
         """Log-odds of a skip, (B,), before the track is known."""
-        position = np.array(self.position, np.float32)
-        log_odds: Floats = position[np.minimum(state.position, len(position) - 1)] + state.mood
-        log_odds += np.array((0, *self.started), np.float32)[state.started]
-        for lag, effects in enumerate(self.left, start=1):
-            log_odds += np.array((0, *effects, 0), np.float32)[state.grades[:, -lag]]
-        return log_odds
+        return _readiness(*self._odds, state.mood, state.position, state.grades, state.started)
 
-    def _grade(self, last: Ints, skipped: NDArray[np.bool_], uniform: Floats, probability: Floats) -> Ints:
-        """Divide what is left of chance among the grades; the luckier, the longer the track is heard."""
-        table = np.roll(np.array(self.grades, np.float32), -1, axis=0)[last]  # the row of no grade comes last
-        is_skip = np.arange(4) >= self.skip_from
-        share = np.where(skipped, uniform / np.maximum(probability, np.float32(1e-30)), 0)
-        share = np.where(skipped, share, (uniform - probability) / np.maximum(1 - probability, np.float32(1e-30)))
-        steps = np.cumsum(np.where(is_skip == skipped[:, None], table, 0)[:, :0:-1], axis=1)
-        grade = 3 - (share[:, None] >= steps).sum(axis=1)
-        within: Ints = np.where(skipped, np.maximum(grade, self.skip_from), np.minimum(grade, self.skip_from - 1))
-        return within
+    @cached_property
+    def _odds(self) -> tuple[Floats, Floats, Floats]:
+        """Position, started and left as the loop takes them, by grade or none, which comes last."""
+        return (
+            np.array(self.position, np.float32),
+            np.array((0, *self.started), np.float32),
+            np.array([(0, *effects, 0) for effects in self.left], np.float32),
+        )
 
-    def _next_start(self, last: Ints, uniform: Floats) -> Ints:
-        table = np.roll(np.cumsum(np.array(self.starts, np.float32), axis=1), -1, axis=0)[last]
-        start: Ints = (uniform[:, None] >= table[:, :-1]).sum(axis=1)
-        return start
+    @cached_property
+    def _chances(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Grades, starts summed up, leave, mood_shift as the loop takes them; the row of no last grade comes last."""
+        return (
+            np.roll(np.array(self.grades, np.float32), -1, axis=0),
+            np.roll(np.cumsum(np.array(self.starts, np.float32), axis=1), -1, axis=0),
+            sigmoid(np.array(self.leave, np.float32)),
+            np.array((0, *self.mood_shift), np.float32),
+        )
+
+
+@compiled
+def _readiness(
+    at_position: Floats,
+    at_start: Floats,
+    left: Floats,
+    mood: Floats,
+    position: Ints,
+    grades: Ints,
+    started: Ints,
+) -> Floats:
+    log_odds = np.empty_like(mood)
+    for b in range(len(mood)):
+        odds = mood[b] + at_position[min(max(position[b], 0), len(at_position) - 1)]
+        odds += at_start[min(max(started[b], 0), 3)]
+        for lag in range(MEMORY):
+            odds += left[lag, min(max(grades[b, MEMORY - 1 - lag], 0), NONE)]
+        log_odds[b] = odds
+    return log_odds
+
+
+@compiled
+def _respond(
+    log_odds: Floats,
+    uniforms: Floats,
+    table: Floats,
+    starts: Floats,
+    leave: Floats,
+    mood_shift: Floats,
+    mood_decay: float,
+    skip_from: int,
+    mood: Floats,
+    position: Ints,
+    grades: Ints,
+    started: Ints,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return who does not skip and who leaves, (B,) each, and move the minds, in place.
+
+    What is left of chance divides skips, and the others, among the grades; the luckier, the longer a track is heard.
+    """
+    completed, left = np.empty(len(log_odds), np.bool_), np.empty(len(log_odds), np.bool_)
+    for b in range(len(log_odds)):
+        skips = (np.tanh(log_odds[b] * np.float32(0.5)) + np.float32(1)) * np.float32(0.5)
+        chance, last = uniforms[b, 0], min(max(grades[b, MEMORY - 1], 0), NONE)
+        completed[b] = chance >= skips
+        if completed[b]:
+            grade, least, share = skip_from - 1, 0, (chance - skips) / max(1 - skips, 1e-30)
+        else:
+            grade, least, share = 3, skip_from, chance / max(skips, 1e-30)
+        reached = table[last, grade]
+        while grade > least and share >= reached:
+            grade -= 1
+            reached += table[last, grade]
+        for place in range(MEMORY - 1):
+            grades[b, place] = grades[b, place + 1]
+        grades[b, MEMORY - 1] = grade
+        mood[b] = np.float32(mood_decay) * mood[b] + mood_shift[grade]
+        position[b] += 1
+        left[b] = uniforms[b, 1] < leave[0 if completed[b] else 1]
+        started[b] = _next_start(starts[grade], uniforms[b, 2])
+    return completed, left
+
+
+@compiled
+def _next_start(steps: Floats, chance: float) -> int:
+    kind = 0
+    while kind < 3 and chance >= steps[kind]:
+        kind += 1
+    return kind
 
 
 def _check_numbers(name: str, value: Any, shape: tuple[int, ...]) -> None:
