@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ def lowest(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def wheel(session: nox.Session) -> None:
     """Build the wheel, look at it as a package index would, and use it where there is no checkout."""
-    constraints, there = Path("constraints.txt").absolute(), Path(session.create_tmp())
+    constraints, there = Path("constraints.txt").absolute(), Path(session.create_tmp()).absolute()
     dist = there / "dist"
+    shutil.rmtree(dist, ignore_errors=True)  # of another version
     session.install("-c", str(constraints), "build", "hatchling", "twine")
     session.run("python", "-m", "build", "--no-isolation", "--outdir", str(dist))
     session.run("twine", "check", "--strict", *map(str, dist.iterdir()))

@@ -202,11 +202,25 @@ def show(title: str, table: pd.DataFrame) -> None:
 
 
 def write(folder: Path, tables: Tables, lists: Lists) -> Path:
-    """Write `report.html`, whole in itself with the pictures of the folder, and `report.md`; return the page's path."""
+    """Write `report.html`, whole in itself with the pictures of the folder, `report.md` and `tables.csv`.
+
+    Returns:
+        The page's path.
+    """
     for name, lines in (("report.md", _markdown(tables, lists)), ("report.html", _page(tables, lists, folder))):
         with replacing(folder / name) as file:
             file.write("\n".join(lines).encode())
+    with replacing(folder / "tables.csv") as file:
+        file.write(pd.concat(table.assign(table=title) for title, table in tables).set_index("table").to_csv().encode())
     return folder / "report.html"
+
+
+def read_tables(path: Path) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the tables of a `tables.csv` with their headings, as texts; columns that are empty in a table left out."""
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for title, of_table in rows.groupby("table", sort=False):
+        table = of_table.drop(columns="table")
+        yield str(title), table.loc[:, (table != "").any()]
 
 
 def _markdown(tables: Tables, lists: Lists) -> Iterator[str]:
