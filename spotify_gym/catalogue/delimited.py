@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
@@ -78,7 +77,8 @@ def _decode(content: bytes, account: Account) -> list[bytes]:
 def _unwrap(lines: list[bytes]) -> list[bytes]:
     """Take off the quotes around whole lines, which a spreadsheet writes of a table that stands in its first column."""
     some = [line for line in lines[:MAX_HEADER] if line]
-    if not all(re.fullmatch(rb'"(?:[^"]|"")*"', line) for line in some) or b"," not in b"".join(some):
+    whole = [line[:1] == line[-1:] == b'"' != line and b'"' not in line[1:-1].replace(b'""', b"") for line in some]
+    if not all(whole) or b"," not in b"".join(some):
         return lines
     return [line[1:-1].replace(b'""', b'"') if line.endswith(b'"') else line for line in lines]
 

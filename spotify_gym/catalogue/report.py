@@ -27,6 +27,12 @@ class Finding:
         every = [int(line) for line in lines]
         return cls(what, len(every), tuple(every[:SHOWN_LINES]), first[:SHOWN_CHARACTERS])
 
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Finding:
+        """Rebuild what a report's `to_json` made."""
+        lines = tuple(map(int, plain["lines"]))
+        return cls(str(plain["what"]), int(plain["rows"]), lines, str(plain.get("first", "")))
+
     def describe(self, unit: str) -> str:
         """Say it in words, the places being lines or rows."""
         where = ", ".join(map(str, self.lines)) + (", ..." if self.rows > len(self.lines) else "")
@@ -70,16 +76,17 @@ class Report:
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Report:
         """Rebuild what `to_json` made."""
+        told = {"warnings": (), **plain}
         return cls(
-            rows=int(plain["rows"]),
-            tracks=int(plain["tracks"]),
-            columns=tuple((str(role), str(column)) for role, column in plain["columns"]),
-            folded=_findings(plain["folded"]),
-            dropped=_findings(plain["dropped"]),
-            notes=tuple(map(str, plain["notes"])),
-            warnings=tuple(map(str, plain.get("warnings", ()))),
-            ranges=tuple((str(name), float(low), float(high)) for name, low, high in plain["ranges"]),
-            unit=str(plain["unit"]),
+            rows=int(told["rows"]),
+            tracks=int(told["tracks"]),
+            columns=tuple((str(role), str(column)) for role, column in told["columns"]),
+            folded=tuple(map(Finding.from_json, told["folded"])),
+            dropped=tuple(map(Finding.from_json, told["dropped"])),
+            notes=tuple(map(str, told["notes"])),
+            warnings=tuple(map(str, told["warnings"])),
+            ranges=tuple((str(name), float(low), float(high)) for name, low, high in told["ranges"]),
+            unit=str(told["unit"]),
         )
 
 
@@ -93,13 +100,6 @@ class Account:
     dropped: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-
-
-def _findings(plain: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:
-    return tuple(
-        Finding(str(one["what"]), int(one["rows"]), tuple(map(int, one["lines"])), str(one.get("first", "")))
-        for one in plain
-    )
 
 
 def _pair(role: str, column: str) -> str:
