@@ -47,6 +47,8 @@ class Log:
     """Probability that it plays any track instead, in [0, 1]."""
     n_sessions: int
     """How many."""
+    label: str = ""
+    """What to call the dataset; "": by its behaviour and all that makes it."""
 
     def __post_init__(self) -> None:
         if self.n_sessions < 1:
@@ -59,7 +61,10 @@ class Log:
     @property
     def dataset_id(self) -> str:
         """What Minari calls it; another log has another name."""
-        key = hashlib.blake2b(json.dumps(asdict(self), sort_keys=True).encode(), digest_size=6).hexdigest()
+        if self.label:
+            return f"spotify/{self.label}-v0"
+        made_of = {name: value for name, value in asdict(self).items() if name != "label"}
+        key = hashlib.blake2b(json.dumps(made_of, sort_keys=True).encode(), digest_size=6).hexdigest()
         return f"spotify/{self.behaviour}-{key}-v0"
 
     def written(self, folder: Path) -> Path:

@@ -1,0 +1,55 @@
+"""Logged sessions for all to learn from, by a fixed recipe: `python -m experiments.datasets`.
+
+For each environment three Minari datasets of 1,000 sessions over the built-in catalogue: `random` plays any track,
+`nearest` the one that earns the most now, `mixed` the one or the other by the toss of a coin. The same version makes the
+same ones: the digest says so. `infos` hold the propensity of each track, and where repeats are forbidden what played.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import minari
+
+from experiments.lib import FAMILY, main
+from experiments.logged.dataset import Log
+from spotify_gym.cli.command import Command
+from spotify_gym.training import TrainConfig
+
+RECIPES = {"random": 1.0, "mixed": 0.5, "nearest": 0.0}
+"""Datasets by name, with the probability of any track in place of the nearest."""
+
+
+@dataclass(frozen=True)
+class Datasets(Command):
+    """Write the datasets of each environment, and print id, size, mean return and digest of each."""
+
+    envs: tuple[str, ...] = FAMILY
+    """Environments."""
+    catalogue: str = "builtin"
+    """What can be played; with another catalogue they are other datasets, for which the ids do not stand."""
+    n_sessions: int = 1000
+    """Sessions in each."""
+    out: Path = Path("results/datasets")
+    """Folder to write to: MINARI_DATASETS_PATH of who reads them."""
+
+    def run(self) -> None:
+        """Write what is missing, and list all."""
+        for env in self.envs:
+            for name, epsilon in RECIPES.items():
+                task = TrainConfig(env=env, catalogue=self.catalogue)
+                log = Log(task, "nearest", epsilon, self.n_sessions, f"{env.removesuffix('-v0')}/{name}")
+                dataset = minari.MinariDataset(log.written(self.out))
+                earned, content = 0.0, hashlib.blake2b(digest_size=8)
+                for episode in dataset.iterate_episodes():
+                    earned += float(episode.rewards.sum())
+                    content.update(episode.actions.tobytes())
+                mean = earned / self.n_sessions
+                size = f"{dataset.total_episodes:,} sessions, {dataset.total_steps:,} steps"
+                print(f"{log.dataset_id}: {size}, mean return {mean:.2f}, digest {content.hexdigest()}")
+
+
+if __name__ == "__main__":
+    main(Datasets)
