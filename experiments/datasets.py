@@ -1,7 +1,7 @@
 """Logged sessions for all to learn from, by a fixed recipe: `python -m experiments.datasets`.
 
 For each environment three Minari datasets of 1,000 sessions over the built-in catalogue: `random` plays any track,
-`nearest` the one that earns the most now, `mixed` the one or the other by the toss of a coin. The same version makes the
+`nearest` the one that earns the most now, `mixed` the one or the other by the toss of a coin. One version makes the
 same ones: the digest says so. `infos` hold the propensity of each track, and where repeats are forbidden what played.
 """
 
