@@ -53,13 +53,17 @@ class InnerProductIndex:
         order = np.argsort(labels, kind="stable")
         self._in_order = labels[order], groups[order]
 
-    def largest(self, queries: Floats, k: int = 1, excluded: Ints | None = None) -> tuple[Floats, Ints]:
+    def largest(
+        self, queries: Floats, k: int = 1, excluded: Ints | None = None, most_blocks: int | None = None
+    ) -> tuple[Floats, Ints]:
         """Find the `k` vectors with the largest dot product with each query; of equal ones those of lower label.
 
         Args:
             queries: (batch, d).
             k: how many.
             excluded: (batch, any) int64 groups not to return anything of, padded with -1.
+            most_blocks: of 64 vectors that are looked at, the most promising first, once k are found; then the answer
+                is an approximation. None for as many as it takes to be exact.
 
         Returns:
             Dot products, largest first, and labels, both (batch, k). Where fewer than k vectors are allowed the dot
@@ -74,7 +78,7 @@ class InnerProductIndex:
             first = self._first(k, excluded[row])
             values[row, : len(first)], labels[row, : len(first)] = 0, first
         if ask.any():
-            values[ask], labels[ask], _ = self._search(queries[ask], k, excluded[ask])
+            values[ask], labels[ask], _ = self._search(queries[ask], k, excluded[ask], most_blocks)
         return values, labels
 
     def _first(self, k: int, excluded: Ints) -> Ints:
@@ -98,11 +102,14 @@ class InnerProductIndex:
         n_opened = self._search(queries, 1, np.empty((_TRIED, 0), np.int64))[2]
         return bool(n_opened < _WORTHWHILE * _TRIED * n_blocks)
 
-    def _search(self, queries: Floats, k: int, excluded: Ints) -> tuple[Floats, Ints, int]:
+    def _search(
+        self, queries: Floats, k: int, excluded: Ints, most_blocks: int | None = None
+    ) -> tuple[Floats, Ints, int]:
         values = np.full((len(queries), k), -np.inf, np.float32)
         labels = np.full((len(queries), k), self._tree.labels[0, 0])
         queries = np.ascontiguousarray(queries, np.float32)
-        n_opened: int = _search(queries, self._tree, self._unrolled, excluded, values, labels)
+        most = len(self._tree.vectors) if most_blocks is None else most_blocks
+        n_opened: int = _search(queries, self._tree, self._unrolled, excluded, most, values, labels)
         return values, labels, n_opened
 
 
@@ -121,7 +128,7 @@ class _Queue(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def _search(
-    queries: Floats, tree: CapTree, unrolled: tuple[int, ...], excluded: Ints, values: Floats, labels: Ints
+    queries: Floats, tree: CapTree, unrolled: tuple[int, ...], excluded: Ints, most: int, values: Floats, labels: Ints
 ) -> int:
     """Fill `values` and `labels`, (batch, k); return how many blocks were opened."""
     n_nodes = len(tree.vectors) + len(tree.centres)  # each of them enters the queue once at most
@@ -134,7 +141,7 @@ def _search(
     scores = np.empty(LANES, np.float32)
     n_opened = 0
     for b in range(len(queries)):
-        n_opened += _search_one(queries[b], tree, unrolled, excluded[b], values[b], labels[b], queue, scores)
+        n_opened += _search_one(queries[b], tree, unrolled, excluded[b], most, values[b], labels[b], queue, scores)
     return n_opened
 
 
@@ -144,6 +151,7 @@ def _search_one(
     tree: CapTree,
     unrolled: tuple[int, ...],
     excluded: Ints,
+    most: int,
     values: Floats,
     labels: Ints,
     queue: _Queue,
@@ -156,8 +164,9 @@ def _search_one(
     direction = query / np.float32(length) if is_scalable else np.zeros_like(query)
     least = np.float32(-np.inf)  # what bounds must reach
     rounding = np.float32(_ROUNDING * (len(unrolled) + 8))
+    queue.heads[:] = -1  # the last search may have left some
     bucket, n_entries, n_opened = _push(queue, 0, n_blocks + len(tree.centres) - 1, np.float32(np.inf)), 1, 0
-    while bucket >= 0:
+    while bucket >= 0 and (n_opened < most or values[-1] == -np.inf):
         entry = queue.heads[bucket]
         if entry < 0:
             bucket -= 1

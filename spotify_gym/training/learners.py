@@ -27,6 +27,7 @@ from spotify_gym.wrappers.vector import ProtoAction
 
 T = TypeVar("T")
 
+_BLOCKS = 64  # of 64 tracks, that training by points looks at for each; evaluation is exact
 _SAMPLE_SEED = 0  # one sample for all runs, so that they can be compared
 
 
@@ -61,7 +62,7 @@ def sessions_of(
     except ValueError as error:
         raise ConfigError(f"{config.env}: {error}") from error
     assert isinstance(env, SpotifyVectorEnv)  # all ids of this package make one
-    acting = ProtoAction(env, "unit+raw") if learner_named(config.algorithm).points else env
+    acting = ProtoAction(env, "unit+raw", _BLOCKS) if learner_named(config.algorithm).points else env
     return SessionVecEnv(acting, truncates="place" not in config.state.split("+"))
 
 

@@ -63,14 +63,14 @@ class ProtoActions:
 
     Args:
         dynamics: of the sessions.
-        coordinates: see :class:`~spotify_gym.wrappers.ProtoAction`.
+        coordinates, most_blocks: see :class:`~spotify_gym.wrappers.vector.ProtoAction`.
 
     Raises:
         ValueError: other coordinates.
     """
 
-    def __init__(self, dynamics: SessionDynamics, coordinates: Coordinates) -> None:
-        self.dynamics = dynamics
+    def __init__(self, dynamics: SessionDynamics, coordinates: Coordinates, most_blocks: int | None = None) -> None:
+        self.dynamics, self._most_blocks = dynamics, most_blocks
         width = dynamics.catalogue.features.shape[1]
         if coordinates == "unit":
             self.index = dynamics.catalogue.index(dynamics.same)
@@ -102,7 +102,7 @@ class ProtoActions:
         """Return the k best tracks for each point, (B, k), after how good they are, (B, k), none of those played."""
         if self._has_bias:
             points = np.concatenate([points, np.ones((len(points), 1), np.float32)], axis=1)
-        return self.index.largest(points, k, played)
+        return self.index.largest(points, k, played, self._most_blocks)
 
 
 def with_mask_space(observations: Space[Any], n_tracks: int) -> Dict:

@@ -40,15 +40,19 @@ class ProtoAction(VectorActionWrapper[Any, Any, Any, Any]):
     Args:
         env: a vector environment of this package, wrapped or not, whose actions are tracks.
         coordinates: "unit" or "unit+raw".
+        most_blocks: of 64 tracks each that are looked at for a track, the most promising first, so that the track is
+            nearly the best and training quicker; None for exactly the best.
 
     Raises:
         TypeError: another kind of environment.
         ValueError: other coordinates.
     """
 
-    def __init__(self, env: VectorEnv[Any, Any, Any], coordinates: Coordinates = "unit") -> None:
+    def __init__(
+        self, env: VectorEnv[Any, Any, Any], coordinates: Coordinates = "unit", most_blocks: int | None = None
+    ) -> None:
         super().__init__(env)
-        self._proto = ProtoActions(dynamics_of(env, type(self)), coordinates)
+        self._proto = ProtoActions(dynamics_of(env, type(self)), coordinates, most_blocks)
         self.single_action_space = self._proto.space
         self.action_space = batch_space(self._proto.space, env.num_envs)
 

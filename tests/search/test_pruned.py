@@ -173,3 +173,18 @@ def test_tree__holds_every_vector_once_in_full_blocks_within_its_caps(n):
             most = np.cos(np.maximum(angle, 0))
             reached = (queries @ lifted[members(tree.first_child[node] + lane), :4].T).max(axis=1)
             assert (reached <= most + 1e-5).all()
+
+
+def test_largest__of_few_blocks__is_nearly_the_best_and_leaves_nothing_behind() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(20_000, 6)).astype(np.float32)
+    index, queries = InnerProductIndex(vectors), rng.normal(size=(50, 6)).astype(np.float32)
+    exact, best = index.largest(queries, 1)
+
+    few, found = index.largest(queries, 1, best, most_blocks=2)
+
+    assert (few <= exact).all()
+    assert (found != best).all()  # which were excluded
+    assert few == pytest.approx(np.vecdot(vectors[found[:, 0]], queries)[:, None], rel=1e-5)
+    assert (few / exact).mean() > 0.7
+    assert index.largest(queries, 1)[1].tolist() == best.tolist()
