@@ -30,6 +30,8 @@ class Compare(Experiment):
     """Training runs of each method, where these are fewer than the suite has."""
     envs: tuple[str, ...] = FAMILY
     """Environments to keep of the suite."""
+    listener: str | None = None
+    """Who listens in SpotifyLogged-v0, such as the JSON file that `spotify-gym listener fit` writes; None: its own."""
     beside: Path | None = None
     """Rows of one's own method, to stand beside those of the suite: CSV or Parquet with the columns method, session and
     return, and where they are needed env_id, seed and catalogue; or what `spotify-gym evaluate --out FILE` writes."""
@@ -45,10 +47,11 @@ class Compare(Experiment):
             raise ValueError("--suite heads is now: --suite networks")
         suite = resolve("--suite", self.suite, SUITES)
         seeds = inf if self.seeds is None else self.seeds
-        cases = [case for case in suite(self.catalogue) if case.config.env in self.envs and case.config.seed < seeds]
+        kept = [case for case in suite(self.catalogue) if case.config.env in self.envs and case.config.seed < seeds]
+        cases = [case.heard_by(self.listener) for case in kept]
         if not cases:
-            kept = f"--envs {' '.join(self.envs)}" if self.seeds is None else f"--seeds {self.seeds}"
-            raise ValueError(f"{kept}: the suite {self.suite!r} has none of these")
+            asked = f"--envs {' '.join(self.envs)}" if self.seeds is None else f"--seeds {self.seeds}"
+            raise ValueError(f"{asked}: the suite {self.suite!r} has none of these")
         return cases
 
     def rows(self) -> pd.DataFrame:

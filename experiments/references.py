@@ -32,6 +32,8 @@ class References(Experiment):
     """Environments."""
     policies: tuple[str, ...] = REFERENCES
     """Reference policies by name, or one's own as module:Class."""
+    listener: str | None = None
+    """Who listens in SpotifyLogged-v0, such as the JSON file that `spotify-gym listener fit` writes; None: its own."""
     n_sessions: int = 100
     """Held-out sessions of each."""
     out: Path = Path("results/references")
@@ -40,8 +42,9 @@ class References(Experiment):
         """Give the references of each environment, and the bound."""
         for env in self.envs:
             config = TrainConfig(catalogue=self.catalogue, env=env)
-            yield from scale_of(config, self.n_sessions, self.policies)
-            yield BoundCase("bound", config, "bound", self.n_sessions)
+            cases = [*scale_of(config, self.n_sessions, self.policies)]
+            cases.append(BoundCase("bound", config, "bound", self.n_sessions))
+            yield from (case.heard_by(self.listener) for case in cases)
 
     measure = "return"
 

@@ -66,7 +66,7 @@ class Case:
         """Which problem this is: all that decides what can be earned; all methods of a task face the same sessions."""
         config, usual = self.config, TrainConfig()
         changed = [name for name in TASK_SETTINGS if getattr(config, name) != getattr(usual, name)]
-        unusual = [f"{name}={getattr(config, name)}" for name in changed if name not in ("catalogue", "env")]
+        unusual = [f"{name}={_short(getattr(config, name))}" for name in changed if name not in ("catalogue", "env")]
         return f"{config.env} ({', '.join([Path(config.catalogue).name, *unusual])})"
 
     @property
@@ -110,6 +110,12 @@ class Case:
             raise ValueError(f"n_seeds={n_seeds} must be at least 1")
         for seed in range(1 if self.reference else n_seeds):
             yield replace(self, config=replace(self.config, seed=self.config.seed + seed))
+
+    def heard_by(self, listener: str | None) -> Self:
+        """Let a listener, by name or JSON file, take the place of that of `SpotifyLogged-v0`; elsewhere, do nothing."""
+        if listener is None or self.config.env != "SpotifyLogged-v0":
+            return self
+        return replace(self, config=replace(self.config, listener=listener))
 
     def check(self) -> None:
         """Make the environment of the case once, so that a mistake is told before the work begins.
@@ -162,6 +168,12 @@ def scale_of(config: TrainConfig, n_sessions: int = 100, references: Sequence[st
     references = [name for name in references if POLICIES.get(name, ReferencePolicy).suits(listener)]
     task = replace(TrainConfig(), **{name: getattr(config, name) for name in TASK_SETTINGS})
     return [Case(name, task, name, n_sessions) for name in references]
+
+
+def _short(value: object) -> str:
+    """Return a value as it is, and one as long as a listener's by a digest."""
+    text = str(value)
+    return text if len(text) <= 60 else hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
 def _peak_memory_mb() -> float:
