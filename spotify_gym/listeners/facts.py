@@ -134,7 +134,7 @@ def simulate(
         now = tracks[:, t] if isinstance(tracks, np.ndarray) else (tracks or mixed)(vibe.direction, rng)
         features = features_of(catalogue, now)
         likeness = vibe.cosine(features)
-        how = state.started if isinstance(state, LoggedMind) else np.zeros(n_sessions, np.int64)
+        how = state.started.copy() if isinstance(state, LoggedMind) else np.zeros(n_sessions, np.int64)
         dealt = rng.random((n_sessions, listener.n_uniforms), np.float32)
         response = listener.respond(state, units_of(features), likeness, dealt)
         completed = np.ones(n_sessions, np.bool_) if response.completed is None else response.completed

@@ -92,3 +92,11 @@ def test_simulate__is_a_function_of_its_seed(small):
     np.testing.assert_array_equal(first.tracks, again.tracks)
     np.testing.assert_array_equal(first.grade, again.grade)
     assert (first.tracks != other.tracks).any()
+
+
+def test_simulate__says_how_each_play_was_started(small):
+    """The listener of the package presses forward where a track was not heard out, and chose the first one."""
+    log, _ = simulate(LoggedListener(), small, 50)
+    assert (log.started[:, 0] == 3).all()
+    before, after = log.grade[:, :-1][log.played[:, 1:]], log.started[:, 1:][log.played[:, 1:]]
+    np.testing.assert_array_equal(after, before > 0)
