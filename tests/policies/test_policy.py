@@ -14,7 +14,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 
 from spotify_gym import ENVS
-from spotify_gym.app.agents import references
+from spotify_gym.app.agents import Told, references
 from spotify_gym.app.listening import dynamics_for_a_person
 from spotify_gym.listeners import as_listener
 from spotify_gym.policies import (
@@ -59,8 +59,7 @@ def test_policy_of_ones_own__needs_one_line_to_be_known_everywhere(few, monkeypa
     assert evaluation.repeats.sum() == 0
     page = references(dynamics_for_a_person(sessions.dynamics))
     assert page[0].name == "First"
-    start = sessions.dynamics.start(np.zeros(1, np.uint64), np.array([[0, 1, 2, 3, 5]]))
-    assert page[0].rank(start, 3).tracks.tolist() == [4, 6, 7]
+    assert page[0].rank(Told((0, 1, 2, 3, 5)), 3).tracks.tolist() == [4, 6, 7]
 
 
 def test_policy_of_ones_own__can_be_named_by_where_it_stands(few):
