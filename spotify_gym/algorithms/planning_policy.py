@@ -206,7 +206,7 @@ class PlanningPolicy(BasePolicy):
         if state is None:
             self._warn_of_no_state(episode_start)
             begins[:] = True
-            state = np.zeros((len(rows), self.horizon), np.int64), np.zeros(len(rows), np.int64), np.empty_like(rows)
+            state = np.zeros((len(rows), self.horizon), np.int64), np.zeros(len(rows), np.int64), np.zeros_like(rows)
         plans, places, foreseen = (part.copy() for part in state)
         places[begins | (places >= self.horizon)] = 0
         model = self.model()
