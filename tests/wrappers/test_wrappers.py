@@ -14,6 +14,7 @@ from gymnasium.error import InvalidAction
 from gymnasium.utils.env_checker import check_env
 
 from spotify_gym import ENVS, wrappers
+from spotify_gym.session import SpotifyEnv
 from tests.catalogues import hand_made
 
 STRICT = sorted(set(ENVS) - {"SpotifySession-v0"})
@@ -85,7 +86,8 @@ def assert_equal(one, other):
 
 def test_nearest_unplayed__by_hand():
     catalogue = hand_made(np.array([[1, 0], [1, 0.1], [1, 0.2], [0, 1], [2, 0]], np.float32))
-    env = wrappers.NearestUnplayed(gym.make("SpotifyPlaylist-v0", catalogue=catalogue, history_length=1))
+    endless = SpotifyEnv(catalogue, repeats=False, reward={"flow": 1.0}, history_length=1)
+    env = wrappers.NearestUnplayed(endless)
     env.reset(options={"history": [3]})
     tracks = [env.step(track)[4]["track"] for track in (0, 0, 0, 2, 2)]
     assert tracks == [0, 4, 1, 2, 2]  # of equal direction, then nearer and farther; in the end nothing is left
