@@ -1,4 +1,4 @@
-"""The tables of the pages come from the data beside them."""
+"""The tables of the pages come from the data beside them; a table of a page that changes is changed there too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ PAGES = sorted((ROOT / "docs" / "results").glob("*.md"))
 def tables_in(text: str) -> list[str]:
     """Return the tables of a page, all columns but the first flush right, or so written."""
     tables = re.findall(r"^\|.*\|\n\|-.*\|\n(?:\|.*\|\n?)+", text, re.MULTILINE)
-    return [re.sub(r"\n\|-.*", rule_of, table.strip(), count=1) for table in tables]
+    tables = [re.sub(r"\| (?=\|)", "|  ", table.strip()) for table in tables]  # empty cells
+    return [re.sub(r"\n\|-.*", rule_of, table, count=1) for table in tables]
 
 
 def rule_of(found: re.Match[str]) -> str:
