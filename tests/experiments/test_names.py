@@ -38,7 +38,10 @@ def test_old_name__of_a_module_says_the_new_one() -> None:
     ("suite", "said"),
     [
         ("heads", "--suite heads is now: --suite networks"),
-        ("tiny", "--suite='tiny' is not known; choose one of 'quick', 'main', 'networks', 'full'"),
+        (
+            "tiny",
+            "--suite='tiny' is not known; choose one of 'quick', 'main', 'networks', 'rivals', 'overestimation'",
+        ),
     ],
 )
 def test_suite__that_there_is_not_says_which_there_are(

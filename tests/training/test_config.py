@@ -39,7 +39,7 @@ def test_config__survives_json() -> None:
         ({"episodes": 2.5}, "episodes=2.5 is not a whole number"),
         ({"steps": "many"}, "steps='many' is not a whole number or None"),
         ({"n_envs": True}, "n_envs=True is not a whole number"),
-        ({"algorithm": "ppo"}, "algorithm='ppo' is not one of 'dqn', 'double', 'dueling', 'dueling_double'"),
+        ({"algorithm": "sarsa"}, "algorithm='sarsa' is not one of 'dqn', 'double', 'dueling', 'dueling_double'"),
         (
             {"env": "CartPole-v1"},
             "env='CartPole-v1' is no environment of this package; choose from SpotifyLogged-v0, SpotifyPlaylist-v0",
