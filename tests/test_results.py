@@ -45,9 +45,11 @@ def test_tables__are_read_as_they_were_written(tmp_path: Path) -> None:
     tables = [
         ("one", pd.DataFrame({"method": ["a"], "x": ["1.50"]})),
         ("two", pd.DataFrame({"method": ["b"], "y": [""], "z": ["NA"]})),
+        ("three", pd.DataFrame({"method": ["c"], "w": ["1"], "x": ["2"], "z": ["3"]})),
     ]
     write(tmp_path, tables, {})
-    (one, first), (two, second) = read_tables(tmp_path / "tables.csv")
+    (one, first), (two, second), (_, third) = read_tables(tmp_path / "tables.csv")
     assert [one, two] == ["one", "two"]
+    assert list(third) == ["method", "w", "x", "z"]  # as it was, though "x" came before
     assert first.to_dict("list") == {"method": ["a"], "x": ["1.50"]}
     assert second.to_dict("list") == {"method": ["b"], "z": ["NA"]}

@@ -210,8 +210,11 @@ def write(folder: Path, tables: Tables, lists: Lists) -> Path:
     for name, lines in (("report.md", _markdown(tables, lists)), ("report.html", _page(tables, lists, folder))):
         with replacing(folder / name) as file:
             file.write("\n".join(lines).encode())
+    frames = [table.assign(table=title) for title, table in tables]
+    widest_first = sorted(frames, key=lambda frame: -frame.shape[1])
+    columns = pd.concat(widest_first).columns  # in the order that the widest tables have them in
     with replacing(folder / "tables.csv") as file:
-        file.write(pd.concat(table.assign(table=title) for title, table in tables).set_index("table").to_csv().encode())
+        file.write(pd.concat(frames)[columns].set_index("table").to_csv().encode())
     return folder / "report.html"
 
 
