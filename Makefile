@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test ruff codespell mypy docs test-slow test-browser fuzz kill soak versions peers format clean
 
 demo: $(VENV)/.ready
-	$(BIN)/python -m experiments.compare --suite quick --agent --catalogue builtin:20000 --out results/demo
+	$(BIN)/python -m experiments.compare --suite quick --agent --out results/demo
 
 test: ruff codespell mypy
 	$(BIN)/pytest -n 2
