@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from functools import partial
+from typing import Any, ParamSpec, TypeVar, overload
 
 from numba import njit
 
@@ -11,11 +12,20 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def compiled(loop: Callable[P, R]) -> Callable[P, R]:
-    """Return `loop` compiled by Numba; it looks at no bounds, so that every index must have been checked."""
-    fast: Callable[P, R]
+@overload
+def compiled(loop: Callable[P, R]) -> Callable[P, R]: ...
+@overload
+def compiled(loop: None = None, **options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def compiled(loop: Any = None, **options: Any) -> Any:
+    """Return `loop` compiled by Numba; it looks at no bounds, so that every index must have been checked.
+
+    Args:
+        loop: the function; None: to be decorated with these options.
+        **options: of `numba.njit`.
+    """
+    if loop is None:
+        return partial(compiled, **options)
     try:
-        fast = njit(cache=True, nogil=True)(loop)
+        return njit(cache=True, nogil=True, **options)(loop)
     except RuntimeError:  # no folder to keep compiled code in
-        fast = njit(nogil=True)(loop)
-    return fast
+        return njit(nogil=True, **options)(loop)

@@ -13,19 +13,17 @@ from numpy.typing import NDArray
 from spotify_gym.algorithms.compatibility import features_of, recordings_of
 from spotify_gym.search import planning
 from spotify_gym.search.planning import PlanningModel
-from spotify_gym.search.pruned import InnerProductIndex
+from spotify_gym.search.points import NearestIndex, points_of
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-UNIT, RAW = np.float32(1.5), np.float32(1 / 3)
-"""What unit features and features weigh where tracks are near each other."""
 _TINY = np.float32(1e-8)
 _REACHES = 1e-3  # a coefficient below that is rounding: the track no longer counts in this block
 
 
-class Tracks:
+class PlanTracks:
     """The tracks that plans are made of, and which of them are near each other.
 
     Attributes:
@@ -38,14 +36,11 @@ class Tracks:
 
     def __init__(self, space: spaces.Space[Any]) -> None:
         self.features = features_of(space)
-        lengths = np.linalg.norm(self.features, axis=1, keepdims=True)
-        self.units: Floats = self.features / np.maximum(lengths, _TINY)
+        self.units = _units(self.features)
         self.both = np.concatenate([self.features, self.units], axis=1)
         self.recordings = recordings_of(space)
         self.distinct = np.flatnonzero(self.recordings == np.arange(len(self.recordings)))
-        places = self._places(self.features[self.distinct])
-        lifted = np.concatenate([places, -np.vecdot(places, places)[:, None] / 2], axis=1)
-        self._index = InnerProductIndex(lifted, self.distinct)
+        self._index = NearestIndex(_points(self.features[self.distinct]), self.distinct)
 
     def nearest(self, features: Floats, k: int = 1, excluded: Ints | None = None) -> Ints:
         """Return the tracks nearest to features (n, d), the nearest first, (n, k); none whose recording is `excluded`.
@@ -55,16 +50,16 @@ class Tracks:
             k: how many.
             excluded: (n, any) recordings, padded with -1.
         """
-        places = self._places(features)
-        queries = np.concatenate([places, np.ones((len(places), 1), np.float32)], axis=1)
-        _, tracks = self._index.largest(queries, min(k, len(self.distinct)), excluded)
-        return tracks
+        return self._index.largest(_points(features), min(k, len(self.distinct)), excluded)[1]
 
-    @staticmethod
-    def _places(features: Floats) -> Floats:
-        lengths = np.linalg.norm(features, axis=1, keepdims=True)
-        places: Floats = np.concatenate([UNIT * features / np.maximum(lengths, _TINY), RAW * features], axis=1)
-        return places
+
+def _units(features: Floats) -> Floats:
+    units: Floats = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), _TINY)
+    return units
+
+
+def _points(features: Floats) -> Floats:
+    return points_of(features, _units(features))
 
 
 @dataclass
@@ -118,7 +113,7 @@ class LearnedModel(PlanningModel[Seen]):
 
     def __init__(
         self,
-        tracks: Tracks,
+        tracks: PlanTracks,
         blocks: Sequence[slice],
         transition: Floats,
         reward: RewardNet,

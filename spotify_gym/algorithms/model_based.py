@@ -54,7 +54,7 @@ class ModelBased(BaseAlgorithm):
         stats_window_size, tensorboard_log, verbose, seed, device: as in SB3; all is computed on the processor.
 
     Raises:
-        ValueError: an environment that is not like this.
+        ValueError: an environment that is not like this, or numbers of plans that are none.
     """
 
     policy: PlanningPolicy
@@ -87,6 +87,9 @@ class ModelBased(BaseAlgorithm):
             seed=seed,
             supported_action_spaces=(spaces.Discrete,),
         )
+        for name, number in (("n_plans", n_plans), ("n_improved", n_improved)):
+            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+                raise ValueError(f"{name}={number!r} must be a whole number of 1 or more")
         self.n_plans, self.n_improved = n_plans, n_improved
         if _init_setup_model:
             self._setup_model()

@@ -16,7 +16,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 
 from spotify_gym.algorithms.compatibility import BindingError, Spaces, blocks_of, check_alike, n_features_of
-from spotify_gym.algorithms.learned_model import LearnedModel, RewardNet, Seen, Tracks
+from spotify_gym.algorithms.learned_model import LearnedModel, PlanTracks, RewardNet, Seen
 from spotify_gym.algorithms.played import played_of
 from spotify_gym.search.planning import Rollout, improve, largest
 
@@ -82,19 +82,19 @@ class PlanningPolicy(BasePolicy):
         self.reward = nn.Sequential(nn.Linear(n_inputs, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, 1))
         self.register_buffer("transition", th.zeros(k + 2 * d + 1, k))
         self.register_buffer("library", th.zeros(n_plans, horizon, d))
-        self._tracks: Tracks | None = None
+        self._tracks: PlanTracks | None = None
         self._plans: Ints | None = None  # of the library
         self._stateless_calls = 0  # in a row; only a warning depends on it
 
     @property
-    def tracks(self) -> Tracks:
+    def tracks(self) -> PlanTracks:
         """What can be played.
 
         Raises:
             BindingError: the spaces came out of a file, which keeps no tracks.
         """
         if self._tracks is None:
-            self._tracks = Tracks(self.action_space)
+            self._tracks = PlanTracks(self.action_space)
         return self._tracks
 
     def bind(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:

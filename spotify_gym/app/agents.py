@@ -131,7 +131,7 @@ class Learned:
         """
         assert self.run.path is not None  # which has stages
         run = load_run(self.run.path, self.dynamics.catalogue, share=share)
-        return replace(self, name=f"{self.name} after {share:.0%} of its training", run=run)
+        return replace(self, name=f"{self.name} after {100 * share:g}% of its training", run=run)
 
     def rank(self, told: Told, k: int) -> Ranking:
         """Ask the Q-network for the tracks with the highest value."""

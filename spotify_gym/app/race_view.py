@@ -18,6 +18,7 @@ RANDOM = "Random"
 _SIDES = ("A", "B")
 _COLOURS = (VIBE, NEXT)
 _TRACKS = 20  # of a session without an end
+_KEPT = 20  # sessions played out, in a tab
 _ALT = "Map of the catalogue with the ways that the two sessions take through it"
 
 
@@ -61,10 +62,13 @@ def _at_a_stage(agent: Learned, place: int) -> Agent:
         "How much of its training it has had",
         [*agent.stages, 1.0],
         value=agent.stages[0] if place == 0 else 1.0,
-        format_func="{:.0%}".format,
+        format_func=lambda share: f"{100 * share:g}%",
         key=f"stage-{place}-{agent.name}",
     )
-    return agent if share == 1.0 else agent.at(share)
+    loaded: dict[tuple[str, float], Agent] = st.session_state.setdefault("stages", {})
+    if (agent.name, share) not in loaded:
+        loaded[agent.name, share] = agent if share == 1.0 else agent.at(share)
+    return loaded[agent.name, share]
 
 
 def _hidden(user: UserSession) -> Sequence[Agent]:
@@ -104,7 +108,7 @@ def _played(session: ListeningSession, agent: Agent) -> ListeningSession:
     kept = st.session_state.setdefault("races", {})
     key = session.start, agent.name
     if key not in kept:
-        if len(kept) > _TRACKS:
+        if len(kept) >= _KEPT:
             kept.clear()
         kept[key] = play_out(session, agent)
     racer: ListeningSession = kept[key]

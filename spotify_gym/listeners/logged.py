@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spotify_gym.compiled import compiled
 from spotify_gym.listeners.listener import BatchState, Floats, Listener, Response
-from spotify_gym.listeners.skipping import MEMORY, direction, sigmoid, tournament
+from spotify_gym.listeners.skipping import MEMORY, beginning, sigmoid
 
 Ints = NDArray[np.int64]
 
@@ -182,16 +182,13 @@ class LoggedListener(Listener[LoggedMind]):
 
     def start(self, pool: Floats, history_length: int, uniforms: Floats) -> tuple[NDArray[np.intp], LoggedMind]:
         """Draw taste, regard and mood, and choose the starting tracks."""
-        n_batch, n_pool, _ = pool.shape
-        if n_pool > history_length:
-            taste, places = pool[:, 0], tournament(pool, pool[:, 0], history_length)
-        else:
-            taste, places = direction(pool.sum(axis=1)), np.tile(np.arange(history_length), (n_batch, 1))
+        n_batch = len(pool)
+        taste, places = beginning(pool, history_length)
         radius = np.sqrt(-2 * np.log(np.maximum(1 - uniforms[:, 0], np.float32(1e-7))))  # Box and Muller 1958
         angle = np.float32(2 * np.pi) * uniforms[:, 1]
         grades = np.full((n_batch, MEMORY), NONE)
         return places, LoggedMind(
-            taste=taste.copy(),
+            taste=taste,
             regard=np.float32(self.taste_weight) + np.float32(self.taste_spread) * radius * np.sin(angle),
             mood=np.float32(self.mood_sd) * radius * np.cos(angle),
             position=np.zeros(n_batch, np.int64),

@@ -110,15 +110,10 @@ class SkippingListener(Listener[Mind]):
 
     def start(self, pool: Floats, history_length: int, uniforms: Floats) -> tuple[NDArray[np.intp], Mind]:
         """Draw taste and mood, and choose the starting tracks."""
-        n_batch, n_pool, _ = pool.shape
-        if n_pool > history_length:
-            taste = pool[:, 0]
-            places = tournament(pool, taste, history_length)
-        else:
-            taste = direction(pool.sum(axis=1))
-            places = np.tile(np.arange(history_length), (n_batch, 1))
+        n_batch = len(pool)
+        taste, places = beginning(pool, history_length)
         return places, Mind(
-            taste=taste.copy(),
+            taste=taste,
             mood=np.float32(self.mood_sd) * _normal(uniforms),
             patience=np.full(n_batch, self.patience, np.float32),
             position=np.zeros(n_batch, np.int64),
@@ -219,7 +214,19 @@ def _respond(
     return completed, left
 
 
-def tournament(pool: Floats, taste: Floats, history_length: int) -> NDArray[np.intp]:
+def beginning(pool: Floats, history_length: int) -> tuple[Floats, NDArray[np.intp]]:
+    """Return tastes, (B, d), and the places of the starting tracks in the pool (B, P, d), (B, history_length).
+
+    From a pool larger than the history, its first track is the taste and the start is chosen near it; else the pool is
+    the start, and the taste the direction of its sum.
+    """
+    n_batch, n_pool, _ = pool.shape
+    if n_pool > history_length:
+        return pool[:, 0].copy(), _tournament(pool, pool[:, 0], history_length)
+    return _direction(pool.sum(axis=1)), np.tile(np.arange(history_length), (n_batch, 1))
+
+
+def _tournament(pool: Floats, taste: Floats, history_length: int) -> NDArray[np.intp]:
     """Choose for each place of the history, of an equal share of the pool, the track nearest to the taste, (B, H).
 
     The first track of the pool is the taste itself and takes no part.
@@ -231,7 +238,7 @@ def tournament(pool: Floats, taste: Floats, history_length: int) -> NDArray[np.i
     return places
 
 
-def direction(vectors: Floats) -> Floats:
+def _direction(vectors: Floats) -> Floats:
     """Bring vectors, (B, d), to length 1; zero ones stay."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     lengths[lengths == 0] = 1

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from spotify_gym.listeners import SkippingListener
 from spotify_gym.policies.policy import Floats, Ints
-from spotify_gym.policies.seen import DirectedPolicy, RulesPolicy, log_of, simulated
+from spotify_gym.policies.seen import DirectedPolicy, RulesPolicy, simulated
 from spotify_gym.session import SessionState
-from spotify_gym.session.state import Bools, Log
+from spotify_gym.session.state import Bools, Log, log_of
 
 _SAMPLE = 512  # tracks that rivals in the start are taken to be like
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from spotify_gym.listeners import Listener, Person, SkippingListener
 from spotify_gym.policies.policy import Floats, Ranking, RankingPolicy
 from spotify_gym.session import SessionDynamics, SessionState
 from spotify_gym.session.kernels import told, unit
-from spotify_gym.session.state import Log
+from spotify_gym.session.state import log_of
 
 
 class SeenPolicy(RankingPolicy):
@@ -25,6 +25,11 @@ class SeenPolicy(RankingPolicy):
         ValueError: nobody listens, or nothing about them is hidden.
     """
 
+    needs: ClassVar[str] = (
+        "needs a listener who hides what decides their answers; where nothing is hidden, ask the nearest policy"
+    )
+    """What is said where the listener does not suit it."""
+
     @classmethod
     def suits(cls, listener: Listener[Any] | None) -> bool:
         """Say whether the listener has something to hide."""
@@ -33,25 +38,18 @@ class SeenPolicy(RankingPolicy):
     @classmethod
     def lacks(cls, dynamics: SessionDynamics) -> str | None:
         """A listener that suits it."""
-        if cls.suits(simulated(dynamics)):
-            return None
-        return "needs a listener who hides what decides their answers; where nothing is hidden, ask the nearest policy"
+        return None if cls.suits(simulated(dynamics)) else cls.needs
 
 
 class RulesPolicy(SeenPolicy):
     """A policy that knows how a :class:`~spotify_gym.listeners.SkippingListener` answers."""
 
+    needs = "knows how a SkippingListener answers, and there is none here; choose another policy"
+
     @classmethod
     def suits(cls, listener: Listener[Any] | None) -> bool:
         """Say whether the listener is one of those."""
         return isinstance(listener, SkippingListener)
-
-    @classmethod
-    def lacks(cls, dynamics: SessionDynamics) -> str | None:
-        """A listener that suits it."""
-        if cls.suits(simulated(dynamics)):
-            return None
-        return "knows how a SkippingListener answers, and there is none here; choose another policy"
 
 
 class DirectedPolicy(SeenPolicy):
@@ -97,9 +95,3 @@ def simulated(dynamics: SessionDynamics) -> Any:
     """Return the listener by whose rules answers come, or, where a person answers, are taken to come; None: nobody."""
     listener = dynamics.listener
     return listener.replaces if isinstance(listener, Person) else listener
-
-
-def log_of(sessions: SessionState) -> Log:
-    """Return the log, which sessions with a listener keep."""
-    assert sessions.log is not None
-    return sessions.log

@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from spotify_gym.compiled import compiled
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -82,7 +83,7 @@ def _in_blocks(values: NDArray[Any], n_blocks: int, padding: int) -> NDArray[Any
     return blocks.reshape(n_blocks, LANES, *values.shape[1:])
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@compiled(fastmath={"contract"})
 def _order(vectors: Floats, heights: Floats) -> Ints:
     """Halve the vectors again and again along the direction in which they vary most, so that nodes come out full."""
     n, d = vectors.shape
@@ -117,7 +118,7 @@ def _order(vectors: Floats, heights: Floats) -> Ints:
     return order
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@compiled(fastmath={"contract"})
 def _main_axis(sample: Floats, axis: Floats) -> None:
     """Set `axis` to about the first principal component of a sample (n, width), by power iteration; it is centred."""
     n, width = sample.shape
@@ -141,7 +142,7 @@ def _main_axis(sample: Floats, axis: Floats) -> None:
             axis[q] = turned[q] / np.sqrt(square)
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@compiled(fastmath={"contract"})
 def _centre(sample: Floats) -> int:
     """Take the mean off each column, in place; return the column that varies most."""
     n, width = sample.shape
@@ -158,7 +159,7 @@ def _centre(sample: Floats) -> int:
     return widest
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _halve(keys: Floats, order: Ints, middle: int) -> None:
     """Bring the smallest `middle` of the keys, and what is ordered by them, to the front (Hoare's quickselect)."""
     low, high = 0, len(keys) - 1
@@ -183,7 +184,7 @@ def _halve(keys: Floats, order: Ints, middle: int) -> None:
             return
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@compiled(fastmath={"contract"})
 def _caps(vectors: Floats, heights: Floats, length: float, order: Ints, span: int) -> tuple[Floats, Floats, Floats]:
     """Return centres, cosines and sines of the caps around every `span` vectors, 64 in a node."""
     n, d = vectors.shape

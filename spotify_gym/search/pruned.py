@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from spotify_gym.compiled import compiled
 from spotify_gym.search.cap_tree import LANES, CapTree, build_tree
 
 Floats = NDArray[np.float32]
@@ -126,7 +126,7 @@ class _Queue(NamedTuple):
     """The most that is in it."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _search(
     queries: Floats, tree: CapTree, unrolled: tuple[int, ...], excluded: Ints, most: int, values: Floats, labels: Ints
 ) -> int:
@@ -145,7 +145,7 @@ def _search(
     return n_opened
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@compiled(fastmath={"contract"})
 def _search_one(
     query: Floats,
     tree: CapTree,
@@ -192,7 +192,7 @@ def _search_one(
     return n_opened
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _push(queue: _Queue, entry: int, node: int, bound: np.float32) -> int:
     """Enter a node with a bound in [-1, 1], or above; return the place of its list."""
     bucket = int(min((float(bound) + 1) * (_BUCKETS / 2), _BUCKETS - 1.0))
@@ -201,7 +201,7 @@ def _push(queue: _Queue, entry: int, node: int, bound: np.float32) -> int:
     return bucket
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _length(vector: Floats) -> float:
     square = 0.0
     for x in vector:
@@ -209,7 +209,7 @@ def _length(vector: Floats) -> float:
     return float(np.sqrt(square))
 
 
-@njit(cache=True, nogil=True, inline="always", fastmath={"contract"})
+@compiled(inline="always", fastmath={"contract"})
 def _multiply(query: Floats, block: Floats, unrolled: tuple[int, ...], least: np.float32, scores: Floats) -> bool:
     """Write the dot products of a query (d,) with a block (d, 64) into `scores`; say whether any reaches `least`.
 
@@ -240,7 +240,7 @@ def _multiply(query: Floats, block: Floats, unrolled: tuple[int, ...], least: np
     return reached
 
 
-@njit(cache=True, nogil=True, inline="always", fastmath={"contract"})
+@compiled(inline="always", fastmath={"contract"})
 def _bound(cosines: Floats, cap_cosines: Floats, cap_sines: Floats, rounding: np.float32) -> None:
     """Turn cosines of a query to the centres of caps into the most that they can be to anything in these caps."""
     zero, one = np.float32(0), np.float32(1)
@@ -250,7 +250,7 @@ def _bound(cosines: Floats, cap_cosines: Floats, cap_sines: Floats, rounding: np
         cosines[lane] = (one if x >= cap else most) + rounding
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _enter(scores: Floats, names: Ints, groups: Ints, excluded: Ints, values: Floats, labels: Ints) -> None:
     """Let the best scores of a block into the k best, `values` and `labels`, where they are allowed."""
     last = len(values) - 1
@@ -267,12 +267,12 @@ def _enter(scores: Floats, names: Ints, groups: Ints, excluded: Ints, values: Fl
         values[place], labels[place] = score, label
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _precedes(score: np.float32, label: int, other: np.float32, other_label: int) -> bool:
     return bool(score > other or (score == other and label < other_label))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _holds(groups: Ints, group: int) -> bool:
     found = False
     for one in groups:

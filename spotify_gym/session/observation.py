@@ -13,7 +13,7 @@ from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners import Listener
 from spotify_gym.registry import make_named
 from spotify_gym.session import kernels
-from spotify_gym.session.state import Floats, Log, SessionState, StepResult
+from spotify_gym.session.state import Floats, SessionState, StepResult, log_of
 
 _PLACES = 50  # tracks in the longest session of the family
 _LONGEST = 10**6  # answers that the bounds of `Taste` are made for
@@ -169,7 +169,7 @@ class Responses(Block):
 
     def read(self, sessions: SessionState, memory: Floats) -> Floats:
         """Sum up."""
-        log = _log_of(sessions)
+        log = log_of(sessions)
         means, counts = kernels.told(self._catalogue.features, log.tracks, log.answers, self._history_length)
         counts = np.column_stack([counts[:, :2], counts[:, :2].sum(axis=1), counts[:, 2]])
         return np.concatenate([means.reshape(len(means), -1), counts / (counts + np.float32(_MANY))], axis=1)
@@ -202,17 +202,12 @@ class Taste(Block):
 
     def read(self, sessions: SessionState, memory: Floats) -> Floats:
         """Solve for f, (B, 3, d) made flat."""
-        log = _log_of(sessions)
+        log = log_of(sessions)
         gram, moment = kernels.regression(self._catalogue.features, log.tracks, log.answers)
         matrix = np.eye(len(self._mean)) + self._spread @ gram[:, None].astype(np.float64)
         target = self._mean[:, None] + self._spread @ moment[:, None, :, None].astype(np.float64)
         taste = np.linalg.solve(matrix, target)
         return taste.astype(np.float32).reshape(len(sessions), -1)
-
-
-def _log_of(sessions: SessionState) -> Log:
-    assert sessions.log is not None  # kept where a block reads it
-    return sessions.log
 
 
 STATES: dict[str, Callable[[Catalogue, int], Block]] = {

@@ -71,6 +71,12 @@ class SessionState(BatchState):
                 self.log = Log(np.pad(self.log.tracks, after, constant_values=-1), np.pad(self.log.answers, after))
 
 
+def log_of(sessions: SessionState) -> Log:
+    """Return the log, which is kept where somebody listens or a block of the observation reads it."""
+    assert sessions.log is not None
+    return sessions.log
+
+
 class StepResult(NamedTuple):
     """What one recommendation in each of B sessions led to."""
 

@@ -28,6 +28,7 @@ from spotify_gym.wrappers.vector import ProtoAction
 T = TypeVar("T")
 
 _BLOCKS = 64  # of 64 tracks, that training by points looks at for each; evaluation is exact
+_SHARES = {"gamma", "gae_lambda", "tau"}  # arguments whose range SB3 does not look at
 _SAMPLE_SEED = 0  # one sample for all runs, so that they can be compared
 
 
@@ -75,7 +76,7 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseA
         **changes: arguments of the algorithm that replace those of the settings.
 
     Raises:
-        ConfigError: the device is not there, or one's own algorithm or policy is not to be had.
+        ConfigError: the device is not there, one's own algorithm or policy is not to be had, or an argument is bad.
         MemoryError: the networks are too large.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
@@ -87,6 +88,11 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseA
             model: BaseAlgorithm = algorithm(policy, env, **arguments)
     except BindingError as error:
         raise ConfigError(str(error)) from error
+    except (AssertionError, TypeError, ValueError) as error:
+        if not config.arguments:
+            raise
+        said = " ".join(str(error).split())
+        raise ConfigError(f"algorithm={config.algorithm!r} cannot use arguments={config.arguments}: {said}") from error
     except RuntimeError as error:
         if "can't allocate memory" in str(error):  # PyTorch has no name for it
             raise MemoryError(str(error)) from error
@@ -151,6 +157,9 @@ def _arguments_of(config: TrainConfig, algorithm: Any, policy: Any) -> dict[str,
         raise ConfigError(
             f"{unknown[0]!r} is no argument of algorithm={config.algorithm!r}; choose from {', '.join(known)}"
         )
+    for name in _SHARES & set(config.other_arguments):
+        if not isinstance(arguments[name], (int, float)) or not 0 <= arguments[name] <= 1:
+            raise ConfigError(f"arguments: {name}={arguments[name]!r} must be from 0 to 1")
     rates = arguments.get("learning_rate")
     if isinstance(rates, (tuple, list)):
         arguments["learning_rate"] = partial(_falling, *rates)

@@ -11,6 +11,7 @@ from gymnasium.spaces import Box, Dict, Space
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue
+from spotify_gym.search.points import NearestIndex, points_of
 from spotify_gym.search.pruned import InnerProductIndex
 from spotify_gym.session import SessionDynamics, SessionState
 
@@ -19,10 +20,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Coordinates = Literal["unit", "unit+raw"]
 
-UNIT, RAW = np.float32(1.5), np.float32(1 / 3)
-"""What unit features and features weigh in "unit+raw"."""
-
-_places: WeakKeyDictionary[Catalogue, dict[str, InnerProductIndex]] = WeakKeyDictionary()
+_places: WeakKeyDictionary[Catalogue, dict[str, NearestIndex]] = WeakKeyDictionary()
 
 
 def dynamics_of(env: Any, wrapper: type) -> SessionDynamics:
@@ -73,14 +71,13 @@ class ProtoActions:
         self.dynamics, self._most_blocks = dynamics, most_blocks
         width = dynamics.catalogue.features.shape[1]
         if coordinates == "unit":
-            self.index = dynamics.catalogue.index(dynamics.same)
+            self._index: InnerProductIndex | NearestIndex = dynamics.catalogue.index(dynamics.same)
             self.space: Box[Any] = Box(-1.0, 1.0, (width,), np.float32)
         elif coordinates == "unit+raw":
-            self.index = _index_of_places(dynamics)
-            self.space = _box_around(_coordinates_of(dynamics.catalogue.features, dynamics.catalogue.unit_features))
+            self._index = _index_of_places(dynamics)
+            self.space = _box_around(points_of(dynamics.catalogue.features, dynamics.catalogue.unit_features))
         else:
             raise ValueError(f"coordinates={coordinates!r} is not known; choose 'unit' or 'unit+raw'")
-        self._has_bias = coordinates == "unit+raw"
 
     def tracks(self, sessions: SessionState, actions: Any) -> Ints:
         """Return the best track for each session, (B,).
@@ -100,9 +97,7 @@ class ProtoActions:
 
     def largest(self, points: Floats, k: int, played: Ints | None) -> tuple[Floats, Ints]:
         """Return the k best tracks for each point, (B, k), after how good they are, (B, k), none of those played."""
-        if self._has_bias:
-            points = np.concatenate([points, np.ones((len(points), 1), np.float32)], axis=1)
-        return self.index.largest(points, k, played, self._most_blocks)
+        return self._index.largest(points, k, played, self._most_blocks)
 
 
 def with_mask_space(observations: Space[Any], n_tracks: int) -> Dict:
@@ -110,20 +105,14 @@ def with_mask_space(observations: Space[Any], n_tracks: int) -> Dict:
     return Dict({"observation": observations, "action_mask": Box(0, 1, (n_tracks,), np.int8)})
 
 
-def _index_of_places(dynamics: SessionDynamics) -> InnerProductIndex:
-    """Vectors (z, −‖z‖²/2): their dot product with (q, 1) is the larger, the nearer z is to q."""
+def _index_of_places(dynamics: SessionDynamics) -> NearestIndex:
     catalogue = dynamics.catalogue
     indices = _places.setdefault(catalogue, {})
     if dynamics.same not in indices:
         tracks = np.flatnonzero(catalogue.recordings == np.arange(len(catalogue)))
-        z = _coordinates_of(catalogue.features[tracks], catalogue.unit_features[tracks])
-        lifted = np.concatenate([z, -np.vecdot(z, z)[:, None] / 2], axis=1)
-        indices[dynamics.same] = InnerProductIndex(lifted, tracks, dynamics.first_versions[tracks])
+        points = points_of(catalogue.features[tracks], catalogue.unit_features[tracks])
+        indices[dynamics.same] = NearestIndex(points, tracks, dynamics.first_versions[tracks])
     return indices[dynamics.same]
-
-
-def _coordinates_of(features: Floats, units: Floats) -> Floats:
-    return np.concatenate([UNIT * units, RAW * features], axis=1)
 
 
 def _box_around(points: Floats) -> Box:

@@ -9,7 +9,7 @@ import pytest
 import torch as th
 
 from spotify_gym.algorithms import BindingError, ModelBased
-from spotify_gym.algorithms.learned_model import LearnedModel, RewardNet, Seen, Tracks
+from spotify_gym.algorithms.learned_model import LearnedModel, PlanTracks, RewardNet, Seen
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import FixedPolicy
 from spotify_gym.search.planning import PlanningModel
@@ -43,7 +43,7 @@ def test_replacement_values__equal_those_of_plans_played_out_one_by_one(catalogu
     reward = RewardNet(*(rng.normal(size=shape).astype(np.float32) for shape in ((14, 8), 8, 8)), 0.5)
     transition = (rng.normal(size=(k + 2 * d + 1, k)) / 10).astype(np.float32)
     blocks = env.observation_space.blocks  # type: ignore[attr-defined]
-    model = LearnedModel(Tracks(env.action_space), blocks, transition, reward)
+    model = LearnedModel(PlanTracks(env.action_space), blocks, transition, reward)
     start = Seen(rng.normal(size=(1, k)).astype(np.float32), np.array([[5]]))
     plan = rng.choice(np.arange(10, 400), 8, replace=False)
     rollout, candidates = model.rollout(start, plan), np.array([0, 1, 2, 3, 5, plan[0], plan[3]])

@@ -62,3 +62,23 @@ def test_run__of_points__refuses_another_catalogue(tmp_path: Path) -> None:
 def test_config__of_another_learner__names_the_policies_that_it_knows() -> None:
     with pytest.raises(ConfigError, match="choose 'mlp'"):
         TrainConfig(algorithm="sac")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "argument", "said"),
+    [
+        ("model", "n_plans=0", "n_plans=0 must be a whole number of 1 or more"),
+        ("model", "n_plans=1.5", "n_plans=1.5 must be a whole number"),
+        ("model", 'n_improved="x"', "n_improved='x' must be a whole number"),
+        ("ppo", "gamma=5", "gamma=5 must be from 0 to 1"),
+        ("ppo", "gamma=NaN", "gamma=nan must be from 0 to 1"),
+        ("ppo", "n_steps=0", "cannot use arguments"),
+        ("ppo", "learning_rate=-1", "Invalid learning rate"),
+    ],
+)
+def test_arguments__that_cannot_be_are_refused_by_name(algorithm: str, argument: str, said: str) -> None:
+    config = TrainConfig(
+        "builtin:300", algorithm=algorithm, state="mean+history+place", steps=80, arguments=(argument,)
+    )
+    with pytest.raises(ConfigError, match=said):
+        train(config)
