@@ -14,6 +14,7 @@ from torch import nn
 
 from spotify_gym.algorithms.compatibility import BindingError, blocks_of
 from spotify_gym.algorithms.embeddings import unit
+from spotify_gym.algorithms.state_encoder import columns_of, start_at_zero
 
 UNIT, RAW = 1.5, 0.5
 """What a mixture weighs in the unit half and in the raw half of a proto-action, per unit of weight."""
@@ -35,10 +36,8 @@ class MixtureInput(BaseFeaturesExtractor):
         places = blocks_of(observation_space)
         if not places or observation_space.shape is None:
             raise BindingError("MixturePolicy mixes vectors of features, and this observation space names none")
-        columns = th.arange(observation_space.shape[0])
-        blocks = th.stack([columns[place] for place in places])
+        blocks, others = columns_of(places, observation_space.shape[0])
         n, self.d = blocks.shape
-        others = columns[~th.isin(columns, blocks)]
         super().__init__(observation_space, 2 * n * self.d + n + n * (n - 1) // 2 + len(others))
         for name, held in (("blocks", blocks), ("others", others), ("pairs", th.triu_indices(n, n, 1))):
             self.register_buffer(name, held, persistent=False)
@@ -71,9 +70,7 @@ class MixtureActor(nn.Module):
         self.anchor = nn.Linear(n_others, 2 * self.d)
         self.direct = nn.Linear(n_others, n_weights, bias=False)
         self.deep = nn.Sequential(*create_mlp(read.features_dim, n_weights, hidden))
-        for layer in (self.anchor, self.direct, self.deep[-1]):
-            for parameter in layer.parameters():
-                nn.init.zeros_(parameter)
+        start_at_zero(self.anchor, self.direct, self.deep[-1])
 
     def forward(self, read: th.Tensor) -> th.Tensor:
         """Return proto-actions, (batch, 2d)."""

@@ -63,16 +63,14 @@ class MixtureEncoder(nn.Module):
         activation_fn: type[nn.Module] = nn.ReLU,
     ) -> None:
         super().__init__()
-        columns = th.arange(n_inputs)
-        in_blocks = th.stack([columns[block] for block in blocks])  # (n, d)
+        in_blocks, others = columns_of(blocks, n_inputs)
         n, d = self.shape = in_blocks.shape
-        others = columns[~th.isin(columns, in_blocks)]
         first, second = th.triu_indices(n, n, 1)
         for name, places in (("blocks", in_blocks.flatten()), ("others", others), ("pairs", first * n + second)):
             self.register_buffer(name, places, persistent=False)
         self.weights = nn.Sequential(*create_mlp(len(others) + n + len(first), 2 * n, net_arch, activation_fn))
         self.value = nn.Sequential(*create_mlp(n_inputs + n * d, 1, net_arch, activation_fn))
-        _start_at_zero(self.weights[-1], self.value[-1])
+        start_at_zero(self.weights[-1], self.value[-1])
 
     def forward(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         """Return f, (batch, d), and v, (batch, 1), of observations (batch, n_inputs)."""
@@ -87,7 +85,15 @@ class MixtureEncoder(nn.Module):
         return directions[:, 0], self.value(th.cat([units.flatten(1), scaled], dim=1))
 
 
-def _start_at_zero(*layers: nn.Module) -> None:
+def columns_of(blocks: Sequence[slice], n_inputs: int) -> tuple[th.Tensor, th.Tensor]:
+    """Return the columns of an observation that are blocks, (n, d), and those that are none, (n_inputs - n d,)."""
+    columns = th.arange(n_inputs)
+    in_blocks = th.stack([columns[block] for block in blocks])
+    return in_blocks, columns[~th.isin(columns, in_blocks)]
+
+
+def start_at_zero(*layers: nn.Module) -> None:
+    """Set all weights to 0."""
     for layer in layers:
         for parameter in layer.parameters():
             nn.init.zeros_(parameter)
@@ -126,7 +132,7 @@ class DenseEncoder(nn.Module):
             nn.Sequential(*create_mlp(self.encoder.width, n, net_arch, activation_fn, post_linear_modules=after))
             for n in (width, 1)
         )
-        _start_at_zero(self.direct, self.deep[-1], self.value[-1])
+        start_at_zero(self.direct, self.deep[-1], self.value[-1])
 
     def forward(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         """Return f, (batch, width), and v, (batch, 1), of observations (batch, n_inputs)."""
