@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import gc
 import pickle
 import subprocess
 import sys
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import gymnasium as gym
 import numpy as np
@@ -54,12 +54,16 @@ def test_pickled_space__is_small_and_finds_its_catalogue_where_there_is_one(smal
     assert again.recordings is small.recordings
 
 
-def test_pickled_space__asks_when_it_is_used_and_says_what_is_missing() -> None:
+def forget_catalogues(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this process hold no catalogue, whatever the tests before this one still refer to."""
+    monkeypatch.setattr("spotify_gym.catalogue.catalogue._live", WeakValueDictionary())
+
+
+def test_pickled_space__asks_when_it_is_used_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     catalogue = Catalogue.from_features(np.random.default_rng(5).normal(size=(40, 3)))
     features = catalogue.features.copy()
     again = pickle.loads(pickle.dumps(TrackSpace(catalogue)))
-    del catalogue
-    gc.collect()
+    forget_catalogues(monkeypatch)
     for use in lambda: again.features, lambda: again.recordings:
         with pytest.raises(CatalogueError, match=r"`env=`, `bind` it"):
             use()
@@ -71,9 +75,11 @@ def test_pickled_space__asks_when_it_is_used_and_says_what_is_missing() -> None:
 
 
 @pytest.mark.parametrize("scaling", ["standard", "minmax"])
-def test_pickled_space__of_built_in_tracks__makes_them_where_there_are_none(scaling: str) -> None:
+def test_pickled_space__of_built_in_tracks__makes_them_where_there_are_none(
+    scaling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pickled = pickle.dumps(TrackSpace(Catalogue.builtin(57, scaling=scaling)))
-    gc.collect()
+    forget_catalogues(monkeypatch)
     again = pickle.loads(pickled)
     assert held(again.fingerprint) is None
     assert np.array_equal(again.features, Catalogue.builtin(57, scaling=scaling).features)
