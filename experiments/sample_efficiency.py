@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from experiments.lib import Case, Study, learner_name, main
 from experiments.lib.aggregation import aggregates
-from experiments.lib.callbacks import AtEvenDistances
 from experiments.lib.plot_style import figure
 from experiments.lib.plots import learning_curves
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.training import train
+from spotify_gym.training.callbacks import OnTheWay
 
 _COLUMNS = ["learner", "skill", "runs", "median [s]", "slowest [s]", "slowest, processor [s]", "slowest, steps"]
 _TOO_NEAR = 0.02  # lines with names that would lie on each other
@@ -113,7 +114,7 @@ class CurveCase(Case):
             weights = {name: tensor.clone() for name, tensor in model.q_net.state_dict().items()}
             points.append(Point(model.num_timesteps, model._n_updates, *times, weights))
 
-        callback = AtEvenDistances(self.config.total_steps, self.n_points, note)
+        callback = OnTheWay(np.linspace(0, self.config.total_steps, self.n_points + 1)[1:], note)
         return train(self.config, catalogue=catalogue, callbacks=[callback]).model, points
 
     def measured(self, policy: tuple[Any, list[Point]], catalogue: Catalogue) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from experiments.lib.aggregation import aggregates, improvements, profiles
 from experiments.lib.plot_style import figure
 from experiments.lib.plots import SKILL_MARKS, improvement_plot, interval_plot, profile_plot
 from spotify_gym.catalogue.files import replacing
-from spotify_gym.cli.printing import show_table
+from spotify_gym.cli.command import show_table
 from spotify_gym.training import model_card
 
 Tables = Sequence[tuple[str, pd.DataFrame]]

@@ -15,8 +15,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from experiments.lib.callbacks import AtEvenDistances
 from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate, train
+from spotify_gym.training.callbacks import OnTheWay
 from spotify_gym.training.learners import catalogue_of
 
 VALIDATION_SEED = EVALUATION_SEED + 500_000_000
@@ -104,7 +104,7 @@ class Search:
                 raise optuna.TrialPruned
 
         for run in range(self.n_seeds):
-            looks = AtEvenDistances(config.total_steps, self.n_points, look)
+            looks = OnTheWay(np.linspace(0, config.total_steps, self.n_points + 1)[1:], look)
             train(replace(config, seed=config.seed + run), catalogue=catalogue, callbacks=[looks])
             ends.append(returns[-1])
         return float(np.mean(ends))

@@ -30,7 +30,7 @@ from tqdm import tqdm
 from experiments.lib.plot_style import FAINT, figure
 from experiments.lib.plots import growth_plot
 from spotify_gym.catalogue.files import replacing
-from spotify_gym.training.provenance import circumstances
+from spotify_gym.training.run_folder import circumstances
 
 Work = Callable[[], object]
 Sample = Callable[[], float]

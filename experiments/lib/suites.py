@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
-
-from sb3_contrib import QRDQN
+from dataclasses import replace
 
 from experiments.lib.cases import Case, scale_of
 from spotify_gym import ENVS
 from spotify_gym.algorithms import ALGORITHMS, Q_LEARNERS, learner_named
-from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import POLICIES
 from spotify_gym.training import TrainConfig
-from spotify_gym.training.learners import arguments_of, sessions_of, silent_logger
-from spotify_gym.training.trainer import one_thread
 
 REFERENCES = tuple(POLICIES)
 LEARNERS = {ALGORITHMS[name].title: name for name in Q_LEARNERS}
@@ -48,29 +42,22 @@ STATES = {
 """What learners see where the vibe is not enough: what leaves the window, or what the listener has told."""
 SMALL = "builtin:1000"
 """Where one output per track is honest."""
-
-
-@dataclass(frozen=True)
-class QuantileCase(Case):
-    """A run of QR-DQN (Dabney et al. 2018), as sb3-contrib ships it, with the settings of the case that it knows.
-
-    Its output layer has `n_quantiles` numbers per track, so that it is for small catalogues; it is told nothing of the
-    tracks played, and what it repeats costs it the lowest reward.
-    """
-
-    n_quantiles: int = 10
-    """Of the return of each track."""
-
-    def policy(self, catalogue: Catalogue) -> Any:
-        """Train the learner."""
-        config = self.config
-        env = sessions_of(config, catalogue, config.n_envs)
-        env.seed(config.first_seed)
-        network = {"net_arch": list(config.hidden), "n_quantiles": self.n_quantiles}
-        with one_thread():
-            model = QRDQN("MlpPolicy", env, policy_kwargs=network, **arguments_of(config))
-            model.set_logger(silent_logger())
-            return model.learn(config.total_steps)
+QUANTILES = (
+    "learning_rate=[1e-2, 3e-4]",
+    "learning_starts=1280",
+    "batch_size=64",
+    "tau=0.02",
+    "gamma=0.9",
+    "train_freq=1",
+    "gradient_steps=4",
+    "target_update_interval=64",
+    "exploration_fraction=0.1",
+    "exploration_final_eps=0.2",
+    "max_grad_norm=10.0",
+    'policy_kwargs={"net_arch": [64], "n_quantiles": 10}',
+)
+"""Arguments of QR-DQN (Dabney et al. 2018) that are the usual ones of Q-learners, with few quantiles: each is an output
+per track. It is told nothing of the tracks played, and what it repeats costs it the lowest reward."""
 
 
 def quick(catalogue: str) -> Iterator[Case]:
@@ -89,7 +76,7 @@ def main(catalogue: str) -> Iterator[Case]:
         yield from _per_track(replace(task, steps=40_000), n_seeds=10)
         if env == "SpotifySession-v0":  # the only one where nothing is forbidden, which it could not be told
             small = replace(task, catalogue=SMALL, policy="mlp", steps=40_000)
-            yield from QuantileCase("QRDQN, per track", small).seeded(10)
+            yield from Case("QRDQN, per track", replace(small, algorithm="qrdqn", arguments=QUANTILES)).seeded(10)
 
 
 def networks(catalogue: str) -> Iterator[Case]:

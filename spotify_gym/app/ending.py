@@ -11,7 +11,7 @@ import numpy as np
 
 from spotify_gym.app.listening import ListeningSession
 from spotify_gym.policies import NearestPolicy, RandomPolicy, ReferencePolicy
-from spotify_gym.policies.search import Search
+from spotify_gym.policies.planner import Search
 from spotify_gym.session import SessionDynamics
 from spotify_gym.session.rendering import Play, Trace, picture
 

@@ -7,9 +7,11 @@ import os
 import re
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+from spotify_gym.catalogue.errors import printable
 
 FAILED = 1
 MISTAKE = 2
@@ -27,6 +29,8 @@ _EXTRAS = {
     "kagglehub": "fetch",
     "huggingface_hub": "fetch",
 }
+
+_WIDTH = 120  # columns, where the output is no terminal and so has no width of its own
 
 
 class UsageError(ValueError):
@@ -104,6 +108,20 @@ def guarded(work: Callable[[], None], prog: str, extra: str = "train") -> int:
         extra = _EXTRAS.get(library, extra)
         return _mistake(prog, f'this needs {library}, which is not installed: pip install "spotify_gym[{extra}]"')
     return 0
+
+
+def show_table(title: str, columns: Mapping[str, Literal["left", "right"]], rows: Iterable[Iterable[str]]) -> None:
+    """Print a table to stdout, whatever its names hold; `columns` are named, with the side that they are flush on."""
+    from rich.console import Console  # not above: an extra brings it
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(printable(title)), title_justify="left")
+    for name, side in columns.items():
+        table.add_column(Text(name), justify=side)
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
 
 
 def _unframed(message: str) -> str:

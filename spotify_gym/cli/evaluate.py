@@ -12,8 +12,7 @@ import tyro
 from rich.console import Console
 
 from spotify_gym.catalogue.errors import printable
-from spotify_gym.cli.command import Command
-from spotify_gym.cli.printing import show_table
+from spotify_gym.cli.command import Command, show_table
 from spotify_gym.policies import BEST_SEEN, POLICIES
 from spotify_gym.training import EVALUATION_SEED, Run, RunFolder, load_run
 from spotify_gym.training.leaderboard import (

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import tyro
 
-from spotify_gym.cli.command import Command
-from spotify_gym.cli.printing import show_table
+from spotify_gym.cli.command import Command, show_table
 from spotify_gym.training import find_tracks, load_run, recommend
 
 

@@ -15,8 +15,8 @@ import tyro
 
 from spotify_gym.cli.command import Command, parse
 from spotify_gym.training import ConfigError, Run, RunFolder, TrainConfig, resume, train
-from spotify_gym.training.errors import Stopped
-from spotify_gym.training.learning_curve import mean_return
+from spotify_gym.training.callbacks import mean_return
+from spotify_gym.training.checkpoint import Stopped
 
 
 @dataclass(frozen=True)

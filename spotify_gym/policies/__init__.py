@@ -3,8 +3,7 @@
 from spotify_gym.policies.bandits import KalmanUCBPolicy, LinUCBPolicy, ThompsonPolicy
 from spotify_gym.policies.baselines import NearestPolicy, PopularPolicy, RandomPolicy
 from spotify_gym.policies.belief import BeliefPolicy
-from spotify_gym.policies.fixed import FixedPolicy
-from spotify_gym.policies.planner import PlannerPolicy
+from spotify_gym.policies.planner import FixedPolicy, PlannerPolicy
 from spotify_gym.policies.policy import Ranking, RankingPolicy, ReferencePolicy
 from spotify_gym.policies.seen import NearestCompletedPolicy, NearestSeenPolicy, SeenPolicy
 

@@ -1,23 +1,122 @@
-"""The best plan that can be found."""
+"""Planning with the true dynamics: the search for the list that earns the most, for each session or for everybody."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import numpy as np
 
 from spotify_gym.policies.policy import Ints, ReferencePolicy, session_length
-from spotify_gym.policies.search import Search
-from spotify_gym.policies.session_model import Rollout
-from spotify_gym.session import SessionState
+from spotify_gym.policies.session_model import Rollout, SessionModel
+from spotify_gym.search.planning import beam, improve, iterated_local_search, largest
+from spotify_gym.session import SessionDynamics, SessionState
 
+_PROMISING = 256  # tracks for each place of a plan
+_TRIED = 64  # sessions that neighbourhoods are tried in
 _LOOKAHEAD = 5
+_KEYS_SEED = 0x5EED  # of the keys of the starts; keys are 64-bit, and no seed of an environment gives these
+_STARTS, _LISTENERS = 2048, 256
+_WIDTH, _CENTRES = 4, 1024
+
+
+@dataclass(frozen=True)
+class Search:
+    """Beam searches, then improvement of the best list found, one track at a time.
+
+    The last beam search sees a sample of the catalogue only. It may be wide, and its list is improved within the
+    sample, which costs little. The better of that list and those from the whole catalogue is improved over the whole
+    catalogue, until no other track in any place earns more.
+
+    Where there is a listener, many lists are such that no single track can be bettered, and some earn far more than
+    others: before the last improvement follows an iterated local search among the sample and the tracks that promise
+    most for the list. Where chance decides what listeners do, replacements cannot be foreseen, and the best list of the
+    beam searches over the whole catalogue stands.
+
+    Attributes:
+        dynamics: of the sessions.
+        widths: of the beam searches over the whole catalogue; 1 is greedy search.
+        sample_width: of the beam search over the sample.
+        sample_size: tracks in the sample.
+        n_centres: tracks of the sample whose neighbourhoods are tried too.
+        n_rounds: of the iterated local search.
+    """
+
+    dynamics: SessionDynamics
+    widths: Sequence[int] = (1, 8)
+    sample_width: int = 64
+    sample_size: int = 4096
+    n_centres: int = 0
+    n_rounds: int = 10
+
+    def best(self, sessions: SessionState, n_tracks: int) -> Rollout:
+        """Find the list of n_tracks tracks that earns the most, the mean over the sessions, which stay as they are."""
+        model = self.model
+        grown = [beam(model, sessions, n_tracks, width) for width in self.widths]
+        if self.dynamics.is_stochastic:
+            return model.rollout(sessions, max(grown, key=itemgetter(1))[0])
+        rollouts = [model.rollout(sessions, plan) for plan, _ in grown]
+        for plan in self._sampled(sessions, n_tracks):
+            rollouts.append(improve(model, model.rollout(sessions, plan), self.sample))
+        rollout = max(rollouts, key=attrgetter("value"))
+        if self.dynamics.listener is not None:
+            pool = self._promising(rollout)
+            rollout = iterated_local_search(model, improve(model, rollout, pool), pool, self.n_rounds)
+        return improve(model, rollout)
+
+    @cached_property
+    def model(self) -> SessionModel:
+        """What is planned in."""
+        return SessionModel(self.dynamics)
+
+    @cached_property
+    def sample(self) -> Ints:
+        """Tracks drawn from the first versions, in order."""
+        versions = self.dynamics.first_versions
+        tracks = np.flatnonzero(versions == np.arange(len(versions)))
+        if len(tracks) <= self.sample_size:
+            return tracks
+        return np.sort(np.random.default_rng(0).choice(tracks, self.sample_size, replace=False))
+
+    def _sampled(self, sessions: SessionState, n_tracks: int) -> Iterator[Ints]:
+        """Lists of tracks from the sample."""
+        yield beam(self.model, sessions, n_tracks, self.sample_width, self.sample)[0]
+        if self.n_centres:
+            lists = self.neighbourhoods(n_tracks)
+            few = sessions.take(np.arange(min(len(sessions), _TRIED)))
+            yield lists[self.model.returns(few, lists).argmax()]
+
+    def neighbourhoods(self, n_tracks: int) -> Ints:
+        """Return lists (n_centres, n_tracks) that stay around one track: it alone, or its like where none repeats.
+
+        A search that goes track by track passes these lists by, as their first track earns little. It is there to take
+        the vibe along, at which long feature vectors are best: the centres are those with the longest.
+        """
+        catalogue = self.dynamics.catalogue
+        lengths = np.linalg.norm(catalogue.features[self.sample], axis=1)
+        centres = self.sample[np.argsort(-lengths, kind="stable")[: self.n_centres]]
+        if self.dynamics.repeats:
+            return np.repeat(centres[:, None], n_tracks, axis=1)
+        far = -catalogue.unit_features[centres] @ catalogue.unit_features[self.sample].T
+        near = far.argsort(axis=1)[:, :n_tracks]
+        return np.resize(self.sample[near].T, (n_tracks, len(centres))).T
+
+    def _promising(self, rollout: Rollout) -> Ints:
+        """The sample, and for each place the tracks of the whole catalogue with which the plan would earn the most."""
+        if len(self.sample) < self.sample_size:
+            return self.sample
+        values = (self.model.replacement_values(rollout, position) for position in range(len(rollout.plan)))
+        best = np.concatenate([largest(value, _PROMISING) for value in values])
+        return np.union1d(self.sample, self.dynamics.catalogue.recordings[best])
 
 
 class PlannerPolicy(ReferencePolicy):
     """Plan ahead with the true dynamics and play the plan: the reference that knows the environment. It sets skill 1.
 
-    The plan is what :class:`~spotify_gym.policies.search.Search` finds: no other track in any one place earns more.
+    The plan is what :class:`Search` finds: no other track in any one place earns more.
     That is a local optimum, so that a better plan may exist; it is never worse than what
     :class:`~spotify_gym.policies.NearestPolicy` would play.
 
@@ -62,3 +161,35 @@ def _as_planned(rollout: Rollout, session: SessionState) -> bool:
         return False
     planned = rollout.before[place]
     return bool(planned.key == session.key and (planned.history == session.history).all())
+
+
+class FixedPolicy(ReferencePolicy):
+    """Play one list of tracks to every session: the best found without a look at the state. It sets skill 0.
+
+    The list is searched for when it is first needed: the planner's search, for one list and many random starts at once,
+    none of which any seed of an environment gives. On 200,000 tracks that takes seconds, or a minute where there is a
+    listener to ask. Being blind, the policy plays a track even where a session happened to start with it.
+
+    Args:
+        env: see :class:`ReferencePolicy`.
+        tracks: the list, where it was found before.
+        n_starts: random starts that the list is made for; None for 2,048, or 256 where there is a listener.
+    """
+
+    def __init__(self, env: Any, tracks: Sequence[int] | None = None, n_starts: int | None = None) -> None:
+        super().__init__(env)
+        self._n_tracks = session_length(env)
+        self._n_starts = n_starts or (_STARTS if self.dynamics.listener is None else _LISTENERS)
+        if tracks is not None:
+            self.tracks = np.array(tracks, np.int64)
+
+    @cached_property
+    def tracks(self) -> Ints:
+        """The list, as long as a session."""
+        keys = np.random.default_rng(_KEYS_SEED).integers(2**64, size=self._n_starts, dtype=np.uint64)
+        search = Search(self.dynamics, widths=(1,), sample_width=_WIDTH, n_centres=_CENTRES)
+        return search.best(self.dynamics.start(keys), self._n_tracks).plan
+
+    def choose(self, sessions: SessionState) -> Ints:
+        """Go down the list."""
+        return self.tracks[np.minimum(sessions.time, len(self.tracks) - 1)]

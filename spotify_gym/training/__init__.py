@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spotify_gym.training.artifacts import Run, load_run
-    from spotify_gym.training.config import EVALUATION_SEED, TrainConfig
-    from spotify_gym.training.errors import ConfigError, RunError
+    from spotify_gym.training.config import EVALUATION_SEED, ConfigError, TrainConfig
     from spotify_gym.training.evaluation import Evaluation, evaluate
     from spotify_gym.training.recommendation import Suggestion, find_tracks, recommend
     from spotify_gym.training.run_folder import RunFolder
+    from spotify_gym.training.tensors import RunError
     from spotify_gym.training.trainer import resume, train
     from spotify_gym.training.vec_adapter import SessionVecEnv
 
@@ -38,11 +38,11 @@ __all__ = [
 
 _HOMES = {
     "artifacts": ("Run", "load_run"),
-    "config": ("EVALUATION_SEED", "TrainConfig"),
-    "errors": ("ConfigError", "RunError"),
+    "config": ("EVALUATION_SEED", "ConfigError", "TrainConfig"),
     "evaluation": ("Evaluation", "evaluate"),
     "recommendation": ("Suggestion", "find_tracks", "recommend"),
     "run_folder": ("RunFolder",),
+    "tensors": ("RunError",),
     "trainer": ("resume", "train"),
     "vec_adapter": ("SessionVecEnv",),
 }

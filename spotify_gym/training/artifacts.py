@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import inspect
 import warnings
 from collections.abc import Mapping
@@ -21,12 +22,12 @@ from spotify_gym.algorithms.compatibility import BindingError, Spaces, check_sam
 from spotify_gym.catalogue import Catalogue, CatalogueError, Scaling, as_catalogue
 from spotify_gym.catalogue.files import replacing
 from spotify_gym.training.config import TrainConfig
-from spotify_gym.training.errors import RunError
 from spotify_gym.training.learners import algorithm_of, catalogue_of, learner_of, sessions_of
-from spotify_gym.training.learning_curve import draw_curve
 from spotify_gym.training.run_folder import RunFolder
-from spotify_gym.training.tensors import Arrays, Tensors, read_tensors, write_tensors
+from spotify_gym.training.tensors import Arrays, RunError, Tensors, read_tensors, write_tensors
 from spotify_gym.training.vec_adapter import SessionVecEnv
+
+_STEPS, _RETURN, _CHANCE = "time/total_timesteps", "rollout/ep_rew_mean", "rollout/exploration_rate"
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,35 @@ def save_results(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm) -
         with replacing(folder.path / "q_network_checkpoint.pth") as file:
             torch.save(model.q_net.state_dict(), file)
     write_tensors(folder.weights_file, Tensors(weights, {"steps": model.num_timesteps}))
+
+
+def draw_curve(folder: Path, title: str) -> None:
+    """Draw the mean return, and the exploration behind it, against the environment steps, from `progress.csv`.
+
+    Raises:
+        RunError: the log is damaged; a training that goes on writes on in that of whoever began it.
+    """
+    from matplotlib.figure import Figure  # not pyplot: no window, no global state
+
+    try:
+        with (folder / "progress.csv").open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row.get(_RETURN)]  # where a session has ended
+        steps, returns = ([float(row[name]) for row in rows] for name in (_STEPS, _RETURN))
+        chances = [float(row.get(_CHANCE) or "nan") for row in rows]
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        raise RunError(f"{folder / 'progress.csv'} is damaged: {error}") from error
+    figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    axes.plot(steps, returns, color="#1a7f4b", linewidth=2, marker=".")
+    axes.set(title=title, xlabel="environment steps", ylabel="mean return of the last 100 sessions")
+    axes.grid(alpha=0.3)
+    if not np.isnan(chances).all():  # of a Q-learner
+        chance = axes.twinx()
+        chance.plot(steps, chances, color="#999999", linestyle="--", linewidth=1)
+        chance.set(ylabel="probability of a random track", ylim=(0, 1.02))
+        chance.yaxis.label.set_color("#777777")
+    with replacing(folder / "learning_curve.png") as file:
+        figure.savefig(file, format="png")
 
 
 def load_run(

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from stable_baselines3.common import callbacks as sb3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -20,19 +24,25 @@ from tqdm import tqdm
 
 from spotify_gym.algorithms.base import TrackDQN
 from spotify_gym.training.artifacts import save_results, weights_of
-from spotify_gym.training.checkpoint import checkpoints
+from spotify_gym.training.checkpoint import Stopped, checkpoints
 from spotify_gym.training.config import TrainConfig
-from spotify_gym.training.errors import Stopped
-from spotify_gym.training.learning_curve import mean_return
 from spotify_gym.training.model_card import write_card
 from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import Tensors, write_tensors
 
 
+def mean_return(model: BaseAlgorithm) -> float:
+    """Return the mean return of the last 100 sessions, exploration included; NaN before the first has ended."""
+    returns = [episode["r"] for episode in model.ep_info_buffer or ()]
+    return float(np.mean(returns)) if returns else np.nan
+
+
 @contextmanager
 def recorded(model: BaseAlgorithm, config: TrainConfig, folder: RunFolder) -> Iterator[list[BaseCallback]]:
     """Give the callbacks that record a training in its folder; the results follow, also where Ctrl-C ends it."""
-    snapshots = SnapshotCallback(folder, config.snapshots, config.total_steps)
+    snapshots = OnTheWay(
+        sorted(share * config.total_steps for share in config.snapshots), partial(_keep_snapshots, folder, config)
+    )
     stopped = None
     with (
         folder.writing(),
@@ -53,6 +63,14 @@ def recorded(model: BaseAlgorithm, config: TrainConfig, folder: RunFolder) -> It
         save_results(folder, config, model)
         if stopped:
             raise stopped
+
+
+def _keep_snapshots(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm) -> None:
+    """Keep the weights where a share of the training has passed that was asked for, once."""
+    for share in config.snapshots:
+        file = folder.snapshot_file(share)
+        if model.num_timesteps >= share * config.total_steps and not file.exists():
+            write_tensors(file, Tensors(weights_of(model), {"steps": model.num_timesteps}))
 
 
 def _earned(model: BaseAlgorithm, stopped: Stopped | None) -> str:
@@ -93,23 +111,25 @@ class MonitorCallback(BaseCallback):
             self._writer.close()
 
 
-class SnapshotCallback(BaseCallback):
-    """Keep the weights at given shares of the training: `load_run(path, share=...)` plays as it played then.
+class OnTheWay(BaseCallback):
+    """Looks at a learner when given steps lie behind it, between two rollouts: all is stored, and every update done.
 
     Args:
-        folder: where they go.
-        shares: in [0, 1]; 0 knows nothing yet.
-        total_steps: environment steps of the whole training.
+        steps: environment steps, in order.
+        look: what to do with the model; it must not draw random numbers from it.
     """
 
-    def __init__(self, folder: RunFolder, shares: tuple[float, ...], total_steps: int) -> None:
+    def __init__(self, steps: Iterable[float], look: Callable[[Any], object]) -> None:
         super().__init__()
-        self._steps = {folder.snapshot_file(share): share * total_steps for share in shares}
+        self._steps = deque(steps)
+        self._look = look
 
     def _on_rollout_start(self) -> None:
-        for file, step in self._steps.items():
-            if self.model.num_timesteps >= step and not file.exists():
-                write_tensors(file, Tensors(weights_of(self.model), {"steps": self.model.num_timesteps}))
+        n_left = len(self._steps)
+        while self._steps and self.model.num_timesteps >= self._steps[0]:
+            self._steps.popleft()
+        if len(self._steps) < n_left:
+            self._look(self.model)
 
     def _on_step(self) -> bool:
         return True

@@ -30,8 +30,7 @@ from spotify_gym.algorithms.played import NOTHING
 from spotify_gym.algorithms.replay import PlayedReplayBuffer
 from spotify_gym.listeners import BatchState
 from spotify_gym.training.artifacts import load_weights, weights_of
-from spotify_gym.training.errors import RunError, Stopped
-from spotify_gym.training.tensors import Arrays, Tensors, prefixed, read_tensors, write_tensors
+from spotify_gym.training.tensors import Arrays, RunError, Tensors, prefixed, read_tensors, write_tensors
 from spotify_gym.training.vec_adapter import SessionVecEnv
 
 _COUNTERS = (
@@ -46,6 +45,10 @@ _ADAM = {"step", "exp_avg", "exp_avg_sq"}
 _MINUS_ONE = {"played", "log.tracks", "log.answers"}  # arrays in which -1 is a value
 _REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts", "played")
 _LOGS = ("progress.csv", "monitor.csv")
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C, put off until everything was saved."""
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from tyro.conf import arg
 
 from spotify_gym.algorithms import ALGORITHMS, NETWORKS, learner_named
 from spotify_gym.listeners import as_listener
-from spotify_gym.training.errors import ConfigError
 
 EVALUATION_SEED = 1_000_000_000
 """Held-out sessions have seeds from here on; those that a learner trains on lie below."""
@@ -27,6 +26,10 @@ FEW_CANDIDATES = ("sampled", "shortlist", "action_head")
 
 _MOST_LAYERS = 16
 _MOST_WEIGHTS = 2**24
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be; the message names it, what is allowed and the way out."""
 
 
 class Between(NamedTuple):

@@ -21,10 +21,8 @@ from spotify_gym.policies import POLICIES
 from spotify_gym.registry import resolve
 from spotify_gym.session import SessionDynamics
 from spotify_gym.training.artifacts import Run
-from spotify_gym.training.errors import RunError
 from spotify_gym.training.evaluation import Evaluation, Policy, PolicyFactory, evaluate
-from spotify_gym.training.metrics import skill
-from spotify_gym.training.tensors import Tensors, read_tensors, write_tensors
+from spotify_gym.training.tensors import RunError, Tensors, read_tensors, write_tensors
 from spotify_gym.training.trainer import one_thread
 
 QUICK = tuple(name for name, policy in POLICIES.items() if policy.is_quick)
@@ -139,9 +137,8 @@ def skills_of(leaderboard: Leaderboard, top: str | None = None) -> dict[str, flo
     if not {"fixed", top} <= leaderboard.keys():
         return {}
     means = {name: evaluation.returns.mean() for name, evaluation in leaderboard.items()}
-    if not means[top] > means["fixed"]:
-        return {}
-    return {name: float(skill(mean, means["fixed"], means[top])) for name, mean in means.items()}
+    low, high = means["fixed"], means[top]
+    return {name: float((mean - low) / (high - low)) for name, mean in means.items()} if high > low else {}
 
 
 def write_sessions(path: Path, leaderboard: Leaderboard) -> None:

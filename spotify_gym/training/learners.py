@@ -20,8 +20,7 @@ from spotify_gym.algorithms.policies import MlpPolicy
 from spotify_gym.catalogue import Catalogue, as_catalogue
 from spotify_gym.registry import resolve
 from spotify_gym.session import SpotifyVectorEnv
-from spotify_gym.training.config import TrainConfig
-from spotify_gym.training.errors import ConfigError
+from spotify_gym.training.config import ConfigError, TrainConfig
 from spotify_gym.training.vec_adapter import SessionVecEnv
 from spotify_gym.wrappers.vector import ProtoAction
 
@@ -97,7 +96,7 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseA
         if "can't allocate memory" in str(error):  # PyTorch has no name for it
             raise MemoryError(str(error)) from error
         raise
-    model.set_logger(silent_logger())
+    model.set_logger(Logger(folder=None, output_formats=[]))  # the one that SB3 makes leaves an empty folder behind
     return model
 
 
@@ -141,15 +140,10 @@ def _imported(setting: str, path: str, base: type[T]) -> type[T]:
     return kind
 
 
-def silent_logger() -> Logger:
-    """Return a logger that writes nowhere, and, unlike the one that SB3 makes, leaves no empty folder behind."""
-    return Logger(folder=None, output_formats=[])
-
-
 def _arguments_of(config: TrainConfig, algorithm: Any, policy: Any) -> dict[str, Any]:
     if config.is_q_learner:
         kind = algorithm.policy_aliases[policy] if isinstance(policy, str) else policy
-        return arguments_of(config) | {"policy_kwargs": _policy_arguments(config, kind)}
+        return _q_arguments_of(config) | {"policy_kwargs": _policy_arguments(config, kind)}
     preset = learner_named(config.algorithm).arguments.get(config.policy, {})
     arguments = {**preset, **config.other_arguments}
     known = inspect.signature(algorithm).parameters
@@ -166,8 +160,7 @@ def _arguments_of(config: TrainConfig, algorithm: Any, policy: Any) -> dict[str,
     return {"seed": config.seed, "device": config.device, **arguments}
 
 
-def arguments_of(config: TrainConfig) -> dict[str, Any]:
-    """Return the arguments of SB3's DQN, and of those that descend from it, but for the policy's."""
+def _q_arguments_of(config: TrainConfig) -> dict[str, Any]:
     train_freq, gradient_steps = config.update_cycle
     return {
         "learning_rate": partial(_falling, config.learning_rate, config.learning_rate_end),

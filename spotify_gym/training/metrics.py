@@ -12,19 +12,6 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-def skill(returns: Floats, fixed: float, planner: float) -> Floats:
-    """Put returns, of any shape, on the scale between the best fixed list (0) and the planner (1).
-
-    Raises:
-        ValueError: the planner earns no more than the fixed list, so that there is no scale.
-    """
-    if not planner > fixed:
-        raise ValueError(
-            f"skill needs a planner (return {planner:.3f}) that earns more than the fixed list ({fixed:.3f})"
-        )
-    return (returns - fixed) / (planner - fixed)
-
-
 def repeat_rate(repeats: NDArray[np.bool_], tracks: Ints) -> Floats:
     """Return the share of plays whose recording was played before in the session, (n_sessions,).
 

@@ -13,8 +13,14 @@ checkpoint.safetensors       all that training depends on, while it is not finis
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import os
+import platform
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -25,10 +31,10 @@ from filelock import FileLock, Timeout
 
 from spotify_gym.catalogue import Catalogue, located
 from spotify_gym.catalogue.files import replacing
-from spotify_gym.training.config import TrainConfig
-from spotify_gym.training.errors import ConfigError, RunError
-from spotify_gym.training.provenance import circumstances
+from spotify_gym.training.config import ConfigError, TrainConfig
+from spotify_gym.training.tensors import RunError
 
+_LIBRARIES = ("spotify_gym", "gymnasium", "numpy", "stable-baselines3", "torch")
 _LONGEST_JSON = 1_000_000  # bytes; ours are a few thousand
 
 
@@ -209,3 +215,31 @@ def _described(catalogue: Catalogue) -> dict[str, Any]:
         "feature_names": list(catalogue.feature_names),
         "scaling": {"kind": scaling.kind, "centre": scaling.centre.tolist(), "scale": scaling.scale.tolist()},
     }
+
+
+def circumstances() -> dict[str, Any]:
+    """Return how this process came about, as plain values."""
+    return {
+        "command": sys.argv,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "commit": _commit(),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _LIBRARIES}},
+        "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
+    }
+
+
+def _version(library: str) -> str | None:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """Return the commit of the source this program runs from, "-dirty" where it was changed; None outside of git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--match="]
+    try:  # nothing in the command comes from a user
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

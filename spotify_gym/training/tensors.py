@@ -14,9 +14,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from spotify_gym.catalogue.files import replacing
-from spotify_gym.training.errors import RunError
 
 Arrays = dict[str, NDArray[Any]]
+
+
+class RunError(ValueError):
+    """A run folder, or a file in it, that cannot be used."""
 
 
 class Tensors(NamedTuple):

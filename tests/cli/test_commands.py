@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from spotify_gym.catalogue.errors import printable
-from spotify_gym.cli.command import Command, guarded, run_command
+from spotify_gym.cli.command import Command, guarded, run_command, show_table
 from spotify_gym.cli.evaluate import Compare, Evaluate
-from spotify_gym.cli.printing import show_table
 from spotify_gym.cli.recommend import Recommend
 from spotify_gym.cli.train import Train
 from spotify_gym.training import RunError, TrainConfig, train

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spotify_gym.listeners import SkippingListener
-from spotify_gym.policies.search import Search
+from spotify_gym.policies.planner import Search
 from spotify_gym.policies.session_model import SessionModel
 from spotify_gym.search.planning import beam, improve, iterated_local_search
 from spotify_gym.session import make_dynamics

@@ -20,8 +20,7 @@ from spotify_gym.algorithms import BindingError
 from spotify_gym.training import evaluate
 from spotify_gym.training.artifacts import Run, load_run, weights_of
 from spotify_gym.training.config import TrainConfig
-from spotify_gym.training.errors import RunError
-from spotify_gym.training.tensors import Tensors, read_tensors, write_tensors
+from spotify_gym.training.tensors import RunError, Tensors, read_tensors, write_tensors
 from spotify_gym.training.trainer import train
 from tests.catalogues import hand_made
 

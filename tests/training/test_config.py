@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import spotify_gym
-from spotify_gym.training.config import EVALUATION_SEED, TrainConfig
-from spotify_gym.training.errors import ConfigError
+from spotify_gym.training.config import EVALUATION_SEED, ConfigError, TrainConfig
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -18,7 +18,7 @@ from spotify_gym.policies import NearestPolicy, PopularPolicy, RandomPolicy
 from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate, load_run, train
 from spotify_gym.training.evaluation import value_bias
 from spotify_gym.training.learners import sessions_of
-from spotify_gym.training.metrics import catalogue_coverage, intra_list_diversity, novelty, repeat_rate, skill
+from spotify_gym.training.metrics import catalogue_coverage, intra_list_diversity, novelty, repeat_rate
 
 
 class Sequence:
@@ -135,12 +135,6 @@ def test_head__of_few_candidates_plays_the_same_again(policy: Any, tmp_path: Pat
 
 
 TRACKS = np.array([[0, 1, 0, -1], [2, -1, -1, -1], [0, 1, 2, 3]])
-
-
-def test_skill__is_0_at_the_fixed_list_and_1_at_the_planner() -> None:
-    assert skill(np.array([9.4, 18.9, 14.15]), 9.4, 18.9).tolist() == pytest.approx([0, 1, 0.5])
-    with pytest.raises(ValueError, match="needs a planner"):
-        skill(np.zeros(1), 2.0, 2.0)
 
 
 def test_repeat_rate__counts_plays_only() -> None:

@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 
 from spotify_gym.catalogue.files import replacing
 from spotify_gym.cli import main
-from spotify_gym.training.errors import RunError
-from spotify_gym.training.learning_curve import draw_curve
+from spotify_gym.training.artifacts import draw_curve
 from spotify_gym.training.run_folder import RunFolder
-from spotify_gym.training.tensors import Tensors, prefixed, read_tensors, write_tensors
+from spotify_gym.training.tensors import RunError, Tensors, prefixed, read_tensors, write_tensors
 
 
 def test_replacing__leaves_the_old_file_when_the_block_fails(tmp_path: Path) -> None:

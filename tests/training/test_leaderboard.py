@@ -11,7 +11,7 @@ import pytest
 import spotify_gym.training.leaderboard as leaderboard
 from spotify_gym import Catalogue
 from spotify_gym.training.evaluation import Evaluation
-from spotify_gym.training.leaderboard import HeldOut
+from spotify_gym.training.leaderboard import HeldOut, skills_of
 
 
 @pytest.fixture
@@ -53,3 +53,13 @@ def test_reference__damaged_on_the_shelf_is_worked_out_again(sessions: HeldOut, 
 def test_reference__on_a_shelf_that_cannot_be(sessions: HeldOut, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert sessions.played_by_reference("random", tmp_path / "file" / "shelf").returns.shape == (4,)
+
+
+def test_skill__is_0_for_the_fixed_list_and_1_for_the_best_that_played(sessions: HeldOut) -> None:
+    played = sessions.played_by_reference("random")
+    earned = {"fixed": 9.4, "planner": 18.9, "nearest": 18.0, "learner": 14.15}
+    board = {name: replace(played, rewards=np.full((4, 1), value)) for name, value in earned.items()}
+    assert skills_of(board) == pytest.approx({"fixed": 0, "planner": 1, "nearest": 8.6 / 9.5, "learner": 0.5})
+    assert skills_of(board, "nearest")["learner"] == pytest.approx(4.75 / 8.6)
+    assert skills_of({**board, "planner": board["fixed"]}) == {}  # there is no scale
+    assert skills_of({"planner": board["planner"]}) == {}

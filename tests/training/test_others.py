@@ -10,7 +10,7 @@ import pytest
 
 from spotify_gym.algorithms import BindingError
 from spotify_gym.training import TrainConfig, evaluate, load_run, recommend, train
-from spotify_gym.training.errors import ConfigError
+from spotify_gym.training.config import ConfigError
 
 LEARNERS: dict[str, dict[str, Any]] = {
     "ppo": {"state": "mean+history+place", "n_envs": 64},

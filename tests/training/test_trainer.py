@@ -21,12 +21,11 @@ from stable_baselines3.common.monitor import load_results
 from spotify_gym import ENVS, Catalogue, CatalogueError
 from spotify_gym.algorithms import DoubleDQN
 from spotify_gym.training.artifacts import Run, load_run, weights_of
+from spotify_gym.training.callbacks import mean_return
 from spotify_gym.training.checkpoint import interruptible
-from spotify_gym.training.config import TrainConfig
-from spotify_gym.training.errors import ConfigError, RunError
-from spotify_gym.training.learning_curve import mean_return
+from spotify_gym.training.config import ConfigError, TrainConfig
 from spotify_gym.training.run_folder import RunFolder
-from spotify_gym.training.tensors import read_tensors
+from spotify_gym.training.tensors import RunError, read_tensors
 from spotify_gym.training.trainer import resume, train
 
 QUICK: dict[str, Any] = {

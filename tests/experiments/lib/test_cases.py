@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from experiments.lib.cases import Case
-from experiments.lib.suites import SUITES, QuantileCase
+from experiments.lib.suites import QUANTILES, SUITES
+from experiments.states import SilentCase
 from spotify_gym.training import TrainConfig
 
 CONFIG = TrainConfig(catalogue="builtin:300", env="SpotifyPlaylist-v0", policy="mlp", episodes=20)
@@ -24,7 +25,8 @@ def test_run__gives_a_row_per_session_with_all_measures() -> None:
 
 
 def test_run__trains_qrdqn_as_it_comes() -> None:
-    case = QuantileCase("QRDQN", replace(CONFIG, env="SpotifySession-v0"), n_sessions=4, n_quantiles=2)
+    config = replace(CONFIG, env="SpotifySession-v0", algorithm="qrdqn", arguments=QUANTILES)
+    case = Case("QRDQN", config, n_sessions=4)
     rows = case.run()
     assert rows["method"].tolist() == ["QRDQN"] * 4
     assert np.array_equal(rows["return"], case.run()["return"])
@@ -39,7 +41,7 @@ def test_key__of_a_reference_is_the_same_however_others_learn() -> None:
 
 def test_key__is_another_one_for_another_setting_seed_or_kind_of_case() -> None:
     changed = replace(CASE, config=replace(CONFIG, gamma=0.5))
-    assert len({case.key for case in [*CASE.seeded(4), changed, QuantileCase(**vars(CASE))]}) == 6
+    assert len({case.key for case in [*CASE.seeded(4), changed, SilentCase(**vars(CASE))]}) == 6
 
 
 def test_seeded__begins_with_its_own_seed_and_does_once_what_does_not_learn() -> None:
