@@ -27,19 +27,13 @@ RIVALS = {
     "Search in a learned model": ("model", "catalogue"),
     "PPO, mixture": ("ppo", "catalogue"),
     "PPO": ("ppo", "mlp"),
+    "Recurrent PPO": ("recurrent_ppo", "mlp"),
     "A2C": ("a2c", "mlp"),
     "SAC": ("sac", "mlp"),
     "TD3": ("td3", "mlp"),
 }
 """Learners over a whole catalogue and their policies, "mlp" being SB3's own."""
 FAMILY = tuple(ENVS)
-STATES = {
-    "SpotifySatiation-v0": "mean+history",
-    "SpotifySkip-v0": "mean+responses",
-    "SpotifyLogged-v0": "mean+responses",
-    "SpotifyTaste-v0": "taste",
-}
-"""What learners see where the vibe is not enough: what leaves the window, or what the listener has told."""
 SMALL = "builtin:1000"
 """Where one output per track is honest."""
 QUANTILES = (
@@ -71,7 +65,7 @@ def main(catalogue: str) -> Iterator[Case]:
     """Give everything ten seeds on the whole family."""
     for env in FAMILY:
         steps = 40_000 if env == "SpotifySatiation-v0" else 20_000  # planning takes longer to learn
-        task = TrainConfig(catalogue=catalogue, env=env, steps=steps, state=STATES.get(env, "mean"))
+        task = TrainConfig(catalogue=catalogue, env=env, steps=steps)
         yield from _learners(task, n_seeds=10)
         yield from _per_track(replace(task, steps=40_000), n_seeds=10)
         if env == "SpotifySession-v0":  # the only one where nothing is forbidden, which it could not be told
@@ -101,9 +95,9 @@ def full(catalogue: str) -> Iterator[Case]:
 def rivals(catalogue: str) -> Iterator[Case]:
     """Give other people's learners three seeds beside ours: the same steps, sessions at once and state for all."""
     for env in ("SpotifyPlaylist-v0", "SpotifySatiation-v0", "SpotifyTaste-v0"):
-        state = f"{STATES.get(env, 'mean')}+place"
-        task = TrainConfig(catalogue=catalogue, env=env, steps=40_000, state=state, n_envs=16)
-        yield from scale_of(task)
+        task = TrainConfig(catalogue=catalogue, env=env, steps=40_000, n_envs=16)
+        task = replace(task, state=f"{task.state}+place")
+        yield from scale_of(task, references=REFERENCES)
         for method, (algorithm, policy) in RIVALS.items():
             yield from Case(method, replace(task, algorithm=algorithm, policy=policy)).seeded(3)
         small = replace(task, catalogue=SMALL, policy="mlp")
@@ -115,7 +109,7 @@ def rivals(catalogue: str) -> Iterator[Case]:
 def overestimation(catalogue: str) -> Iterator[Case]:
     """Give the four learners ten seeds with one output per track: what Double and Dueling change, by the value bias."""
     for env in FAMILY:
-        task = TrainConfig(catalogue=SMALL, env=env, policy="mlp", steps=40_000, state=STATES.get(env, "mean"))
+        task = TrainConfig(catalogue=SMALL, env=env, policy="mlp", steps=40_000)
         yield from scale_of(task)
         for method, algorithm in LEARNERS.items():
             yield from Case(f"{method}, per track", replace(task, algorithm=algorithm)).seeded(10)

@@ -72,6 +72,7 @@ ALGORITHMS: dict[str, Learner] = {
             }
         },
     ),
+    "recurrent_ppo": Learner("Recurrent PPO", "sb3_contrib:RecurrentPPO", {"mlp": "MlpLstmPolicy"}, points=True),
     "a2c": Learner("A2C", "stable_baselines3:A2C", {"mlp": "MlpPolicy"}, points=True),
     "sac": Learner("SAC", "stable_baselines3:SAC", {"mlp": "MlpPolicy"}, True, {"mlp": {"buffer_size": 100_000}}),
     "td3": Learner("TD3", "stable_baselines3:TD3", {"mlp": "MlpPolicy"}, True, {"mlp": {"buffer_size": 100_000}}),

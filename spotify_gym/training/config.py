@@ -21,6 +21,14 @@ from spotify_gym.listeners import as_listener
 EVALUATION_SEED = 1_000_000_000
 """Held-out sessions have seeds from here on; those that a learner trains on lie below."""
 
+STATES = {
+    "SpotifySatiation-v0": "mean+history",
+    "SpotifySkip-v0": "mean+responses",
+    "SpotifyLogged-v0": "mean+responses",
+    "SpotifyTaste-v0": "taste",
+}
+"""What learners see where the vibe is not enough: what leaves the window, or what the listener has told."""
+
 FEW_CANDIDATES = ("sampled", "shortlist", "action_head")
 """Heads that look at few tracks at a time."""
 
@@ -63,9 +71,9 @@ class TrainConfig:
     """Id of the environment."""
     scaling: Literal["standard", "minmax"] = "standard"
     """How a table's features are scaled."""
-    state: str = "mean"
-    """What the agent sees: mean, decayed, history, genres, responses or taste, several of them as in mean+responses, or
-    module:Class."""
+    state: str = "auto"
+    """What the agent sees: mean, decayed, history, genres, responses, taste or place, several of them as in
+    mean+responses, or module:Class; "auto": what serves learners in that environment, mean where nothing else does."""
     history_length: Annotated[int, Between(1, 1000)] = 5
     """Tracks whose mean is the vibe."""
     repeats: bool | None = None
@@ -141,6 +149,8 @@ class TrainConfig:
             _check(name, getattr(self, name), kind)
         if self.env not in env_ids():
             raise ConfigError(f"env={self.env!r} is no environment of this package; choose from {', '.join(env_ids())}")
+        if self.state == "auto":
+            object.__setattr__(self, "state", STATES.get(self.env, "mean"))
         self._check_network()
         if not 0 <= self.first_seed <= EVALUATION_SEED - self.n_envs:
             most = EVALUATION_SEED // self.n_envs - 1
