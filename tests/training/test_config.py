@@ -27,6 +27,15 @@ def test_config__survives_json() -> None:
     assert TrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
+def test_config__shows_learners_what_serves_them_in_their_environment() -> None:
+    assert [TrainConfig(env=env).state for env in ("SpotifyPlaylist-v0", "SpotifySkip-v0", "SpotifyTaste-v0")] == [
+        "mean",
+        "mean+responses",
+        "taste",
+    ]
+    assert TrainConfig(env="SpotifySkip-v0", state="mean").state == "mean"
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

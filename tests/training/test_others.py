@@ -14,6 +14,7 @@ from spotify_gym.training.config import ConfigError
 
 LEARNERS: dict[str, dict[str, Any]] = {
     "ppo": {"state": "mean+history+place", "n_envs": 64},
+    "recurrent_ppo": {"policy": "mlp", "arguments": ("n_steps=16",)},
     "a2c": {"policy": "mlp"},
     "sac": {"policy": "mlp", "n_envs": 4, "arguments": ("learning_starts=50",)},
     "td3": {"policy": "mlp", "n_envs": 4, "arguments": ("learning_starts=50",)},
