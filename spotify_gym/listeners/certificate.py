@@ -16,7 +16,7 @@ from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners.facts import facts_of, simulate, tolerance
 from spotify_gym.listeners.fitting import predict
 from spotify_gym.listeners.logged import LoggedListener
-from spotify_gym.listeners.plays import Plays
+from spotify_gym.listeners.plays import N_CROSSED, Plays
 from spotify_gym.listeners.skip_log import SkipLog
 
 Floats = NDArray[np.float64]
@@ -75,7 +75,8 @@ def certify(listener: LoggedListener, log: SkipLog, catalogue: Catalogue | None,
     Raises:
         ValueError: the log is too short to split, or nothing is skipped in a part, or everything.
     """
-    train, test = (Plays(part, listener.skip_from, catalogue) for part in log.split())
+    decayed = listener.regard == "decayed"
+    train, test = (Plays(part, listener.skip_from, catalogue, decayed) for part in log.split())
     for part in (train, test):
         if len(part.log) < 10 or part.skipped.all() or not part.skipped.any():
             raise ValueError(f"{len(log)} sessions are too few to hold some out, or nothing is skipped, or everything")
@@ -135,7 +136,8 @@ def _verdict(off: float, allowed: float, error: float) -> str:
 
 def _known(plays: Plays) -> Floats:
     """Return what the listener knows of each play, (n, k), as numbers for other models."""
-    return np.hstack([plays.design(20), plays.traces(0.9)[0], plays.place[:, None], plays.last])
+    own = plays.design(20)[:, :-N_CROSSED]
+    return np.hstack([own, plays.traces(0.9)[0], plays.place[:, None], plays.last, plays.started[:, None]])
 
 
 def _facts(listener: LoggedListener, test: Plays, seed: int) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from spotify_gym.catalogue import Catalogue, units_of
 from spotify_gym.listeners.listener import Listener
-from spotify_gym.listeners.logged import LoggedMind
+from spotify_gym.listeners.logged import LoggedListener, LoggedMind
 from spotify_gym.listeners.plays import VibeOf, features_of
 from spotify_gym.listeners.skip_log import SkipLog
 
@@ -122,11 +122,14 @@ def simulate(
     pool = catalogue.features[rng.integers(len(catalogue), size=(n_sessions, max(listener.start_pool, history_length)))]
     dealt = rng.random((n_sessions, listener.n_start_uniforms), np.float32)
     places, state = listener.start(units_of(pool), history_length, dealt)
-    vibe = VibeOf(n_sessions, catalogue.features.shape[1])
+    decayed = isinstance(listener, LoggedListener) and listener.regard == "decayed"
+    vibe = VibeOf(n_sessions, catalogue.features.shape[1], decayed)
     mixed = partial(_mixed, catalogue)
     if tracks is None:
         for place in places.T:
             vibe.move(pool[np.arange(n_sessions), place], np.ones(n_sessions, np.bool_))
+    elif decayed:
+        state.taste[:] = 0
     chosen = np.full((n_sessions, n_plays), -1)
     grade, cosine, started = chosen.copy(), np.zeros(chosen.shape), chosen.copy()
     going, left_at_all = np.ones(n_sessions, np.bool_), np.zeros(n_sessions, np.bool_)

@@ -3,22 +3,23 @@
 The mood at the start of a session is hidden, normal, and integrated out by Gauss-Hermite quadrature; all that moves it
 afterwards is in the log. So the likelihood of :class:`~spotify_gym.listeners.LoggedListener` is exact, but for the
 spread of the regard for sound, which is found afterwards from how much more the listeners' own slopes differ than
-chance would have it.
+chance would have it. What was heard counts as the log prefers: the mean of the last five, or the decayed one of all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit, log_expit, softmax
+from scipy.optimize import brentq, minimize, minimize_scalar
+from scipy.special import expit, log_expit, logsumexp, softmax
 
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners.logged import GRADES, STARTS, LoggedListener
-from spotify_gym.listeners.plays import N_LAGGED, N_OTHER, Plays
+from spotify_gym.listeners.plays import N_CROSSED, N_LAGGED, N_OTHER, Plays
 from spotify_gym.listeners.skip_log import FLAGS, LogError, SkipLog
 from spotify_gym.listeners.skipping import MEMORY, SkippingListener
 
@@ -26,7 +27,12 @@ Floats = NDArray[np.float64]
 
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 _LOG_WEIGHTS = np.log(_WEIGHTS / _WEIGHTS.sum())
-_PRIORS = {"first": 3.0, "step": 0.3, "other": 1.0}  # standard deviations of the normal priors, in log-odds
+_PRIORS = {
+    "first": 3.0,
+    "step": 0.3,
+    "other": 1.0,
+    "crossed": 0.3,
+}  # standard deviations of the normal priors, in log-odds
 _DECAY = (1.7, 1.0)  # mean and standard deviation of the prior of the logit of the mood's decay; .85 in the middle
 _SETTLED = 0.3  # slope along any axis, about that many standard errors from the top
 _N_POSITIONS = 20
@@ -38,11 +44,7 @@ def predict(listener: LoggedListener, plays: Plays) -> Floats:
 
     The mood is what those plays tell of it: its distribution is updated play by play.
     """
-    effects = np.r_[np.diff(listener.position, prepend=0.0), np.ravel(listener.left), listener.started, listener.again]
-    regard = listener.taste_weight if listener.regard == "vibe" else 0.0
-    fixed = plays.design(len(listener.position)) @ np.r_[effects, -regard]
-    fixed += plays.traces(listener.mood_decay)[0] @ listener.mood_shift
-    at_mood = fixed[:, None] + _moods(plays, listener.mood_sd, listener.mood_decay)
+    at_mood = _log_odds(listener, plays)
     own = log_expit(np.where(plays.skipped, 1, -1)[:, None] * at_mood)
     before = np.cumsum(own, axis=0) - own
     before -= np.repeat(before[plays.first], np.diff(plays.first, append=len(before)), axis=0)
@@ -70,8 +72,10 @@ def fit(
     if plays.skipped.all() or not plays.skipped.any():
         raise LogError(f"{skip} is {plays.skipped[0]} in every row; choose another flag with --skip")
     n_positions = min(_N_POSITIONS, log.grade.shape[1])
-    theta, covariance = _maximum(plays, n_positions)
-    effects, errors = _in_words(theta, covariance, n_positions)
+    ways = [plays, replace(plays, decayed=True)] if plays.cosine.any() else [plays]
+    found = [_maximum(way, n_positions) for way in ways]
+    plays, best = min(zip(ways, found, strict=True), key=lambda pair: pair[1].loss)
+    effects, errors, crossed = _in_words(best, n_positions)
     sure = zip(effects, 1.96 * errors, strict=True)
     names, is_known = _names(plays, n_positions)
     intervals = {
@@ -90,8 +94,10 @@ def fit(
         started=tuple(map(float, started)),
         again=again,
         taste_weight=weight,
+        together=tuple(map(float, crossed[:64])),
+        started_after=tuple(map(float, crossed[64:])) if crossed[64:].any() else (),
         taste_spread=0.0,
-        regard="vibe",
+        regard="decayed" if plays.decayed else "vibe",
         leave=_leave(plays, intervals),
         grades=_grades(plays),
         starts=_starts(plays),
@@ -108,6 +114,8 @@ def fit(
         "joined": round(float((log.tracks[log.played] >= 0).mean()) if catalogue is not None else 0.0, 4),
         "intervals": intervals,
     }
+    if len(ways) > 1:
+        facts["preferred_by"] = round(abs(found[0].loss - found[1].loss), 2)
     return replace(listener, taste_spread=spread, fitted=facts)
 
 
@@ -134,20 +142,37 @@ def as_logged(listener: Any) -> LoggedListener:
     )
 
 
-def _moods(plays: Plays, mood_sd: float, decay: float) -> Floats:
-    """Log-odds that each node of the mood at the start adds to each play, (n, Q)."""
-    return mood_sd * decay ** plays.place[:, None] * _NODES
+def _log_odds(listener: LoggedListener, plays: Plays) -> Floats:
+    """Of a skip of each play at each node of the mood at the start, (n, Q)."""
+    effects = np.r_[np.diff(listener.position, prepend=0.0), np.ravel(listener.left), listener.started, listener.again]
+    regard = 0.0 if listener.regard == "taste" else listener.taste_weight
+    crossed = listener.together or np.zeros(64), listener.started_after or np.zeros(12)
+    fixed = plays.design(len(listener.position)) @ np.r_[effects, -regard, *crossed]
+    fixed += plays.traces(listener.mood_decay)[0] @ listener.mood_shift
+    at_mood: Floats = fixed[:, None] + listener.mood_sd * listener.mood_decay ** plays.place[:, None] * _NODES
+    return at_mood
 
 
-def _maximum(plays: Plays, n_positions: int) -> tuple[Floats, Floats]:
-    """Return the parameters of the highest penalised likelihood and their covariance.
+class _Maximum(NamedTuple):
+    theta: Floats
+    """Effects of the columns of the design, shifts of the mood, its spread, the logit of its decay."""
+    loss: float
+    """Penalised negative log-likelihood."""
+    covariance: Callable[[], Floats]
+    """Of theta; it takes longer than the search."""
 
-    They are the effects of the columns of the design, the shifts of the mood, its spread, the logit of its decay. The
-    search goes along the axes of the information that they would have in a logistic regression, where it is short.
+
+def _maximum(plays: Plays, n_positions: int) -> _Maximum:
+    """Return where the penalised likelihood is highest; what no play has stays at 0.
+
+    The search goes along the axes of the information that they would have in a logistic regression, where it is short.
     """
     x = plays.design(n_positions)
-    spreads = [_PRIORS["first"], *(n_positions - 1) * [_PRIORS["step"]], *(N_OTHER + 4) * [_PRIORS["other"]]]
-    precision, centre = np.r_[np.array(spreads), _DECAY[1]] ** -2.0, np.r_[np.zeros(len(spreads)), _DECAY[0]]
+    spreads = np.repeat(list(_PRIORS.values()), (1, n_positions - 1, N_OTHER, N_CROSSED))
+    used = np.r_[x.any(axis=0), np.ones(5, np.bool_)]
+    spreads = np.r_[spreads, 4 * [_PRIORS["other"]], _DECAY[1]][used]
+    x = x[:, used[:-5]]
+    precision, centre = spreads**-2.0, np.r_[np.zeros(len(spreads) - 1), _DECAY[0]]
     linear = np.hstack([x, plays.traces(float(expit(_DECAY[0])))[0]])
     information = np.diag(precision + np.r_[np.zeros(linear.shape[1]), len(plays.first) / 4, len(plays.first) / 16])
     information[: linear.shape[1], : linear.shape[1]] += linear.T @ linear / 5
@@ -169,9 +194,16 @@ def _maximum(plays: Plays, n_positions: int) -> tuple[Floats, Floats]:
     step, there = 1e-3, loss(found.x)[1]
     if np.abs(there).max() > _SETTLED:
         raise RuntimeError(f"the fit did not settle: {found.message}")
-    hessian = np.stack([(loss(found.x + e)[1] - there) / step for e in step * np.eye(len(start))])
-    covariance = np.linalg.pinv((hessian + hessian.T) / 2, hermitian=True)
-    return start + axes @ found.x, axes @ covariance @ axes.T
+    theta = np.zeros(len(used))
+    theta[used] = start + axes @ found.x
+
+    def covariance() -> Floats:
+        hessian = np.stack([(loss(found.x + e)[1] - there) / step for e in step * np.eye(len(start))])
+        whole = np.zeros(2 * (len(used),))
+        whole[np.ix_(used, used)] = axes @ np.linalg.pinv((hessian + hessian.T) / 2, hermitian=True) @ axes.T
+        return whole
+
+    return _Maximum(theta, float(found.fun), covariance)
 
 
 def _negative_log_likelihood(
@@ -196,17 +228,24 @@ def _negative_log_likelihood(
     return -float(evidence.sum()), -gradient
 
 
-def _in_words(theta: Floats, covariance: Floats, n_positions: int) -> tuple[Floats, Floats]:
-    """Turn parameters into those of a listener, with standard errors: positions, not steps; regard; spread; decay."""
-    turn = np.eye(len(theta))
+def _in_words(found: _Maximum, n_positions: int) -> tuple[Floats, Floats, Floats]:
+    """Turn parameters into those of a listener: positions, not steps; regard; spread; decay.
+
+    Returns:
+        The parameters but for what goes together, their standard errors, and what goes together.
+    """
+    crossed = n_positions + N_OTHER + np.arange(N_CROSSED)
+    own = np.delete(np.arange(len(found.theta)), crossed)
+    turn = np.eye(len(own))
     turn[:n_positions, :n_positions] = np.tri(n_positions)
     regard = n_positions + N_OTHER - 1
     turn[regard, regard] = -1
-    decay = float(expit(theta[-1]))
-    values = turn @ theta
+    decay = float(expit(found.theta[-1]))
+    values = turn @ found.theta[own]
     values[-2], values[-1] = abs(values[-2]), decay
     turn[-1, -1] = decay * (1 - decay)
-    return values, np.sqrt(np.maximum(np.diag(turn @ covariance @ turn.T), 0))
+    errors = np.sqrt(np.maximum(np.diag(turn @ found.covariance()[np.ix_(own, own)] @ turn.T), 0))
+    return values, errors, found.theta[crossed]
 
 
 def _names(plays: Plays, n_positions: int) -> tuple[list[str], list[bool]]:
@@ -269,25 +308,30 @@ def _starts(plays: Plays) -> tuple[tuple[float, ...], ...]:
 
 
 def _spread(listener: LoggedListener, plays: Plays, intervals: dict[str, list[float]]) -> float:
-    """Return the standard deviation of the regard for sound between people, by the method of moments.
+    """Return the standard deviation of the regard for sound between people, of the highest likelihood, 0 to 5.
 
-    At the common slope, the score s of a person's own has variance h + h² · spread², h its information.
+    All else stays as it was fitted; a person's own regard is normal, and integrated out. The interval is where the
+    likelihood ratio does not reject.
     """
     if not plays.cosine.any():
         return 0.0
-    probability = predict(listener, plays)
-    people, person = np.unique(plays.log.person[plays.session].astype(str), return_inverse=True)
-    weight = probability * (1 - probability)
+    at_mood, sign = _log_odds(listener, plays), np.where(plays.skipped, 1, -1)[:, None]
+    people, person = np.unique(plays.log.person.astype(str), return_inverse=True)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(5)
 
-    def total(values: Floats) -> Floats:
-        return np.bincount(person, values, len(people)).astype(np.float64)
+    def less_likely(spread: float) -> float:
+        likely = np.zeros((len(people), len(nodes)))
+        for j, away in enumerate(spread * nodes):
+            own = log_expit(sign * (at_mood - away * plays.cosine[:, None]))
+            of_session = logsumexp(np.add.reduceat(own, plays.first, axis=0) + _LOG_WEIGHTS, axis=1)
+            likely[:, j] = np.bincount(person, of_session, len(people))
+        return -float(logsumexp(likely + np.log(weights / weights.sum()), axis=1).sum())
 
-    mean = total(weight * plays.cosine) / np.maximum(total(weight), 1e-12)
-    away = plays.cosine - mean[person]
-    score, information = total((plays.skipped - probability) * away), total(weight * away**2)
-    excess, size = score**2 - information, information**2
-    drawn = np.random.default_rng(0).integers(len(people), size=(200, len(people)))
-    again = np.sqrt(np.maximum(excess[drawn].sum(axis=1) / size[drawn].sum(axis=1), 0))
-    spread = float(np.sqrt(max(excess.sum() / size.sum(), 0)))
-    intervals["taste_spread"] = [round(spread, 4), *(round(float(q), 4) for q in np.quantile(again, (0.025, 0.975)))]
+    best = minimize_scalar(less_likely, bounds=(0, 5), method="bounded", options={"xatol": 0.01})
+    spread, least = float(best.x), float(best.fun) + 1.92
+    ends = [
+        edge if less_likely(edge) < least else brentq(lambda s: less_likely(s) - least, spread, edge, xtol=0.01)
+        for edge in (0.0, 5.0)
+    ]
+    intervals["taste_spread"] = [round(float(number), 4) for number in (spread, *ends)]
     return spread

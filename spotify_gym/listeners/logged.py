@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spotify_gym.compiled import compiled
 from spotify_gym.listeners.listener import BatchState, Floats, Listener, Response
-from spotify_gym.listeners.skipping import MEMORY, beginning, sigmoid
+from spotify_gym.listeners.skipping import MEMORY, beginning, directions, sigmoid
 
 Ints = NDArray[np.int64]
 
@@ -26,6 +26,8 @@ SHOWN = np.array([1, 1 / 3, -1 / 3, -1, 0], np.float32)
 """What an agent sees of each grade, and of none yet."""
 HEARD = 20
 """Tracks that the listener knows again."""
+DECAY = np.float32(0.8)
+"""Share of what was heard that still counts after one more track, where the decayed mean of it is the vibe."""
 _NOBODYS = 1e9  # no track has this signature
 
 Row = tuple[float, ...]
@@ -36,7 +38,7 @@ class LoggedMind(BatchState):
     """What B listeners keep to themselves, but for how they left the last tracks."""
 
     taste: Floats
-    """(B, d) the direction of the tracks they like best, of length 1."""
+    """(B, d) the direction of the tracks they like best, of length 1; or the decayed sum of what they heard."""
     regard: Floats
     """(B,) log-odds of a skip that a unit of cosine takes away."""
     mood: Floats
@@ -63,7 +65,8 @@ class LoggedListener(Listener[LoggedMind]):
 
         σ(position_t + Σ_k left[k][grade of the track k before] + started[how] + m + again · [heard before] − w · c),
 
-    σ(z) = 1 / (1 + exp(−z)), c its cosine to τ, or to the vibe where `regard` says so; the grade among skips, and among
+    σ(z) = 1 / (1 + exp(−z)), c its cosine to τ, or to what was heard where `regard` says so; `together` and
+    `started_after` add what such effects are worth together beyond their sum. The grade among skips, and among
     the others, has the probabilities that `grades` gives after a track left as the last one. The term "listened" is 1
     if the track was not skipped and 0 if it was; only what was not skipped reaches the history.
 
@@ -92,10 +95,15 @@ class LoggedListener(Listener[LoggedMind]):
         mood_decay: share of the mood that is left when one more track has played, in [0, 1].
         mood_shift: what a track left late, early, at once adds to the mood, in log-odds.
         started: log-odds added where a play is started by forward, back, or a choice of one's own.
+        together: log-odds added for each way in which the last three tracks can have been left, 64 of them, grades of
+            the newest first: 0 0 0, 0 0 1, ...; empty: none.
+        started_after: the same for the last track and how the play is started, 12: heard out and forward, back, chosen;
+            left late and forward, ...; empty: none.
         again: log-odds added where the track is one of the last 20 of the session.
         taste_weight: log-odds taken away per unit of cosine, on average over listeners.
         taste_spread: standard deviation of that between listeners.
-        regard: what the cosine is to: the hidden "taste", or the "vibe", which is what a log shows.
+        regard: what the cosine is to: the hidden "taste"; or what a log shows: the "vibe", the mean of the last tracks
+            heard, or "decayed", the mean of the directions of all of them, each counting .8 of the next.
         leave: log-odds of leaving after a track that was not skipped, and after one that was.
         grades: after a track of no grade yet and of grades 0 to 3, the probabilities of the grades 0 to 3, of those
             below `skip_from` and of the rest each summing to 1.
@@ -116,10 +124,12 @@ class LoggedListener(Listener[LoggedMind]):
     mood_decay: float = 0.9
     mood_shift: Row = (0.0, 0.0, 0.0)
     started: Row = (0.0, 0.0, 0.0)
+    together: Row = ()
+    started_after: Row = ()
     again: float = 0.0
     taste_weight: float = 0.6
     taste_spread: float = 0.4
-    regard: Literal["taste", "vibe"] = "taste"
+    regard: Literal["taste", "vibe", "decayed"] = "taste"
     leave: Row = (-6.0, -4.6)
     grades: tuple[Row, ...] = (
         (0.75, 0.25, 0.3, 0.7),
@@ -142,13 +152,16 @@ class LoggedListener(Listener[LoggedMind]):
             raise ValueError("position must hold 1 to 1000 numbers: the log-odds of a skip")
         shapes = {"position": (len(self.position),), "left": (MEMORY, 3), "mood_shift": (3,), "started": (3,)}
         shapes |= {"leave": (2,), "grades": (5, 4), "starts": (5, 4)}
-        for name in (f.name for f in fields(self) if f.name not in ("regard", "fitted")):
+        shapes |= {name: (n,) for name, n in (("together", 64), ("started_after", 12)) if getattr(self, name) != ()}
+        for name in (
+            f.name for f in fields(self) if f.name not in ("regard", "fitted") and getattr(self, f.name) != ()
+        ):
             _check_numbers(name, getattr(self, name), shapes.get(name, ()))
         for name, low, high in (("mood_sd", 0, 100), ("taste_spread", 0, 100), ("mood_decay", 0, 1)):
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name}={getattr(self, name)} must be from {low} to {high}")
-        if self.regard not in ("taste", "vibe"):
-            raise ValueError(f'regard={self.regard!r} must be "taste" or "vibe"')
+        if self.regard not in ("taste", "vibe", "decayed"):
+            raise ValueError(f'regard={self.regard!r} must be "taste", "vibe" or "decayed"')
         if self.skip_from not in (1, 2, 3) or not isinstance(self.start_pool, int) or not 0 <= self.start_pool <= 1000:
             raise ValueError(
                 f"skip_from={self.skip_from} must be 1, 2 or 3, start_pool={self.start_pool} from 0 to 1000"
@@ -184,6 +197,9 @@ class LoggedListener(Listener[LoggedMind]):
         """Draw taste, regard and mood, and choose the starting tracks."""
         n_batch = len(pool)
         taste, places = beginning(pool, history_length)
+        if self.regard == "decayed":
+            weights = DECAY ** np.arange(history_length, dtype=np.float32)[::-1]
+            taste = np.einsum("h,bhd->bd", weights, np.take_along_axis(pool, places[..., None], axis=1))
         radius = np.sqrt(-2 * np.log(np.maximum(1 - uniforms[:, 0], np.float32(1e-7))))  # Box and Muller 1958
         angle = np.float32(2 * np.pi) * uniforms[:, 1]
         grades = np.full((n_batch, MEMORY), NONE)
@@ -199,7 +215,7 @@ class LoggedListener(Listener[LoggedMind]):
 
     def respond(self, state: LoggedMind, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
         """Leave the track at some time, and perhaps the session after it."""
-        likeness = cosine if self.regard == "vibe" else np.einsum("bd,bd->b", unit, state.taste)
+        likeness = cosine if self.regard == "vibe" else np.einsum("bd,bd->b", unit, self._liked(state))
         log_odds = self._readiness(state) - state.regard * likeness
         if self.again:
             known = _signature(unit)
@@ -216,11 +232,13 @@ class LoggedListener(Listener[LoggedMind]):
             state.grades,
             state.started,
         )
+        if self.regard == "decayed":
+            state.taste[completed] = DECAY * state.taste[completed] + unit[completed]
         return Response({"listened": completed.astype(np.float32)}, completed, left)
 
     def expect(self, state: LoggedMind, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
         """Give the probability that each track would not be skipped."""
-        log_odds: Floats = (cosine if self.regard == "vibe" else state.taste @ units.T) * state.regard[:, None]
+        log_odds: Floats = (cosine if self.regard == "vibe" else self._liked(state) @ units.T) * state.regard[:, None]
         log_odds -= self._readiness(state)[:, None]
         if self.again:
             known = _signature(units)
@@ -237,18 +255,24 @@ class LoggedListener(Listener[LoggedMind]):
         high = np.ones(MEMORY, np.float32)
         return -high, high
 
+    def _liked(self, state: LoggedMind) -> Floats:
+        """Return the directions that the cosine is to, (B, d)."""
+        return directions(state.taste) if self.regard == "decayed" else state.taste
+
     def _readiness(self, state: LoggedMind) -> Floats:
         """Log-odds of a skip, (B,), before the track is known."""
         return _readiness(*self._odds, state.mood, state.position, state.grades, state.started)
 
     @cached_property
-    def _odds(self) -> tuple[Floats, Floats, Floats]:
-        """Position, started and left as the loop takes them, by grade or none, which comes last."""
-        return (
-            np.array(self.position, np.float32),
-            np.array((0, *self.started), np.float32),
-            np.array([(0, *effects, 0) for effects in self.left], np.float32),
-        )
+    def _odds(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Position; start, by how the last track was left; how each of the last three was, and all; none comes last."""
+        started = np.zeros((NONE + 1, len(STARTS)), np.float32)
+        started[:, 1:] = self.started
+        started[:NONE, 1:] += np.reshape(self.started_after or np.zeros(12), (4, 3))
+        left = np.array([(0, *effects, 0) for effects in self.left], np.float32)
+        together = np.zeros(3 * (NONE + 1,), np.float32)
+        together[:NONE, :NONE, :NONE] = np.reshape(self.together or np.zeros(64), (4, 4, 4))
+        return np.array(self.position, np.float32), started, left, together
 
     @cached_property
     def _chances(self) -> tuple[Floats, Floats, Floats, Floats]:
@@ -266,6 +290,7 @@ def _readiness(
     at_position: Floats,
     at_start: Floats,
     left: Floats,
+    together: Floats,
     mood: Floats,
     position: Ints,
     grades: Ints,
@@ -274,10 +299,9 @@ def _readiness(
     log_odds = np.empty_like(mood)
     for b in range(len(mood)):
         odds = mood[b] + at_position[min(max(position[b], 0), len(at_position) - 1)]
-        odds += at_start[min(max(started[b], 0), 3)]
-        for lag in range(MEMORY):
-            odds += left[lag, min(max(grades[b, MEMORY - 1 - lag], 0), NONE)]
-        log_odds[b] = odds
+        one, two, three = [min(max(grades[b, MEMORY - 1 - lag], 0), NONE) for lag in range(MEMORY)]
+        odds += at_start[one, min(max(started[b], 0), 3)]
+        log_odds[b] = odds + left[0, one] + left[1, two] + left[2, three] + together[one, two, three]
     return log_odds
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue, units_of
+from spotify_gym.listeners.logged import DECAY
 from spotify_gym.listeners.skip_log import SkipLog
 from spotify_gym.listeners.skipping import MEMORY
 
@@ -18,6 +19,8 @@ N_LAGGED = MEMORY * 3
 """Columns of the design that say how the last tracks were left."""
 N_OTHER = N_LAGGED + 3 + 2
 """Columns that are not of positions: left, started, again, cosine."""
+N_CROSSED = 64 + 12
+"""Columns of what goes together: how the last three tracks were left; how the last one was, and the play started."""
 _HISTORY = 5  # tracks whose mean is the vibe
 
 
@@ -29,6 +32,8 @@ class Plays:
     skip_from: int
     catalogue: Catalogue | None = None
     """What the log's tracks are indices of; None: nothing is known of their sound."""
+    decayed: bool = False
+    """Whether the vibe is the decayed mean of what was heard; else the mean of the last five."""
 
     @cached_property
     def place(self) -> NDArray[np.int64]:
@@ -78,11 +83,11 @@ class Plays:
 
     @cached_property
     def cosine(self) -> Floats:
-        """Cosine of each track to the mean of the last five that were not skipped, (n,); 0 where one is not known."""
+        """Cosine of each track to the vibe, of those that were not skipped, (n,); 0 where one is not known."""
         if self.catalogue is None:
             return np.zeros(len(self.place))
         n_sessions, n_plays = self.log.grade.shape
-        vibe = VibeOf(n_sessions, self.catalogue.features.shape[1])
+        vibe = VibeOf(n_sessions, self.catalogue.features.shape[1], self.decayed)
         cosine = np.zeros((n_sessions, n_plays))
         for t in range(n_plays):
             features = features_of(self.catalogue, self.log.tracks[:, t])
@@ -91,15 +96,19 @@ class Plays:
         return cosine[self.log.played]
 
     def design(self, n_positions: int) -> Floats:
-        """Return what the effects multiply, (n, n_positions + N_OTHER): 1 from each position on, and the rest."""
-        x = np.zeros((len(self.place), n_positions + N_OTHER))
+        """Return what effects multiply, (n, n_positions + N_OTHER + N_CROSSED): 1 from each position on, the rest."""
+        x = np.zeros((len(self.place), n_positions + N_OTHER + N_CROSSED))
         x[:, :n_positions] = self.place[:, None] >= np.arange(n_positions)
         for lag in range(MEMORY):
             for grade in (1, 2, 3):
                 x[:, n_positions + 3 * lag + grade - 1] = self.last[:, lag] == grade
         for kind in (1, 2, 3):
             x[:, n_positions + N_LAGGED + kind - 1] = self.started == kind
-        x[:, -2], x[:, -1] = self.again, self.cosine
+        own = n_positions + N_OTHER
+        x[:, own - 2], x[:, own - 1] = self.again, self.cosine
+        full, after = np.flatnonzero(self.last[:, -1] >= 0), np.flatnonzero((self.last[:, 0] >= 0) & (self.started > 0))
+        x[full, own + self.last[full] @ (16, 4, 1)] = 1
+        x[after, own + 64 + 3 * self.last[after, 0] + self.started[after] - 1] = 1
         return x
 
     def traces(self, decay: float) -> tuple[Floats, Floats]:
@@ -113,10 +122,14 @@ class Plays:
 
 
 class VibeOf:
-    """The sum of the last five tracks heard in each of S sessions, of which only the direction matters."""
+    """What S sessions sound like: the sum of the last five tracks heard, or a decayed one of the directions of all.
 
-    def __init__(self, n_sessions: int, n_features: int) -> None:
-        self._window = np.zeros((n_sessions, _HISTORY, n_features), np.float32)
+    Only its direction matters.
+    """
+
+    def __init__(self, n_sessions: int, n_features: int, decayed: bool = False) -> None:
+        self._window = np.zeros((n_sessions, 1 if decayed else _HISTORY, n_features), np.float32)
+        self._decayed = decayed
 
     @property
     def direction(self) -> NDArray[np.float32]:
@@ -131,6 +144,9 @@ class VibeOf:
     def move(self, features: NDArray[np.float32], heard: NDArray[np.bool_]) -> None:
         """Take in the tracks that were heard, of those whose features are known."""
         rows = np.flatnonzero(heard & features.any(axis=1))
+        if self._decayed:
+            self._window[rows, 0] = DECAY * self._window[rows, 0] + units_of(features[rows])
+            return
         self._window[rows, :-1] = self._window[rows, 1:]
         self._window[rows, -1] = features[rows]
 

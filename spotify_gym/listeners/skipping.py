@@ -223,7 +223,7 @@ def beginning(pool: Floats, history_length: int) -> tuple[Floats, NDArray[np.int
     n_batch, n_pool, _ = pool.shape
     if n_pool > history_length:
         return pool[:, 0].copy(), _tournament(pool, pool[:, 0], history_length)
-    return _direction(pool.sum(axis=1)), np.tile(np.arange(history_length), (n_batch, 1))
+    return directions(pool.sum(axis=1)), np.tile(np.arange(history_length), (n_batch, 1))
 
 
 def _tournament(pool: Floats, taste: Floats, history_length: int) -> NDArray[np.intp]:
@@ -238,7 +238,7 @@ def _tournament(pool: Floats, taste: Floats, history_length: int) -> NDArray[np.
     return places
 
 
-def _direction(vectors: Floats) -> Floats:
+def directions(vectors: Floats) -> Floats:
     """Bring vectors, (B, d), to length 1; zero ones stay."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     lengths[lengths == 0] = 1

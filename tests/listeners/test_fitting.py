@@ -28,6 +28,8 @@ HIDDEN = LoggedListener(
     leave=(-5.0, -3.0),
 )
 PLAIN = replace(HIDDEN, taste_weight=0.0, taste_spread=0.0, again=0.0)
+LIVELY = replace(HIDDEN, taste_weight=2.0, taste_spread=0.3, again=0.0)
+TRACKS = np.random.default_rng(0).integers(40, size=(4_000, 20))
 
 
 def log_of(*sessions: str) -> SkipLog:
@@ -41,8 +43,7 @@ def log_of(*sessions: str) -> SkipLog:
 @pytest.fixture(scope="module")
 def made(small):
     """A log of listeners who are known: it says nothing of how plays were started, for that follows from the rest."""
-    tracks = np.random.default_rng(0).integers(40, size=(4_000, 20))
-    log, cosine = simulate(HIDDEN, small, 4_000, seed=1, tracks=tracks)
+    log, cosine = simulate(HIDDEN, small, 4_000, seed=1, tracks=TRACKS)
     return replace(log, started=None), cosine
 
 
@@ -91,14 +92,40 @@ def test_fitted_listener__predicts_as_well_as_the_true_one_and_plays(found, made
     assert as_listener(tmp_path / "listener.json") == found
 
 
+@pytest.mark.parametrize("regard", ["vibe", "decayed"])
+def test_fit__finds_which_mean_of_what_was_heard_counts(regard, small):
+    log, cosine = simulate(replace(LIVELY, regard=regard), small, 1_500, tracks=TRACKS[:1_500])
+    np.testing.assert_allclose(Plays(log, 2, small, regard == "decayed").cosine, cosine[log.played], atol=1e-5)
+    found = fit(log, small)
+    assert found.regard == regard
+    assert found.fitted["preferred_by"] > 2
+    _, low, high = found.fitted["intervals"]["taste_weight"]
+    assert low < LIVELY.taste_weight < high
+
+
+def test_fit__keeps_up_with_boosting_where_responses_work_together(small):
+    """How the last tracks were left, and how the play was started, count for more than the sum of their effects."""
+    rng = np.random.default_rng(0)
+    crossed = {"together": rng.normal(0, 0.7, 64), "started_after": rng.normal(0, 0.7, 12)}
+    starts = 5 * ((0.4, 0.3, 0.1, 0.2),)
+    log, _ = simulate(replace(PLAIN, starts=starts, **{k: tuple(v) for k, v in crossed.items()}), small, 2_500)
+    found = fit(log.split()[0])
+    losses = certify(found, log, None).predictions.set_index("prediction")["log-loss"]
+    assert losses["this listener"] < losses["gradient boosting, same facts"] + 0.002
+    assert losses["this listener"] < losses["logistic regression, same facts"] - 0.005
+    assert np.corrcoef(found.together, crossed["together"])[0, 1] > 0.7
+
+
 def test_predict__is_the_equation_where_there_is_no_mood():
-    listener = replace(PLAIN, mood_sd=0.0)
-    plays = Plays(log_of("3012"), 2)
+    together, after = np.zeros((4, 4, 4)), np.zeros((4, 3))
+    together[1, 0, 3], after[0, 1] = 0.6, 0.3  # left late after heard out after at once; back after heard out
+    listener = replace(PLAIN, mood_sd=0.0, together=tuple(together.ravel()), started_after=tuple(after.ravel()))
+    plays = Plays(replace(log_of("3012"), started=np.array([[3, 1, 2, 0]])), 2)
     log_odds = [
         0.3,
         -0.1 + 1.2 + 0.2,
-        -0.5 + 0.4 + 0.85 * 0.2,
-        -0.5 + 0.2 + 0.0 + 0.2 + 0.85**2 * 0.2 + 0.05,
+        -0.5 + 0.4 + 0.85 * 0.2 + 0.3,
+        -0.5 + 0.2 + 0.0 + 0.2 + 0.85**2 * 0.2 + 0.05 + 0.6,
     ]
     np.testing.assert_allclose(predict(listener, plays), expit(log_odds), rtol=1e-6)
 

@@ -56,6 +56,27 @@ def test_regard__may_be_for_the_vibe():
     assert log_odds(listener, started(listener), NORTH, 0.5) == pytest.approx(0.5 - 0.2 - 1.5, abs=1e-4)
 
 
+def test_regard__may_be_for_all_that_was_heard_the_latest_most():
+    listener = replace(PLAIN, regard="decayed", again=0.0, left=3 * ((0.0, 0.0, 0.0),), position=(0.5,))
+    state = started(replace(listener, started=(0.0, 0.0, 0.0)))
+    answer(listener, state, NORTH, 1.0)  # heard out
+    answer(listener, state, -EAST, 0.0)  # skipped
+    assert log_odds(listener, state, NORTH) == pytest.approx(0.5 + 0.3 + 0.6 - 3.0 / np.hypot(0.8, 1), abs=1e-4)
+    pool = np.stack([EAST, NORTH])[None]
+    np.testing.assert_allclose(listener.start(pool, 2, np.zeros((1, 3), np.float32))[1].taste, [[0.8, 1.0]])
+
+
+def test_responses__may_count_together_for_more_than_their_sum():
+    together, after = np.zeros((4, 4, 4)), np.zeros((4, 3))
+    together[3, 0, 3], after[3, 0] = 0.9, 0.4
+    listener = replace(PLAIN, mood_decay=0.0, together=tuple(together.ravel()), started_after=tuple(after.ravel()))
+    state, plain = started(), started()
+    for luck in (0.0, 1.0, 0.0):
+        answer(listener, state, NORTH, luck)
+        answer(replace(PLAIN, mood_decay=0.0), plain, NORTH, luck)
+    assert log_odds(listener, state, EAST) - log_odds(PLAIN, plain, EAST) == pytest.approx(1.3, abs=1e-4)
+
+
 def test_grade__follows_the_chance_and_the_table():
     skip, late, grades = 1 / (1 + np.exp(-0.3)), 0.5 / (1 + np.exp(0.3)), []
     listener = replace(PLAIN, grades=5 * ((0.5, 0.5, 0.25, 0.75),))
@@ -112,6 +133,8 @@ def test_listener__remembers_so_many_tracks():
         ({"taste_spread": -1.0}, "taste_spread=-1.0 must be from 0"),
         ({"grades": 5 * [[1, 1, 1, 0]]}, "grades must hold probabilities"),
         ({"starts": 5 * [[1, 1, -1, 0]]}, "starts must hold probabilities"),
+        ({"together": [0.0] * 63}, "together=.* must be 64 finite numbers"),
+        ({"started_after": [[0.0]] * 12}, "started_after=.* must be 12 finite numbers"),
         ({"skip_from": 4}, "skip_from=4 must be 1, 2 or 3"),
         ({"start_pool": 10**5}, "start_pool=100000 from 0 to 1000"),
         ({"regard": "mother"}, "regard='mother' must be"),
