@@ -222,19 +222,28 @@ def beginning(pool: Floats, history_length: int) -> tuple[Floats, NDArray[np.int
     """
     n_batch, n_pool, _ = pool.shape
     if n_pool > history_length:
-        return pool[:, 0].copy(), _tournament(pool, pool[:, 0], history_length)
+        return pool[:, 0].copy(), _tournament(pool, history_length)
     return directions(pool.sum(axis=1)), np.tile(np.arange(history_length), (n_batch, 1))
 
 
-def _tournament(pool: Floats, taste: Floats, history_length: int) -> NDArray[np.intp]:
+@compiled
+def _tournament(pool: Floats, history_length: int) -> NDArray[np.intp]:
     """Choose for each place of the history, of an equal share of the pool, the track nearest to the taste, (B, H).
 
     The first track of the pool is the taste itself and takes no part.
     """
-    n_rivals = (pool.shape[1] - 1) // history_length
-    nearness = np.einsum("bpd,bd->bp", pool[:, 1 : 1 + history_length * n_rivals], taste)
-    winner = nearness.reshape(len(pool), history_length, n_rivals).argmax(axis=2)
-    places: NDArray[np.intp] = 1 + winner + n_rivals * np.arange(history_length)
+    n_batch, n_pool, n_features = pool.shape
+    n_rivals = (n_pool - 1) // history_length
+    places = np.empty((n_batch, history_length), np.intp)
+    for b in range(n_batch):
+        for h in range(history_length):
+            most = np.float32(-np.inf)
+            for place in range(1 + h * n_rivals, 1 + (h + 1) * n_rivals):
+                nearness = np.float32(0)
+                for j in range(n_features):
+                    nearness += pool[b, place, j] * pool[b, 0, j]
+                if nearness > most:
+                    most, places[b, h] = nearness, place
     return places
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spotify_gym.catalogue import Catalogue, units_of
+from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners import Listener, Response
 from spotify_gym.registry import make_named
 from spotify_gym.session import kernels
@@ -19,7 +19,7 @@ from spotify_gym.session.reward import Look, RewardTerm, expected_cosine
 from spotify_gym.session.state import Bools, Floats, Ints, Log, SessionState, StepResult
 from spotify_gym.session.streams import Keys, chances, uniforms
 
-_ROOM = 51  # tracks that a fresh session has room for, one to spare; it grows
+_ROOM = 52  # tracks that a fresh session has room for, two to spare; it grows
 
 
 def _flow(catalogue: Catalogue, b: float) -> RewardTerm:
@@ -103,8 +103,8 @@ class SessionDynamics:
         pool = kernels.distinct(uniforms(keys, before, n_pool), len(self.catalogue)) if history is None else history
         listener = None
         if self.listener is not None:
-            units = units_of(self.catalogue.features[pool])  # those of all tracks would take memory in every process
-            dealt = self._chances(keys, before, n_pool + n_start)[:, n_pool:]
+            units = kernels.pool_units(self.catalogue.features, pool)
+            dealt = self._chances(keys, before, n_start, n_pool)
             chosen, listener = self.listener.start(units, self.history_length, dealt)
             pool = np.take_along_axis(pool, chosen, axis=1)
         sessions = self._sessions(keys, pool, listener)
@@ -122,17 +122,17 @@ class SessionDynamics:
             return self._play(sessions, tracks)
         state = sessions.vibe, sessions.seed_vibe, sessions.played, sessions.time
         features, versions = self.catalogue.features, self.first_versions
-        x, recording, cosine, fit, repeat, any_repeat = kernels.look(
+        recording, cosine, fit, repeat, any_repeat = kernels.look(
             features, versions, tracks, *state, self.history_length
         )
         refused = repeat if any_repeat and not self.repeats else None
-        response, completed, left = self._respond(sessions, x, cosine, refused)
+        response, completed, left = self._respond(sessions, tracks, cosine, refused)
         if sessions.log is not None:
             log, nobody = sessions.log, np.zeros_like(repeat) if refused is None else refused
             kernels.note(log.tracks, log.answers, tracks, completed, nobody, sessions.time + self.history_length)
         terms = self._earn(sessions, Look(tracks, cosine, fit, repeat, response), refused)
         window = sessions.time, sessions.played, sessions.history, sessions.window, sessions.vibe
-        if kernels.move(x, recording, tracks, completed, *window):
+        if kernels.move(features, recording, tracks, completed, *window):
             sessions.grow()
         result = StepResult(_total(terms), terms, cosine, repeat, completed, left)
         self.observer.move(sessions, result)
@@ -159,25 +159,26 @@ class SessionDynamics:
         return StepResult(_total(terms), terms, cosine, repeat, completed, np.zeros(len(tracks), np.bool_))
 
     def _respond(
-        self, sessions: SessionState, x: Floats, cosine: Floats, refused: Bools | None
+        self, sessions: SessionState, tracks: Ints, cosine: Floats, refused: Bools | None
     ) -> tuple[dict[str, Floats], Bools, Bools]:
         """Ask the listeners whose track is not refused; return their terms, completed and left."""
         if self.listener is None:
-            completed = np.ones(len(x), np.bool_) if refused is None else ~refused
-            return {}, completed, np.zeros(len(x), np.bool_)
+            completed = np.ones(len(tracks), np.bool_) if refused is None else ~refused
+            return {}, completed, np.zeros(len(tracks), np.bool_)
         chance = self._chances(sessions.key, sessions.time, self.listener.n_uniforms)
         if refused is None:
-            response = self.listener.respond(sessions.listener, unit(x), cosine, chance)
+            units = kernels.units_at(self.catalogue.features, tracks)
+            response = self.listener.respond(sessions.listener, units, cosine, chance)
             return {name: np.asarray(values, np.float32) for name, values in response.terms.items()}, *_both(
-                response, len(x)
+                response, len(tracks)
             )
         asked = np.flatnonzero(~refused)
-        state = sessions.listener.take(asked)
-        response = self.listener.respond(state, unit(x[asked]), cosine[asked], chance[asked])
+        state, units = sessions.listener.take(asked), kernels.units_at(self.catalogue.features, tracks[asked])
+        response = self.listener.respond(state, units, cosine[asked], chance[asked])
         sessions.listener.put(asked, state)
-        completed, left = np.zeros((2, len(x)), np.bool_)
+        completed, left = np.zeros((2, len(tracks)), np.bool_)
         completed[asked], left[asked] = _both(response, len(asked))
-        terms = {name: np.zeros(len(x), np.float32) for name in response.terms}
+        terms = {name: np.zeros(len(tracks), np.float32) for name in response.terms}
         for name, values in response.terms.items():
             terms[name][asked] = values
         return terms, completed, left
@@ -335,15 +336,13 @@ class SessionDynamics:
     def _by_version(self) -> tuple[Ints, Ints]:
         return _grouped(self.first_versions)
 
-    def _chances(self, keys: Keys, time: Ints, n: int) -> Floats:
-        """Draw what listeners are dealt, (B, n) in [0, 1); or 1/2 in its place."""
-        return np.full((len(keys), n), 0.5, np.float32) if self.certain else chances(keys, time, n)
+    def _chances(self, keys: Keys, time: Ints, n: int, n_before: int = 0) -> Floats:
+        """Draw what listeners are dealt, (B, n) in [0, 1), after numbers drawn for something else; or 1/2."""
+        return np.full((len(keys), n), 0.5, np.float32) if self.certain else chances(keys, time, n, n_before)
 
     def _sessions(self, keys: Keys, history: Ints, listener: Any) -> SessionState:
-        window = self.catalogue.features[history]
-        vibe = np.add.reduce(window, axis=1) / np.float32(self.history_length)
-        played = np.full((len(keys), self.history_length + _ROOM), -1, np.int64)
-        played[:, : self.history_length] = self.first_versions[history]
+        room = self.history_length + _ROOM
+        played, window, vibe = kernels.begin(self.catalogue.features, self.first_versions, history, room)
         log = None
         if self._keeps_log:
             log = Log(np.full_like(played, -1), np.zeros(played.shape, np.int8))

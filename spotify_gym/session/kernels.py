@@ -12,19 +12,89 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+_FEATURES, _LENGTH = 9, 5  # d and H as most catalogues and sessions have them
+_LANES = 8  # sums that NumPy keeps at once
+
 
 @compiled
 def unit(vectors: Floats) -> Floats:
     """Bring each row of (B, d) to length 1; a zero vector stays zero."""
-    units = np.empty_like(vectors)
-    for b in range(len(vectors)):
-        square = 0.0
-        for x in vectors[b]:
-            square += x * x
-        length = max(np.sqrt(np.float32(square)), TINY)
-        for j in range(vectors.shape[1]):
-            units[b, j] = vectors[b, j] / length
+    return units_at(vectors, np.arange(len(vectors)))
+
+
+@compiled
+def units_at(features: Floats, tracks: Ints) -> Floats:
+    """Return the unit features, (B, d), of tracks, (B,), among features (N, d); a zero vector stays zero."""
+    n_features = features.shape[1]
+    units = np.empty((len(tracks), n_features), np.float32)
+    for b in range(len(tracks)):
+        if n_features == _FEATURES:
+            _write_unit(features, tracks[b], units, b, _FEATURES)
+        else:
+            _write_unit(features, tracks[b], units, b, n_features)
     return units
+
+
+@compiled(inline="always")
+def _write_unit(features: Floats, track: int, units: Floats, b: int, n_features: int) -> None:
+    """Write the unit features of a track; faster if `n_features` is a constant."""
+    square = 0.0
+    for j in range(n_features):
+        square += features[track, j] * features[track, j]
+    length = max(np.sqrt(np.float32(square)), TINY)
+    for j in range(n_features):
+        units[b, j] = features[track, j] / length
+
+
+@compiled
+def pool_units(features: Floats, tracks: Ints) -> Floats:
+    """Return the unit features, (B, P, d), of tracks, (B, P); squares sum up as in NumPy, up to 128."""
+    (n_batch, n_pool), n_features = tracks.shape, features.shape[1]
+    units = np.empty((n_batch, n_pool, n_features), np.float32)
+    sums, whole = np.empty(_LANES, np.float32), n_features // _LANES * _LANES
+    for b in range(n_batch):  # first of all and by itself, so that the waits for memory overlap
+        for p in range(n_pool):
+            units[b, p, 0] = features[tracks[b, p], 0]
+            units[b, p, n_features - 1] = features[tracks[b, p], n_features - 1]
+    for b in range(n_batch):
+        for p in range(n_pool):
+            sums[:] = 0
+            for j in range(0, whole, _LANES):
+                for lane in range(_LANES):
+                    x = features[tracks[b, p], j + lane]
+                    sums[lane] += x * x
+            square = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]))
+            for j in range(whole, n_features):
+                square += features[tracks[b, p], j] * features[tracks[b, p], j]
+            length = max(np.sqrt(square), TINY)
+            for j in range(n_features):
+                units[b, p, j] = features[tracks[b, p], j] / length
+    return units
+
+
+@compiled
+def begin(features: Floats, recordings: Ints, history: Ints, room: int) -> tuple[Ints, Floats, Floats]:
+    """Look up the tracks that sessions begin with, (B, H).
+
+    Returns:
+        What was played, (B, room), padded with -1; the window, (B, H, d); and its mean, the vibe, (B, d).
+    """
+    (n_batch, length), n_features = history.shape, features.shape[1]
+    played = np.full((n_batch, room), -1, np.int64)
+    window, vibe = np.empty((n_batch, length, n_features), np.float32), np.empty((n_batch, n_features), np.float32)
+    for b in range(n_batch):  # first of all and by itself, so that the waits for memory overlap
+        for h in range(length):
+            played[b, h] = recordings[history[b, h]]
+            window[b, h, 0] = features[history[b, h], 0]
+            window[b, h, n_features - 1] = features[history[b, h], n_features - 1]
+    for b in range(n_batch):
+        for j in range(n_features):
+            total = np.float32(0)
+            for h in range(length):
+                window[b, h, j] = features[history[b, h], j]
+                total += window[b, h, j]
+            vibe[b, j] = total / np.float32(length)
+    return played, window, vibe
 
 
 @compiled
@@ -46,6 +116,37 @@ def distinct(uniform: NDArray[np.float64], n_tracks: int) -> Ints:
     return drawn
 
 
+@compiled(inline="always")
+def _likeness(
+    features: Floats, track: int, vibe: Floats, seed_vibe: Floats, b: int, n_features: int
+) -> tuple[np.float32, np.float32]:
+    """Return the cosines of a track to vibe and seed vibe of session b; faster if `n_features` is a constant."""
+    flow_dot = fit_dot = square = flow_square = fit_square = np.float32(0)
+    for j in range(n_features):
+        x, v, s = features[track, j], vibe[b, j], seed_vibe[b, j]
+        flow_dot += x * v
+        fit_dot += x * s
+        square += x * x
+        flow_square += v * v
+        fit_square += s * s
+    length = max(np.sqrt(square), TINY)
+    return flow_dot / length / max(np.sqrt(flow_square), TINY), fit_dot / length / max(np.sqrt(fit_square), TINY)
+
+
+@compiled(inline="always")
+def _enter(features: Floats, track: int, window: Floats, vibe: Floats, b: int, length: int, n_features: int) -> None:
+    """Let a track enter window and vibe of session b; faster if `length` and `n_features` are constants."""
+    for j in range(n_features):
+        total = np.float32(0)
+        for h in range(length - 1):
+            x = window[b, h + 1, j]
+            window[b, h, j] = x
+            total += x
+        newest = features[track, j]
+        window[b, length - 1, j] = newest
+        vibe[b, j] = (total + newest) / np.float32(length)
+
+
 @compiled
 def look(
     features: Floats,
@@ -56,7 +157,7 @@ def look(
     played: Ints,
     time: Ints,
     history_length: int,
-) -> tuple[Floats, Ints, Floats, Floats, Bools, bool]:
+) -> tuple[Ints, Floats, Floats, Bools, bool]:
     """Look up one track per session and compare it with its vibe, its seed vibe and what it has played.
 
     Args:
@@ -70,40 +171,33 @@ def look(
         history_length: H; the first H + time places of `played` are in use.
 
     Returns:
-        Features of the tracks (B, d), their recordings (B,), cosine to the vibe (B,), cosine to the seed vibe (B,),
-        whether the recording was played before (B,), and whether any was.
+        Recordings of the tracks (B,), cosine to the vibe (B,), cosine to the seed vibe (B,), whether the recording was
+        played before (B,), and whether any was.
     """
     n_batch, n_features = vibe.shape
-    looked, recording = np.empty((n_batch, n_features), np.float32), np.empty(n_batch, np.int64)
+    recording = np.empty(n_batch, np.int64)
+    cosine, fit = np.empty(n_batch, np.float32), np.empty(n_batch, np.float32)
     for b in range(n_batch):  # first of all and by itself, so that the waits for memory overlap
         recording[b] = recordings[tracks[b]]
-        for j in range(n_features):
-            looked[b, j] = features[tracks[b], j]
-    cosine, fit = np.empty(n_batch, np.float32), np.empty(n_batch, np.float32)
-    repeat = np.zeros(n_batch, np.bool_)
+        cosine[b], fit[b] = features[tracks[b], 0], features[tracks[b], n_features - 1]
+    repeat = np.empty(n_batch, np.bool_)
     any_repeat = False
     for b in range(n_batch):
-        flow_dot = fit_dot = square = flow_square = fit_square = np.float32(0)
-        for j in range(n_features):
-            x, v, s = looked[b, j], vibe[b, j], seed_vibe[b, j]
-            flow_dot += x * v
-            fit_dot += x * s
-            square += x * x
-            flow_square += v * v
-            fit_square += s * s
-        length = max(np.sqrt(square), TINY)
-        cosine[b] = flow_dot / length / max(np.sqrt(flow_square), TINY)
-        fit[b] = fit_dot / length / max(np.sqrt(fit_square), TINY)
+        if n_features == _FEATURES:
+            cosine[b], fit[b] = _likeness(features, tracks[b], vibe, seed_vibe, b, _FEATURES)
+        else:
+            cosine[b], fit[b] = _likeness(features, tracks[b], vibe, seed_vibe, b, n_features)
+        found = False
         for place in range(history_length + time[b]):
-            if played[b, place] == recording[b]:
-                repeat[b] = any_repeat = True
-                break
-    return looked, recording, cosine, fit, repeat, any_repeat
+            found |= played[b, place] == recording[b]
+        repeat[b] = found
+        any_repeat |= found
+    return recording, cosine, fit, repeat, any_repeat
 
 
 @compiled
 def move(
-    looked: Floats,
+    features: Floats,
     recording: Ints,
     tracks: Ints,
     completed: Bools,
@@ -116,8 +210,8 @@ def move(
     """Note one track per session as played and let those completed out enter history, window and vibe, in place.
 
     Args:
-        looked: (B, d) features of the tracks.
-        recording: (B,) their recordings.
+        features: (N, d).
+        recording: (B,) the recordings of the tracks.
         tracks: (B,) the tracks played.
         completed: (B,) which of them enter the history.
         time: (B,) tracks recommended before; counted up.
@@ -140,13 +234,10 @@ def move(
         for h in range(length - 1):
             history[b, h] = history[b, h + 1]
         history[b, length - 1] = tracks[b]
-        for j in range(n_features):
-            total = np.float32(0)
-            for h in range(length - 1):
-                window[b, h, j] = window[b, h + 1, j]
-                total += window[b, h, j]
-            window[b, length - 1, j] = looked[b, j]
-            vibe[b, j] = (total + looked[b, j]) / np.float32(length)
+        if length == _LENGTH and n_features == _FEATURES:
+            _enter(features, tracks[b], window, vibe, b, _LENGTH, _FEATURES)
+        else:
+            _enter(features, tracks[b], window, vibe, b, length, n_features)
     return full
 
 
@@ -171,11 +262,11 @@ def play(
         Cosines to the vibe and to the seed vibe, repeat and completed, (B,) each; whether any track repeats; whether
         `played` is now full in some session.
     """
-    looked, recording, cosine, fit, repeat, any_repeat = look(
+    recording, cosine, fit, repeat, any_repeat = look(
         features, recordings, tracks, vibe, seed_vibe, played, time, history.shape[1]
     )
     completed = np.logical_or(~repeat, repeats)
-    full = move(looked, recording, tracks, completed, time, played, history, window, vibe)
+    full = move(features, recording, tracks, completed, time, played, history, window, vibe)
     return cosine, fit, repeat, completed, any_repeat, full
 
 

@@ -122,13 +122,13 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
             tracks = _blank(tracks, result, restarts)
             truncated[restarts] = False
         done = result.left | truncated
-        observations, info = self.dynamics.observe(sessions), self._describe(tracks, result)
+        observations, info = self.dynamics.observe(self.sessions), self._describe(tracks, result)
         if self.autoreset_mode == AutoresetMode.SAME_STEP and done.any():
             final = {"final_obs": observations, "final_info": _masked(info, done)}
             self._restart(np.flatnonzero(done))
             begun = deepcopy(result)
             info = self._describe(_blank(tracks, begun, done), begun)
-            observations = self.dynamics.observe(sessions)
+            observations = self.dynamics.observe(self.sessions)
             return (
                 observations,
                 result.reward,
@@ -200,7 +200,11 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
 
     def _restart(self, rows: NDArray[np.intp]) -> None:
         assert self.keys is not None  # a session has begun
-        self.sessions.put(rows, self._start(self.keys.next(rows)))
+        fresh = self._start(self.keys.next(rows))
+        if len(rows) == self.num_envs:
+            self._sessions = fresh
+        else:
+            self.sessions.put(rows, fresh)
 
 
 def _length(max_episode_steps: object) -> int | None:

@@ -41,14 +41,14 @@ def look(
     played: Ints,
     time: Ints,
     history_length: int,
-) -> tuple[Floats, Ints, Floats, Floats, Bools, bool]:
+) -> tuple[Ints, Floats, Floats, Bools, bool]:
     looked, recording = features[tracks], recordings[tracks]
     repeat = (played == recording[:, None]).any(axis=1)
-    return looked, recording, _cosines(looked, vibe), _cosines(looked, seed_vibe), repeat, bool(repeat.any())
+    return recording, _cosines(looked, vibe), _cosines(looked, seed_vibe), repeat, bool(repeat.any())
 
 
 def move(
-    looked: Floats,
+    features: Floats,
     recording: Ints,
     tracks: Ints,
     completed: Bools,
@@ -65,7 +65,7 @@ def move(
     history[rows, :-1] = history[rows, 1:]
     history[rows, -1] = tracks[rows]
     window[rows, :-1] = window[rows, 1:]
-    window[rows, -1] = looked[rows]
+    window[rows, -1] = features[tracks[rows]]
     vibe[rows] = window[rows].mean(axis=1)
     return bool(place.max() + 1 >= played.shape[1])
 

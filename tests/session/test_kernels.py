@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from spotify_gym import Catalogue
+from spotify_gym.catalogue import units_of
 from spotify_gym.session import kernels
 from tests.session import reference_kernels
 
@@ -23,7 +24,7 @@ def test_look__compiled_equals_numpy(small: Catalogue) -> None:
     arguments = small.features, small.recordings, tracks, vibe, seed_vibe, played, time, H
     for slow, fast in zip(reference_kernels.look(*arguments), kernels.look(*arguments), strict=True):
         assert np.allclose(slow, fast, atol=1e-6)
-    assert kernels.look(*arguments)[2][3] == 0
+    assert kernels.look(*arguments)[1][3] == 0
 
 
 def test_move__compiled_equals_numpy(small: Catalogue) -> None:
@@ -36,7 +37,7 @@ def test_move__compiled_equals_numpy(small: Catalogue) -> None:
         vibe = window.mean(axis=1)
         time, played = np.zeros(B, np.int64), np.zeros((B, H + 3), np.int64)
         full = [
-            step(small.features[tracks], small.recordings[tracks], tracks, rng.random(B) < 0.7, time, played,
+            step(small.features, small.recordings[tracks], tracks, rng.random(B) < 0.7, time, played,
                  history, window, vibe)
             for tracks in rng.integers(400, size=(3, B))
         ]  # fmt: skip
@@ -57,13 +58,11 @@ def test_play__is_a_look_and_a_move(small: Catalogue, repeats: bool) -> None:
     tracks = np.random.default_rng(3).integers(400, size=B)
     time, played, history, window, vibe, seed_vibe = one = begun()
     played[:8, 0] = small.recordings[tracks[:8]]
-    _, recording, cosine, fit, repeat, any_repeat = reference_kernels.look(
+    recording, cosine, fit, repeat, any_repeat = reference_kernels.look(
         small.features, small.recordings, tracks, vibe, seed_vibe, played, time, H
     )
     completed = repeats | ~repeat
-    full = reference_kernels.move(
-        small.features[tracks], recording, tracks, completed, time, played, history, window, vibe
-    )
+    full = reference_kernels.move(small.features, recording, tracks, completed, time, played, history, window, vibe)
     other = begun()
     other[1][:8, 0] = small.recordings[tracks[:8]]
     at_once = kernels.play(small.features, small.recordings, tracks, repeats, *other)
@@ -82,3 +81,13 @@ def test_distinct__draws_every_ordered_choice_alike(draw: object) -> None:
     assert len(codes) == 24
     assert np.abs(counts - 2500).max() < 5 * np.sqrt(2500)
     assert np.array_equal(drawn, reference_kernels.distinct(uniform, 4))
+
+
+@pytest.mark.parametrize("d", [3, 9, 31])
+def test_pool_units__are_those_of_numpy_to_the_bit(d: int) -> None:
+    rng = np.random.default_rng(4)
+    features = rng.normal(size=(300, d)).astype(np.float32)
+    features[5] = 0
+    pool = rng.integers(300, size=(B, 16))
+    pool[0, 0] = 5
+    assert np.array_equal(kernels.pool_units(features, pool), units_of(features[pool]))
