@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.lib.report import markdown_table, read_tables, write
+from experiments.lib.report import read_tables, write
+from spotify_gym.cli.page import markdown_table
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs" / "results").glob("*.md"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import math
 import platform
 import shutil
@@ -19,8 +17,8 @@ from experiments.lib.aggregation import aggregates, improvements, profiles
 from experiments.lib.plot_style import figure
 from experiments.lib.plots import SKILL_MARKS, improvement_plot, interval_plot, profile_plot
 from spotify_gym.catalogue.files import replacing
+from spotify_gym.cli import page
 from spotify_gym.cli.command import show_table
-from spotify_gym.training import model_card
 
 Tables = Sequence[tuple[str, pd.DataFrame]]
 Lists = Mapping[str, Sequence[str]]
@@ -37,16 +35,6 @@ _MEANS = (
     ("novelty", "novelty", "{:.1f}"),
 )
 """Measures that a summary gives the means of: column, heading and format."""
-
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; display: block; overflow-x: auto; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #8884; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-img { max-width: 100%; background: white; border-radius: 6px; }
-code { background: #8882; padding: .1rem .3rem; border-radius: 4px; }
-"""
 
 
 def tables_of(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -207,15 +195,14 @@ def write(folder: Path, tables: Tables, lists: Lists) -> Path:
     Returns:
         The page's path.
     """
-    for name, lines in (("report.md", _markdown(tables, lists)), ("report.html", _page(tables, lists, folder))):
-        with replacing(folder / name) as file:
-            file.write("\n".join(lines).encode())
+    pictures = [(picture.stem, picture.read_bytes()) for picture in sorted(folder.glob("*.png"))]
+    written = page.write(folder / "report.html", "Comparison", [*tables, *pictures, *lists.items()])
     frames = [table.assign(table=title) for title, table in tables]
     widest_first = sorted(frames, key=lambda frame: -frame.shape[1])
     columns = pd.concat(widest_first).columns  # in the order that the widest tables have them in
     with replacing(folder / "tables.csv") as file:
         file.write(pd.concat(frames)[columns].set_index("table").to_csv().encode())
-    return folder / "report.html"
+    return written
 
 
 def read_tables(path: Path) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -224,31 +211,6 @@ def read_tables(path: Path) -> Iterator[tuple[str, pd.DataFrame]]:
     for title, of_table in rows.groupby("table", sort=False):
         table = of_table.drop(columns="table")
         yield str(title), table.loc[:, (table != "").any()]
-
-
-def _markdown(tables: Tables, lists: Lists) -> Iterator[str]:
-    for heading, table in tables:
-        yield f"### {heading}\n\n{markdown_table(table)}\n"
-    for heading, sentences in lists.items():
-        yield "\n".join([f"### {heading}\n", *(f"- {one}" for one in sentences), ""])
-
-
-def markdown_table(table: pd.DataFrame) -> str:
-    """Write a table of texts in Markdown."""
-    return model_card.markdown_table(table.columns, (map(str, row) for row in table.itertuples(index=False)))
-
-
-def _page(tables: Tables, lists: Lists, folder: Path) -> Iterator[str]:
-    yield f"<!doctype html><html lang=en><meta charset=utf-8><title>Comparison</title><style>{_STYLE}</style>"
-    yield "<meta name=viewport content='width=device-width'><h1>Comparison</h1>"
-    for heading, table in tables:
-        yield f"<h2>{html.escape(heading)}</h2>{table.to_html(index=False, border=0)}"
-    for picture in sorted(folder.glob("*.png")):
-        data = base64.b64encode(picture.read_bytes()).decode()
-        yield f"<p><img alt='{html.escape(picture.stem)}' src='data:image/png;base64,{data}'></p>"
-    for heading, sentences in lists.items():
-        yield f"<h2>{heading}</h2><ul>{''.join(f'<li>{html.escape(one)}</li>' for one in sentences)}</ul>"
-    yield "</html>"
 
 
 def _text(form: str) -> Callable[[float], str]:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 import tyro
 from rich.console import Console
 
 from spotify_gym.catalogue.errors import printable
 from spotify_gym.cli.command import Command, show_table
+from spotify_gym.cli.page import markdown_table
 from spotify_gym.policies import BEST_SEEN, POLICIES
 from spotify_gym.training import EVALUATION_SEED, Run, RunFolder, load_run
 from spotify_gym.training.leaderboard import (
@@ -23,7 +25,7 @@ from spotify_gym.training.leaderboard import (
     skills_of,
     write_sessions,
 )
-from spotify_gym.training.model_card import markdown_table, write_card
+from spotify_gym.training.model_card import write_card
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +112,7 @@ def _show(leaderboard: Leaderboard, run: Run) -> None:
 def _told(leaderboard: Leaderboard, run: Run) -> str:
     """Write the same in Markdown."""
     rows = _rows(leaderboard, run)
-    table = markdown_table(rows[0], (row.values() for row in rows))
+    table = markdown_table(pd.DataFrame(rows))
     return "\n\n".join([f"{_title(leaderboard, run)}.", table, f"{_legend(leaderboard, run)}."])
 
 

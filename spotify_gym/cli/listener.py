@@ -13,6 +13,7 @@ import tyro
 from spotify_gym.catalogue import Catalogue, as_catalogue
 from spotify_gym.catalogue.errors import printable
 from spotify_gym.cli.command import Command, UsageError, parse
+from spotify_gym.cli.page import markdown, write
 from spotify_gym.listeners import as_listener
 from spotify_gym.listeners.certificate import certify
 from spotify_gym.listeners.fitting import as_logged, fit
@@ -75,20 +76,20 @@ class Report(_OfLog):
     """A listener's JSON file, or "logged" or "skipping" for one that comes with the package."""
     log: tyro.conf.Positional[Path]
     """CSV or Parquet, a row per play, as for `fit`."""
-    out: Path = Path("listener-report.md")
-    """The page to write; the tables go beside it as CSV."""
+    out: Path = Path("listener-report.html")
+    """The page to write, which needs no other file; beside it the same as .md, and the tables as CSV."""
 
     def run(self) -> None:
-        """Write the page and the tables, and print the page."""
+        """Write the page and the tables, and print the tables."""
         listener = as_logged(as_listener(self.listener))
         log, catalogue = self.read(self.log)
         certificate = certify(listener, log, catalogue)
-        page = certificate.page(listener, f"{self.listener} on {self.log.name}")
-        self.out.write_text(page, encoding="utf-8")
+        sections = list(certificate.sections(listener))
+        written = write(self.out, f"{self.listener} on {self.log.name}", sections)
         for name in ("predictions", "facts"):
             getattr(certificate, name).to_csv(self.out.with_name(f"{self.out.stem}-{name}.csv"), index=False)
-        print(printable(page))
-        print(f"written to {self.out}")
+        print(printable("\n".join(markdown(sections))))
+        print(f"written to {written}")
 
 
 _Commands: Any = Annotated[Fit, tyro.conf.subcommand("fit")] | Annotated[Report, tyro.conf.subcommand("report")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,6 +26,11 @@ _CLOSE = 0.01  # of log-loss and AUC, that the listener may be behind boosting
 _CALIBRATED = 0.05  # of share skipped, that the worst of ten bins may be off
 _SIMULATED = 20_000  # sessions
 _RESAMPLED = 100  # times, for the standard errors of the real facts
+_SERIES = {
+    "skip rate at position": "share skipped, by position",
+    "skip rate with": "share skipped, by skips among the last three",
+    "autocorrelation": "autocorrelation of skips, by lag",
+}
 PASS, FAIL, UNSURE = "pass", "FAIL", "too few plays to tell"
 
 
@@ -36,31 +42,52 @@ class Certificate:
     """Log-loss, AUC and the worst of ten bins of calibration on held-out sessions, the listener beside others."""
     facts: pd.DataFrame
     """Each fact in held-out sessions and in simulated ones, with tolerance and verdict."""
+    calibration: Floats
+    """(2, 10) mean prediction and share skipped, in bins of equally many held-out plays."""
     cannot: tuple[str, ...]
     """What the log cannot tell."""
     size: tuple[int, int]
     """Held-out sessions and their plays."""
 
-    def page(self, listener: LoggedListener, title: str) -> str:
-        """Write it as a page of Markdown."""
-        counts = self.facts["verdict"].value_counts()
-        told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in (PASS, FAIL, UNSURE) if verdict in counts)
-        parts = [
-            f"# {title}",
-            "**This listener was never fitted to a log.**" if listener.fitted is None else _fitted_text(listener),
-            "## Predictions of {1:,} held-out plays, {0:,} sessions\n\n".format(*self.size)
-            + _markdown(self.predictions),
-            f"A pass: within {_CLOSE} of boosting, and the worst of ten bins within {_CALIBRATED}; "
-            "a failure is off by two standard errors more.",
-            f"## Facts: {told}\n\n" + _markdown(self.facts),
-            "A fact passes within its tolerance, and fails where it is off by more than that and two standard errors.",
-            "## What the log cannot tell\n\n" + "\n".join(f"- {line}" for line in self.cannot),
-        ]
+    def sections(self, listener: LoggedListener) -> Iterator[tuple[str, pd.DataFrame | list[str] | bytes]]:
+        """Yield what a page about it says: headings with sentences, tables of texts or a picture."""
+        verdicts = pd.concat([self.predictions["verdict"], self.facts["verdict"]])
+        told = ", ".join(f"{n} {verdict}" for verdict in (PASS, FAIL, UNSURE) if (n := (verdicts == verdict).sum()))
+        yield "In words", [*_words(listener), f"Of {len(verdicts)} lines: {told}."]
+        yield "Predictions of {1:,} held-out plays, {0:,} sessions".format(*self.size), _texts(self.predictions)
+        yield "Facts", _texts(self.facts)
+        yield "The log beside simulated sessions", self._drawn()
+        behind = f"within {_CLOSE} of boosting on the same facts; the worst of ten bins within {_CALIBRATED}"
+        yield (
+            "How to read it",
+            [
+                f"Log-loss and AUC pass {behind}. Worst bin: by how much prediction and share skipped differ there.",
+                "A fact passes within its tolerance. A line fails where it is off by more, and by two standard errors.",
+            ],
+        )
+        yield "What the log cannot tell", list(self.cannot)
         if listener.fitted is not None:
             rows = [(name, *numbers) for name, numbers in listener.fitted.get("intervals", {}).items()]
-            table = pd.DataFrame(rows, columns=["log-odds of", "fitted", "95 % from", "to"])
-            parts.append("## The listener\n\n" + _markdown(table))
-        return "\n\n".join(parts) + "\n"
+            yield "The listener", _texts(pd.DataFrame(rows, columns=["log-odds of", "fitted", "95 % from", "to"]))
+
+    def _drawn(self) -> bytes:
+        """Draw the facts that go in a row, real beside simulated, and the calibration, as PNG."""
+        from matplotlib.figure import Figure  # not pyplot: no window, no global state
+
+        canvas, file = Figure(figsize=(11, 7), dpi=110, layout="constrained"), io.BytesIO()
+        *panels, last = canvas.subplots(2, 2).ravel()
+        for axes, (start, title) in zip(panels, _SERIES.items(), strict=True):
+            rows = self.facts[self.facts["fact"].str.startswith(start)]
+            x = rows["fact"].str.extract(r"(\d+)", expand=False).astype(int)
+            axes.errorbar(x, rows["log"], 1.96 * rows["± standard error"], fmt="o", color="#575757", label="log")
+            axes.plot(x, rows["simulated"], color="#D55E00", marker=".", label="simulated")
+            axes.set(title=title, xticks=[*x])
+            axes.legend(frameon=False)
+        last.plot([0, 1], [0, 1], color="#C4C4C4")
+        last.plot(*self.calibration, color="#0072B2", marker="o")
+        last.set(title="share skipped, by prediction", xlabel="predicted", ylabel="skipped", xlim=(0, 1), ylim=(0, 1))
+        canvas.savefig(file, format="png")
+        return file.getvalue()
 
 
 def certify(listener: LoggedListener, log: SkipLog, catalogue: Catalogue | None, seed: int = 0) -> Certificate:
@@ -80,15 +107,21 @@ def certify(listener: LoggedListener, log: SkipLog, catalogue: Catalogue | None,
     for part in (train, test):
         if len(part.log) < 10 or part.skipped.all() or not part.skipped.any():
             raise ValueError(f"{len(log)} sessions are too few to hold some out, or nothing is skipped, or everything")
-    tables = _predictions(listener, train, test), _facts(listener, test, seed)
-    return Certificate(*tables, tuple(_unknown(listener, test)), (len(test.log), test.log.n_plays))
+    predicted, bins = _predictions(listener, train, test), calibration(predict(listener, test), test.skipped)
+    cannot = tuple(_unknown(listener, test))
+    return Certificate(predicted, _facts(listener, test, seed), bins, cannot, (len(test.log), test.log.n_plays))
+
+
+def calibration(probability: Floats, skipped: NDArray[np.bool_], n_bins: int = 10) -> Floats:
+    """Return mean prediction and share skipped, (2, n), in bins of equally many plays."""
+    order = np.argsort(probability, kind="stable")
+    parts = [part for part in np.array_split(order, n_bins) if len(part)]
+    return np.array([[values[part].mean() for part in parts] for values in (probability, skipped)])
 
 
 def worst_bin(probability: Floats, skipped: NDArray[np.bool_], n_bins: int = 10) -> float:
     """Return the largest difference of mean prediction and share skipped, over bins of equally many plays."""
-    order = np.argsort(probability, kind="stable")
-    parts = [part for part in np.array_split(order, n_bins) if len(part)]
-    return max(abs(float(probability[part].mean() - skipped[part].mean())) for part in parts)
+    return float(np.abs(np.diff(calibration(probability, skipped, n_bins), axis=0)).max())
 
 
 def _predictions(listener: LoggedListener, train: Plays, test: Plays) -> pd.DataFrame:
@@ -99,30 +132,30 @@ def _predictions(listener: LoggedListener, train: Plays, test: Plays) -> pd.Data
         "position": by_position.reindex(test.place).fillna(rate).to_numpy(np.float64),
     }
     models = {
-        "logistic regression, same facts": LogisticRegression(max_iter=1000),
-        "gradient boosting, same facts": HistGradientBoostingClassifier(max_iter=150, random_state=0),
+        "logistic regression": LogisticRegression(max_iter=1000),
+        "gradient boosting": HistGradientBoostingClassifier(max_iter=150, random_state=0),
     }
     known, asked = (_known(part) for part in (train, test))
     for name, model in models.items():
         rows[name] = model.fit(known, train.skipped).predict_proba(asked)[:, 1]
     rows["this listener"] = predict(listener, test)
+    measures = {"log-loss": log_loss, "AUC": roc_auc_score}
     table = pd.DataFrame(
-        [
-            (name, log_loss(test.skipped, p), roc_auc_score(test.skipped, p), worst_bin(p, test.skipped))
+        {
+            name: [*(of(test.skipped, p) for of in measures.values()), worst_bin(p, test.skipped)]
             for name, p in rows.items()
-        ],
-        columns=["prediction", "log-loss", "AUC", "worst bin"],
+        },
+        pd.Index([*measures, "worst bin"], name="measure"),
     )
-    boosted, own = table.iloc[-2], table.iloc[-1]
-    worse = np.diff([_losses(p, test.skipped) for p in list(rows.values())[-2:]], axis=0)[0]
+    boosted, own = table["gradient boosting"], table["this listener"]
+    worse = np.diff([_losses(rows[name], test.skipped) for name in ("gradient boosting", "this listener")], axis=0)[0]
     n_skipped, n_plays = test.skipped.sum(), len(test.skipped)
-    judged = {  # how far behind, how far that may be, the standard error
-        "log-loss": (worse.mean(), _CLOSE, worse.std() / n_plays**0.5),
-        "AUC": (boosted["AUC"] - own["AUC"], _CLOSE, (n_plays / (12 * n_skipped * (n_plays - n_skipped))) ** 0.5),
-        "worst bin": (own["worst bin"], _CALIBRATED, 0.5 / (n_plays / 10) ** 0.5),
-    }
-    said = [f"{name} {_verdict(*numbers)}" for name, numbers in judged.items()]
-    return table.assign(verdict=[*[""] * (len(table) - 1), ", ".join(said)])
+    judged = [  # how far behind, how far that may be, the standard error
+        (worse.mean(), _CLOSE, worse.std() / n_plays**0.5),
+        (boosted["AUC"] - own["AUC"], _CLOSE, (n_plays / (12 * n_skipped * (n_plays - n_skipped))) ** 0.5),
+        (own["worst bin"], _CALIBRATED, 0.5 / (n_plays / 10) ** 0.5),
+    ]
+    return table.assign(verdict=[_verdict(*numbers) for numbers in judged]).reset_index()
 
 
 def _losses(probability: Floats, skipped: NDArray[np.bool_]) -> Floats:
@@ -192,17 +225,28 @@ def _unknown(listener: LoggedListener, test: Plays) -> Iterator[str]:
     yield "what listeners would do with tracks that they were not played: whoever recommended chose what is logged"
     if log.propensity is None:
         yield "whether it orders recommenders as listeners do: that needs the propensity of each play"
+    else:
+        yield "whether it orders recommenders as listeners do: `python -m experiments.ope --log` tells, in a checkout"
 
 
-def _fitted_text(listener: LoggedListener) -> str:
-    facts = dict(listener.fitted or {})
-    return (
+def _words(listener: LoggedListener) -> Iterator[str]:
+    """Say what the listener was fitted to, and what counts as heard."""
+    if listener.fitted is None:
+        yield "This listener was never fitted to a log."
+        return
+    facts = dict(listener.fitted)
+    yield (
         f"Fitted to {facts.get('sessions', '?')} sessions, {facts.get('plays', '?')} plays, a skip being "
         f"{facts.get('skip', '?')}; the share of plays that are of tracks with features is {facts.get('joined', 0)}."
     )
+    if "preferred_by" in facts:
+        means = "mean of the last five tracks heard", "decayed mean of all that was heard, .8 a track"
+        one, other = means[:: 1 if listener.regard == "vibe" else -1]
+        yield (
+            f"Regard for sound is by the cosine to the {one}: the log prefers that to the {other} by "
+            f"{facts['preferred_by']} in log-likelihood."
+        )
 
 
-def _markdown(table: pd.DataFrame) -> str:
-    cells = table.map(lambda value: f"{value:.3f}" if isinstance(value, float) else str(value))
-    rows = [list(cells.columns), ["---"] * len(cells.columns), *cells.to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+def _texts(table: pd.DataFrame) -> pd.DataFrame:
+    return table.map(lambda value: f"{value:.3f}" if isinstance(value, float) else str(value))

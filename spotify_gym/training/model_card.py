@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +76,6 @@ def write_card(folder: RunFolder, config: TrainConfig, numbers: str) -> None:
     )
     with folder.writing(), replacing(folder.path / "README.md") as file:
         file.write(text.encode())
-
-
-def markdown_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Write a table of texts, all columns but the first flush right."""
-    names = list(columns)
-    lines = [f"| {' | '.join(names)} |", "|---" + "|---:" * (len(names) - 1) + "|"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def _typed(command: Sequence[str]) -> str:

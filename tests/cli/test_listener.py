@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 
 import gymnasium as gym
 import pandas as pd
@@ -31,9 +33,13 @@ def test_fit__makes_a_listener_that_every_environment_takes_and_report_judges_it
     assert env.step(7)[1] in (0.0, 1.0)
     assert env.unwrapped.dynamics.listener.fitted["log"] == "log.csv"
     assert cli.main(["listener", "report", "listener.json", "log.csv", "--catalogue", "songs.arrow"]) == 0
-    page = capsys.readouterr().out
-    assert "gradient boosting" in page
-    assert "regard for sound" in page
+    assert "gradient boosting" in capsys.readouterr().out
+    page = Path("listener-report.html").read_text()
+    assert "<td>regard for sound" in page
+    assert "src='data:image/png" in page
+    assert "src='http" not in page
+    assert re.search("Regard for sound is by the cosine to the (mean of|decayed mean)", page)
+    assert "| log-loss |" in Path("listener-report.md").read_text()
     facts = pd.read_csv("listener-report-facts.csv")
     assert set(facts["verdict"]) <= {"pass", "FAIL", "too few plays to tell"}
     assert (facts["verdict"] != "FAIL").mean() > 0.8

@@ -110,9 +110,9 @@ def test_fit__keeps_up_with_boosting_where_responses_work_together(small):
     starts = 5 * ((0.4, 0.3, 0.1, 0.2),)
     log, _ = simulate(replace(PLAIN, starts=starts, **{k: tuple(v) for k, v in crossed.items()}), small, 2_500)
     found = fit(log.split()[0])
-    losses = certify(found, log, None).predictions.set_index("prediction")["log-loss"]
-    assert losses["this listener"] < losses["gradient boosting, same facts"] + 0.002
-    assert losses["this listener"] < losses["logistic regression, same facts"] - 0.005
+    losses = certify(found, log, None).predictions.set_index("measure").loc["log-loss"]
+    assert losses["this listener"] < losses["gradient boosting"] + 0.002
+    assert losses["this listener"] < losses["logistic regression"] - 0.005
     assert np.corrcoef(found.together, crossed["together"])[0, 1] > 0.7
 
 
@@ -177,15 +177,16 @@ def test_skipping_listener__is_a_logged_one(small):
 def test_certificate__passes_who_made_the_log_and_fails_another(made, small):
     log, _ = made
     good = certify(HIDDEN, log, small)
-    assert good.predictions["prediction"].tolist()[-1] == "this listener"
-    assert "FAIL" not in good.predictions["verdict"].iat[-1]
+    assert good.predictions.columns[-2:].tolist() == ["this listener", "verdict"]
+    assert "FAIL" not in set(good.predictions["verdict"])
     assert (good.facts["verdict"] == "FAIL").sum() <= 1
     bad = certify(replace(HIDDEN, left=3 * ((0.0, 0.0, 0.0),)), log, small)
-    assert "log-loss FAIL" in bad.predictions["verdict"].iat[-1]
+    assert bad.predictions.set_index("measure")["verdict"]["log-loss"] == "FAIL"
     assert bad.facts.set_index("fact")["verdict"]["skip rate after a skip"] == "FAIL"
-    page = bad.page(HIDDEN, "a listener")
-    assert "never fitted" in page
-    assert "needs the propensity" in page
+    sections = dict(bad.sections(HIDDEN))
+    assert sections["In words"][0] == "This listener was never fitted to a log."
+    assert any("needs the propensity" in line for line in sections["What the log cannot tell"])
+    assert sections["The log beside simulated sessions"].startswith(b"\x89PNG")
 
 
 def test_worst_bin__counted_by_hand():

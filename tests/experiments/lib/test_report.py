@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from experiments.lib.aggregation import with_skill
-from experiments.lib.report import markdown_table, overview, show, summary, tables_of, write
+from experiments.lib.report import overview, show, summary, tables_of, write
+from spotify_gym.cli.page import markdown_table
 
 
 @pytest.fixture(scope="module")
