@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments import NEW_NAMES
 from experiments.compare import Compare, with_own
 from experiments.lib import Case
 from experiments.lib.cases import scale_of
@@ -17,6 +20,7 @@ from spotify_gym.cli import main
 from spotify_gym.cli.command import run_command
 from spotify_gym.training import EVALUATION_SEED, TrainConfig, load_run
 
+ROOT = Path(__file__).resolve().parents[2]
 TASK = TrainConfig(catalogue="builtin:300", env="SpotifyPlaylist-v0", steps=128, learning_starts=32)
 SESSIONS = EVALUATION_SEED + np.arange(3)
 
@@ -77,3 +81,41 @@ def test_beside__says_what_is_wrong(
     own.dropna(axis=1).to_csv(tmp_path / "mine.csv", index=False)
     with pytest.raises(ValueError, match=message):
         with_own(rows, tmp_path / "mine.csv", "builtin:300")
+
+
+# Names that commands and suites had before.
+
+
+@pytest.mark.parametrize("name", NEW_NAMES)
+def test_old_name__of_a_command_says_the_new_one(name: str) -> None:
+    typed = ["-m", f"experiments.{name}", "--help"]
+    done = subprocess.run([sys.executable, *typed], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"python -m experiments.{name} is now: {NEW_NAMES[name]}\n"
+
+
+def test_old_name__typed_without_a_space_says_the_new_one_too() -> None:
+    done = subprocess.run([sys.executable, "-mexperiments.trust.kill"], cwd=ROOT, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (2, b"python -m experiments.trust.kill is now: make kill\n")
+
+
+def test_old_name__of_a_module_says_the_new_one() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"experiments\.learn is now experiments\.sample_efficiency"):
+        importlib.import_module("experiments.learn")
+
+
+@pytest.mark.parametrize(
+    ("suite", "said"),
+    [
+        ("heads", "--suite heads is now: --suite networks"),
+        (
+            "tiny",
+            "--suite='tiny' is not known; choose one of 'quick', 'main', 'networks', 'rivals', 'overestimation'",
+        ),
+    ],
+)
+def test_suite__that_there_is_not_says_which_there_are(
+    suite: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(Compare, "compare", ["--suite", suite]) == 2
+    assert said in capsys.readouterr().err

@@ -109,24 +109,3 @@ def test_command__writes_settings_that_training_takes(tmp_path: Path, capsys: py
     assert (tmp_path / "study.png").stat().st_size > 10_000
     taken = ["--settings", str(tmp_path / "best.json"), "--out", str(tmp_path / "run")]
     assert run_command(Train, "train", taken) == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--keep", "seed"], "keep='seed' is not searched over; choose from learning_rate"),
-        (["--keep", *SPACE], "nothing is left to search over"),
-        (["--hidden", "16"], "hidden='16' is outside of what is tried; pass --keep hidden"),
-        (["--tau", "0"], "tau=0.0 is outside of what is tried; pass --keep tau"),
-        (["--n-points", "0"], "n_points=0 must be at least 1"),
-        (["--n-trials", "0"], "n_trials=0 must be at least 1"),
-        (["--state", "everything", "--catalogue", "builtin:300"], "state='everything' is not known"),
-    ],
-)
-def test_command__answers_a_mistake_in_one_line(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_command(Tune, "tune", arguments) == 2
-    error = capsys.readouterr().err
-    assert said in error
-    assert error.count("\n") == 1
