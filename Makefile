@@ -28,7 +28,7 @@ docs: $(VENV)/.ready
 	rm -rf build/notebooks && mkdir -p build && cp -r docs/notebooks build/notebooks
 	$(BIN)/pytest -m docs --nbmake --overwrite -n 2 build/notebooks
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	$(BIN)/pytest -m docs tests/docs
+	$(BIN)/pytest -m docs tests/test_docs.py
 
 test-slow: $(VENV)/.ready
 	$(BIN)/pytest -m slow

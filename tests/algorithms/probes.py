@@ -6,6 +6,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch as th
 from gymnasium import spaces
 
 
@@ -38,6 +39,14 @@ def tracks(n, d=4, n_versions=0, seed=0):
     if n_versions:
         features[-n_versions:] = features[:n_versions]
     return features
+
+
+def randomize(*networks, seed=0):
+    """Give networks random weights throughout, so that nothing is zero by initialisation."""
+    generator = th.Generator().manual_seed(seed)
+    for network in networks:
+        weights = network.state_dict()
+        network.load_state_dict({name: th.randn(w.shape, generator=generator) for name, w in weights.items()})
 
 
 class Probe(gym.Env):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import stable_baselines3
 import torch as th
-from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.env_util import make_vec_env
 
 from spotify_gym.algorithms import DQN, DoubleDQN, DuelingDoubleDQN, DuelingDQN
@@ -166,12 +165,6 @@ def test_learner__never_plays_what_is_forbidden(n_envs, n_steps):
     )  # it asserts so itself
     model = DoubleDQN("MlpPolicy", env, n_steps=n_steps, seed=0, **QUICK).learn(400)
     assert model.replay_buffer.played is not None
-
-
-def test_learner__refuses_a_buffer_that_forgets_what_was_played():
-    model = DQN("MlpPolicy", Playlist(repeats=False), replay_buffer_class=ReplayBuffer, **QUICK)
-    with pytest.raises(ValueError, match="ReplayBuffer does not keep what was played"):
-        model.learn(10)
 
 
 def test_learner__refuses_a_policy_that_cannot_leave_tracks_out():

@@ -1,12 +1,21 @@
-"""Networks with one output per action."""
+"""Networks: one output per track, the dot product over the whole catalogue, and the maximum over few candidates."""
 
 from __future__ import annotations
 
-import pytest
-import torch as th
+import pickle
 
-from spotify_gym.algorithms import DQN, DuelingDQN
-from tests.algorithms.probes import Playlist, tracks
+import numpy as np
+import pytest
+import stable_baselines3
+import torch as th
+from stable_baselines3.common.env_util import make_vec_env
+
+from spotify_gym.algorithms import DQN, BindingError, DoubleDQN, DuelingDoubleDQN, DuelingDQN
+from spotify_gym.algorithms.ablations import ActionHeadPolicy, SampledPolicy, ShortlistPolicy
+from spotify_gym.algorithms.catalogue_policy import CataloguePolicy
+from spotify_gym.algorithms.replay import Batch
+from tests.algorithms.probes import FeatureSpace, Playlist, randomize, tracks
+from tests.algorithms.test_dqn import QUICK
 
 
 def network(algorithm, n=10, n_versions=0, **policy_kwargs):
@@ -30,7 +39,7 @@ def test_network__taken_and_best_agree_with_the_dense_values(algorithm):
     assert th.equal(q_net.top_k(obs, 3).actions, values.argsort(1, descending=True)[:, :3])
 
 
-def test_best__leaves_out_every_version_of_what_was_played():
+def test_best__per_track__leaves_out_every_version_of_what_was_played():
     q_net, obs = network(DQN, n=10, n_versions=3), observations(2)  # 7, 8, 9 are versions of 0, 1, 2
     played = th.tensor([[0, 8, -1], [-1, -1, -1]])
     allowed = q_net(obs).detach().clone()
@@ -64,3 +73,217 @@ def test_dueling__has_no_dead_weights():
 @pytest.mark.parametrize("net_arch", [[], [8]])
 def test_dueling__works_with_nothing_to_share(net_arch):
     assert network(DuelingDQN, net_arch=net_arch)(observations(2)).shape == (2, 10)
+
+
+# The catalogue head: equal to its dense form, small on disk, at home on any catalogue that is measured alike.
+
+KINDS = [{"track_embedding": "fixed"}, {"track_embedding": "learned"}, {"layer_norm": True}, {"unit_state": False}]
+
+
+def model_of(algorithm=DQN, n=40, n_versions=0, seed=0, policy="CataloguePolicy", **policy_kwargs):
+    """A model whose weights are random throughout."""
+    env = Playlist(tracks(n, n_versions=n_versions))
+    model = algorithm(policy, env, policy_kwargs=policy_kwargs, seed=seed, device="cpu")
+    randomize(model.q_net, model.q_net_target, seed=seed)
+    return model
+
+
+@pytest.mark.parametrize("policy_kwargs", KINDS)
+@pytest.mark.parametrize("algorithm", [DQN, DuelingDQN])
+def test_network__agrees_with_its_dense_form(algorithm, policy_kwargs):
+    q_net = model_of(algorithm, n_versions=5, **policy_kwargs).q_net
+    obs = th.as_tensor(tracks(6, seed=9))
+    values = q_net(obs)
+    assert values.shape == (6, 40)
+    actions = th.tensor([[0], [3], [39], [3], [1], [2]])
+    assert th.allclose(q_net.taken(obs, actions), values.gather(1, actions), atol=1e-5)
+    best = q_net.best(obs)
+    assert th.allclose(best.values[:, 0], values.max(1).values, atol=1e-5)
+    assert th.allclose(values.gather(1, q_net.top_k(obs, 4).actions), values[:, :35].topk(4).values, atol=1e-5)
+
+
+@pytest.mark.parametrize("algorithm", [DQN, DuelingDQN])
+def test_best__leaves_out_every_version_of_what_was_played(algorithm):
+    q_net = model_of(algorithm, n=40, n_versions=5).q_net  # 35 .. 39 are versions of 0 .. 4
+    obs = th.as_tensor(tracks(3, seed=9))
+    favourites = q_net(obs)[:, :35].topk(3).indices
+    played = th.where(favourites < 5, favourites + 35, favourites)
+    allowed = q_net(obs)[:, :35].scatter(1, favourites, -th.inf)
+    assert th.equal(q_net.best(obs, played).actions[:, 0], allowed.argmax(1))
+    padded = th.cat([played, played[:, :1].expand(-1, 4), th.full((3, 2), -1)], dim=1)
+    assert th.equal(q_net.best(obs, padded).actions, q_net.best(obs, played).actions)
+
+
+def test_dueling__centres_the_advantages_over_all_tracks():
+    model = model_of(DuelingDQN, n_versions=5)
+    q_net, obs = model.q_net, th.as_tensor(tracks(6, seed=9))
+    _, value = q_net.tower(obs)
+    assert th.allclose(q_net(obs).mean(dim=1, keepdim=True), value, atol=1e-5)
+
+
+def test_target_rule__holds_over_the_catalogue():
+    model = model_of(DoubleDQN)
+    obs = th.as_tensor(tracks(6, seed=9))
+    chosen = model.q_net(obs).argmax(1, keepdim=True)
+    nothing = th.zeros(6, 1)
+    batch = Batch(obs, chosen, obs, nothing, nothing, None, None)
+    assert th.allclose(model.next_values(batch), model.q_net_target(obs).gather(1, chosen), atol=1e-5)
+
+
+@pytest.mark.parametrize("algorithm", [DQN, DoubleDQN, DuelingDQN, DuelingDoubleDQN])
+def test_learner__beats_chance_by_far_over_tracks_it_never_saw(algorithm):
+    env = make_vec_env(lambda: Playlist(tracks(300), repeats=False), 8, seed=0)
+    options = {**QUICK, "learning_rate": 2e-2, "gamma": 0.0, "train_freq": 1, "gradient_steps": 2, "batch_size": 64}
+    model = algorithm("CataloguePolicy", env, seed=0, **options).learn(800)
+    unseen = tracks(500, seed=77)
+    model.bind(FeatureSpace(unseen))
+    states = tracks(50, seed=78)
+    chosen = unseen[model.predict(states, deterministic=True)[0]]
+    cosines = (states * chosen).sum(1) / np.linalg.norm(states, axis=1) / np.linalg.norm(chosen, axis=1)
+    assert cosines.mean() > 0.85
+
+
+@pytest.mark.parametrize("algorithm", [DQN, DuelingDQN])
+def test_network__hears_versions_that_sound_otherwise(algorithm):
+    model = model_of(algorithm)
+    model.action_space.recordings = np.arange(40) // 2 * 2  # two tracks a song, which sound different
+    model.bind(model.action_space)
+    q_net, obs = model.q_net, th.as_tensor(tracks(6, seed=9))
+    assert not th.allclose(q_net(obs)[:, ::2], q_net(obs)[:, 1::2])
+    actions = th.tensor([[0], [3], [39], [3], [1], [2]])
+    assert th.allclose(q_net.taken(obs, actions), q_net(obs).gather(1, actions), atol=1e-5)
+    assert th.equal(q_net.best(obs).actions[:, 0], 2 * q_net(obs)[:, ::2].argmax(1))
+    best = q_net.best(obs).actions
+    assert not (q_net.best(obs, best + 1).actions == best).any()
+
+
+def test_stock_sb3__can_use_the_policy():
+    env = Playlist(tracks(30))
+    model = stable_baselines3.DQN(CataloguePolicy, env, learning_starts=10, seed=0, device="cpu").learn(60)
+    assert 0 <= int(model.predict(env.reset()[0])[0]) < 30
+
+
+@pytest.mark.parametrize("policy_kwargs", KINDS[:2])
+def test_file__is_small_whatever_the_catalogue_and_loads_onto_others(tmp_path, policy_kwargs):
+    model = model_of(DoubleDQN, n=20_000, **policy_kwargs)
+    model.save(tmp_path / "model")
+    assert (tmp_path / "model.zip").stat().st_size < 1_000_000
+    larger = Playlist(tracks(30_000, seed=3))
+    loaded = DoubleDQN.load(tmp_path / "model", env=larger, device="cpu")
+    obs = tracks(4, seed=9)
+    again = DoubleDQN.load(tmp_path / "model", device="cpu").bind(larger.action_space)
+    assert np.array_equal(loaded.predict(obs, deterministic=True)[0], again.predict(obs, deterministic=True)[0])
+    assert np.array_equal(
+        model.bind(larger.action_space).predict(obs, deterministic=True)[0],
+        loaded.predict(obs, deterministic=True)[0],
+    )
+
+
+def test_file__without_a_catalogue_says_what_is_missing(tmp_path):
+    model_of().save(tmp_path / "model")
+    loaded = DQN.load(tmp_path / "model", device="cpu")
+    with pytest.raises(BindingError, match="no catalogue yet"):
+        loaded.predict(tracks(1)[0])
+
+
+def test_bind__to_a_space_without_its_features_forgets_the_tracks():
+    model = model_of()
+    model.bind(pickle.loads(pickle.dumps(model.action_space)))
+    with pytest.raises(BindingError, match="no catalogue yet"):
+        model.predict(tracks(1)[0])
+
+
+def test_networks__share_what_they_know_of_the_tracks():
+    model = model_of(DuelingDoubleDQN)
+    assert model.q_net.table() is model.q_net_target.table()
+
+
+def test_model__refuses_tracks_that_are_measured_otherwise(tmp_path):
+    model = model_of()
+    model.save(tmp_path / "model")
+    with pytest.raises(BindingError, match="coordinates"):
+        model.bind(FeatureSpace(tracks(30), scaling="minmax"))
+    with pytest.raises(BindingError, match="measured by"):
+        DQN.load(tmp_path / "model", env=Playlist(tracks(30, d=3)))
+
+
+def test_learned_embedding__is_looked_up_anew_when_the_weights_change():
+    model = model_of(track_embedding="learned")
+    obs = th.as_tensor(tracks(5, seed=9))
+    model.q_net.best(obs)
+    other = model_of(track_embedding="learned", seed=1)
+    model.q_net.load_state_dict(other.q_net.state_dict())
+    assert th.equal(model.q_net.best(obs).actions, other.q_net.best(obs).actions)
+
+
+# The maxima over few candidates.
+
+FEW = [SampledPolicy, ShortlistPolicy, ActionHeadPolicy]
+
+
+@pytest.mark.parametrize("policy", FEW)
+def test_candidates__are_valued_as_in_the_dense_form(policy):
+    q_net = model_of(policy=policy, n_versions=5, n_candidates=12).q_net
+    obs = th.as_tensor(tracks(6, seed=9))
+    values = q_net(obs)
+    actions = th.tensor([[0], [3], [39], [3], [1], [2]])
+    assert th.allclose(q_net.taken(obs, actions), values.gather(1, actions), atol=1e-5)
+    choice = q_net.top_k(obs, 3)
+    assert th.allclose(choice.values, values.gather(1, choice.actions), atol=1e-5)
+    assert (choice.values[:, :-1] >= choice.values[:, 1:]).all()
+
+
+@pytest.mark.parametrize("policy", FEW)
+def test_candidates__are_never_what_was_played(policy):
+    q_net = model_of(policy=policy, n_versions=5, n_candidates=30).q_net  # 35 .. 39 are versions of 0 .. 4
+    obs = th.as_tensor(tracks(8, seed=9))
+    favourite = q_net.best(obs).actions
+    played = th.where(favourite < 5, favourite + 35, favourite)
+    for _ in range(20):
+        assert (q_net.best(obs, played).actions != favourite).all()
+
+
+def test_sampled__takes_the_logarithm_of_the_catalogue_by_default():
+    assert model_of(policy=SampledPolicy, n=1000).q_net.n_candidates == 20
+    assert model_of(policy=SampledPolicy, n=1025).q_net.n_candidates == 22
+
+
+def test_sampled__finds_the_best_where_it_draws_enough():
+    q_net = model_of(policy=SampledPolicy, n_candidates=2000).q_net
+    obs = th.as_tensor(tracks(6, seed=9))
+    assert th.equal(q_net.best(obs).actions[:, 0], q_net(obs).argmax(1))
+
+
+def test_sampled__says_where_all_candidates_are_played():
+    q_net = model_of(policy=SampledPolicy, n_candidates=3).q_net
+    with pytest.raises(ValueError, match="all 3 candidates"):
+        q_net.best(th.as_tensor(tracks(1)), th.arange(40)[None])
+
+
+def test_shortlist__is_what_lies_nearest_to_the_vibe():
+    q_net = model_of(policy=ShortlistPolicy, n_candidates=4).q_net
+    features, vibe = tracks(40), tracks(1, seed=9)
+    cosines = features @ vibe[0] / np.linalg.norm(features, axis=1)
+    assert set(q_net.propose(th.as_tensor(vibe))[0].tolist()) == set(np.argsort(-cosines)[:4].tolist())
+
+
+def test_shortlist__of_everything_is_the_exact_maximum():
+    q_net = model_of(policy=ShortlistPolicy, n_candidates=10**6).q_net
+    obs = th.as_tensor(tracks(6, seed=9))
+    assert th.equal(q_net.best(obs).actions[:, 0], q_net(obs).argmax(1))
+
+
+def test_action_head__has_no_dead_weights():
+    q_net = model_of(policy=ActionHeadPolicy, net_arch=[7]).q_net  # d = 4: 8 numbers of the state, 4 of the track
+    assert sum(weight.numel() for weight in q_net.parameters()) == (8 + 4) * 7 + 7 + 7 + 1
+
+
+@pytest.mark.parametrize("policy", FEW)
+def test_learner__learns_from_few_candidates_and_survives_a_file(tmp_path, policy):
+    env = Playlist(tracks(60), repeats=False)
+    model = DoubleDQN(policy, env, seed=0, policy_kwargs={"n_candidates": 30}, **QUICK).learn(100)
+    model.save(tmp_path / "model")
+    loaded = DoubleDQN.load(tmp_path / "model", env=env, device="cpu")
+    assert loaded.q_net.n_candidates == 30
+    states = [net.state_dict() for net in (model.q_net, loaded.q_net)]
+    assert all(th.equal(states[0][name], states[1][name]) for name in states[0])

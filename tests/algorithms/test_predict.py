@@ -7,7 +7,6 @@ import warnings
 import gymnasium as gym
 import numpy as np
 import pytest
-import torch as th
 from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -18,7 +17,7 @@ from spotify_gym.algorithms import DoubleDQN, DuelingDoubleDQN
 from spotify_gym.algorithms.played import draw_unplayed, played_next, played_of
 from spotify_gym.training import evaluate
 from spotify_gym.training.config import EVALUATION_SEED
-from tests.algorithms.probes import FeatureSpace, Playlist, tracks
+from tests.algorithms.probes import FeatureSpace, Playlist, randomize, tracks
 from tests.algorithms.test_dqn import QUICK
 
 POLICIES = ["MlpPolicy", "CataloguePolicy"]
@@ -27,10 +26,7 @@ POLICIES = ["MlpPolicy", "CataloguePolicy"]
 def random_model(policy="CataloguePolicy", algorithm=DoubleDQN, **env_kwargs):
     """A model whose weights are random throughout, of a playlist without repeats."""
     model = algorithm(policy, Playlist(**{"repeats": False, **env_kwargs}), seed=0, device="cpu")
-    generator = th.Generator().manual_seed(0)
-    model.q_net.load_state_dict(
-        {k: th.randn(w.shape, generator=generator) for k, w in model.q_net.state_dict().items()}
-    )
+    randomize(model.q_net)
     return model
 
 

@@ -12,7 +12,7 @@ from spotify_gym.algorithms import BindingError, DoubleDQN, DuelingDoubleDQN
 from spotify_gym.algorithms.ablations import ActionHeadPolicy, SampledPolicy, ShortlistPolicy
 from spotify_gym.algorithms.state_encoder import DenseEncoder, MixtureEncoder
 from spotify_gym.session.spaces import BlockBox
-from tests.algorithms.probes import FeatureSpace, Playlist, tracks
+from tests.algorithms.probes import FeatureSpace, Playlist, randomize, tracks
 from tests.algorithms.test_dqn import LEARNERS, QUICK
 
 
@@ -39,8 +39,8 @@ def model_of(algorithm=DoubleDQN, policy="CataloguePolicy", env=None, **policy_k
 
 
 def random_mixture(blocks, n_inputs):
-    encoder, generator = MixtureEncoder(blocks, n_inputs, [16]), th.Generator().manual_seed(0)
-    encoder.load_state_dict({k: th.randn(w.shape, generator=generator) for k, w in encoder.state_dict().items()})
+    encoder = MixtureEncoder(blocks, n_inputs, [16])
+    randomize(encoder)
     return encoder
 
 
@@ -159,8 +159,7 @@ def test_mixture__finds_what_is_near_in_any_catalogue(algorithm):
 
 def test_mixture__has_a_dueling_form():
     q_net = model_of(DuelingDoubleDQN).q_net
-    generator, weights = th.Generator().manual_seed(0), q_net.state_dict()
-    q_net.load_state_dict({name: th.randn(w.shape, generator=generator) for name, w in weights.items()})
+    randomize(q_net)
     obs = th.as_tensor(tracks(6, seed=9))
     _, value = q_net.tower(obs)
     assert th.allclose(q_net(obs).mean(dim=1, keepdim=True), value, atol=1e-5)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -49,23 +48,6 @@ def test_tensors__come_back_as_they_were(tmp_path: Path) -> None:
         np.testing.assert_array_equal(array, arrays[name])
         assert array.dtype == arrays[name].dtype
     assert not read.part("b")
-
-
-class Bomb:
-    """A pickle of this creates a file when it is loaded."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.file),)
-
-
-def test_tensors__execute_nothing(tmp_path: Path) -> None:
-    (tmp_path / "t").write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
-    with pytest.raises(RunError, match="is damaged, or is no file of this program"):
-        read_tensors(tmp_path / "t")
-    assert not (tmp_path / "exploded").exists()
 
 
 @given(where=st.integers(0, 500), value=st.integers(0, 255), length=st.integers(0, 500))

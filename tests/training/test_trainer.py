@@ -24,7 +24,6 @@ from spotify_gym.training.artifacts import Run, load_run, weights_of
 from spotify_gym.training.callbacks import mean_return
 from spotify_gym.training.checkpoint import interruptible
 from spotify_gym.training.config import ConfigError, TrainConfig
-from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import RunError, read_tensors
 from spotify_gym.training.trainer import resume, train
 
@@ -205,34 +204,11 @@ def test_folder__is_not_trained_in_twice(tmp_path: Path) -> None:
         resume(tmp_path)
 
 
-def test_folder__is_for_one_process_at_a_time(tmp_path: Path) -> None:
-    with RunFolder(tmp_path).lock(), pytest.raises(RunError, match="another process is training in"):
-        train(TrainConfig(**QUICK), tmp_path)
-
-
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_folder__read_only(tmp_path: Path) -> None:
     tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
     with pytest.raises(RunError, match=r"cannot write to .*: Permission denied"):
         train(TrainConfig(**QUICK), tmp_path / "run")
-
-
-def test_folder__full_disk_leaves_the_earlier_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = TrainConfig(**QUICK)
-    with pytest.raises(Killed):
-        train(config, tmp_path, callbacks=[Kill(200)])
-    before = (tmp_path / "checkpoint.safetensors").read_bytes()
-
-    def full(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        with pytest.raises(RunError, match="No space left on device; what was saved"):
-            resume(tmp_path)
-    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
-    assert not list(tmp_path.glob(".*.tmp"))
-    assert_same_training(resume(tmp_path), train(config))
 
 
 def test_resume__refuses_another_catalogue(tmp_path: Path, small: Catalogue) -> None:
