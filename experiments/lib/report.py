@@ -26,6 +26,7 @@ Lists = Mapping[str, Sequence[str]]
 
 _FLOOR = -0.5  # worse than this is drawn at the edge: how much worse than a fixed list is of no interest
 _APART = 0.1  # skill: so much between the best and the least of the learners is worth a word
+_LEVEL = 0.01  # skill: less is no difference
 _PACKAGES = ("spotify_gym", "gymnasium", "stable-baselines3", "torch", "numpy", "scipy")
 _MEANS = (
     ("value_bias", "bias", "{:+.2f}"),
@@ -116,11 +117,15 @@ def in_words(rows: pd.DataFrame) -> str | None:
     said += (
         f"{random}the best list that is the same for everybody {means['fixed']:.1f}, and the planner, which knows the "
     )
-    said += (
-        f"rules and what the listener hides, {means['planner']:.1f}. With 0 for that list and 1 for the planner the "
-    )
+    hidden = "skill_seen" in rows and rows["skill_seen"].notna().any()
+    knows = "rules and what the listener hides" if hidden else "rules"
+    said += f"{knows}, {means['planner']:.1f}. With 0 for that list and 1 for the planner the "
     said += f"skill of {best} is {estimate_text(estimate, low, high)}: "
-    said += "learning pays here." if estimate > 0 else "learning does not pay here yet."
+    nearest = math.inf if hidden else skills["estimate"].get("nearest", math.inf)
+    if abs(estimate - nearest) < _LEVEL:
+        said += f"it has found what to play, the track nearest to the vibe ({nearest:z.3f})."
+    else:
+        said += "learning pays here." if estimate > 0 else "learning does not pay here yet."
     if estimate - other > _APART:
         said += f" How one learns matters: “{least}” comes to {other:z.3f}."
     return said

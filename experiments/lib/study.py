@@ -29,7 +29,7 @@ from spotify_gym.cli.command import Command, run_command
 from spotify_gym.training import TrainConfig
 from spotify_gym.training.learners import catalogue_of
 
-_MOST_SAID = 12  # sentences on the terminal; more stand in the report only
+_MOST_SAID, _MOST_WORDS = 12, 2  # sentences and paragraphs on the terminal; more stand in the report only
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class Experiment(Command):
         lists = {"What differs and what does not": said, "How this was made": report.provenance(rows)}
         page = report.write(self.out, tables, {"In words": words, **lists} if words else lists)
         print(f"results: {self.out / 'results.parquet'}\nreport:  {page}")
-        if len(words) == 1:
-            print(f"\n{textwrap.fill(words[0], 80)}")
+        for paragraph in words if len(words) <= _MOST_WORDS else ():
+            print(f"\n{textwrap.fill(paragraph, 80)}")
 
     def tables(self, rows: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
         """Return tables of texts with their titles, what matters most on the left."""

@@ -59,6 +59,7 @@ def quick(catalogue: str) -> Iterator[Case]:
     task = TrainConfig(catalogue=catalogue, env="SpotifyTaste-v0", state="mean+taste", steps=6_000)
     yield from _learners(task, n_seeds=3)
     yield from Case("Double DQN, told nothing", replace(task, algorithm="double", state="mean")).seeded(3)
+    yield from _learners(TrainConfig(catalogue=catalogue, env="SpotifyPlaylist-v0", steps=6_000), n_seeds=3)
 
 
 def main(catalogue: str) -> Iterator[Case]:
