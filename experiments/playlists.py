@@ -9,6 +9,7 @@ playlist should stand high. Nobody here has learned from a playlist: the learner
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -23,13 +24,12 @@ import tyro
 from numpy.typing import NDArray
 
 from experiments.lib import Case, Study, learner_name, main, scale_of
-from experiments.lib.human_playlists import read_playlists
 from experiments.lib.plot_style import caption, figure
 from experiments.lib.plots import interval_plot
 from experiments.lib.ranking import Ranking
 from experiments.lib.report import estimate_text
 from experiments.lib.statistics import bootstrap_interval
-from spotify_gym.catalogue import Catalogue
+from spotify_gym.catalogue import Catalogue, CatalogueError, Finding, read_content
 from spotify_gym.policies import POLICIES
 from spotify_gym.session import SpotifyVectorEnv
 from spotify_gym.training.learners import sessions_of
@@ -71,6 +71,9 @@ RANKERS: dict[str, Scores] = {
     "nearest + popularity": lambda *now: _standard(_nearness(*now)) + _standard(_popularity(*now)),
 }
 """Those who rank without learning."""
+COLUMNS = ["playlist_id", "track_id"]
+"""Of a table of playlists."""
+
 _NEEDS_POPULARITY = ("popular", "nearest + popularity")
 
 
@@ -170,6 +173,51 @@ class PlaylistCase(Case):
         )
         size = {"n_tracks": len(catalogue), "n_known": _n_known(catalogue)}
         return rows.assign(**self.labels, **size, fingerprint=catalogue.fingerprint)
+
+
+def read_playlists(
+    path: Path, catalogue: Catalogue, shortest: int, say: Callable[[str], object] = lambda _: None
+) -> dict[str, NDArray[np.int64]]:
+    """Read the playlists of a CSV file, also packed, with a row per playlist and track, in order.
+
+    Args:
+        path: a table with the columns of :data:`COLUMNS`, and any others; tracks by their ids, URIs or links.
+        catalogue: tracks that it does not have are left out.
+        shortest: lists with fewer tracks are left out.
+        say: is told which rows are left out because they name no list or no track.
+
+    Returns:
+        The tracks of each list by its id, (n,) indices in order, none of them twice.
+
+    Raises:
+        ValueError: the file cannot be read, is no such table, or no list is left.
+    """
+    table = pd.read_csv(io.BytesIO(read_content(path)), dtype=str, encoding="utf-8-sig", encoding_errors="replace")
+    if missing := [name for name in COLUMNS if name not in table]:
+        raise ValueError(
+            f"{path} has no column {missing[0]!r}; playlists are rows of {' and '.join(COLUMNS)}, in order"
+        )
+    bad = table[COLUMNS].isna().any(axis=1)
+    if bad.any():
+        say(f"{path}: left out: {Finding.at('no playlist or no track', table.index[bad] + 1).describe('row')}")
+    rows = table.loc[~bad, COLUMNS].drop_duplicates()
+    index = {track_id: _index_of(catalogue, track_id) for track_id in rows["track_id"].unique()}
+    known = rows.assign(track=rows["track_id"].map(index)).dropna()
+    by_list = known.groupby("playlist_id", sort=False)["track"]
+    lists = {str(name): tracks.to_numpy(np.int64) for name, tracks in by_list if len(tracks) >= shortest}
+    if not lists:
+        raise ValueError(
+            f"{path} has no playlist with {shortest} tracks of {catalogue.source}: "
+            f"{len(known):,} of its {len(rows):,} entries are in that catalogue"
+        )
+    return lists
+
+
+def _index_of(catalogue: Catalogue, track_id: str) -> int | None:
+    try:
+        return catalogue.index_of(track_id)
+    except CatalogueError:
+        return None
 
 
 def _n_known(catalogue: Catalogue) -> int:

@@ -1,4 +1,4 @@
-"""What is written outside the code is so: README, CONTRIBUTING, the results, the examples, the pages of the site."""
+"""What is written outside the code is so: README, CONTRIBUTING, results, examples, pages, the versions allowed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pandas as pd
 import pytest
 
 from experiments.lib.report import read_tables, write
+from noxfile import lowest_versions
 from spotify_gym import Catalogue
 from spotify_gym.cli import main
 from spotify_gym.cli.page import markdown_table
@@ -235,3 +237,17 @@ def test_notebooks__are_stored_without_outputs_and_shown_with_their_plots() -> N
         page = (SITE / "notebooks" / f"{file.stem}.html").read_text()
         assert page.count(f"{file.stem}-1.png") == 1
         assert list((SITE / "notebooks").glob(f"{file.stem}-*.png"))
+
+
+# The oldest libraries that `make versions` tries are those that the project allows.
+
+
+def test_lowest_versions__are_what_the_project_allows() -> None:
+    lowest = lowest_versions(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"])
+    assert "stable-baselines3==2.7" in lowest
+    assert all("==" in one for one in lowest)
+
+
+def test_lowest_versions__refuse_what_names_none() -> None:
+    with pytest.raises(ValueError, match=r"'numpy<3' in pyproject\.toml should be name>=version"):
+        lowest_versions({"name": "x", "dependencies": ["numpy<3"], "optional-dependencies": {}})

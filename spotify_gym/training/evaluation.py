@@ -1,4 +1,4 @@
-"""Evaluation: policies and trained models in the same held-out sessions."""
+"""Evaluation: policies and trained models in the same held-out sessions, and what these were like."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import ReferencePolicy
 from spotify_gym.session import SessionDynamics, SpotifyVectorEnv
 from spotify_gym.training.config import EVALUATION_SEED
-from spotify_gym.training.metrics import catalogue_coverage, intra_list_diversity, novelty, repeat_rate
 from spotify_gym.wrappers.choices import ProtoActions
 
 NOTHING = -1
@@ -73,7 +72,7 @@ class Evaluation:
     @property
     def coverage(self) -> float:
         """Share of the catalogue that was played in any of the sessions, in [0, 1]."""
-        return catalogue_coverage(self.tracks, len(self.catalogue))
+        return len(np.unique(self.tracks[self.tracks != NOTHING])) / len(self.catalogue)
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -266,3 +265,52 @@ def _play(choose: Choose, env: SpotifyVectorEnv, seed: int) -> tuple[NDArray[Any
         if not playing.any():
             break
     return tracks, rewards, repeats
+
+
+# What sessions were like, beside what they earned: pure functions of the tracks (n_sessions, T), -1 after the end.
+
+
+def repeat_rate(repeats: NDArray[np.bool_], tracks: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the share of plays whose recording was played before in the session, (n_sessions,).
+
+    Args:
+        repeats: (n_sessions, T) whether each play was a repeat.
+        tracks: (n_sessions, T).
+    """
+    counts = tracks >= 0
+    return np.asarray((repeats & counts).sum(axis=1) / counts.sum(axis=1))
+
+
+def intra_list_diversity(tracks: NDArray[np.int64], units: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return 1 less the mean cosine of two plays of a session, (n_sessions,); NaN for a session of one play.
+
+    Ziegler et al. 2005, "Improving recommendation lists through topic diversification".
+
+    Args:
+        tracks: (n_sessions, T).
+        units: (n_tracks, d) unit features.
+    """
+    counts = tracks >= 0
+    n = counts.sum(axis=1)
+    played = np.where(counts[..., None], units[tracks], 0).astype(np.float64)
+    total = np.square(played.sum(axis=1)).sum(axis=1)  # all ordered pairs, each play with itself included
+    own = np.square(played).sum(axis=(1, 2))
+    pairs = np.where(n > 1, n * (n - 1), np.nan)
+    return np.asarray(1 - (total - own) / pairs)
+
+
+def novelty(tracks: NDArray[np.int64], popularity: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the mean self-information of the tracks played [bits], (n_sessions,).
+
+    A track of popularity p out of 100 carries -log2((p + 1) / 101) bits: none for the most popular, 6.7 for an unknown
+    one (Vargas and Castells 2011, with popularity standing in for the share of listeners). Tracks of unknown popularity
+    are left out; NaN where nothing else was played.
+
+    Args:
+        tracks: (n_sessions, T).
+        popularity: (n_tracks,) in [0, 100], NaN where unknown.
+    """
+    bits = np.where(tracks >= 0, -np.log2((popularity[tracks].astype(np.float64) + 1) / 101), np.nan)
+    known = np.isfinite(bits)
+    n_known = known.sum(axis=1)
+    return np.asarray(np.where(known, bits, 0).sum(axis=1) / np.where(n_known, n_known, np.nan))

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.lib.human_playlists import read_playlists
-from experiments.playlists import MEASURES, RANKERS, Playlists, judge
+from experiments.playlists import MEASURES, RANKERS, Playlists, judge, read_playlists
 from spotify_gym import Catalogue
 from spotify_gym.cli.command import run_command
 from tests.catalogues import hand_made, real_table

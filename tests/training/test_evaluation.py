@@ -18,10 +18,9 @@ from spotify_gym import ENVS, Catalogue
 from spotify_gym.algorithms import DQN, BindingError
 from spotify_gym.policies import NearestPolicy, PopularPolicy, RandomPolicy
 from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate, load_run, train
-from spotify_gym.training.evaluation import Evaluation, value_bias
+from spotify_gym.training.evaluation import Evaluation, intra_list_diversity, novelty, repeat_rate, value_bias
 from spotify_gym.training.leaderboard import HeldOut, skills_of
 from spotify_gym.training.learners import sessions_of
-from spotify_gym.training.metrics import catalogue_coverage, intra_list_diversity, novelty, repeat_rate
 
 
 class Sequence:
@@ -143,10 +142,6 @@ TRACKS = np.array([[0, 1, 0, -1], [2, -1, -1, -1], [0, 1, 2, 3]])
 def test_repeat_rate__counts_plays_only() -> None:
     repeats = np.array([[False, False, True, True], [False] * 4, [False] * 4])
     assert repeat_rate(repeats, TRACKS).tolist() == pytest.approx([1 / 3, 0, 0])
-
-
-def test_coverage__is_the_share_of_tracks_ever_played() -> None:
-    assert catalogue_coverage(TRACKS, 8) == 0.5
 
 
 def test_diversity__is_one_less_the_mean_pairwise_cosine() -> None:
