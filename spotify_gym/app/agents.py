@@ -130,7 +130,8 @@ class Learned:
             RunError: it was not kept, or is damaged.
         """
         assert self.run.path is not None  # which has stages
-        run = load_run(self.run.path, self.dynamics.catalogue, share=share)
+        own_code = bool(self.run.config.own_code)  # which was trusted when the run was opened
+        run = load_run(self.run.path, self.dynamics.catalogue, trust=own_code, share=share)
         return replace(self, name=f"{self.name} after {100 * share:g}% of its training", run=run)
 
     def rank(self, told: Told, k: int) -> Ranking:

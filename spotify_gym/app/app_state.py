@@ -33,18 +33,21 @@ class AppState:
     """Tracks in a session of the environment."""
 
     @classmethod
-    def open(cls, runs: Sequence[str | Path] = (), catalogue: str | Path | Catalogue | None = None) -> AppState:
+    def open(
+        cls, runs: Sequence[str | Path] = (), catalogue: str | Path | Catalogue | None = None, *, trust: bool = False
+    ) -> AppState:
         """Load trained agents and the catalogue they play from.
 
         Args:
             runs: run folders; none for the model that comes with the package.
             catalogue: a table, a prepared .arrow, "builtin" or "builtin:26000"; None for what the first learned from.
+            trust: load what can run code of its own, as :func:`spotify_gym.training.load_run` does.
 
         Raises:
             ValueError: a run or a table that is missing, damaged, or does not fit the others; as `RunError`,
                 `CatalogueError` or `BindingError`.
         """
-        trained = load_trained(runs, catalogue)
+        trained = load_trained(runs, catalogue, trust=trust)
         return cls.around(trained[0].dynamics, trained, length_of(trained[0].run))
 
     @classmethod

@@ -5,60 +5,69 @@ The data go by name, so that from one click to the next the browser swaps them a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import altair as alt
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from spotify_gym.app.listening import ListeningSession
 from spotify_gym.app.pca_map import PcaMap
-from spotify_gym.catalogue import Catalogue
 
 Spec = dict[str, Any]
 
-VIBE, NEXT, QUIET = "#7c5cff", "#f08c00", "#767d8a"  # legible on white and on black, told apart without red and green
+VIBE, NEXT, QUIET, GENRE = (
+    "#7c5cff",
+    "#f08c00",
+    "#767d8a",
+    "#0b9e9e",
+)  # legible on white and on black, told apart without red and green
 
 _GRID = 16  # steps across the map, to which a closer view is rounded
 _EDGE = 0.2  # of such a step, to leave free around it
 
+_NARROW = 480  # of a map, below which there is room for fewer names [px]
 _TRACK = alt.Tooltip("track:N")
 _SIMILARITY = alt.Y("similarity:Q")
 _SPOKES = 16  # of a radar chart, at most
 
 
-def map_chart(pca_map: PcaMap, session: ListeningSession, zoomed: bool = False) -> Spec:
+def map_chart(
+    pca_map: PcaMap,
+    session: ListeningSession | None = None,
+    chosen: Sequence[int] = (),
+    genre: str | None = None,
+    zoomed: bool = False,
+) -> Spec:
     """Draw the catalogue as a landscape, the way of the session through it, and where the agent would go next.
 
     Args:
         pca_map: the landscape.
-        session: as it stands.
+        session: as it stands; None: there is none yet.
+        chosen: tracks to mark, where there is no session.
+        genre: the tracks of which stand out.
         zoomed: show no more than what the session has to do with.
     """
-    catalogue = session.dynamics.catalogue
-    path = _points(pca_map.locate(np.array(session.vibes)))
+    at_first = session.vibes[:1] if session else []
     return {
-        **_map_spec(pca_map, *(_corners(pca_map, session) if zoomed else (tuple(pca_map.low), tuple(pca_map.high)))),
+        **_map_spec(pca_map, *(_corners(pca_map, session) if zoomed and session else pca_map.corners), genre),
         "datasets": {
-            **_landscape(pca_map),
-            "offers": _named(catalogue, pca_map, [offer.track for offer in session.offers()]),
-            "path": path,
-            "start": path.iloc[:1],
-            "heard": _named(catalogue, pca_map, session.heard),
+            "offers": _tracks(pca_map, [offer.track for offer in session.offers()] if session else []),
+            "path": _way_of(pca_map, session.vibes if session else []),
+            "start": _way_of(pca_map, at_first),
+            "heard": _tracks(pca_map, session.heard if session else chosen),
         },
     }
 
 
 def race_chart(pca_map: PcaMap, first: ListeningSession, second: ListeningSession) -> Spec:
     """Draw the ways of two sessions from one start through the catalogue."""
-    ways = [_points(pca_map.locate(np.array(session.vibes))) for session in (first, second)]
-    return {
-        **_race_spec(pca_map),
-        "datasets": {**_landscape(pca_map), "start": ways[0].iloc[:1], "first": ways[0], "second": ways[1]},
-    }
+    ways = {"start": first.vibes[:1], "first": first.vibes, "second": second.vibes}
+    return {**_race_spec(pca_map), "datasets": {name: _way_of(pca_map, vibes) for name, vibes in ways.items()}}
 
 
 def radar_chart(spokes: Sequence[str], vibe: NDArray[Any], following: NDArray[Any] | None) -> Spec:
@@ -80,9 +89,9 @@ def radar_chart(spokes: Sequence[str], vibe: NDArray[Any], following: NDArray[An
     return {
         **_radar_spec(),
         "datasets": {
-            "rings": pd.DataFrame(rings, columns=["ring", "order", "x", "y"]),
-            "names": pd.DataFrame(names, columns=["name", "x", "y"]),
-            "shapes": pd.DataFrame(corners, columns=["series", "feature", "share", "order", "x", "y"]),
+            "rings": _table(rings, "ring", "order", "x", "y"),
+            "names": _table(names, "name", "x", "y"),
+            "shapes": _table(corners, "series", "feature", "share", "order", "x", "y"),
         },
     }
 
@@ -94,8 +103,7 @@ def time_chart(session: ListeningSession) -> Spec:
         (number, catalogue.label(play.track), "listened" if play.heard else "skipped", play.similarity, play.reward)
         for number, play in enumerate(session.plays, start=1)
     ]
-    plays = pd.DataFrame(rows, columns=["number", "track", "answer", "similarity", "reward"])
-    return {**_time_spec(), "datasets": {"plays": plays}}
+    return {**_time_spec(), "datasets": {"plays": _table(rows, "number", "track", "answer", "similarity", "reward")}}
 
 
 def _corners(pca_map: PcaMap, session: ListeningSession) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -109,24 +117,22 @@ def _corners(pca_map: PcaMap, session: ListeningSession) -> tuple[tuple[float, .
     return tuple(low), tuple(high)
 
 
-def _landscape(pca_map: PcaMap) -> dict[str, pd.DataFrame]:
-    return {
-        "tracks": pd.DataFrame(pca_map.points, columns=["x", "y"]).assign(track=pca_map.labels),
-        "places": pd.DataFrame([(p.x, p.y, p.name) for p in pca_map.places], columns=["x", "y", "name"]),
-    }
-
-
 @cache
-def _map_spec(pca_map: PcaMap, low: tuple[float, ...], high: tuple[float, ...]) -> Spec:
+def _map_spec(pca_map: PcaMap, low: tuple[float, ...], high: tuple[float, ...], genre: str | None) -> Spec:
     """Describe the map of a session, between two corners."""
     at = _on_map(pca_map, low, high)
     first = alt.condition("datum.place == 1", alt.value(170), alt.value(36))
+    tracks, *names = _ground(at, pca_map, genre)
     layers = alt.layer(
-        *_ground(at),
+        tracks.add_params(alt.selection_point("point", fields=["id"], nearest=True)),
+        *names,
         at("heard").mark_point(size=28, color=VIBE, opacity=0.7).encode(tooltip=_TRACK),
         *_way(at, "path", VIBE),
         at("start").mark_point(shape="diamond", size=170, color=VIBE, strokeWidth=2.5, opacity=1, tooltip=None),
-        at("offers").mark_point(color=NEXT, filled=True, opacity=0.9).encode(size=first, tooltip=_TRACK),
+        at("offers")
+        .mark_point(color=NEXT, filled=True, opacity=0.9, cursor="pointer")
+        .encode(size=first, tooltip=_TRACK)
+        .add_params(alt.selection_point("offer", fields=["id"])),
     )
     return _spec(layers.properties(height=400))
 
@@ -134,9 +140,9 @@ def _map_spec(pca_map: PcaMap, low: tuple[float, ...], high: tuple[float, ...]) 
 @cache
 def _race_spec(pca_map: PcaMap) -> Spec:
     """Describe the map of two sessions."""
-    at = _on_map(pca_map, tuple(pca_map.low), tuple(pca_map.high))
+    at = _on_map(pca_map, *pca_map.corners)
     layers = alt.layer(
-        *_ground(at),
+        *_ground(at, pca_map),
         *_way(at, "first", VIBE),
         *_way(at, "second", NEXT),
         at("start").mark_point(shape="diamond", size=170, color=QUIET, strokeWidth=2.5, opacity=1, tooltip=None),
@@ -144,7 +150,7 @@ def _race_spec(pca_map: PcaMap) -> Spec:
     return _spec(layers.properties(height=400))
 
 
-def _on_map(pca_map: PcaMap, low: Sequence[float], high: Sequence[float]) -> Callable[[str], alt.Chart]:
+def _on_map(pca_map: PcaMap, low: Sequence[float], high: Sequence[float]) -> Callable[[alt.Data | str], alt.Chart]:
     """Return what places data on the map, its axes named after what lies at their ends."""
     (left, right), (down, up) = pca_map.directions
     x = _axis(alt.X, (low[0], high[0]), f"←  {left}   ·   {right}  →")
@@ -152,10 +158,24 @@ def _on_map(pca_map: PcaMap, low: Sequence[float], high: Sequence[float]) -> Cal
     return lambda data: _chart(data).encode(x, y)
 
 
-def _ground(at: Callable[[str], alt.Chart]) -> tuple[alt.Chart, ...]:
+def _ground(at: Callable[[Any], alt.Chart], pca_map: PcaMap, genre: str | None = None) -> tuple[alt.Chart, alt.Chart]:
+    """Draw the tracks and the names of genres, which the browser asks for once."""
+    of_genre = f"indexof(datum.genres, {json.dumps(genre)}) >= 0"
+    tracks, names = (
+        alt.UrlData(f"{pca_map.address}#{part}", format=alt.JsonDataFormat(property=part, type="json"))
+        for part in ("tracks", "names")
+    )
     return (
-        at("tracks").mark_circle(size=12, opacity=0.3, color=QUIET, clip=True).encode(tooltip=_TRACK),
-        at("places")
+        at(tracks)
+        .mark_circle(clip=True)
+        .encode(
+            color=alt.condition(of_genre, alt.value(GENRE), alt.value(QUIET)),
+            opacity=alt.condition(of_genre, alt.value(0.9), alt.value(0.3)),
+            size=alt.condition(of_genre, alt.value(30), alt.value(12)),
+            tooltip=_TRACK,
+        ),
+        at(names)
+        .transform_filter(f"datum.wide === (width > {_NARROW})")
         .mark_text(fontSize=12, fontWeight="bold", color=QUIET, tooltip=None, clip=True)
         .encode(text="name:N"),
     )
@@ -216,12 +236,12 @@ def _time_spec() -> Spec:
     return _spec(layers.properties(height=260))
 
 
-def _chart(data: str) -> alt.Chart:
-    return alt.Chart(alt.NamedData(data))
+def _chart(data: alt.Data | str) -> alt.Chart:
+    return alt.Chart(alt.NamedData(data) if isinstance(data, str) else data)
 
 
 def _spec(chart: alt.LayerChart | alt.FacetChart) -> Spec:
-    spec: Spec = chart.configure_view(stroke=None).to_dict()
+    spec: Spec = chart.configure_view(stroke=None).configure_mark(aria=False).to_dict()
     return spec
 
 
@@ -233,14 +253,21 @@ def _axis(kind: type[Any], domain: tuple[float, float], title: str | None = None
     return channel.axis(title=title, titleFontWeight="normal", labels=False, ticks=False, grid=False, domain=False)
 
 
-def _points(points: NDArray[np.float32]) -> pd.DataFrame:
-    frame = pd.DataFrame(points, columns=["x", "y"])
-    return frame.assign(order=np.arange(len(frame)), newest=np.arange(len(frame)) == len(frame) - 1)
+def _way_of(pca_map: PcaMap, vibes: Sequence[NDArray[np.float32]]) -> pa.Table:
+    points = pca_map.locate(np.reshape(vibes, (-1, len(pca_map.mean)))).tolist()
+    rows = [(x, y, order, order == len(points) - 1) for order, (x, y) in enumerate(points)]
+    return _table(rows, "x", "y", "order", "newest")
 
 
-def _named(catalogue: Catalogue, pca_map: PcaMap, tracks: Sequence[int]) -> pd.DataFrame:
-    frame = pd.DataFrame(pca_map.locate(catalogue.features[list(tracks)]).reshape(-1, 2), columns=["x", "y"])
-    return frame.assign(track=[catalogue.label(track) for track in tracks], place=np.arange(1, len(frame) + 1))
+def _tracks(pca_map: PcaMap, tracks: Sequence[int]) -> pa.Table:
+    catalogue = pca_map.catalogue
+    points = pca_map.locate(catalogue.features[list(tracks)]).tolist()
+    rows = [(x, y, catalogue.label(i), i, n) for n, ((x, y), i) in enumerate(zip(points, tracks, strict=True), start=1)]
+    return _table(rows, "x", "y", "track", "id", "place")
+
+
+def _table(rows: Sequence[tuple[Any, ...]], *names: str) -> pa.Table:
+    return pa.table(list(map(list, zip(*rows, strict=True))) or [[]] * len(names), list(names))
 
 
 def _spoke(angle: float, radius: float) -> tuple[float, float]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from spotify_gym.app.autoplay_timer import AutoplayTimer
-from spotify_gym.app.charts import NEXT, QUIET, VIBE, map_chart, radar_chart, time_chart
+from spotify_gym.app.charts import NEXT, VIBE, radar_chart, time_chart
 from spotify_gym.app.ending import scores, to_png
-from spotify_gym.app.explanation import Reason, explain
+from spotify_gym.app.explanation import explain
 from spotify_gym.app.listening import ListeningSession, Offer
+from spotify_gym.app.map_view import show_map
 from spotify_gym.app.markup import colour_key, headline, line_below, meter, small_line, track_card, track_row
 from spotify_gym.app.playlist_view import show_download, show_playlist
 from spotify_gym.app.user_session import UserSession
@@ -36,9 +37,8 @@ def show_session(user: UserSession, session: ListeningSession) -> None:
             _show_next(user, session, offers)
         _show_controls(user, session)
     with right:
-        zoomed = st.toggle("Closer to this session", key="zoomed")
-        st.vega_lite_chart(spec=map_chart(user.app_state.pca_map, session, zoomed), key="map", alt=_MAP_ALT)
-        st.html(colour_key(_MAP_KEY))
+        show_map(user, session, partial(st.session_state.__setitem__, "picked"))
+        _show_picked(user, session)
     left, right = st.columns(_WIDTHS, gap="large")
     with left:
         if not session.is_over:
@@ -54,7 +54,6 @@ def _show_next(user: UserSession, session: ListeningSession, offers: Sequence[Of
         st.write("You have heard everything there is in this catalogue.")
         return
     catalogue, track = session.dynamics.catalogue, offers[0].track
-    reason = explain(user.app_state.profile, session.vibe, catalogue.features[track])
     with st.container(border=True):
         why = session.why(user.agent, offers, user.app_state.profile)
         st.html(track_card(catalogue, track, _number(session), offers[0].similarity, why))
@@ -71,15 +70,22 @@ def _show_next(user: UserSession, session: ListeningSession, offers: Sequence[Of
         if link:
             _show_player(link)
         _show_reaction(user, session)
-        with st.expander("Why, in numbers"):
-            st.html(line_below(f"What {user.agent.name} goes by: {user.agent.value_name}."))
-            values = [offer.score for offer in offers]
-            bar = st.column_config.ProgressColumn(
-                user.agent.value_name, format="%.3f", min_value=min(0.0, *values), max_value=max(1e-6, *values)
-            )
-            st.dataframe(_by_value(session, offers), column_config={"value": bar}, hide_index=True)
-            st.caption("What each feature adds to the similarity, which is the sum of the last column.")
-            st.dataframe(_in_numbers(session, track, reason), hide_index=True)
+        with st.expander("Why, in numbers", key="numbers", on_change="rerun") as numbers:
+            if numbers.open:
+                _show_numbers(user, session, offers)
+
+
+def _show_numbers(user: UserSession, session: ListeningSession, offers: Sequence[Offer]) -> None:
+    """Show what the agent goes by, and what each feature has to do with the similarity of its first choice."""
+    st.html(line_below(f"What {user.agent.name} goes by: {user.agent.value_name}."))
+    values = [offer.score for offer in offers]
+    bar = st.column_config.ProgressColumn(
+        user.agent.value_name, format="%.3f", min_value=min(0.0, *values), max_value=max(1e-6, *values)
+    )
+    labels = [session.dynamics.catalogue.label(offer.track) for offer in offers]
+    st.dataframe(pa.table({"track": labels, "value": values}), column_config={"value": bar}, hide_index=True)
+    st.caption("What each feature adds to the similarity, which is the sum of the last column.")
+    st.dataframe(_by_feature(user, session, offers[0].track), hide_index=True)
 
 
 def _show_reaction(user: UserSession, session: ListeningSession) -> None:
@@ -120,10 +126,11 @@ def _show_ending(user: UserSession, session: ListeningSession) -> None:
         skipped = sum(not play.heard for play in session.plays)
         st.html(line_below(f"You skipped {skipped} of {len(session.plays)} tracks. {_REFERENCES}"))
         with st.container(horizontal=True, gap="xsmall"):
-            user_button(user, "Again from here", "again", session.restart, icon=":material/replay:", primary=True)
+            again = partial(user.begin, session.start)
+            user_button(user, "Again from here", "again", again, icon=":material/replay:", primary=True)
             user_button(user, "Go on listening", "go-on", session.go_on, icon=":material/play_arrow:")
             user_button(user, "Undo", "undo", session.undo, icon=":material/undo:")
-            show_download("Picture", to_png(session), "session.png", "image/png")
+            show_download("Picture", partial(to_png, session), "session.png", "image/png")
         st.caption("To let another agent play from the same start, choose it below, then *Again from here*.")
 
 
@@ -131,20 +138,16 @@ def _number(session: ListeningSession) -> str:
     return f"next track, {len(session.plays) + 1}" + ("" if session.length is None else f" of {session.length}")
 
 
-def _by_value(session: ListeningSession, offers: Sequence[Offer]) -> pd.DataFrame:
-    label = session.dynamics.catalogue.label
-    return pd.DataFrame({"track": [label(o.track) for o in offers], "value": [o.score for o in offers]})
-
-
-def _in_numbers(session: ListeningSession, track: int, reason: Reason) -> pd.DataFrame:
-    catalogue = session.dynamics.catalogue
-    vibe, features = catalogue.scaling.undo(session.vibe), catalogue.scaling.undo(catalogue.features[track])
-    columns = {
-        "how": [_named(words_for(name)) for name in catalogue.feature_names],
-        "your vibe": vibe.round(2),
-        "this track": features.round(2),
-    }
-    return pd.DataFrame({**columns, "adds": reason.shares.round(2)})
+def _by_feature(user: UserSession, session: ListeningSession, track: int) -> pa.Table:
+    catalogue, features = session.dynamics.catalogue, session.dynamics.catalogue.features[track]
+    return pa.table(
+        {
+            "how": [_named(words_for(name)) for name in catalogue.feature_names],
+            "your vibe": catalogue.scaling.undo(session.vibe).round(2),
+            "this track": catalogue.scaling.undo(features).round(2),
+            "adds": explain(user.app_state.profile, session.vibe, features).shares.round(2),
+        }
+    )
 
 
 def _named(words: FeatureWords) -> str:
@@ -193,8 +196,17 @@ def _show_runners_up(user: UserSession, session: ListeningSession, offers: Seque
     st.html(headline("close behind", "Or one of these"))
     st.html(line_below(f"In the order of {user.agent.name}: {user.agent.value_name}."))
     for place, offer in enumerate(offers, start=1):
-        play, key = partial(session.play_instead, place), f"instead-{place}"
+        play, key = partial(session.play, offer.track), f"instead-{place}"
         track_line(user, offer.track, place + 1, "Play this one", key, play, value=signed(offer.score, 3))
+
+
+def _show_picked(user: UserSession, session: ListeningSession) -> None:
+    """Show the track that was clicked on the map."""
+    if (track := st.session_state.get("picked")) is not None and not session.is_over:
+        played = session.has_played(track)
+        label, icon = ("Played", ":material/check:") if played else ("Play this one", None)
+        value, play = signed(session.similarity(track)), partial(session.play, track)
+        track_line(user, track, None, label, "play-picked", play, value=value, icon=icon, disabled=played)
 
 
 def _show_radar(user: UserSession, session: ListeningSession, offers: Sequence[Offer]) -> None:
@@ -224,11 +236,5 @@ _PLAYERS = {
 }
 _REFERENCES = "A skipped track earns nothing. The others play from your five tracks, and all they play is heard out."
 
-_MAP_KEY = (
-    (VIBE, "your vibe and its way here from the diamond; rings are the tracks you heard"),
-    (NEXT, "what the agent would play, its first choice large"),
-    (QUIET, "other tracks"),
-)
-_MAP_ALT = "Map of the catalogue with the path of your vibe and the tracks that the agent would play next"
 _RADAR_ALT = "Radar of the audio features: your vibe and the next track"
 _TIME_ALT = "Similarity and reward of each track so far"

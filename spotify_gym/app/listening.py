@@ -19,6 +19,8 @@ Floats = NDArray[np.float32]
 
 OFFERS = 10
 """The next track and the nine that come close."""
+YOU = "you"
+"""Who recommended a track that the person found."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class ListeningSession:
         """Return the session as it would be after this answer to the next track; it stays as it is."""
         twin = copy(self)
         twin.state, twin.plays, twin.vibes = self.state.take(np.zeros(1, np.intp)), self.plays.copy(), self.vibes.copy()
-        twin._play(0, heard)
+        twin._play_next(heard)
         return twin
 
     @property
@@ -156,15 +158,21 @@ class ListeningSession:
 
     def listened(self) -> None:
         """Hear the next track out."""
-        self.play_instead(0)
+        self._play_next(heard=True)
 
     def skip(self) -> None:
         """Skip the next track: it will not be played again, and the vibe stays."""
-        self._play(0, heard=False)
+        self._play_next(heard=False)
 
-    def play_instead(self, place: int) -> None:
-        """Hear out the offer at `place`, 0 being the next track."""
-        self._play(place, heard=True)
+    def play(self, track: int) -> None:
+        """Hear out a track of one's own choice, which may be an offer; nothing happens where it was played before."""
+        if not self.has_played(track):
+            offered = track in {offer.track for offer in self.offers()}
+            self._answer(track, True, self._agent.name if offered else YOU)
+
+    def has_played(self, track: int) -> bool:
+        """Say whether this song was played or skipped in this session."""
+        return bool((self.state.played == self.dynamics.first_versions[track]).any())
 
     @property
     def is_over(self) -> bool:
@@ -174,11 +182,6 @@ class ListeningSession:
     def go_on(self) -> None:
         """Go on without an end."""
         self.length = None
-
-    def restart(self) -> None:
-        """Begin again from the same start, with the agent that recommends now."""
-        self.plays = []
-        self._begin()
 
     def undo(self) -> None:
         """Take the last answer back; nothing happens where there is none."""
@@ -228,10 +231,9 @@ class ListeningSession:
         self.vibes: list[Floats] = [self.state.vibe[0].copy()]
         self._offers = self._before = None
 
-    def _play(self, place: int, heard: bool) -> None:
-        offers = self.offers()
-        if place < len(offers):
-            self._answer(offers[place].track, heard, self._agent.name)
+    def _play_next(self, heard: bool) -> None:
+        for offer in self.offers()[:1]:
+            self._answer(offer.track, heard, self._agent.name)
 
     def _answer(self, track: int, heard: bool, agent: str) -> None:
         outcome = answer(self.dynamics, self.state, track, heard)

@@ -50,11 +50,11 @@ def meter(name: str, value: float, share: float | None = None) -> str:
     return f'<div class="sg-line"><span class="sg-value">{escape(name)}</span>{bar}<b>{signed(value)}</b></div>'
 
 
-def track_row(catalogue: Catalogue, track: int, rank: int, value: str = "") -> str:
+def track_row(catalogue: Catalogue, track: int, rank: int | None, value: str = "") -> str:
     """Return a track in one row of a list."""
     artists = artists_of(catalogue, track) or ", ".join(genres_of(catalogue, track)[:_MOST_GENRES])
     return (
-        f'<div class="sg-row"><span class="sg-rank">{rank}</span><span class="sg-name">'
+        f'<div class="sg-row"><span class="sg-rank">{rank or ""}</span><span class="sg-name">'
         f"<b>{escape(title_of(catalogue, track))}</b><span>{escape(artists)}</span></span>"
         f'<span class="sg-value">{escape(value)}</span>{_play_link(catalogue, track)}</div>'
     )

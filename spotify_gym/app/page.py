@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -12,7 +12,7 @@ from spotify_gym.app.listen_view import show_session
 from spotify_gym.app.listening import ListeningSession
 from spotify_gym.app.markup import headline
 from spotify_gym.app.race_view import show_race
-from spotify_gym.app.serve import user_sessions
+from spotify_gym.app.serve import served
 from spotify_gym.app.start_view import show_start
 from spotify_gym.app.user_session import Tab, UserSession
 from spotify_gym.app.widgets import user_button
@@ -20,6 +20,7 @@ from spotify_gym.app.words import origin_of
 
 _ICON = Path(__file__).with_name("icon.svg")
 _STYLE = Path(__file__).with_name("style.css")
+_VIEWS = ("Listen", "Compare", "Race")
 _HELP = """
 **What is this?** An *agent* that has learned, by trial and error, to keep a listening session going.
 You give it five songs. From nothing but their sound it forms the **vibe**: how energetic, how acoustic, how
@@ -34,23 +35,17 @@ nothing in common, −1 the opposite. *Reward* is what the agent is paid for a t
 """
 
 
-def page(catalogue: str, *runs: str) -> None:
-    """Show the page.
-
-    Args:
-        catalogue: what can be played; nothing for what the first run learned from.
-        *runs: run folders; none for the model that comes with the package.
-    """
+def page() -> None:
+    """Show the page."""
     st.set_page_config(page_title="Spotify Gym", page_icon=str(_ICON), layout="wide")
     st.html(_STYLE)
-    try:
-        users = user_sessions(runs, catalogue or None)
-    except (ValueError, OSError) as error:
-        _complain(str(error))
+    if (users := served()) is None:
+        st.text("This page is opened with: spotify-gym app")
         return
-    secret, user = users.find(st.query_params.get("user"))
-    st.query_params["user"] = secret
-    st.session_state.setdefault("tab", Tab()).seen = user.version
+    tab = st.session_state.setdefault("tab", Tab())
+    secret, user = users.find(st.query_params.get("user") or tab.address.get("user"))
+    _follow_the_address(user, tab, secret)
+    tab.seen = user.version
     if user.notice:
         st.warning(user.notice)
     if user.session is None:
@@ -60,10 +55,19 @@ def page(catalogue: str, *runs: str) -> None:
         _show_desk(user, user.session)
 
 
-def _complain(message: str) -> None:
-    st.html(headline("Spotify Gym", "This cannot be opened"))
-    st.text(message)
-    st.caption("Put it right, then reload this page.")
+def _follow_the_address(user: UserSession, tab: Tab, secret: str) -> None:
+    """Go where Back and Forward of the browser led, and write down where the page is now, so that they can."""
+    asked = st.query_params.get("session", ""), st.query_params.get("view", _VIEWS[0])
+    view = st.session_state.get("view") or asked[1]
+    if tab.address and asked != (tab.address.get("session", ""), tab.address.get("view", _VIEWS[0])):
+        user.click(f"address-{asked}", partial(user.go_to, asked[0]), tab)
+        view = asked[1]
+    st.session_state["view"] = view if view in _VIEWS else _VIEWS[0]
+    tab.address = {"user": secret}
+    if user.session is not None:
+        tab.address |= {"session": user.place, "view": st.session_state["view"]}
+    if st.query_params.to_dict() != tab.address:
+        st.query_params.from_dict(tab.address)
 
 
 def _show_welcome(user: UserSession) -> None:
@@ -80,21 +84,13 @@ def _show_welcome(user: UserSession) -> None:
     with st.container(horizontal=True):
         with st.popover("What is going on here?", icon=":material/help:"):
             st.markdown(_HELP)
-        if user.left is not None:
-            user_button(user, "Back to my session", "come-back", user.come_back, icon=":material/undo:")
+        for last in [*user.sessions][-1:]:
+            user_button(user, "Back to my session", "come-back", partial(user.go_to, last), icon=":material/undo:")
 
 
 def _show_desk(user: UserSession, session: ListeningSession) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        view = st.segmented_control(
-            "View",
-            ["Listen", "Compare", "Race"],
-            default="Listen",
-            required=True,
-            key="view",
-            label_visibility="collapsed",
-            bind="query-params",
-        )
+        view = st.segmented_control("View", _VIEWS, required=True, key="view", label_visibility="collapsed")
         with st.popover("What is going on here?", icon=":material/help:"):
             st.markdown(_HELP)
         user_button(user, "New session", "leave", user.leave, icon=":material/restart_alt:")
@@ -107,7 +103,4 @@ def _show_desk(user: UserSession, session: ListeningSession) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        page(*sys.argv[1:])
-    else:
-        _complain("This page is opened with: spotify-gym app")
+    page()

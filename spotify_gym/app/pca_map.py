@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spotify_gym.app.words import listed, words_for
+from spotify_gym.app.words import genres_of, listed, words_for
 from spotify_gym.catalogue import Catalogue
 
 _SHOWN = 1_500  # tracks drawn, so that the map stays light
-_PLACES = 10  # genres named on it
-_NAME = (0.16, 0.05)  # of the width and height of the map, what a name takes up
+_SIZES = {True: (560.0, 370.0), False: (290.0, 370.0)}  # of the map, on a desk and on a phone, at the least [px]
+_LETTER, _LINE = 6.9, 14.0  # width and height that a letter takes up there [px]
+_FULL = 0.25  # of the map, that names may cover
 _BEYOND = 0.4  # percent of the tracks that lie beyond each edge
 _MARGIN = 0.05  # of the width of the map, around it
-
-
-@dataclass(frozen=True)
-class Place:
-    """A name on the map."""
-
-    name: str
-    x: float
-    y: float
 
 
 @dataclass(frozen=True, eq=False)
 class PcaMap:
     """The first two principal components of the features, computed once for a catalogue."""
 
+    catalogue: Catalogue
     mean: NDArray[np.float64]  # (d,)
     axes: NDArray[np.float64]  # (2, d), orthonormal
     sample: NDArray[np.int64]  # (n,) tracks drawn
-    points: NDArray[np.float32]  # (n, 2) where they lie
-    labels: tuple[str, ...]  # (n,)
     low: NDArray[np.float64]  # (2,) the edges of the map, a few tracks lying beyond
     high: NDArray[np.float64]  # (2,)
-    places: tuple[Place, ...]
     directions: tuple[tuple[str, str], tuple[str, str]]
     """In words, what lies at the lower and at the upper end of each axis."""
 
@@ -50,15 +44,15 @@ class PcaMap:
         axes = _principal_axes(features)
         rng = np.random.default_rng(0)
         sample = np.sort(rng.choice(len(features), min(_SHOWN, len(features)), replace=False))
-        points = (features[sample] - mean) @ axes.T
-        low, high = np.percentile(points, [_BEYOND, 100 - _BEYOND], axis=0)
+        low, high = np.percentile((features[sample] - mean) @ axes.T, [_BEYOND, 100 - _BEYOND], axis=0)
         margin = np.maximum(_MARGIN * (high - low), 1e-6)
-        low, high = low - margin, high + margin
         directions = (_ends(catalogue.feature_names, axes[0]), _ends(catalogue.feature_names, axes[1]))
-        inside = np.clip(points, low, high).astype(np.float32)
-        labels = tuple(map(catalogue.label, sample.tolist()))
-        places = _places(catalogue, mean, axes, high - low)
-        return cls(mean, axes, sample, inside, labels, low, high, places, directions)
+        return cls(catalogue, mean, axes, sample, low - margin, high + margin, directions)
+
+    @property
+    def corners(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return the lower left and the upper right corner."""
+        return tuple(self.low), tuple(self.high)
 
     @property
     def moods(self) -> dict[str, NDArray[np.float64]]:
@@ -66,10 +60,58 @@ class PcaMap:
         (left, right), (_, up) = self.directions
         return {right: self.axes[0], left: -self.axes[0], up: self.axes[1]}
 
+    @cached_property
+    def landscape(self) -> bytes:
+        """What the browser asks for once, as JSON: `tracks`, and `names` of genres on a `wide` map and on another."""
+        points = self.locate(self.catalogue.features[self.sample]).round(4).tolist()
+        tracks = [
+            {"x": x, "y": y, "id": i, "track": self.catalogue.label(i), "genres": genres_of(self.catalogue, i)}
+            for (x, y), i in zip(points, self.sample.tolist(), strict=True)
+        ]
+        names = [
+            {"name": name, "x": x, "y": y, "wide": wide} for wide in _SIZES for name, x, y in self._genre_names(wide)
+        ]
+        return json.dumps({"tracks": tracks, "names": names}).encode()
+
+    @cached_property
+    def address(self) -> str:
+        """Where the browser asks for the landscape: another one for another landscape."""
+        return f"/map-{blake2b(self.landscape, digest_size=8).hexdigest()}.json"
+
     def locate(self, points: ArrayLike) -> NDArray[np.float32]:
         """Return where scaled points (..., d) lie on the map, (..., 2); those beyond its edge lie on it."""
         located = np.clip((np.asarray(points) - self.mean) @ self.axes.T, self.low, self.high)
         return located.astype(np.float32)
+
+    def _genre_names(self, wide: bool) -> Iterator[tuple[str, float, float]]:
+        """Yield genres and where to write them, the largest first: where their tracks lie on average, or near by.
+
+        None covers another, and those that find no room are left out.
+        """
+        if (genres := self.catalogue.genres) is None:
+            return
+        size = np.array(_SIZES[wide])
+        kept: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+        room = _FULL * size.prod()
+        for g in np.argsort(-genres.sum(axis=0), kind="stable"):
+            name, members = self.catalogue.genre_names[g], genres[:, g]
+            half = np.array([_LETTER * len(name), _LINE]) / 2
+            if not members.any() or (room := room - 4 * half.prod()) < 0:
+                break
+            centre = (self.locate(self.catalogue.features[members].mean(axis=0)) - self.low) / (self.high - self.low)
+            for place in _around(centre * size, half, size):
+                if all((np.abs(place - other) >= half + extent).any() for other, extent in kept):
+                    kept.append((place, half))
+                    yield name, *(self.low + place / size * (self.high - self.low)).tolist()
+                    break
+
+
+def _around(centre: NDArray[np.float64], half: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where a name of half that size could stand, the place nearest to its centre first [px]."""
+    steps = np.array(list(product(range(-20, 21), range(-20, 21)))) * (15.0, _LINE)
+    places = centre + steps
+    inside = places[((places >= half) & (places <= size - half)).all(axis=1)]
+    return inside[np.argsort(np.linalg.norm(inside - centre, axis=1), kind="stable")]
 
 
 def _principal_axes(features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -89,21 +131,3 @@ def _ends(feature_names: Sequence[str], axis: NDArray[np.float64]) -> tuple[str,
         listed([word.low if up else word.high for word, up in words]),
         listed([word.high if up else word.low for word, up in words]),
     )
-
-
-def _places(
-    catalogue: Catalogue, mean: NDArray[np.float64], axes: NDArray[np.float64], size: NDArray[np.float64]
-) -> tuple[Place, ...]:
-    """Name the largest genres where their tracks lie on average, leaving out names that would cover others."""
-    if catalogue.genres is None:
-        return ()
-    sizes = catalogue.genres.sum(axis=0)
-    room_x, room_y = np.multiply(_NAME, size)
-    kept: list[Place] = []
-    for g in np.argsort(-sizes, kind="stable"):
-        if len(kept) == _PLACES or not sizes[g]:
-            break
-        x, y = (catalogue.features[catalogue.genres[:, g]].mean(axis=0) - mean) @ axes.T
-        if not any(abs(x - other.x) < room_x and abs(y - other.y) < room_y for other in kept):
-            kept.append(Place(catalogue.genre_names[g], float(x), float(y)))
-    return tuple(kept)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Callable
+from functools import partial
+
+import pyarrow as pa
 import streamlit as st
 
 from spotify_gym.app.export import links, to_csv
@@ -16,14 +19,14 @@ def show_playlist(session: ListeningSession) -> None:
     st.html(headline("so far", "Your playlist"))
     st.html(facts(_numbers(session)))
     st.dataframe(_playlist(session), hide_index=True)
-    show_download("CSV", to_csv(session), "playlist.csv", "text/csv")
+    show_download("CSV", partial(to_csv, session), "playlist.csv", "text/csv")
     if addresses := links(session):
         with st.expander("Spotify links"):
             st.caption("Copy all, open a playlist in Spotify's desktop program, and paste: they become its tracks.")
             st.code("\n".join(addresses), language=None)
 
 
-def show_download(label: str, content: str | bytes, file_name: str, kind: str) -> None:
+def show_download(label: str, content: Callable[[], str | bytes], file_name: str, kind: str) -> None:
     """Show a button that saves a file."""
     st.download_button(label, content, file_name, kind, on_click="ignore", icon=":material/download:")
 
@@ -41,9 +44,10 @@ def _numbers(session: ListeningSession) -> list[tuple[str, str]]:
     ]
 
 
-def _playlist(session: ListeningSession) -> pd.DataFrame:
+def _playlist(session: ListeningSession) -> pa.Table:
     catalogue = session.dynamics.catalogue
     rows = [(track, "start", "") for track in session.start]
     rows += [(play.track, "listened" if play.heard else "skipped", signed(play.similarity)) for play in session.plays]
     listing = [(title_of(catalogue, t), artists_of(catalogue, t), answer, similarity) for t, answer, similarity in rows]
-    return pd.DataFrame(listing, columns=["title", "artists", "answer", "similarity"])
+    columns = map(list, zip(*listing, strict=True))
+    return pa.table(dict(zip(("title", "artists", "answer", "similarity"), columns, strict=True)))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,56 +14,59 @@ if TYPE_CHECKING:
 ADDRESS = "127.0.0.1"
 PORT = 8501
 PAGE = Path(__file__).with_name("page.py")
+_FOR_GOOD = "max-age=31536000, immutable"  # to be kept by the browser: its address names what is in it
 
-_SETTINGS = (
-    ("server.address", ADDRESS),
-    ("server.allowedHosts", ADDRESS),  # no name of a stranger's that resolves to this machine
-    ("server.allowedHosts", "localhost"),
-    ("server.enableAgentApi", "false"),
-    ("server.fileWatcherType", "none"),
-    ("server.showEmailPrompt", "false"),
-    ("runner.postScriptGC", "false"),  # a full garbage collection after each click is most of what a click costs
-    ("runner.fastReruns", "false"),  # with it, a click right before another is thrown away before anybody looks at it
-    ("browser.gatherUsageStats", "false"),
-    ("client.disableDataExport", "true"),  # the page has an export of its own, without formulas
-    ("client.toolbarMode", "minimal"),
-    ("client.showErrorDetails", "none"),
-    ("theme.light.primaryColor", "#6741d9"),
-    ("theme.dark.primaryColor", "#7f5af0"),
-)
+_SETTINGS = {
+    "server.address": ADDRESS,
+    "server.allowedHosts": [ADDRESS, "localhost"],  # no name of a stranger's that resolves to this machine
+    "server.enableAgentApi": False,
+    "server.fileWatcherType": "none",
+    "server.showEmailPrompt": False,
+    "runner.postScriptGC": False,  # a full garbage collection after each click is most of what a click costs
+    "runner.fastReruns": False,  # with it, a click right before another is thrown away before anybody looks at it
+    "browser.gatherUsageStats": False,
+    "client.disableDataExport": True,  # the page has an export of its own, without formulas
+    "client.toolbarMode": "minimal",
+    "client.showErrorDetails": "none",
+    "theme.light.primaryColor": "#6741d9",
+    "theme.dark.primaryColor": "#7f5af0",
+}
+
+_served: UserSessions | None = None
 
 
-def serve(runs: Sequence[Path] = (), catalogue: str | None = None, port: int = PORT) -> None:
+def serve(runs: Sequence[Path] = (), catalogue: str | None = None, port: int = PORT, trust: bool = False) -> None:
     """Serve the page on 127.0.0.1 until it is interrupted.
 
     Args:
         runs: run folders; none for the model that comes with the package.
         catalogue: a table, a prepared .arrow, "builtin" or "builtin:26000"; None for what the first run learned from.
         port: where; the next free one if it is taken.
+        trust: load what can run code of its own, as :func:`spotify_gym.training.load_run` does.
 
     Raises:
         ValueError: a run or the catalogue cannot be opened; there is no such port, or none of the next hundred is free.
         ModuleNotFoundError: Streamlit is not installed; it comes with the extra `app`.
     """
-    from streamlit.web import cli
+    import streamlit as st
+    from starlette.responses import Response
+    from starlette.routing import Route
 
-    user_sessions(tuple(map(str, runs)), catalogue)  # before anybody comes: the first visitor waits for nothing
-    settings = [*_SETTINGS, ("server.port", str(_free_port(port)))]
-    flags = [f"--{name}={value}" for name, value in settings]
-    cli.main(["run", str(PAGE), *flags, "--", catalogue or "", *map(str, runs)], prog_name="streamlit")
-
-
-@cache
-def user_sessions(runs: tuple[str, ...], catalogue: str | None) -> UserSessions:
-    """Open the runs and the catalogue, once in this process, with the sessions of all who come.
-
-    Raises:
-        ValueError: they cannot be opened, or do not fit each other; see :meth:`AppState.open`.
-    """
     from spotify_gym.app.app_state import AppState
     from spotify_gym.app.user_session import UserSessions
 
-    return UserSessions(AppState.open(runs, catalogue))
+    global _served  # Streamlit runs the page and hands it nothing
+    app_state = AppState.open(runs, catalogue, trust=trust)  # before anybody comes: the first visitor waits for nothing
+    _served = UserSessions(app_state)
+    drawn = Response(app_state.pca_map.landscape, media_type="application/json", headers={"Cache-Control": _FOR_GOOD})
+    app = st.App(PAGE, routes=[Route(app_state.pca_map.address, lambda request: drawn)])
+    sys.argv = [str(PAGE)]  # what Streamlit takes for the program, beside which it looks for settings
+    app.run(config={**_SETTINGS, "server.port": _free_port(port)})
+
+
+def served() -> UserSessions | None:
+    """Return the sessions of all who come to the page of this process; None where :func:`serve` did not start it."""
+    return _served
 
 
 def _free_port(port: int) -> int:

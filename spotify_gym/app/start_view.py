@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from spotify_gym.app.map_view import show_map
 from spotify_gym.app.markup import empty_place, small_line
 from spotify_gym.app.session_starts import genre_start, mood_start, surprise_start, well_known
 from spotify_gym.app.user_session import UserSession
@@ -24,18 +25,25 @@ def show_start(user: UserSession) -> None:
     """Show the ways into a session: at once, or from tracks of one's own choice."""
     _show_moods(user)
     st.html(small_line("or give it tracks of your own"))
-    ways = ["Search", "Pick a genre"] if user.app_state.genres else ["Search"]
+    ways = ["Search", "Pick on the map", *(["Pick a genre"] if user.app_state.genres else [])]
     way = st.segmented_control(
         "How do you want to start?", ways, default="Search", required=True, key="way", label_visibility="collapsed"
     )
-    if way == "Search":
-        searching, chosen = st.columns([3, 2], gap="large")
-        with searching:
-            _show_search(user)
-        with chosen, st.container(key="chosen"):
-            _show_chosen(user)
-    else:
+    if way == "Pick a genre":
         _show_genres(user)
+        return
+    choosing, chosen = st.columns([3, 2], gap="large")
+    with choosing:
+        if way == "Search":
+            _show_search(user)
+        else:
+            show_map(
+                user,
+                None,
+                lambda track: user.click(f"pick-{track}", partial(user.choose, track), st.session_state["tab"]),
+            )
+    with chosen, st.container(key="chosen"):
+        _show_chosen(user)
 
 
 def _show_moods(user: UserSession) -> None:

@@ -25,21 +25,22 @@ _ABOUT = (
 
 
 def load_trained(
-    folders: Sequence[str | Path] = (), catalogue: str | Path | Catalogue | None = None
+    folders: Sequence[str | Path] = (), catalogue: str | Path | Catalogue | None = None, *, trust: bool = False
 ) -> tuple[Learned, ...]:
     """Load trained agents; the first decides what a session is, and without `catalogue` what can be played.
 
     Args:
         folders: of the runs, one named twice counting once; none for the model that comes with the package.
         catalogue: what all of them play from; None for what the first was trained on.
+        trust: load what can run code of its own, as :func:`spotify_gym.training.load_run` does.
 
     Raises:
         ValueError: a run or a table that is missing, damaged, or does not fit the others; it names which.
     """
     paths = list({Path(folder).resolve(): Path(folder) for folder in folders}.values())
-    first = load_run(paths[0] if paths else SHIPPED_RUN, catalogue)
+    first = load_run(paths[0] if paths else SHIPPED_RUN, catalogue, trust=trust)
     first_dynamics = _dynamics(first)
-    runs = [(first, first_dynamics), *(_beside(first, first_dynamics, path) for path in paths[1:])]
+    runs = [(first, first_dynamics), *(_beside(first, first_dynamics, path, trust) for path in paths[1:])]
     names = _names([run for run, _ in runs]) if paths else ["Trained"]
     return tuple(
         Learned(name, _about(run), dynamics, run, _value_name(run))
@@ -58,11 +59,11 @@ def _dynamics(run: Run) -> SessionDynamics:
     return dynamics_for_a_person(sessions_of(run.config, run.catalogue, n_envs=1, whole=False).env.dynamics)
 
 
-def _beside(first: Run, dynamics: SessionDynamics, path: Path) -> tuple[Run, SessionDynamics]:
+def _beside(first: Run, dynamics: SessionDynamics, path: Path, trust: bool) -> tuple[Run, SessionDynamics]:
     """Load a further run, with its rules, for the sessions of the first."""
     try:
-        _check_features(path, first.catalogue.feature_names)
-        run = load_run(path, first.catalogue)
+        _check_features(RunFolder.open(path, trust), first.catalogue.feature_names)
+        run = load_run(path, first.catalogue, trust=trust)
         own = _dynamics(run)
         _check_readable(own, dynamics)
     except ValueError as error:
@@ -70,8 +71,8 @@ def _beside(first: Run, dynamics: SessionDynamics, path: Path) -> tuple[Run, Ses
     return run, own
 
 
-def _check_features(path: Path, feature_names: Sequence[str]) -> None:
-    if RunFolder.open(path).meta["catalogue"].get("feature_names") != list(feature_names):
+def _check_features(folder: RunFolder, feature_names: Sequence[str]) -> None:
+    if folder.meta["catalogue"].get("feature_names") != list(feature_names):
         raise RunError(f"it learned from tracks that are measured otherwise than by {listed(feature_names)}")
 
 

@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import RLock
@@ -24,6 +24,8 @@ from spotify_gym.catalogue.files import replacing
 DOUBLE_CLICK = 0.4
 """A second click on one button this soon after the first is done belongs to it [s]."""
 _MOST_USERS = 1_000
+_MOST_SESSIONS = 10  # of one person
+_END = "-end"
 _KEPT = 30 * 86_400.0  # after its last click, on disk [s]
 
 
@@ -33,6 +35,8 @@ class Tab:
 
     seen: int = 0
     """The version of the session that it shows."""
+    address: dict[str, str] = field(default_factory=dict)
+    """What its address bar says."""
 
 
 class UserSession:
@@ -53,9 +57,10 @@ class UserSession:
         self.app_state = app_state
         self.agent: Agent = next(iter(app_state.agents.values()))
         self.chosen: list[int] = []
-        self.session: ListeningSession | None = None
-        self.left: ListeningSession | None = None
-        """The session before this one, to go back to."""
+        self.sessions: dict[str, ListeningSession] = {}
+        """Those that were begun, the last few, by a name each."""
+        self.at = ""
+        """The name of the session that goes on; nothing at the start."""
         self.version = 0
         """How often something was done."""
         self.notice = ""
@@ -64,6 +69,16 @@ class UserSession:
         self._clock = clock
         self._last: tuple[str, float] = ("", -DOUBLE_CLICK)
         self._lock = RLock()
+
+    @property
+    def session(self) -> ListeningSession | None:
+        """The session that goes on; None at the start."""
+        return self.sessions.get(self.at)
+
+    @property
+    def place(self) -> str:
+        """Where this person is, for the address bar: at the start, in a session, or at its end."""
+        return f"{self.at}{_END}" if self.session and self.session.is_over else self.at
 
     @property
     def is_full(self) -> bool:
@@ -114,17 +129,24 @@ class UserSession:
         del self.chosen[place : place + 1]
 
     def begin(self, start: Iterable[int] | None = None) -> None:
-        """Begin the session, from what was chosen or from another start."""
+        """Begin a session, from what was chosen or from another start."""
         tracks = self.chosen if start is None else start
-        self.session = ListeningSession(self.app_state.dynamics, self.agent, tracks, self.app_state.length)
+        session = ListeningSession(self.app_state.dynamics, self.agent, tracks, self.app_state.length)
+        self.at = secrets.token_hex(4)
+        self.sessions = {**dict([*self.sessions.items()][1 - _MOST_SESSIONS :]), self.at: session}
 
     def leave(self) -> None:
-        """End the session, and choose anew."""
-        self.session, self.left, self.chosen = None, self.session, []
+        """Leave the session, and choose anew."""
+        self.at, self.chosen = "", []
 
-    def come_back(self) -> None:
-        """Go on with the session that was left."""
-        self.session, self.left = self.left, None
+    def go_to(self, place: str) -> None:
+        """Go back or on to a `place` where one was: from the end of a session, to before its last answer."""
+        name = place.removesuffix(_END)
+        if name == self.at and self.session and self.session.is_over and name == place:
+            self.session.undo()
+        elif name in {"", *self.sessions}:
+            self.at = name
+            self.agent = self.session.agent if self.session else self.agent
 
     def sit_with(self, agent: Agent) -> None:
         """Let another agent recommend from now on."""
@@ -134,14 +156,17 @@ class UserSession:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values that `resume` reads."""
-        return {} if self.session is None else self.session.to_json()
+        return {"at": self.at, "sessions": {name: session.to_json() for name, session in self.sessions.items()}}
 
     def resume(self, plain: Mapping[str, Any]) -> None:
         """Take up what `to_json` gave; leave all as it is where that is not about this catalogue and these agents."""
-        with suppress(ValueError):
-            app = self.app_state
-            self.session = ListeningSession.from_json(plain, app.dynamics, app.agents, app.length)
-            self.agent = self.session.agent
+        app = self.app_state
+        with suppress(ValueError, TypeError, AttributeError):
+            self.sessions = {
+                str(name): ListeningSession.from_json(session, app.dynamics, app.agents, app.length)
+                for name, session in plain.get("sessions", {}).items()
+            }
+            self.go_to(str(plain.get("at", "")))
 
 
 class SessionStore:

@@ -43,7 +43,7 @@ def user_button(
 def track_line(
     user: UserSession,
     track: int,
-    number: int,
+    number: int | None,
     label: str,
     key: str,
     action: Callable[[], None],

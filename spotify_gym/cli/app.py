@@ -21,7 +21,9 @@ class App(Command):
     """A table, a prepared .arrow, "builtin" or "builtin:26000"; None: what the first run was trained on."""
     port: int = PORT
     """Where the page is served; the next free one if it is taken."""
+    trust: bool = False
+    """Import what runs name as module:Class, load model.zip where weights are missing; either can run any code."""
 
     def run(self) -> None:
         """Serve until interrupted."""
-        serve(self.paths, self.catalogue, self.port)
+        serve(self.paths, self.catalogue, self.port, self.trust)

@@ -26,7 +26,7 @@ def session() -> ListeningSession:
     catalogue = replace(hand_made(features, TITLES), track_ids=TextColumn.of(IDS), artists=TextColumn.of(["A;B"] * 6))
     dynamics = dynamics_for_a_person(make_dynamics(catalogue, history_length=2))
     session = ListeningSession(dynamics, references(dynamics)[0], [0, 1])
-    session.play_instead(0)
+    session.listened()
     session.skip()
     session.listened()
     return session
@@ -50,7 +50,7 @@ def test_csv__begins_with_the_mark_that_spreadsheets_want(session: ListeningSess
 def test_csv__takes_the_name_of_an_agent_for_no_formula_either(session: ListeningSession) -> None:
     session.agent = replace(references(session.dynamics)[0], name="=1+1")
     session.undo()
-    session.play_instead(0)
+    session.listened()
     assert list(csv.DictReader(io.StringIO(to_csv(session).removeprefix("\ufeff"))))[-1]["agent"] == "'=1+1"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from spotify_gym import ENVS, Catalogue
 from spotify_gym.app.agents import Ranking, references
-from spotify_gym.app.listening import OFFERS, ListeningSession, dynamics_for_a_person
+from spotify_gym.app.listening import OFFERS, YOU, ListeningSession, dynamics_for_a_person
 from spotify_gym.session import SessionDynamics, make_dynamics
 from tests.catalogues import hand_made
 
@@ -41,12 +41,17 @@ def test_skip__leaves_the_vibe_and_never_offers_the_track_again(session: Listeni
     assert first not in [offer.track for offer in session.offers()]
 
 
-def test_play_instead__hears_the_runner_up(session: ListeningSession) -> None:
-    fourth = session.offers()[3].track
-    session.play_instead(3)
-    assert session.heard[-1] == fourth
-    session.play_instead(99)  # there is no such place
-    assert len(session.plays) == 1
+def test_play__hears_the_runner_up_or_a_track_that_the_person_found(session: ListeningSession) -> None:
+    fourth, agent = session.offers()[3].track, session.agent.name
+    session.play(fourth)
+    found = next(track for track in range(400) if track not in {offer.track for offer in session.offers()} | {fourth})
+    session.play(found)
+    assert session.heard[-2:] == [fourth, found]
+    assert [play.agent for play in session.plays] == [agent, YOU]
+    for again in (fourth, found, session.start[0]):
+        session.play(again)
+        assert session.has_played(again)
+    assert len(session.plays) == 2
 
 
 def test_offers__are_ten_distinct_recordings_not_heard_before(session: ListeningSession) -> None:
@@ -85,7 +90,7 @@ def test_undo__restores_the_moment_before(session: ListeningSession) -> None:
     session.listened()
     session.skip()
     before = session.to_json(), session.offers(), session.vibe
-    session.play_instead(2)
+    session.play(session.offers()[2].track)
     session.undo()
     assert session.to_json() == before[0]
     assert session.offers() == before[1]

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from functools import cache
 from html import escape
 from pathlib import Path
 from shutil import copytree
@@ -16,9 +17,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from spotify_gym import Catalogue
+from spotify_gym.app import serve
 from spotify_gym.app import user_session as user_session_module
+from spotify_gym.app.app_state import AppState
 from spotify_gym.app.serve import PAGE
 from spotify_gym.app.trained import SHIPPED_RUN
+from spotify_gym.app.user_session import UserSessions
 from tests.app.conftest import NASTY, barely_trained
 
 Open = Callable[..., AppTest]
@@ -29,8 +33,14 @@ def open_page(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     """Open the page in a new browser tab, with arguments of its own if need be; clicks may follow at any pace."""
     monkeypatch.setattr(user_session_module, "DOUBLE_CLICK", 0.0)
 
-    def open_page(*runs: str | Path, catalogue: str = "", user: str | None = None) -> AppTest:
-        monkeypatch.setattr(sys, "argv", [str(PAGE), catalogue, *map(str, runs or [run_folder])])
+    @cache
+    def users(*runs: str | Path, catalogue: str | None) -> UserSessions:
+        return UserSessions(AppState.open(runs, catalogue))
+
+    def open_page(*runs: str | Path, catalogue: str | None = None, user: str | None = None) -> AppTest:
+        monkeypatch.setattr(
+            sys.modules[serve.__module__], "_served", users(*(runs or [run_folder]), catalogue=catalogue)
+        )
         tab = AppTest.from_file(PAGE, default_timeout=30)
         if user is not None:
             tab.query_params["user"] = user
@@ -54,6 +64,11 @@ def secret_of(tab: AppTest) -> str:
 
 def begin(tab: AppTest) -> AppTest:
     return tab.button(key="begin-surprise").click().run()
+
+
+def open_numbers(tab: AppTest) -> None:
+    tab.session_state["numbers"] = True
+    tab.run()
 
 
 def plays_of(tab: AppTest) -> list[str]:
@@ -113,6 +128,8 @@ def test_listen_skip_choose_and_undo(open_page: Open) -> None:
 
 def test_why__is_told_in_words_and_numbers(open_page: Open) -> None:
     tab = begin(open_page())
+    assert len(tab.dataframe) == 1
+    open_numbers(tab)
     said = text_of(tab)
     assert "your vibe" in said
     by_value, numbers = (tab.dataframe[i].value for i in (0, 1))
@@ -182,6 +199,7 @@ def test_two_people__do_not_see_each_other(open_page: Open) -> None:
 def test_agent__can_be_changed(open_page: Open) -> None:
     tab = begin(open_page())
     tab.selectbox(key="agent").select("Random").run()
+    open_numbers(tab)
     assert "What Random goes by: lot." in text_of(tab)
     assert "Drawn by lot" in text_of(tab)
     again = open_page(user=secret_of(tab))
@@ -217,6 +235,7 @@ def test_compare__sets_trained_agents_beside_each_other(open_page: Open, run_fol
     assert tab.selectbox(key="agent").options == [*names, "Nearest", "Popular", "Random"]
     tab.selectbox(key="agent").select(two).run()
     tab.button(key="listened").click().run()
+    open_numbers(tab)
     html = "\n".join(str(element.value) for element in tab.get("html"))
     assert "What DQN, Playlist (**bold** &lt;b&gt;) goes by" in html
     tab.segmented_control(key="view").set_value("Compare").run()
@@ -258,29 +277,48 @@ def test_ending__sets_the_score_beside_those_of_references(open_page: Open) -> N
     assert "next track, 21" in text_of(tab)
 
 
-def test_new_session__begins_anew(open_page: Open) -> None:
+def test_new_session__begins_anew_and_can_be_undone(open_page: Open) -> None:
     tab = begin(open_page())
+    tab.button(key="listened").click().run()
     tab.button(key="leave").click().run()
     assert "An agent is about to read your taste" in text_of(tab)
+    tab.button(key="come-back").click().run()
+    assert plays_of(tab) == ["listened"]
+
+
+def test_address__leads_back_and_on(open_page: Open) -> None:
+    tab = open_page()
+    before = dict(tab.query_params)
+    here = dict(begin(tab).query_params)
+    tab.segmented_control(key="view").set_value("Compare").run()
+    assert "Compare" in tab.query_params["view"]
+    for address, said in ((here, "next track, 1 of 20"), (before, "about to read your taste"), (here, "next track")):
+        tab.query_params.clear()
+        for name, value in address.items():
+            tab.query_params[name] = value
+        assert said in text_of(tab.run())
+        assert dict(tab.query_params) == address
 
 
 @pytest.mark.parametrize(
     ("runs", "catalogue", "said"),
     [
-        (["no/such/run"], "", "holds no run"),
+        (["no/such/run"], None, "holds no run"),
         ([], "no_such_table.csv", "no such file"),
         ([], "builtin:500", "fingerprint"),
         ([SHIPPED_RUN, "no/such/run"], "builtin:500", "no/such/run cannot play beside"),
     ],
 )
 def test_what_cannot_be_opened__is_told_in_a_sentence(
-    open_page: Open, runs: list[str | Path], catalogue: str, said: str
+    open_page: Open, runs: list[str | Path], catalogue: str | None, said: str
 ) -> None:
-    tab = open_page(*runs, catalogue=catalogue)
-    shown = text_of(tab)
-    assert "This cannot be opened" in shown
-    assert said in shown
-    assert not tab.button
+    with pytest.raises(ValueError, match=said):
+        open_page(*runs, catalogue=catalogue)
+
+
+def test_page__says_what_opens_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[serve.__module__], "_served", None)
+    assert "spotify-gym app" in text_of(AppTest.from_file(PAGE).run())
 
 
 def test_race__with_names_and_without(open_page: Open) -> None:
@@ -317,6 +355,7 @@ def test_page__over_a_table_of_other_features(open_page: Open, tmp_path: Path, d
     table.to_csv(tmp_path / "table.csv", index=False)
     Catalogue.read(tmp_path / "table.csv", features=names).save(tmp_path / "songs.arrow")
     tab = begin(open_page(barely_trained(tmp_path / "run", tmp_path / "songs.arrow")))
+    open_numbers(tab)
     for answer in ("listened", "skip", "listened"):
         tab.button(key=answer).click().run()
     said = text_of(tab)
@@ -325,6 +364,5 @@ def test_page__over_a_table_of_other_features(open_page: Open, tmp_path: Path, d
     assert tab.dataframe[-2].value["how"].tolist()[0].endswith("x, y")
     spec = json.loads(tab.get("vega_lite_chart")[1].proto.spec)
     assert spec["layer"]
-    told = text_of(open_page(SHIPPED_RUN, catalogue=str(tmp_path / "songs.arrow")))
-    assert f"{names[0]}" in told
-    assert "train one that goes by these" in told
+    with pytest.raises(ValueError, match=f"{re.escape(names[0])}.*train one that goes by these"):
+        AppState.open([SHIPPED_RUN], str(tmp_path / "songs.arrow"))

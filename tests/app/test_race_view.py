@@ -65,11 +65,11 @@ def test_patience__falls_with_skips(small: Catalogue, session: ListeningSession)
 
 def test_zoomed_map__holds_the_session(session: ListeningSession, dynamics: SessionDynamics) -> None:
     pca_map = PcaMap.of(dynamics.catalogue)
-    whole, closer = (map_chart(pca_map, session, zoomed) for zoomed in (False, True))
+    whole, closer = (map_chart(pca_map, session, zoomed=zoomed) for zoomed in (False, True))
     domains = [spec["layer"][0]["encoding"]["x"]["scale"]["domain"] for spec in (whole, closer)]
     assert domains[1][1] - domains[1][0] <= domains[0][1] - domains[0][0]
     shown = closer["datasets"]
-    for x in (*shown["path"].x, *shown["offers"].x, *shown["heard"].x):
+    for x in (x for name in ("path", "offers", "heard") for x in shown[name]["x"].to_pylist()):
         assert domains[1][0] <= x <= domains[1][1]
 
 

@@ -81,14 +81,35 @@ def test_begin_and_leave(app_state: AppState) -> None:
     assert user.session is not None
     user.sit_with(app_state.agents["Random"])
     assert user.session.agent.name == "Random"
-    session = user.session
+    session, place = user.session, user.place
     user.leave()
     assert user.session is None
-    user.come_back()
+    user.go_to(place)
     assert user.session is session
     user.leave()
     user.begin([5, 4, 3, 2, 1])
     assert user.session.agent.name == "Random"
+    user.go_to("no such place")
+    assert user.session is not session
+    for start in range(99):
+        user.begin(range(start, start + 5))
+    assert len(user.sessions) < 20
+
+
+def test_go_to__from_the_end_of_a_session_is_before_its_last_answer(app_state: AppState) -> None:
+    user = UserSession(app_state)
+    user.begin([1, 2, 3, 4, 5])
+    before = user.place
+    assert user.session is not None
+    for _ in range(20):
+        user.session.listened()
+    end = user.place
+    assert end != before
+    user.begin(user.session.start)
+    user.go_to(end)
+    assert user.session.is_over
+    user.go_to(before)
+    assert len(user.session.plays) == 19
 
 
 def test_user_sessions__are_found_again_by_their_secret_alone(app_state: AppState) -> None:
@@ -110,11 +131,12 @@ def test_user_sessions__outlive_the_server(app_state: AppState, tmp_path: Path) 
     again = UserSessions(app_state, SessionStore(tmp_path / "sessions")).find(secret)
     assert again[0] == secret
     assert again[1].session is not None
-    assert again[1].session.to_json() == user.session.to_json()
+    assert again[1].to_json() == user.to_json()
     (file,) = (tmp_path / "sessions").iterdir()
     assert secret not in file.name
-    file.write_text('{"start": [1, 2], "plays": 7}')
-    assert UserSessions(app_state, store).find(secret)[1].session is None
+    for damaged in ('{"start": [1, 2], "plays": 7}', '{"sessions": 7}', '{"sessions": {"a": {"start": 7}}, "at": "a"}'):
+        file.write_text(damaged)
+        assert UserSessions(app_state, store).find(secret)[1].session is None
 
 
 def test_user_sessions__give_up_the_one_unused_for_longest(
