@@ -169,7 +169,7 @@ def _verdict(off: float, allowed: float, error: float) -> str:
 
 def _known(plays: Plays) -> Floats:
     """Return what the listener knows of each play, (n, k), as numbers for other models."""
-    own = plays.design(20)[:, :-N_CROSSED]
+    own = plays.design(20)[:, :-N_CROSSED].toarray()
     return np.hstack([own, plays.traces(0.9)[0], plays.place[:, None], plays.last, plays.started[:, None]])
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize, minimize_scalar
+from scipy.sparse import csr_array, hstack
 from scipy.special import expit, log_expit, logsumexp, softmax
 
 from spotify_gym.catalogue import Catalogue
@@ -169,13 +170,13 @@ def _maximum(plays: Plays, n_positions: int) -> _Maximum:
     """
     x = plays.design(n_positions)
     spreads = np.repeat(list(_PRIORS.values()), (1, n_positions - 1, N_OTHER, N_CROSSED))
-    used = np.r_[x.any(axis=0), np.ones(5, np.bool_)]
+    used = np.r_[abs(x).sum(axis=0) > 0, np.ones(5, np.bool_)]
     spreads = np.r_[spreads, 4 * [_PRIORS["other"]], _DECAY[1]][used]
     x = x[:, used[:-5]]
     precision, centre = spreads**-2.0, np.r_[np.zeros(len(spreads) - 1), _DECAY[0]]
-    linear = np.hstack([x, plays.traces(float(expit(_DECAY[0])))[0]])
+    linear = hstack([x, csr_array(plays.traces(float(expit(_DECAY[0])))[0])])
     information = np.diag(precision + np.r_[np.zeros(linear.shape[1]), len(plays.first) / 4, len(plays.first) / 16])
-    information[: linear.shape[1], : linear.shape[1]] += linear.T @ linear / 5
+    information[: linear.shape[1], : linear.shape[1]] += (linear.T @ linear).toarray() / 5
     axes = np.linalg.inv(np.linalg.cholesky(information)).T
     start = centre + 0.5 * (np.arange(len(centre)) == len(centre) - 2)
     known: dict[float, tuple[Floats, Floats]] = {}
@@ -207,7 +208,7 @@ def _maximum(plays: Plays, n_positions: int) -> _Maximum:
 
 
 def _negative_log_likelihood(
-    theta: Floats, x: Floats, trace: Floats, slope: Floats, plays: Plays
+    theta: Floats, x: csr_array, trace: Floats, slope: Floats, plays: Plays
 ) -> tuple[float, Floats]:
     """Of all sessions, the moods integrated out, with its gradient."""
     effects, shift, (mood_sd, logit) = np.split(theta, [x.shape[1], x.shape[1] + 3])

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, hstack
 
 from spotify_gym.catalogue import Catalogue, units_of
 from spotify_gym.listeners.logged import DECAY
@@ -95,21 +96,21 @@ class Plays:
             vibe.move(features, (self.log.grade[:, t] >= 0) & (self.log.grade[:, t] < self.skip_from))
         return cosine[self.log.played]
 
-    def design(self, n_positions: int) -> Floats:
+    def design(self, n_positions: int) -> csr_array:
         """Return what effects multiply, (n, n_positions + N_OTHER + N_CROSSED): 1 from each position on, the rest."""
-        x = np.zeros((len(self.place), n_positions + N_OTHER + N_CROSSED))
-        x[:, :n_positions] = self.place[:, None] >= np.arange(n_positions)
-        for lag in range(MEMORY):
-            for grade in (1, 2, 3):
-                x[:, n_positions + 3 * lag + grade - 1] = self.last[:, lag] == grade
-        for kind in (1, 2, 3):
-            x[:, n_positions + N_LAGGED + kind - 1] = self.started == kind
-        own = n_positions + N_OTHER
-        x[:, own - 2], x[:, own - 1] = self.again, self.cosine
-        full, after = np.flatnonzero(self.last[:, -1] >= 0), np.flatnonzero((self.last[:, 0] >= 0) & (self.started > 0))
-        x[full, own + self.last[full] @ (16, 4, 1)] = 1
-        x[after, own + 64 + 3 * self.last[after, 0] + self.started[after] - 1] = 1
-        return x
+        all_three = np.where(self.last[:, -1] >= 0, self.last @ (16, 4, 1), -1)
+        after = np.where((self.last[:, 0] >= 0) & (self.started > 0), 3 * self.last[:, 0] + self.started - 1, -1)
+        graded = [grade == np.arange(1, 4) for grade in (*self.last.T[..., None], self.started[:, None])]
+        return hstack(
+            [
+                *map(csr_array, (self.place[:, None] >= np.arange(n_positions), *graded)),
+                csr_array(np.column_stack([self.again, self.cosine])),
+                _one_hot(all_three, 64),
+                _one_hot(after, N_CROSSED - 64),
+            ],
+            format="csr",
+            dtype=np.float64,
+        )
 
     def traces(self, decay: float) -> tuple[Floats, Floats]:
         """Return how much of each shift of the mood is felt at each play, (n, 3), and its derivative in the decay."""
@@ -119,6 +120,12 @@ class Plays:
             trace[t] = decay * trace[t - 1] + by_time[t - 1]
             slope[t] = decay * slope[t - 1] + trace[t - 1]
         return trace[self.place, self.session], slope[self.place, self.session]
+
+
+def _one_hot(kind: NDArray[np.int64], n_kinds: int) -> csr_array:
+    """Return 1 in the column of each row's kind, (n, n_kinds), and nowhere where it is -1."""
+    rows = np.flatnonzero(kind >= 0)
+    return csr_array((np.ones(len(rows)), (rows, kind[rows])), shape=(len(kind), n_kinds))
 
 
 class VibeOf:

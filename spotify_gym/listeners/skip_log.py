@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spotify_gym.catalogue import Catalogue, CatalogueError, Finding, read_content
+from spotify_gym.catalogue import Catalogue, CatalogueError, Finding
+from spotify_gym.catalogue.files import read_parts
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -33,6 +34,7 @@ SHARES = (0.1, 0.5, 0.9)
 """Shares of a track below which it was left at once, left early, left late; from the last on it was heard out."""
 _LONGEST = 1000  # plays; a session number read as a position would otherwise ask for all memory there is
 _MOST = 200  # plays of a session that are used
+_WIDEST = 1000  # commas in a line
 _TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 _STARTS = {"trackdone": 0, "fwdbtn": 1, "backbtn": 2}  # of whatever else the person chose the play
 _START = "hist_user_behavior_reason_start"
@@ -109,7 +111,7 @@ def read_log(path: str | Path, max_sessions: int = 20_000) -> SkipLog:
     """Read a log, one row per play, in any order; a session with a bad row is left out, and said.
 
     Args:
-        path: CSV or Parquet, also packed, whatever its name.
+        path: CSV or Parquet, also packed, whatever its name; or a folder of parts.
         max_sessions: used of a longer log, drawn at random.
 
     Raises:
@@ -160,26 +162,30 @@ def write_log(log: SkipLog, path: str | Path) -> None:
 
 
 def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Read the file, and say which lines are no rows."""
-    names = ("session_id", "track_id_clean", "session", "track", "person", "response")
+    """Read the file, or the parts in a folder, and say which lines are no rows."""
     try:
-        content = read_content(path)
-        if content.startswith(b"PAR1"):
-            return pd.read_parquet(io.BytesIO(content)).reset_index(drop=True), []
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
-            table = pd.read_csv(
-                io.BytesIO(content),
-                dtype=dict.fromkeys(names, "str"),
-                encoding_errors="replace",
-                on_bad_lines="warn",
-            )
+        parts = [_read_part(content) for content in read_parts(path)]
     except (OSError, ValueError) as error:  # ours, and of pandas and pyarrow: ParserError, EmptyDataError, ArrowInvalid
-        raise LogError(f"{path} cannot be read: {error}") from error
-    if not isinstance(table.index, pd.RangeIndex):
-        raise LogError(f"{path} cannot be read: its first rows have more columns than its first line names")
-    lines = [int(line) for warning in told for line in re.findall(r"Skipping line (\d+)", str(warning.message))]
+        raise LogError(f"{path} cannot be read: {str(error)[:300]}") from error
+    table = pd.concat([part for part, _ in parts], ignore_index=True) if len(parts) > 1 else parts[0][0]
+    lines = [line for _, lines in parts for line in lines]
     return table, [Finding.at("too many columns", lines).describe("line")] if lines else []
+
+
+def _read_part(content: bytes) -> tuple[pd.DataFrame, list[int]]:
+    if content.startswith(b"PAR1"):
+        return pd.read_parquet(io.BytesIO(content)).reset_index(drop=True), []
+    if max(line.count(b",") for line in content.split(b"\n")) > _WIDEST:  # pandas would be at it for minutes
+        raise ValueError(f"a line has more than {_WIDEST:,} commas")
+    names = ("session_id", "track_id_clean", "session", "track", "person", "response")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        table = pd.read_csv(
+            io.BytesIO(content), dtype=dict.fromkeys(names, "str"), encoding_errors="replace", on_bad_lines="warn"
+        )
+    if not isinstance(table.index, pd.RangeIndex):
+        raise ValueError("its first rows have more columns than its first line names")
+    return table, [int(line) for warning in told for line in re.findall(r"Skipping line (\d+)", str(warning.message))]
 
 
 def _truth(table: pd.DataFrame, name: str) -> pd.Series[Any]:

@@ -159,6 +159,20 @@ def test_line_of_too_many_columns__is_left_out(tmp_path):
     assert log.left_out[0] == "1 × too many columns (line 5)"
 
 
+def test_folder_of_parts__is_one_log(tmp_path):
+    (tmp_path / "log").mkdir()
+    for number, rows in enumerate((table().iloc[:4], table().iloc[4:])):
+        rows.to_csv(tmp_path / "log" / f"part-{number}.csv.gz", index=False)
+    (tmp_path / "log" / "_SUCCESS").touch()
+    assert read_log(tmp_path / "log").grade.tolist() == [[0, 3, 1], [0, 0, -1]]
+
+
+def test_line_as_wide_as_a_page__is_refused_at_once(tmp_path):
+    (tmp_path / "log.csv").write_text("session,position,track,response\n" + 2_000_000 * "a,")
+    with pytest.raises(LogError, match="a line has more than 1,000 commas"):
+        read_log(tmp_path / "log.csv")
+
+
 def test_log_of_one_bad_row__is_read_without_it():
     log = read_log(real_table("odd/onerow.csv"))
     assert (len(log), log.n_plays) == (199, 1990)
