@@ -184,7 +184,8 @@ class TrackDQN(stable_baselines3.DQN):
     ) -> NDArray[np.int64]:
         batched = self.policy.is_vectorized_observation(observation)
         n = n_states(observation) if batched else 1
-        explores = (np.random.rand(n) if self._ordinary else self.rng.random(n)) < self.exploration_rate  # noqa: NPY002
+        coins = np.full(n, np.random.rand()) if self._ordinary else self.rng.random(n)  # noqa: NPY002
+        explores = coins < self.exploration_rate
         if self._ordinary and not explores.any():
             return self.policy.choose(observation, masks, played)
         actions = self._draw(n, masks, played)
@@ -194,7 +195,7 @@ class TrackDQN(stable_baselines3.DQN):
 
     @property
     def _ordinary(self) -> bool:
-        """Whether actions are no tracks, so that everything random comes from where SB3 takes it."""
+        """Whether actions are no tracks, so that all that is random comes from where SB3 takes it, and as often."""
         return fingerprint_of(self.action_space) is None
 
     def _draw(self, n: int, masks: NDArray[np.bool_] | None, played: NDArray[np.integer] | None) -> NDArray[np.int64]:

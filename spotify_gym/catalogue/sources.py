@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -139,7 +140,8 @@ def _from_frame(frame: Any, scaling: str | Scaling | None) -> Catalogue:
             made = Catalogue.read(path, scaling=scaling or "standard")
         except CatalogueError as error:
             raise CatalogueError(str(error).replace(str(path), path.stem)) from error
-    return held(made.fingerprint) or made
+    first = held(made.fingerprint)
+    return replace(made, origin=None) if first is None or first is made else first
 
 
 @lru_cache(maxsize=8)

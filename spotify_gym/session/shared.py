@@ -92,7 +92,10 @@ class SharedEnv:
             return
         refuse_catalogue(spec.id, spec.kwargs)
         parts = {part.name: getattr(spec, part.name) for part in fields(spec) if part.init}
-        self._spec = SessionSpec(**{**parts, "kwargs": _plain(spec.kwargs)})
+        kwargs = dict(spec.kwargs)
+        if not isinstance(kwargs.get("catalogue", ""), (str, Path, Catalogue)):  # a DataFrame is not pickled twice
+            kwargs["catalogue"] = self.catalogue
+        self._spec = SessionSpec(**{**parts, "kwargs": _plain(kwargs)})
         if isinstance(self, gym.Env):  # which has not been told the length; a vector environment has
             self._make_room(getattr(gym.registry.get(spec.id), "max_episode_steps", None))
 

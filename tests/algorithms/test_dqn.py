@@ -64,14 +64,15 @@ def test_hooked_dqn__is_stock_sb3_where_nothing_is_explored(monkeypatch, n_steps
     assert th.equal(weights(stock), weights(ours))
 
 
+@pytest.mark.parametrize("n_envs", [1, 3])
 @pytest.mark.parametrize("n_steps", [1, 3])
-def test_dqn__is_stock_sb3_over_ordinary_actions(n_steps):
+def test_dqn__is_stock_sb3_over_ordinary_actions(n_steps, n_envs):
     stock, ours = (
-        algorithm("MlpPolicy", "CartPole-v1", n_steps=n_steps, seed=3, **QUICK).learn(300)
+        algorithm("MlpPolicy", make_vec_env("CartPole-v1", n_envs), n_steps=n_steps, seed=3, **QUICK).learn(300)
         for algorithm in (stable_baselines3.DQN, DQN)
     )
     assert th.equal(weights(stock), weights(ours))
-    obs = stock.env.observation_space.sample()
+    obs = stock.observation_space.sample()
     chosen = []
     for model in (stock, ours):
         model.set_random_seed(1)

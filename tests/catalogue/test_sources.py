@@ -1,4 +1,5 @@
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,18 @@ def test_large_table__is_read_where_nothing_can_be_kept(
         monkeypatch.setenv("XDG_CACHE_HOME", str(large))
     os.utime(large, ns=(1, 1))
     assert as_catalogue(large).fingerprint == expected
+
+
+def test_table__is_pickled_as_its_path_and_how_it_was_read(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "songs.csv", songs(30))
+    plain, shuffled = Catalogue.read(path), Catalogue.read(path, "minmax", duplicates="merge", shuffle=True, seed=3)
+    assert (address_of(plain), address_of(shuffled)) == (str(path), None)
+    for catalogue in (plain, shuffled):
+        assert catalogue.origin is not None
+        assert catalogue.origin().fingerprint == catalogue.fingerprint
+        assert len(pickle.dumps(catalogue)) < 2000
+    frame = as_catalogue(pd.read_csv(path).head(20))
+    assert (frame.origin, address_of(frame)) == (None, None)
 
 
 def test_prepared_file__is_loaded_once(tmp_path: Path) -> None:

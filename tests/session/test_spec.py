@@ -16,7 +16,7 @@ from gymnasium.vector import AutoresetMode
 from spotify_gym import ENVS, Catalogue
 from spotify_gym.listeners import SatiatedListener, SkippingListener
 from spotify_gym.registration import small_id
-from tests.catalogue.songs import songs
+from tests.catalogue.songs import songs, write_csv
 
 
 @pytest.fixture
@@ -26,10 +26,11 @@ def saved(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("options", [{}, {"listener": SkippingListener(patience=3.0)}, {"history_length": np.int64(4)}])
-@pytest.mark.parametrize("kind", ["path", "text", "loaded", "builtin"])
+@pytest.mark.parametrize("kind", ["path", "text", "loaded", "builtin", "read"])
 @pytest.mark.parametrize("make", [gym.make, gym.make_vec])
 def test_spec__survives_json(make: Any, kind: str, options: dict[str, Any], saved: Path) -> None:
     catalogue = {"path": saved, "text": str(saved), "loaded": Catalogue.load(saved), "builtin": Catalogue.builtin(60)}
+    catalogue["read"] = Catalogue.read(write_csv(saved.with_name("songs.csv"), songs(30)))
     env = make("SpotifyPlaylist-v0", catalogue=catalogue[kind], **options)
     again = make(EnvSpec.from_json(env.spec.to_json()))
     assert again.unwrapped.catalogue.fingerprint == env.unwrapped.catalogue.fingerprint
@@ -51,16 +52,17 @@ class OwnListener(SatiatedListener):
     ("options", "message"),
     [
         ({"catalogue": Catalogue.builtin(60).take(np.arange(50))}, "its catalogue is a Catalogue"),
-        ({"catalogue": pd.DataFrame}, "its catalogue is a DataFrame"),
+        ({"catalogue": pd.DataFrame}, "its catalogue is a Catalogue"),
         ({"catalogue": "builtin:60", "listener": type("Hidden", (OwnListener,), {})()}, "its listener is a Hidden"),
     ],
 )
 def test_spec__says_what_is_not_json(options: dict[str, Any], message: str) -> None:
     if options["catalogue"] is pd.DataFrame:
-        options = {"catalogue": pd.DataFrame(songs(30))}
+        options = {"catalogue": pd.DataFrame(songs(31))}
     env = gym.make("SpotifySession-v0", **options)
     with pytest.raises(TypeError, match=f"SpotifySession-v0 cannot be written as JSON, because {message}"):
         env.spec.to_json()  # type: ignore[union-attr]
+    assert not isinstance(env.spec.kwargs["catalogue"], pd.DataFrame)  # type: ignore[union-attr]  # nor pickled twice
     assert gym.make(env.spec).unwrapped.catalogue is env.unwrapped.catalogue  # type: ignore[attr-defined, arg-type]
 
 
