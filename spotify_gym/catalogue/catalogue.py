@@ -112,15 +112,13 @@ class Catalogue(Tracks):
         Raises:
             CatalogueError: if the file is no table of audio features, or no row of it can be used.
         """
-        from spotify_gym.catalogue.sources import as_catalogue
         from spotify_gym.catalogue.tables import read_tracks  # and with it Arrow's readers
 
         tracks, report = read_tracks(Path(path), columns, features, duplicates, min_popularity)
         if shuffle:
             tracks = tracks.take(np.random.default_rng(seed).permutation(len(tracks)))
-        where, chosen = Path(path).absolute(), (columns, features, duplicates, min_popularity, shuffle)
-        plain = chosen == (None, None, "keep", None, False)
-        again = partial(as_catalogue, where, scaling) if plain else partial(cls.read, where, scaling, *chosen, seed)
+        where = Path(path).absolute()
+        again = partial(cls.read, where, scaling, columns, features, duplicates, min_popularity, shuffle, seed)
         return cls.of(tracks, scaling, source=where.name, report=report, origin=again)
 
     @classmethod

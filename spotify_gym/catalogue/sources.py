@@ -20,6 +20,7 @@ from spotify_gym.catalogue.scaling import Scaling, check_kind
 
 _LARGE = 2**20  # bytes; a smaller table is read in every process
 _MOST_KEPT = 8  # tables
+_AS_IT_IS = (None, None, "keep", None, False, 0)  # how `Catalogue.read` reads a table of which no more is said
 
 
 def as_catalogue(source: Any, scaling: str | Scaling | None = None) -> Catalogue:
@@ -58,7 +59,8 @@ def address_of(catalogue: Catalogue) -> str | None:
     origin = catalogue.origin
     if not isinstance(origin, partial):
         return None
-    if origin.func == Catalogue.load or (origin.func == as_catalogue and origin.args[1] == "standard"):
+    plain = {Catalogue.load: (), as_catalogue: ("standard",), Catalogue.read: ("standard", *_AS_IT_IS)}
+    if origin.args[1:] == plain.get(origin.func):
         return str(origin.args[0])
     n_tracks, seed, scaling = origin.args if origin.func == Catalogue.builtin else (0, None, None)
     return f"builtin:{n_tracks}" if seed == 0 and scaling == "standard" else None
