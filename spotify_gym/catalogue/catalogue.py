@@ -128,9 +128,7 @@ class Catalogue(Tracks):
         Its scaling is fixed, not fitted: built-in catalogues of every size and seed have the same `coordinates`.
         """
         tracks = invent_tracks(n_tracks, seed)
-        note = (
-            "synthetic: these tracks, titles and artists are invented; only their distribution is measured on real ones"
-        )
+        note = "synthetic: tracks, titles and artists are invented; only their distribution is measured on real ones"
         return cls.of(
             tracks,
             scaling if isinstance(scaling, Scaling) else builtin_scaling(scaling),
@@ -313,7 +311,7 @@ class Catalogue(Tracks):
         is_test = split_groups(related_groups(self.recordings, self.artists), test_fraction, seed)
         if is_test.all() or not is_test.any():
             raise CatalogueError(
-                f"{len(self):,} tracks cannot be divided: too few, or all linked by artist or recording."
+                f"{len(self):,} tracks cannot be divided: too few, or all share artists or recordings."
             )
         return self.take(~is_test), self.take(is_test)
 
