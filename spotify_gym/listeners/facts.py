@@ -116,18 +116,19 @@ def simulate(
         history_length: tracks heard before the session, which its vibe starts from where `tracks` are not given.
 
     Returns:
-        The log, and the cosine of each track to the vibe, (S, n_plays).
+        The log, and the cosine of each track to what the listener has regard for, or to the vibe, (S, n_plays).
     """
     rng = np.random.default_rng(seed)
     pool = catalogue.features[rng.integers(len(catalogue), size=(n_sessions, max(listener.start_pool, history_length)))]
     dealt = rng.random((n_sessions, listener.n_start_uniforms), np.float32)
     places, state = listener.start(units_of(pool), history_length, dealt)
     decayed = isinstance(listener, LoggedListener) and listener.regard == "decayed"
-    vibe = VibeOf(n_sessions, catalogue.features.shape[1], decayed)
+    vibe, other = (VibeOf(n_sessions, catalogue.features.shape[1], which) for which in (False, True))
     mixed = partial(_mixed, catalogue)
     if tracks is None:
         for place in places.T:
-            vibe.move(pool[np.arange(n_sessions), place], np.ones(n_sessions, np.bool_))
+            for one in (vibe, other):
+                one.move(pool[np.arange(n_sessions), place], np.ones(n_sessions, np.bool_))
     elif decayed:
         state.taste[:] = 0
     chosen = np.full((n_sessions, n_plays), -1)
@@ -136,7 +137,7 @@ def simulate(
     for t in range(n_plays):
         now = tracks[:, t] if isinstance(tracks, np.ndarray) else (tracks or mixed)(vibe.direction, rng)
         features = features_of(catalogue, now)
-        likeness = vibe.cosine(features)
+        likeness = (other if decayed else vibe).cosine(features)
         how = state.started.copy() if isinstance(state, LoggedMind) else np.zeros(n_sessions, np.int64)
         dealt = rng.random((n_sessions, listener.n_uniforms), np.float32)
         response = listener.respond(state, units_of(features), likeness, dealt)
@@ -144,7 +145,8 @@ def simulate(
         left = state.grades[:, -1] if isinstance(state, LoggedMind) else np.where(completed, 0, 2)
         for array, values in ((chosen, now), (grade, left), (cosine, likeness), (started, how)):
             array[going, t] = values[going]
-        vibe.move(features, completed)
+        for one in (vibe, other):
+            one.move(features, completed)
         if response.left is not None and t + 1 >= shortest:
             left_at_all |= going & response.left & (t + 1 < n_plays)
             going &= ~response.left
