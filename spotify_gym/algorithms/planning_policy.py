@@ -191,13 +191,7 @@ class PlanningPolicy(BasePolicy):
     ) -> tuple[Ints, Any]:
         """Return the next track of the plan of each session, and the plans as SB3's `state`.
 
-        Args:
-            observation: of one environment, or with a leading axis for many.
-            state: what the last call returned; None where all sessions begin.
-            episode_start: (batch,) True where a session begins.
-            deterministic: of no matter: nothing is left to chance.
-            action_masks: True where a track is allowed, (n,) or (batch, n), as sb3-contrib has it.
-            played: tracks not to play again in any version, (width,) or (batch, width), padded with -1.
+        The arguments are those of `MlpPolicy.predict`; of no matter is `deterministic`: nothing is left to chance.
         """
         batched = np.ndim(observation) > 1
         rows = np.atleast_2d(np.asarray(observation, np.float32))

@@ -12,7 +12,7 @@ from spotify_gym.compiled import compiled
 from spotify_gym.listeners import SkippingListener
 from spotify_gym.policies.belief import readiness
 from spotify_gym.policies.policy import Floats, Ints, ValuingPolicy
-from spotify_gym.policies.seen import DirectedPolicy, RulesPolicy, SeenPolicy, simulated
+from spotify_gym.policies.seen import DirectedPolicy, SeenPolicy, simulated
 from spotify_gym.session import SessionDynamics, SessionState
 from spotify_gym.session.kernels import regression
 from spotify_gym.session.state import log_of
@@ -104,7 +104,7 @@ class ThompsonPolicy(DirectedPolicy):
         return drawn
 
 
-class KalmanUCBPolicy(RulesPolicy, OptimisticPolicy):
+class KalmanUCBPolicy(OptimisticPolicy):
     """Online logistic regression by an extended Kalman filter, with an upper confidence bound.
 
     Knows how a :class:`~spotify_gym.listeners.SkippingListener` of middling mood answers. Tastes are like tracks: with
@@ -120,6 +120,7 @@ class KalmanUCBPolicy(RulesPolicy, OptimisticPolicy):
         bonus: standard deviations on top of the mean.
     """
 
+    knows = SkippingListener
     about = "Keeps a guess of what you like and how sure it is, and tries what might please you most."
 
     def __init__(self, env: Any, bonus: float = 1.3) -> None:

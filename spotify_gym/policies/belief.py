@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from spotify_gym.listeners import SkippingListener
 from spotify_gym.policies.policy import Floats, Ints
-from spotify_gym.policies.seen import DirectedPolicy, RulesPolicy, simulated
+from spotify_gym.policies.seen import DirectedPolicy, simulated
 from spotify_gym.session import SessionState
 from spotify_gym.session.state import Bools, Log, log_of
 
 _SAMPLE = 512  # tracks that rivals in the start are taken to be like
 
 
-class BeliefPolicy(RulesPolicy, DirectedPolicy):
+class BeliefPolicy(DirectedPolicy):
     """Play the track that is likest to the taste to be expected, after Bayes' rule.
 
     Knows the rules of :class:`~spotify_gym.listeners.SkippingListener` and how listeners differ, and not who is
@@ -35,6 +35,7 @@ class BeliefPolicy(RulesPolicy, DirectedPolicy):
         ValueError: the listener answers by other rules.
     """
 
+    knows = SkippingListener
     about = "Works out from your answers what you like, by the rules that its listeners go by."
 
     def __init__(self, env: Any, n_tastes: int = 4096, n_moods: int = 5, seed: int = 0) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-from spotify_gym.listeners import Listener, Person, SkippingListener
+from spotify_gym.listeners import Listener, Person
 from spotify_gym.policies.policy import Floats, Ranking, RankingPolicy
 from spotify_gym.session import SessionDynamics, SessionState
 from spotify_gym.session.kernels import told, unit
@@ -25,31 +25,22 @@ class SeenPolicy(RankingPolicy):
         ValueError: nobody listens, or nothing about them is hidden.
     """
 
-    needs: ClassVar[str] = (
-        "needs a listener who hides what decides their answers; where nothing is hidden, ask the nearest policy"
-    )
-    """What is said where the listener does not suit it."""
+    knows: ClassVar[type[Listener[Any]] | None] = None
+    """The listener whose rules it knows, where it knows any."""
 
     @classmethod
     def suits(cls, listener: Listener[Any] | None) -> bool:
-        """Say whether the listener has something to hide."""
-        return listener is not None and listener.hides
+        """Say whether the listener has something to hide, and answers by rules that the policy knows."""
+        return listener is not None and listener.hides and isinstance(listener, cls.knows or object)
 
     @classmethod
     def lacks(cls, dynamics: SessionDynamics) -> str | None:
         """A listener that suits it."""
-        return None if cls.suits(simulated(dynamics)) else cls.needs
-
-
-class RulesPolicy(SeenPolicy):
-    """A policy that knows how a :class:`~spotify_gym.listeners.SkippingListener` answers."""
-
-    needs = "knows how a SkippingListener answers, and there is none here; choose another policy"
-
-    @classmethod
-    def suits(cls, listener: Listener[Any] | None) -> bool:
-        """Say whether the listener is one of those."""
-        return isinstance(listener, SkippingListener)
+        if cls.suits(simulated(dynamics)):
+            return None
+        if cls.knows is not None:
+            return f"knows how a {cls.knows.__name__} answers, and there is none here; choose another policy"
+        return "needs a listener who hides what decides their answers; where nothing is hidden, ask the nearest policy"
 
 
 class DirectedPolicy(SeenPolicy):

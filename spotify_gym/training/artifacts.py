@@ -105,7 +105,7 @@ def draw_curve(folder: Path, title: str) -> None:
         chances = [float(row.get(_CHANCE) or "nan") for row in rows]
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise RunError(f"{folder / 'progress.csv'} is damaged: {error}") from error
-    figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
+    figure = Figure(figsize=(8, 4.5), dpi=120)
     axes = figure.subplots()
     axes.plot(steps, returns, color="#1a7f4b", linewidth=2, marker=".")
     axes.set(title=title, xlabel="environment steps", ylabel="mean return of the last 100 sessions")

@@ -11,13 +11,13 @@ import torch as th
 from spotify_gym.algorithms import BindingError, ModelBased
 from spotify_gym.algorithms.learned_model import LearnedModel, PlanTracks, RewardNet, Seen
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.policies import FixedPolicy
 from spotify_gym.search.planning import PlanningModel
 from spotify_gym.session import SpotifyVectorEnv
 from spotify_gym.training import ConfigError, RunError, TrainConfig, evaluate, load_run, recommend, resume, train
 from spotify_gym.training.vec_adapter import SessionVecEnv
 
 ENV, STATE = "SpotifySatiation-v0", "mean+history"
+FIXED = 6.46  # what `FixedPolicy` earns in the sessions below; to search for its list takes seven seconds
 
 
 def sessions(catalogue: Catalogue, n: int = 32, **options: Any) -> SessionVecEnv:
@@ -62,7 +62,7 @@ def test_model_based__learns_the_next_observation_and_earns_more_than_the_fixed_
     played = evaluate(learned, ENV, 32, **options)
 
     assert not played.repeats.any()
-    assert played.returns.mean() > evaluate(FixedPolicy, ENV, 32, **options).returns.mean() + 0.3
+    assert played.returns.mean() > FIXED + 0.3
     env = sessions(catalogue, 8)
     env.seed(0)
     observations = env.reset()

@@ -108,14 +108,15 @@ def test_reward__of_a_term_that_there_is_not(tmp_path: Path) -> None:
 
 # Other people's, as the registry knows them: trained, loaded, evaluated and asked like our own.
 
+NARROW = 'policy_kwargs={"net_arch": [16]}'
 OTHERS: dict[str, dict[str, Any]] = {
     "ppo": {"state": "mean+history+place", "n_envs": 64},
-    "recurrent_ppo": {"policy": "mlp", "arguments": ("n_steps=16",)},
+    "recurrent_ppo": {"policy": "mlp", "arguments": ("n_steps=16", 'policy_kwargs={"lstm_hidden_size": 16}')},
     "a2c": {"policy": "mlp"},
-    "sac": {"policy": "mlp", "n_envs": 4, "arguments": ("learning_starts=50",)},
-    "td3": {"policy": "mlp", "n_envs": 4, "arguments": ("learning_starts=50",)},
+    "sac": {"policy": "mlp", "n_envs": 4, "arguments": ("learning_starts=50", NARROW)},
+    "td3": {"policy": "mlp", "n_envs": 4, "arguments": ("learning_starts=50", NARROW)},
     "maskable_ppo": {"policy": "mlp", "n_envs": 4, "arguments": ("n_steps=40", "batch_size=40")},
-    "qrdqn": {"policy": "mlp", "n_envs": 4, "env": "SpotifySession-v0"},
+    "qrdqn": {"policy": "mlp", "env": "SpotifySession-v0", "arguments": ('policy_kwargs={"n_quantiles": 5}',)},
 }
 
 
