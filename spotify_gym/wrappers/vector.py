@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spotify_gym.wrappers.choices import Coordinates, ProtoActions, dynamics_of, nearest_unplayed, with_mask_space
 
 
-class NearestUnplayed(VectorActionWrapper[Any, Any, Any, Any]):
+class NearestUnplayed(VectorActionWrapper):  # of no types: generic only since Gymnasium 1.4
     """Play nearest unplayed neighbours, as :class:`spotify_gym.wrappers.NearestUnplayed`.
 
     Args:
@@ -34,7 +34,7 @@ class NearestUnplayed(VectorActionWrapper[Any, Any, Any, Any]):
         return nearest_unplayed(self._dynamics, sessions, np.asarray(actions, np.int64))
 
 
-class ProtoAction(VectorActionWrapper[Any, Any, Any, Any]):
+class ProtoAction(VectorActionWrapper):
     """Let actions be points in the space of the features, as :class:`spotify_gym.wrappers.ProtoAction`.
 
     Args:
@@ -62,7 +62,7 @@ class ProtoAction(VectorActionWrapper[Any, Any, Any, Any]):
         return self._proto.tracks(sessions, actions)
 
 
-class MaskObservation(VectorWrapper[Any, Any, Any, Any, Any]):
+class MaskObservation(VectorWrapper):
     """Put masks beside the observations, as :class:`spotify_gym.wrappers.MaskObservation`.
 
     Where ended sessions restart at once, `info["final_obs"]` holds a dict for each of them.
