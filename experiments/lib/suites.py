@@ -68,6 +68,8 @@ def main(catalogue: str) -> Iterator[Case]:
         steps = 40_000 if env == "SpotifySatiation-v0" else 20_000  # planning takes longer to learn
         task = TrainConfig(catalogue=catalogue, env=env, steps=steps)
         yield from _learners(task, n_seeds=10)
+        if env == "SpotifySatiation-v0":  # where plans count
+            yield from Case("Search in a learned model", replace(task, algorithm="model")).seeded(10)
         yield from _per_track(replace(task, steps=40_000), n_seeds=10)
         if env == "SpotifySession-v0":  # the only one where nothing is forbidden, which it could not be told
             small = replace(task, catalogue=SMALL, policy="mlp", steps=40_000)
