@@ -165,7 +165,7 @@ def test_travel__plays_in_each_place_and_says_where_it_learned(tmp_path: Path) -
 def test_generalization__measures_every_place_on_its_own_scale(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(Generalization, tmp_path, "--other", "builtin:200", "--n-sessions", "2") == 0
+    assert run(Generalization, tmp_path, "--other", "builtin:200", "--n-sessions", "2", "--n-seeds", "1") == 0
     shown = capsys.readouterr().out
     results = pd.read_parquet(tmp_path / "results.parquet")
     for place in (LEARNED, UNSEEN, OTHER):
@@ -311,7 +311,7 @@ def test_findings__compare_each_state_with_the_mean() -> None:
 
 
 def test_states__are_all_those_that_the_catalogue_can_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(States, tmp_path, "--envs", "SpotifyPlaylist-v0", "--n-sessions", "2") == 0
+    assert run(States, tmp_path, "--envs", "SpotifyPlaylist-v0", "--n-sessions", "2", "--n-seeds", "1") == 0
     shown = capsys.readouterr().out
     results = pd.read_parquet(tmp_path / "results.parquet")
     states = set(results["method"]) - {"fixed", "nearest", "planner"}

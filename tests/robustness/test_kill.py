@@ -56,7 +56,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int]
 @pytest.mark.parametrize(
     ("name", "number", "steps"),
     [
-        ("training", 0, 400),
+        ("training", 0, 200),
         *(pytest.param(name, 0, 400, marks=pytest.mark.slow) for name in ("comparison", "search")),
         *(
             pytest.param(name, number, CONFIG.steps, marks=pytest.mark.kill)
