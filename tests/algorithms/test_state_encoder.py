@@ -145,16 +145,17 @@ def test_file__that_says_nothing_is_dense(tmp_path):
 
 
 @pytest.mark.parametrize("algorithm", LEARNERS)
-def test_mixture__finds_what_is_near_in_any_catalogue(algorithm):
-    env = make_vec_env(lambda: BlockPlaylist(tracks(300), repeats=False), 8, seed=0)
+@pytest.mark.parametrize(("playlist", "gamma"), [(BlockPlaylist, 0.99), (Playlist, 0.0)], ids=["mixture", "dense"])
+def test_learner__finds_what_is_near_over_tracks_it_never_saw(algorithm, playlist, gamma):
+    env = make_vec_env(lambda: playlist(tracks(300), repeats=False), 8, seed=0)
     options = {**QUICK, "learning_rate": 2e-2, "train_freq": 1, "gradient_steps": 2, "batch_size": 64}
-    model = algorithm("CataloguePolicy", env, seed=0, **options).learn(800)
+    model = algorithm("CataloguePolicy", env, seed=0, gamma=gamma, **options).learn(800)
     unseen, states = tracks(500, seed=77), tracks(50, seed=78)
     model.bind(FeatureSpace(unseen))
     chosen = unseen[model.predict(states, deterministic=True)[0]]
     cosines = (states * chosen).sum(1) / np.linalg.norm(states, axis=1) / np.linalg.norm(chosen, axis=1)
     nearest = (states @ unseen.T / np.linalg.norm(states, axis=1)[:, None] / np.linalg.norm(unseen, axis=1)).max(1)
-    assert cosines.mean() > nearest.mean() - 1e-3
+    assert cosines.mean() > (nearest.mean() - 1e-3 if playlist is BlockPlaylist else 0.85)
 
 
 def test_mixture__has_a_dueling_form():
