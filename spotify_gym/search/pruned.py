@@ -23,6 +23,9 @@ _UNROLLED = 32  # coordinates; loops over more would become too long
 _STRIP = 8  # of which so many are multiplied at a time
 _WORTHWHILE = 0.5  # of all blocks: who has to look at more is faster with matrix products
 _TRIED = 32  # queries that this is found out with
+_FEW = 64  # blocks that are faster to look at than matrix products are to begin
+_AT_ONCE, _NEAR = 8, 2**18  # queries, and numbers, more than stay near, that one way through the tree pays for
+_FIRST = 8  # blocks that each of those queries looks at before
 _AVERAGED = 5  # vectors in such a query
 _ROUNDING = 2.5e-7  # of a cosine, for each coordinate
 
@@ -91,15 +94,18 @@ class InnerProductIndex:
 
     @cached_property
     def is_worthwhile(self) -> bool:
-        """Whether a search visits less than half of the vectors, tried once with means of a few of them.
+        """Whether a search is faster than matrix products: it has little to do, or does little of it.
 
-        In many dimensions everything is far from everything else, and little can be left out.
+        Whether it visits less than half of the vectors is tried once, with means of a few of them: in many dimensions
+        everything is far from everything else, and little can be left out.
         """
         tree = self._tree
         n_blocks, d, _ = tree.vectors.shape
+        if n_blocks <= _FEW:
+            return True
         places = np.arange(_TRIED * _AVERAGED) * 7919 % n_blocks
         queries = tree.vectors[places, :, 0].reshape(_TRIED, _AVERAGED, d).mean(axis=1)
-        n_opened = self._search(queries, 1, np.empty((_TRIED, 0), np.int64))[2]
+        n_opened = self._search(queries, 1, np.empty((_TRIED, 0), np.int64), n_blocks)[2]
         return bool(n_opened < _WORTHWHILE * _TRIED * n_blocks)
 
     def _search(
@@ -108,8 +114,12 @@ class InnerProductIndex:
         values = np.full((len(queries), k), -np.inf, np.float32)
         labels = np.full((len(queries), k), self._tree.labels[0, 0])
         queries = np.ascontiguousarray(queries, np.float32)
-        most = len(self._tree.vectors) if most_blocks is None else most_blocks
-        n_opened: int = _search(queries, self._tree, self._unrolled, excluded, most, values, labels)
+        given = queries, self._tree, self._unrolled, excluded
+        at_once = most_blocks is None and len(queries) >= _AT_ONCE and self._tree.vectors.size > _NEAR
+        n_blocks = len(self._tree.vectors) if most_blocks is None else most_blocks
+        n_opened: int = _search(*given, _FIRST if at_once else n_blocks, values, labels)
+        if at_once:
+            n_opened += _sweep(*given, values, labels)
         return values, labels, n_opened
 
 
@@ -143,6 +153,82 @@ def _search(
     for b in range(len(queries)):
         n_opened += _search_one(queries[b], tree, unrolled, excluded[b], most, values[b], labels[b], queue, scores)
     return n_opened
+
+
+@compiled(fastmath={"contract"})
+def _sweep(
+    queries: Floats,
+    tree: CapTree,
+    unrolled: tuple[int, ...],
+    excluded: Ints,
+    values: Floats,
+    labels: Ints,
+) -> int:
+    """Go through the tree once for all queries, so that what they share is near; return how many blocks were opened.
+
+    What a search has found so far says which nodes each query can leave out, and is found again.
+    """
+    n_batch = len(queries)
+    rounding = np.float32(_ROUNDING * (len(unrolled) + 8))
+    directions, scales, least = _directions(queries, tree.length, values[:, -1], rounding)
+    floors = (least * scales).astype(np.float32)
+    over = _over(directions, tree, unrolled, rounding)
+    values[:] = -np.inf
+    n_opened, bounds, scores = 0, np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    for node in range(len(over)):
+        for b in range(n_batch):
+            if over[node, b] < least[b]:
+                continue
+            _bounds(directions[b], tree, node, unrolled, rounding, bounds)
+            for lane in range(LANES):
+                if bounds[lane] < least[b] or bounds[lane] == -np.inf:
+                    continue
+                block, floor = tree.first_child[node] + lane, max(floors[b], values[b, -1])
+                n_opened += 1
+                if _multiply(queries[b], tree.vectors[block], unrolled, floor, scores):
+                    _enter(scores, tree.labels[block], tree.groups[block], excluded[b], values[b], labels[b])
+                    if floors[b] > -np.inf:
+                        least[b] = max(least[b], np.float32(values[b, -1] / scales[b]))
+    return n_opened
+
+
+@compiled
+def _directions(
+    queries: Floats, length: float, found: Floats, rounding: np.float32
+) -> tuple[Floats, NDArray[np.float64], Floats]:
+    """Return directions (B, d), what cosines to them are multiplied by, (B,), and the least that counts, (B,)."""
+    directions, scales = np.zeros_like(queries), np.ones(len(queries))
+    least = np.full(len(queries), -np.inf, np.float32)
+    for b in range(len(queries)):
+        own = _length(queries[b])
+        if 1e-30 < own * length < 1e30:
+            directions[b], scales[b] = queries[b] / np.float32(own), own * length
+            least[b] = np.float32(found[b] / scales[b]) - rounding
+    return directions, scales, least
+
+
+@compiled(fastmath={"contract"})
+def _over(directions: Floats, tree: CapTree, unrolled: tuple[int, ...], rounding: np.float32) -> Floats:
+    """Return the most that each query can find under each node over blocks, (nodes, B)."""
+    n_blocks, bounds = len(tree.vectors), np.empty(LANES, np.float32)
+    n_lowest = (n_blocks + LANES - 1) // LANES
+    over = np.full((n_lowest, len(directions)), np.inf, np.float32)
+    for node in range(n_lowest, len(tree.centres)):
+        first = tree.first_child[node] - n_blocks
+        for b in range(len(directions) if first < n_lowest else 0):
+            _bounds(directions[b], tree, node, unrolled, rounding, bounds)
+            for lane in range(min(LANES, n_lowest - first)):
+                over[first + lane, b] = bounds[lane]
+    return over
+
+
+@compiled
+def _bounds(
+    direction: Floats, tree: CapTree, node: int, unrolled: tuple[int, ...], rounding: np.float32, bounds: Floats
+) -> None:
+    """Write the most that a direction's cosine can be to anything in each child of a node."""
+    _multiply(direction, tree.centres[node], unrolled, np.float32(0), bounds)
+    _bound(bounds, tree.cosines[node], tree.sines[node], rounding)
 
 
 @compiled(fastmath={"contract"})

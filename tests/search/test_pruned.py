@@ -188,3 +188,14 @@ def test_largest__of_few_blocks__is_nearly_the_best_and_leaves_nothing_behind() 
     assert few == pytest.approx(np.vecdot(vectors[found[:, 0]], queries)[:, None], rel=1e-5)
     assert (few / exact).mean() > 0.7
     assert index.largest(queries, 1)[1].tolist() == best.tolist()
+
+
+@pytest.mark.parametrize("k", [1, 10])
+def test_index__finds_the_same_for_many_queries_in_a_large_tree(k):
+    rng = np.random.default_rng(k)
+    vectors = rng.integers(-9, 10, size=(40_000, 9)).astype(np.float32)
+    queries = rng.integers(-9, 10, size=(20, 9)).astype(np.float32)
+    queries[3] = 0
+    excluded = rng.integers(-1, len(vectors), size=(20, 30))
+    excluded[:, 0] = everything(vectors, queries, 1)[1][:, 0]
+    check(vectors, queries, k, excluded)
