@@ -49,6 +49,7 @@ def serve(runs: Sequence[Path] = (), catalogue: str | None = None, port: int = P
         ModuleNotFoundError: Streamlit is not installed; it comes with the extra `app`.
     """
     import streamlit as st
+    from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
 
@@ -58,8 +59,12 @@ def serve(runs: Sequence[Path] = (), catalogue: str | None = None, port: int = P
     global _served  # Streamlit runs the page and hands it nothing
     app_state = AppState.open(runs, catalogue, trust=trust)  # before anybody comes: the first visitor waits for nothing
     _served = UserSessions(app_state)
-    drawn = Response(app_state.pca_map.landscape, media_type="application/json", headers={"Cache-Control": _FOR_GOOD})
-    app = st.App(PAGE, routes=[Route(app_state.pca_map.address, lambda request: drawn)])
+    pca_map = app_state.pca_map
+
+    def landscape(_: Request) -> Response:
+        return Response(pca_map.landscape, media_type="application/json", headers={"Cache-Control": _FOR_GOOD})
+
+    app = st.App(PAGE, routes=[Route(pca_map.address, landscape)])
     sys.argv = [str(PAGE)]  # what Streamlit takes for the program, beside which it looks for settings
     app.run(config={**_SETTINGS, "server.port": _free_port(port)})
 

@@ -83,6 +83,14 @@ def wait_for_track(page: Any, number: int) -> None:
     page.get_by_text(f"next track, {number} of 20").wait_for()
 
 
+def click_through(page: Any, point: Any) -> None:
+    """Click where a point is, whatever lies over it."""
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
 def settle() -> None:
     """Wait until a click is a click of its own."""
     time.sleep(0.6)
@@ -188,6 +196,53 @@ def test_titles__are_shown_as_they_are_on_the_map_and_in_the_playlist(open_tab: 
         page.locator("#vg-tooltip-element.visible").get_by_text(f"{title} — Band {place}", exact=True).wait_for()
         page.locator("[role=gridcell]").get_by_text(title, exact=True).wait_for(state="attached")
     assert page.title() == "Spotify Gym"
+
+
+def test_map__is_there_for_everybody_and_can_be_clicked(open_tab: Callable[..., Any], requests: list[str]) -> None:
+    for _ in range(2):
+        page = open_tab()
+        page.get_by_text("Pick on the map").click()
+        page.locator(".view_1_marks path").nth(299).wait_for(state="attached")
+    for place in range(5):
+        click_through(page, page.locator(".view_1_marks path").nth(60 * place))
+        page.get_by_text(f"Your start: {place + 1} of 5").wait_for()
+    page.get_by_role("button", name="Start listening").click()
+    wait_for_track(page, 1)
+    click_through(page, page.locator(".view_1_marks path").nth(299))
+    page.locator(".st-key-play-picked button").click()
+    wait_for_track(page, 2)
+    page.locator(".st-key-play-picked button", has_text="Played").wait_for()
+    click_through(page, page.locator(".view_2_marks path").nth(2))  # the third choice of the agent
+    third = page.locator("#vg-tooltip-element").inner_text().partition(" — ")[0]
+    page.locator(".st-key-line-play-picked", has_text=third).wait_for()
+    asked = sum("/map-" in url for url in requests)
+    page.get_by_role("button", name="Listened").click()
+    wait_for_track(page, 3)
+    assert sum("/map-" in url for url in requests) == asked
+
+
+def test_back__leads_to_the_start_and_new_session_can_be_undone(open_tab: Callable[..., Any]) -> None:
+    page = open_tab()
+    begin_with_the_known(page)
+    page.get_by_role("button", name="Listened").click()
+    wait_for_track(page, 2)
+    page.get_by_text("Race", exact=True).click()
+    page.get_by_text("Who keeps the session going?").wait_for()
+    page.go_back()
+    wait_for_track(page, 2)
+    page.go_back()
+    page.get_by_text("An agent is about to read your taste").wait_for()
+    page.go_forward()
+    wait_for_track(page, 2)
+    page.get_by_role("button", name="New session").click()
+    page.get_by_role("button", name="Back to my session").click()
+    wait_for_track(page, 2)
+    for number in range(3, 22):
+        settle()
+        page.get_by_role("button", name="Listened").click()
+        page.get_by_text(f"next track, {number} of 20" if number < 21 else "the session is over").wait_for()
+    page.go_back()
+    wait_for_track(page, 20)
 
 
 def test_keyboard__is_enough(open_tab: Callable[..., Any]) -> None:
