@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pyarrow import types
 
 from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.report import Account, Finding
@@ -23,6 +24,10 @@ MANY_ROWS = 0.1  # of a table: what is wrong with more of them is worth a warnin
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 _DECIMAL_COMMA = r"^[+-]?\d*,\d+([eE][+-]?\d+)?$"
 _THOUSANDS = r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$"
+_COMPONENT = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+_VECTOR = (  # in brackets, or parted by more than commas, which may be decimal ones
+    rf"^\s*[\[(]\s*{_COMPONENT}([\s,;]+{_COMPONENT})*[\s,;]*[\])]\s*$|^\s*{_COMPONENT}(([,;]?\s+|;){_COMPONENT})+\s*$"
+)
 _UNIT = r"(?i)\s*(%|bpm|db|ms)$"
 _ROUNDING = 1e-6  # beyond its limits, a number that was computed is still meant to be within
 _ANY_NUMBER = (-MAX_MAGNITUDE, MAX_MAGNITUDE)
@@ -111,6 +116,8 @@ def _feature_columns(table: RawTable) -> Iterator[tuple[str, pa.ChunkedArray]]:
     """Yield the column of each feature; one of lists is as many features as most of its lists are long."""
     for name, number in table.roles.features.items():
         column = table.column(number)
+        if name not in table.roles.kinds and types.is_string(column.type):
+            column = _as_lists(column)
         if isinstance(column.type, (pa.ListType, pa.LargeListType, pa.FixedSizeListType)):
             lengths = pc.list_value_length(column)
             d = pc.mode(lengths)[0]["mode"].as_py() if column.null_count < len(column) else 0
@@ -118,6 +125,15 @@ def _feature_columns(table: RawTable) -> Iterator[tuple[str, pa.ChunkedArray]]:
             yield from ((f"{name}_{place}", pc.list_element(whole, place)) for place in range(d))
         else:
             yield name, column
+
+
+def _as_lists(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Read "[0.1, 0.2]", "[0.1 0.2]" and "0.1 0.2" as lists of numbers, where most of a column of texts is such."""
+    is_vector = pc.match_substring_regex(column, _VECTOR)
+    if 2 * (pc.sum(is_vector).as_py() or 0) <= len(column):
+        return column
+    bare = pc.utf8_trim(pc.if_else(is_vector, column, None), " \t\r\n,;[]()")
+    return pc.split_pattern_regex(bare, r"[\s,;]+").cast(pa.list_(pa.float64()))
 
 
 def _settle_units(numbers: dict[str, Numbers], kinds: Mapping[str, str], account: Account) -> bool:

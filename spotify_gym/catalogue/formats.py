@@ -38,10 +38,11 @@ _TEXT = re.compile("(large_)?(string|binary)(_view)?")
 def read_parquet(content: bytes, schema: Schema) -> RawTable:
     """Read the columns that serve a role."""
     try:
-        kinds = pq.read_schema(pa.BufferReader(content))
+        file = pq.ParquetFile(pa.BufferReader(content))
+        kinds = _flat(file.schema_arrow.empty_table()).schema
         roles = schema.roles(kinds.names)
         wanted = {str(number): kinds.names[number] for number in roles.columns()}
-        texts = [name for name, kind in zip(kinds.names, kinds.types, strict=True) if _TEXT.fullmatch(str(kind))]
+        texts = [leaf.path for leaf in file.schema if leaf.physical_type == "BYTE_ARRAY"]
         table = _read_within_limit(pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts), wanted.values())
         table.validate(full=True)  # text that is not UTF-8 would only surface when somebody reads it
         cells = {number: _plain(table.column(table.column_names.index(name)), name) for number, name in wanted.items()}
@@ -55,16 +56,30 @@ def read_parquet(content: bytes, schema: Schema) -> RawTable:
 def _read_within_limit(file: pq.ParquetFile, columns: Iterable[str]) -> pa.Table:
     """Read part by part, each text once: a few bytes can stand for any number of rows."""
     names = list(dict.fromkeys(columns))
-    batches, size = [], 0
+    parts, size = [_flat(file.read_row_groups([], columns=names))], 0
     for batch in file.iter_batches(columns=names):
-        batches.append(batch)
-        for column in batch.columns:
-            is_coded = types.is_dictionary(column.type) and len(column.dictionary)
-            lengths = pc.binary_length(column.dictionary).take(column.indices) if is_coded else None
-            size += column.nbytes if lengths is None else pc.sum(lengths).as_py() or 0  # every text written out
+        parts.append(_flat(pa.Table.from_batches([batch])))
+        size += sum(_written_out(chunk) for column in parts[-1].columns for chunk in column.chunks)
         if size > MAX_PARQUET_BYTES:
             raise CatalogueError(f"its columns hold more than {MAX_PARQUET_BYTES / 1e9:.1f} GB, too much to be read.")
-    return pa.Table.from_batches(batches, file.read_row_groups([], columns=names).schema)
+    return pa.concat_tables(parts)
+
+
+def _written_out(array: pa.Array) -> int:
+    """Return the bytes that an array would take with every text written out."""
+    if types.is_dictionary(array.type) and len(array.dictionary):
+        return int(pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0)
+    if types.is_struct(array.type) or isinstance(array, (pa.ListArray, pa.LargeListArray, pa.FixedSizeListArray)):
+        inner = array.flatten()
+        return sum(map(_written_out, inner if isinstance(inner, list) else [inner]), int(array.nbytes))
+    return int(array.nbytes)
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """Give each field of a struct a column of its own, such as "track.name"."""
+    for _ in range(MAX_NESTING):
+        table = table.flatten()
+    return table
 
 
 def _plain(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

@@ -316,6 +316,19 @@ def test_embeddings__in_one_column_of_lists(tmp_path: Path, kind: pa.DataType) -
     np.testing.assert_allclose(raw(catalogue), values, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "write", [str, lambda x: " ".join(map(str, x)), lambda x: ";".join(map(str, x)), lambda x: str(np.array(x))]
+)
+def test_embeddings__in_one_column_of_texts(tmp_path: Path, write: Callable[[list[float]], str]) -> None:
+    values = np.random.default_rng(0).normal(size=(20, 30)).round(3)
+    values[3, 0] = 1.0
+    table = pd.DataFrame({"track_id": range(21), "vector": [*map(write, values.tolist()), "none yet"]})
+    catalogue = read(tmp_path, table.to_csv(index=False), features=["vector"])
+    assert catalogue.feature_names == tuple(f"vector_{place}" for place in range(30))
+    np.testing.assert_allclose(raw(catalogue), values, atol=1e-5)
+    assert sum(finding.rows for finding in catalogue.report.dropped) == 1
+
+
 def test_embeddings__of_another_length_are_left_out(tmp_path: Path) -> None:
     records = [
         {"id": "a", "v": [1.0, 2.0]},
@@ -421,9 +434,33 @@ def test_parquet__of_pandas_nullable_types_and_dotted_names(tmp_path: Path) -> N
     assert Catalogue.read(tmp_path / "songs.parquet").fingerprint == plain(tmp_path).fingerprint
 
 
-def test_parquet__of_few_bytes_for_endless_text_is_refused(tmp_path: Path) -> None:
+def test_parquet__of_structs_in_structs(tmp_path: Path) -> None:
+    rows = [
+        {
+            "track": {"id": row["track_id"], "name": row["track_name"], "artists": [{"name": "A"}, {"name": "B"}]},
+            "audio": {"features": {name: float(row[name]) for name in FEATURE_NAMES}},
+        }
+        for row in songs(5)
+    ]
+    pq.write_table(
+        pa.Table.from_pylist([*rows, {"track": None, "audio": rows[0]["audio"]}]), tmp_path / "table.parquet"
+    )
+    catalogue = Catalogue.read(tmp_path / "table.parquet")
+    assert np.array_equal(catalogue.features, plain(tmp_path).features)
+    assert catalogue.names is not None
+    assert list(catalogue.names) == [row["track_name"] for row in songs(5)]
+    assert list(catalogue.artists or ()) == ["A;B"] * 5
+
+
+@pytest.mark.parametrize("kind", ["text", "struct", "list"])
+def test_parquet__of_few_bytes_for_endless_text_is_refused(tmp_path: Path, kind: str) -> None:
     texts = pa.DictionaryArray.from_arrays(np.zeros(20_000, np.int32), ["x" * 1_000_000])
-    table = pa.table({"track_id": texts, **{name: np.zeros(20_000) for name in FEATURE_NAMES}})
+    column = {
+        "text": texts,
+        "struct": pa.StructArray.from_arrays([texts], ["name"]),
+        "list": pa.ListArray.from_arrays(np.arange(20_001), texts),
+    }
+    table = pa.table({"track": column[kind], **{name: np.zeros(20_000) for name in FEATURE_NAMES}})
     pq.write_table(table, tmp_path / "songs.parquet")
     with pytest.raises(CatalogueError, match="its columns hold more than"):
         Catalogue.read(tmp_path / "songs.parquet")
