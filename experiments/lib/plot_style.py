@@ -100,7 +100,7 @@ def figure(path: Path, n_panels: int = 1, size: tuple[float, float] = (7.0, 4.0)
 
     Example:
         with figure(Path("skill.png")) as (axes,):
-            interval_plot(axes, aggregates(results), "skill")
+            interval_plot(axes, aggregates(results))
     """
     n_columns = min(n_panels, 2)
     n_rows = ceil(n_panels / n_columns)

@@ -24,46 +24,39 @@ SKILL_MARKS = {0.0: "fixed list", 1.0: "planner"}
 def learning_curves(
     axes: Axes,
     frame: pd.DataFrame,
-    measure: str = "skill",
     *,
     x: str = "step",
     x_label: str = "environment steps",
     levels: Mapping[str, float] | None = None,
 ) -> None:
-    """Draw how methods improve along the column `x`, each a line with its band; `levels` are named horizontal lines."""
+    """Draw how skill improves along the column `x`, with a line and a band a method, and `levels`, horizontal lines."""
     _lines(axes, frame, x)
     for name, level in (levels or {}).items():
         axes.axhline(level, color=styles([name])[name].colour, linewidth=1, linestyle="dashed")
         _right_of(axes, level, name)
-    axes.set(xlabel=x_label, ylabel=measure)
+    axes.set(xlabel=x_label, ylabel="skill")
     axes.margins(x=0)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
     caption(axes, f"Line: interquartile mean. Band: {INTERVAL}.")
 
 
-def profile_plot(axes: Axes, frame: pd.DataFrame, measure: str = "skill") -> None:
+def profile_plot(axes: Axes, frame: pd.DataFrame) -> None:
     """Draw performance profiles: which share of a method's runs does better than each `threshold`."""
     _lines(axes, frame, "threshold")
-    axes.set(xlabel=f"{measure} τ", ylabel=f"share of runs with {measure} > τ", ylim=(-0.02, 1.02))
+    axes.set(xlabel="skill τ", ylabel="share of runs with skill > τ", ylim=(-0.02, 1.02))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.margins(x=0)
     caption(axes, f"Higher is better. Band: pointwise {INTERVAL}.")
 
 
 def interval_plot(
-    axes: Axes,
-    frame: pd.DataFrame,
-    measure: str = "skill",
-    *,
-    marks: Mapping[float, str] | None = None,
-    floor: float = -np.inf,
+    axes: Axes, frame: pd.DataFrame, *, marks: Mapping[float, str] | None = None, floor: float = -np.inf
 ) -> None:
     """Draw an estimate with its interval per method, the best on top.
 
     Args:
         axes: Where to draw.
         frame: One row per method.
-        measure: What the estimate is, with its unit.
         marks: Values to mark with a line, and what they are; see `SKILL_MARKS`.
         floor: Methods below it are an arrow on the left edge: a hopeless one shall not press the others together.
     """
@@ -73,18 +66,18 @@ def interval_plot(
     _mark(axes, marks or {})
     for height, estimate in enumerate(rows["estimate"]):
         _right_of(axes, height, f"{estimate:z.3f}")
-    axes.set(xlabel=f"{measure}, interquartile mean")
+    axes.set(xlabel="skill, interquartile mean")
     caption(axes, f"Point: interquartile mean. Line: {INTERVAL}; none where n = 1.")
 
 
-def improvement_plot(axes: Axes, frame: pd.DataFrame, measure: str = "skill") -> None:
+def improvement_plot(axes: Axes, frame: pd.DataFrame) -> None:
     """Draw how likely a run of `method` beats a run of `other`, a pair a row."""
     rows = frame.iloc[::-1]
     style_of = styles([*frame["method"], *frame["other"]])
     names = [f"{method}  beats  {other}" for method, other in zip(rows["method"], rows["other"], strict=True)]
     _whiskers(axes, rows, names, [style_of[method] for method in rows["method"]])
     _mark(axes, {0.5: "no difference"})
-    axes.set(xlim=(-0.02, 1.02), xlabel=f"probability of a higher {measure}")
+    axes.set(xlim=(-0.02, 1.02), xlabel="probability of a higher skill")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     caption(axes, f"Between one run of each, a tie counting half. Line: {INTERVAL}.")
 

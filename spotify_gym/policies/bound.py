@@ -1,4 +1,4 @@
-"""What nothing can exceed."""
+"""Upper bound on the return: what nothing can exceed."""
 
 from __future__ import annotations
 

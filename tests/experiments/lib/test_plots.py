@@ -103,8 +103,8 @@ def test_figure__leaves_the_old_file_where_drawing_fails(tmp_path: Path) -> None
 
 
 def test_learning_curves__name_axes_runs_and_levels(axes: Axes) -> None:
-    learning_curves(axes, CURVES, "return", levels={"nearest": 0.94})
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("environment steps", "return")
+    learning_curves(axes, CURVES, levels={"nearest": 0.94})
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("environment steps", "skill")
     assert legend(axes)[0] == "DQN  (n = 10)"
     assert texts(axes) == ["nearest"]
 
