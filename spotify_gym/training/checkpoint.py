@@ -43,6 +43,7 @@ _COUNTERS = (
 )
 _ADAM = {"step", "exp_avg", "exp_avg_sq"}
 _MINUS_ONE = {"played", "log.tracks", "log.answers"}  # arrays in which -1 is a value
+_PADDING = {"played": NOTHING, "log.tracks": NOTHING, "log.answers": 0}  # of sessions, as wide as there is room
 _REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts", "played")
 _LOGS = ("progress.csv", "monitor.csv")
 
@@ -222,7 +223,11 @@ def _restore_sessions(env: SessionVecEnv, saved: Tensors) -> None:
         raise ValueError("more sessions than steps")
     sessions.grow(room)  # it grows with the longest session
     _fill(_counts(env), saved.arrays)
-    _fill(_sessions(sessions), saved.part("sessions"))
+    kept, more = saved.part("sessions"), sessions.played.shape[1] - room  # than whoever wrote this gave them
+    for name, padding in _PADDING.items() if more > 0 else ():
+        if name in kept:
+            kept[name] = np.pad(kept[name], ((0, 0), (0, more)), constant_values=padding)
+    _fill(_sessions(sessions), kept)
     room -= sessions.history.shape[1]
     if (sessions.time >= room).any():  # compiled loops write there, and look at no bounds
         raise ValueError(f"more tracks than the {room} that there is room for")
