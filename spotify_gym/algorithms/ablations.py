@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import torch as th
 from gymnasium import spaces
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.torch_layers import create_mlp
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
@@ -95,6 +96,8 @@ class ActionHeadQNetwork(SampledQNetwork):
 
     Deviation from the paper: candidates are drawn at random from the catalogue, where it has a pool for each user.
     """
+
+    device = BasePolicy.device  # there is no tower to ask
 
     def __init__(self, *args: Any, net_arch: list[int] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, net_arch=net_arch, encoder="dense", **kwargs)

@@ -77,6 +77,13 @@ class CatalogueQNetwork(BasePolicy):
         self._learned: tuple[Recordings, th.Tensor, Table] | None = None  # of which recordings, by which weights
 
     @property
+    def device(self) -> th.device:
+        """Where the weights are; SB3's walks through many modules to say so."""
+        first: Any = self.tower.value[0]
+        device: th.device = first.weight.device
+        return device
+
+    @property
     def recordings(self) -> Recordings:
         """What can be played."""
         return self.tracks.on(self.device)
@@ -120,15 +127,15 @@ class CatalogueQNetwork(BasePolicy):
             values = values - (directions @ self.table().mean)[:, None]
         return directions, values
 
-    @th.no_grad()
     def table(self) -> Table:
         """Return φ of all tracks; a learned one is computed anew when its weights have changed."""
         recordings = self.recordings
         if isinstance(self.embedding, FixedEmbedding):
             return recordings.unit_table  # one for the online and the target network
-        weights = nn.utils.parameters_to_vector(self.embedding.parameters())
-        if self._learned is None or self._learned[0] is not recordings or not th.equal(self._learned[1], weights):
-            self._learned = recordings, weights, recordings.table(self.embedding(recordings.units))
+        with th.no_grad():
+            weights = nn.utils.parameters_to_vector(self.embedding.parameters())
+            if self._learned is None or self._learned[0] is not recordings or not th.equal(self._learned[1], weights):
+                self._learned = recordings, weights, recordings.table(self.embedding(recordings.units))
         return self._learned[2]
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> th.Tensor:

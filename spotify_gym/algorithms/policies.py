@@ -64,6 +64,11 @@ class MlpPolicy(DQNPolicy):
         for module in (self, self.q_net, self.q_net_target):
             module.observation_space, module.action_space = observation_space, action_space
 
+    def set_training_mode(self, mode: bool) -> None:
+        """Do as SB3 does, where it is not done: it walks through all modules."""
+        if (self.training, self.q_net.training) != (mode, mode):
+            super().set_training_mode(mode)
+
     def predict(
         self,
         observation: Observation,

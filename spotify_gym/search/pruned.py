@@ -74,9 +74,11 @@ class InnerProductIndex:
         """
         if excluded is None:
             excluded = np.empty((len(queries), 0), np.int64)
+        ask = queries.any(axis=1)  # all is alike to a query of nothing, such as a network that has learned nothing
+        if ask.all():
+            return self._search(queries, k, excluded, most_blocks)[:2]
         values = np.full((len(queries), k), -np.inf, np.float32)
         labels = np.full((len(queries), k), self._in_order[0][0])
-        ask = queries.any(axis=1)  # all is alike to a query of nothing, such as a network that has learned nothing
         for row in np.flatnonzero(~ask):
             first = self._first(k, excluded[row])
             values[row, : len(first)], labels[row, : len(first)] = 0, first

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch as th
@@ -65,6 +67,20 @@ def test_mixture__lies_among_what_was_seen():
     seen = obs.view(2, 4)
     weights = th.linalg.lstsq(seen.T, directions[0]).solution
     assert th.allclose(weights @ seen, directions[0], atol=1e-4)
+
+
+def test_mixture__is_the_same_without_a_gradient_and_follows_its_weights():
+    encoder = random_mixture((slice(0, 4), slice(5, 9), slice(11, 15)), 16)
+    obs = th.randn(20, 16)
+    for other in encoder, copy.deepcopy(encoder):
+        for _ in range(2):
+            expected = other(obs)
+            with th.no_grad():
+                for got, part in zip(other(obs), expected, strict=True):
+                    assert th.allclose(got, part, atol=1e-5)
+                other.weights[0].weight += 0.5
+    with th.no_grad(), pytest.raises((IndexError, RuntimeError)):
+        encoder(obs[:, :12])
 
 
 def test_mixture__starts_at_zero_and_takes_zero_vectors():
