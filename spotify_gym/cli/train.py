@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -30,7 +30,7 @@ class _Early:
 class Train(Command):
     """Train a learner and keep it in a run folder. Ctrl-C saves what there is, and --resume goes on from there."""
 
-    config: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+    config: tyro.conf.OmitArgPrefixes[TrainConfig]  # no default: what a setting is may follow from the environment
     settings: Path | None = None
     """A JSON file of settings, such as config.json of another run; options given beside it go before it."""
     out: Path | None = None
@@ -66,7 +66,7 @@ class Train(Command):
     def _train(self, path: Path) -> Run:
         if self.resume is None:
             return train(self.config, path, progress=True)
-        if self != Train(resume=self.resume, trust=self.trust):
+        if self != Train(TrainConfig(), resume=self.resume, trust=self.trust):
             raise ConfigError("--resume goes on with the settings of the run; leave all other options out")
         return resume(path, progress=True, trust=self.trust)
 

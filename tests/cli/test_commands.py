@@ -58,11 +58,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_train__makes_a_folder_under_runs(call: Call, tmp_path: Path) -> None:
-    code, out, _ = call(Train, *QUICK)
+    code, out, _ = call(Train, *QUICK, "--env", "SpotifySatiation-v0")
     assert code == 0
     (folder,) = (tmp_path / "runs").iterdir()
     assert out.startswith(f"runs/{folder.name}: 200 steps, mean return of the last 100 sessions ")
-    assert folder.name.startswith("SpotifySession-v0-dqn-mlp-seed0-")
+    assert folder.name.startswith("SpotifySatiation-v0-dqn-mlp-seed0-")
+    assert json.loads((folder / "config.json").read_text())["state"] == "mean+history"
 
 
 def test_train__takes_settings_from_a_file_and_options_before_them(call: Call, trained: Path, tmp_path: Path) -> None:
