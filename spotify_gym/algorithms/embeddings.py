@@ -13,13 +13,13 @@ from spotify_gym.algorithms.compatibility import features_of, recordings_of
 from spotify_gym.search import exact_topk
 from spotify_gym.search.pruned import InnerProductIndex
 
-TINY = 1e-6
+SHORTEST = 1e-6  # length of a vector that has a direction
 
 
 def unit(vectors: th.Tensor) -> th.Tensor:
     """Bring the last axis to length 1; a zero vector stays what it is."""
     lengths: th.Tensor = vectors.norm(dim=-1, keepdim=True)
-    return vectors / lengths.clamp_min(TINY)
+    return vectors / lengths.clamp_min(SHORTEST)
 
 
 class Table:

@@ -12,12 +12,8 @@ from numpy.typing import NDArray
 
 from spotify_gym.algorithms.compatibility import features_of, recordings_of
 from spotify_gym.search import planning
-from spotify_gym.search.planning import PlanningModel
+from spotify_gym.search.planning import Bools, Floats, Ints, PlanningModel
 from spotify_gym.search.points import NearestIndex, points_of
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 _TINY = np.float32(1e-8)
 _REACHES = 1e-3  # a coefficient below that is rounding: the track no longer counts in this block

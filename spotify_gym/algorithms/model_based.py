@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
@@ -19,9 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from spotify_gym.algorithms.learned_model import Seen
 from spotify_gym.algorithms.planning_policy import PlanningPolicy
 from spotify_gym.algorithms.played import Played, draw_unplayed, played_next, played_of
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
+from spotify_gym.search.planning import Floats, Ints
 
 _SCHEDULE = ((0.5, 0.0), (0.2, 0.125), (0.15, 0.5), (0.15, 1.0))
 """Shares of the steps, and how much of the library is there by then; without any, play is random."""

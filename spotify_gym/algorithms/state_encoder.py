@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from numpy.typing import NDArray
 from stable_baselines3.common.torch_layers import create_mlp
 from torch import nn
 
-from spotify_gym.algorithms.embeddings import TINY, unit
+from spotify_gym.algorithms.embeddings import SHORTEST, unit
 from spotify_gym.compiled import compiled
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
+from spotify_gym.search.planning import Floats, Ints
 
 
 class StateInput(nn.Module):
@@ -91,7 +88,7 @@ class MixtureEncoder(nn.Module):
         scaled = observations / d**0.5
         blocks = scaled.index_select(1, self.blocks).view(-1, n, d)
         lengths = blocks.norm(dim=2, keepdim=True)
-        units = blocks / lengths.clamp_min(TINY)
+        units = blocks / lengths.clamp_min(SHORTEST)
         cosines = (units @ units.mT).flatten(1).index_select(1, self.pairs)
         invariant = th.cat([observations.index_select(1, self.others), lengths[:, :, 0], cosines], dim=1)
         directions = self.weights(invariant)[:, None] @ th.cat([units, blocks], dim=1)
@@ -146,7 +143,7 @@ def _read(seen: Floats, blocks: Ints, others: Ints, n: int, d: int) -> tuple[Flo
             length = np.sqrt(square)
             invariant[b, n_others + first] = length
             for j in range(first * d, first * d + d):
-                everything[b, j] = everything[b, n * d + blocks[j]] / max(length, np.float32(TINY))
+                everything[b, j] = everything[b, n * d + blocks[j]] / max(length, np.float32(SHORTEST))
         for first in range(n):
             for second in range(first + 1, n):
                 cosine = np.float32(0)

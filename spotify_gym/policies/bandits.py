@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from spotify_gym.compiled import compiled
 from spotify_gym.listeners import SkippingListener
 from spotify_gym.policies.belief import readiness
-from spotify_gym.policies.policy import Floats, Ints, ValuingPolicy
+from spotify_gym.policies.policy import ValuingPolicy
 from spotify_gym.policies.seen import DirectedPolicy, SeenPolicy, simulated
 from spotify_gym.session import SessionDynamics, SessionState
 from spotify_gym.session.kernels import regression
-from spotify_gym.session.state import log_of
+from spotify_gym.session.state import Floats, Ints, log_of
 
 _NUMBERS_AT_ONCE = 2**20
 

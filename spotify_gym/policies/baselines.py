@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from spotify_gym.policies.policy import Floats, Ints, Ranking, RankingPolicy, ValuingPolicy, best_of
+from spotify_gym.policies.policy import Ranking, RankingPolicy, ValuingPolicy, best_of
 from spotify_gym.session import SessionDynamics, SessionState
+from spotify_gym.session.state import Floats, Ints
 
 
 class RandomPolicy(RankingPolicy):

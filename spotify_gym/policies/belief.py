@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.listeners import SkippingListener
-from spotify_gym.policies.policy import Floats, Ints
 from spotify_gym.policies.seen import DirectedPolicy, simulated
 from spotify_gym.session import SessionState
-from spotify_gym.session.state import Bools, Log, log_of
+from spotify_gym.session.state import Bools, Floats, Ints, Log, log_of
 
 _SAMPLE = 512  # tracks that rivals in the start are taken to be like
 

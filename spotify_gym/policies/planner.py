@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from spotify_gym.policies.policy import Ints, ReferencePolicy, session_length
+from spotify_gym.policies.policy import ReferencePolicy, session_length
 from spotify_gym.policies.session_model import Rollout, SessionModel
 from spotify_gym.search.planning import beam, improve, iterated_local_search, largest
 from spotify_gym.session import SessionDynamics, SessionState
+from spotify_gym.session.state import Ints
 
 _PROMISING = 256  # tracks for each place of a plan
 _TRIED = 64  # sessions that neighbourhoods are tried in

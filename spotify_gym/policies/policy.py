@@ -6,14 +6,11 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spotify_gym.listeners import Listener
 from spotify_gym.search.planning import largest
 from spotify_gym.session import SessionDynamics, SessionState, SpotifyVectorEnv
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
+from spotify_gym.session.state import Floats, Ints
 
 _VALUES_AT_ONCE = 2**22  # 16 MB
 

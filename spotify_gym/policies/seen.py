@@ -6,10 +6,10 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 from spotify_gym.listeners import Listener, Person
-from spotify_gym.policies.policy import Floats, Ranking, RankingPolicy
+from spotify_gym.policies.policy import Ranking, RankingPolicy
 from spotify_gym.session import SessionDynamics, SessionState
 from spotify_gym.session.kernels import told, unit
-from spotify_gym.session.state import log_of
+from spotify_gym.session.state import Floats, log_of
 
 
 class SeenPolicy(RankingPolicy):

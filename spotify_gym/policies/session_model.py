@@ -15,16 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spotify_gym.catalogue.catalogue import TINY
 from spotify_gym.search import planning
 from spotify_gym.search.planning import PlanningModel
 from spotify_gym.session import SessionDynamics, SessionState
+from spotify_gym.session.state import Bools, Floats, Ints
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 Rollout = planning.Rollout[SessionState]
 
 _NUMBERS_AT_ONCE = 2**17  # they stay in the cache
