@@ -67,13 +67,14 @@ class PlayedReplayBuffer(NStepReplayBuffer):
         return wider
 
     def _get_samples(self, batch_inds: NDArray[np.intp], env: VecNormalize | None = None) -> Batch:  # type: ignore[override]
-        # SB3 draws the environments in there, and tells nobody which; seen here before, they are drawn there again.
-        stream = np.random.get_state()  # noqa: NPY002
-        envs = np.random.randint(0, self.n_envs, size=len(batch_inds))  # noqa: NPY002
-        np.random.set_state(stream)  # noqa: NPY002
-        samples = super()._get_samples(batch_inds, env)
         if self.played is None:
-            return Batch(*samples)
+            return Batch(*super()._get_samples(batch_inds, env))
+        # SB3 draws the environments in there, and tells nobody which; seen here before, they are drawn there again.
+        stream = np.random.get_state() if self.n_envs > 1 else None  # noqa: NPY002
+        envs = np.random.randint(0, self.n_envs, size=len(batch_inds))  # noqa: NPY002
+        if stream is not None:  # one environment takes no numbers
+            np.random.set_state(stream)  # noqa: NPY002
+        samples = super()._get_samples(batch_inds, env)
         played = self.played[self._last_rows(batch_inds, envs), envs]
         return Batch(*samples, played=self.to_torch(played.astype(np.int64)))
 
