@@ -16,8 +16,8 @@ from spotify_gym.session import SessionDynamics, SessionState, StepResult
 from spotify_gym.training import Run, RunFolder, load_run
 from spotify_gym.training.recommendation import best_tracks, feature_shares
 
-EXPECTED = "expected from here on"
-"""What scores are called that are returns."""
+EXPECTED = "the reward it expects from here on"
+"""What scores are that are returns."""
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -147,11 +147,11 @@ class Learned:
         (track, value), *rest = ranking[:2]
         if self.value_name != EXPECTED:
             return str(explain(profile, retold(self.dynamics, told).vibe[0], profile.features[track]))
-        expects = f"Expects {signed(value)} from here on if this plays"
+        expects = f"Expects to earn {signed(value)} from here on if this plays"
         if not rest:
             return f"{expects}; nothing else is left."
         other, other_value = rest[0]
-        margin = f"{expects}, {value - other_value:.3f} more than if the runner-up does."
+        margin = f"{expects}, {value - other_value:.3f} more than with the runner-up."
         shares = self.feature_shares(told, track, other)
         return f"{margin} {balance(profile, track, other, shares)}" if shares is not None else margin
 

@@ -56,7 +56,9 @@ def map_chart(
     return {
         **_map_spec(pca_map, *(_corners(pca_map, session) if zoomed and session else pca_map.corners), genre),
         "datasets": {
-            "offers": _tracks(pca_map, [offer.track for offer in session.offers()] if session else []),
+            "offers": _tracks(
+                pca_map, [offer.track for offer in session.offers()] if session and not session.is_over else []
+            ),
             "path": _way_of(pca_map, session.vibes if session else []),
             "start": _way_of(pca_map, at_first),
             "heard": _tracks(pca_map, session.heard if session else chosen),

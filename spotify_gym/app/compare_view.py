@@ -14,6 +14,7 @@ from spotify_gym.app.explanation import Profile, differences
 from spotify_gym.app.listening import ListeningSession, Offer
 from spotify_gym.app.markup import headline, small_line, track_card, track_row
 from spotify_gym.app.user_session import UserSession
+from spotify_gym.app.widgets import two_agents
 from spotify_gym.app.words import listed, signed
 
 _ROWS = 5
@@ -24,12 +25,7 @@ _POPULAR = 10  # points of popularity: the same
 def show_comparison(user: UserSession, session: ListeningSession) -> None:
     """Show what two agents of one's choice would play."""
     st.html(headline("same session, two agents", "What would each play now?"))
-    names = list(user.app_state.agents)
-    agents = []
-    for place, (column, key) in enumerate(zip(st.columns(2, gap="large"), ("left", "right"), strict=True)):
-        with column:
-            agents.append(user.app_state.agents[st.selectbox("Agent", names, index=place, key=key)])
-            st.caption(agents[-1].about)
+    agents = two_agents(user, ("left", "right"))
     comparison = compare(session, user.app_state.profile, *agents)
     st.html(headline("why they differ", comparison.findings[0], " ".join(comparison.findings[1:])))
     choices = list(zip(agents, (comparison.left, comparison.right), strict=True))

@@ -115,8 +115,8 @@ def balance(profile: Profile, track: int, other: int, shares: ArrayLike) -> str:
     order = np.argsort(-added, kind="stable")
     speaks = [f"{words[j]} ({added[j]:+.3f})" for j in order[:2] if added[j] > _SPEAKS]
     against = [f"{words[j]} ({added[j]:+.3f})".replace("-", "−") for j in order[:-3:-1] if added[j] < -_SPEAKS]
-    said = f"What speaks for it over the runner-up: it is {listed(speaks)}." if speaks else ""
-    return f"{said} What speaks against: it is {listed(against)}." if against else said
+    pros_and_cons = (("For it", speaks), ("Against it", against))
+    return " ".join(f"{side}: {listed(words)}." for side, words in pros_and_cons if words)
 
 
 def _comparatives(profile: Profile, apart: NDArray[np.float32], emphatic: Sequence[int] = ()) -> Sequence[str]:

@@ -26,7 +26,7 @@ _EARLY = 0.01  # that the clock of a browser may be, and a little more [s]
 
 def show_session(user: UserSession, session: ListeningSession) -> None:
     """Show the session of a user."""
-    offers = session.offers()
+    offers = [] if session.is_over else session.offers()
     vibe = listed(user.app_state.profile.describe(session.vibe)) or "a bit of everything"
     st.html(headline("the agent reads your vibe as", vibe.capitalize()))
     left, right = st.columns(_WIDTHS, gap="large")
@@ -36,14 +36,11 @@ def show_session(user: UserSession, session: ListeningSession) -> None:
         else:
             _show_next(user, session, offers)
         _show_controls(user, session)
+        if offers:
+            _show_runners_up(user, session, offers[1:])
     with right:
         show_map(user, session, partial(st.session_state.__setitem__, "picked"))
         _show_picked(user, session)
-    left, right = st.columns(_WIDTHS, gap="large")
-    with left:
-        if not session.is_over:
-            _show_runners_up(user, session, offers[1:])
-    with right:
         _show_radar(user, session, offers)
         _show_course(session)
     show_playlist(session)
@@ -213,7 +210,8 @@ def _show_radar(user: UserSession, session: ListeningSession, offers: Sequence[O
     profile, features = user.app_state.profile, session.dynamics.catalogue.features
     following = profile.share_below(features[offers[0].track]) if offers else None
     chart = radar_chart([word.high for word in profile.words], profile.share_below(session.vibe), following)
-    st.html(colour_key(((VIBE, "your vibe"), (NEXT, "the next track; further out is more than most tracks have"))))
+    following_key = [(NEXT, "the next track")] if offers else []
+    st.html(colour_key([(VIBE, "your vibe: further out is more than most tracks have"), *following_key]))
     with st.container(horizontal_alignment="center"):
         st.vega_lite_chart(spec=chart, key="radar", width="content", alt=_RADAR_ALT)
 

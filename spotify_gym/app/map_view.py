@@ -14,11 +14,13 @@ from spotify_gym.app.user_session import UserSession
 
 _ALT = "Map of the catalogue: tracks that sound alike lie close together"
 _START_KEY = ((VIBE, "your start"), (QUIET, "other tracks: click one to add it"))
+_WAY = (VIBE, "your vibe, its way here from the diamond, and rings for what you heard")
 _SESSION_KEY = (
-    (VIBE, "your vibe, its way here from the diamond, and rings for what you heard"),
+    _WAY,
     (NEXT, "what the agent would play, its first choice large"),
     (QUIET, "other tracks: click one to play it"),
 )
+_END_KEY = (_WAY, (QUIET, "other tracks"))
 
 
 def show_map(user: UserSession, session: ListeningSession | None, pick: Callable[[int], None]) -> None:
@@ -46,7 +48,7 @@ def show_map(user: UserSession, session: ListeningSession | None, pick: Callable
             zoomed = st.toggle("Closer to this session", key="zoomed")
     spec = map_chart(user.app_state.pca_map, session, user.chosen, genre, zoomed)
     st.vega_lite_chart(spec=spec, key="map", on_select=partial(_hand_on, pick), alt=_ALT)
-    st.html(colour_key(_SESSION_KEY if session else _START_KEY))
+    st.html(colour_key(_START_KEY if session is None else _END_KEY if session.is_over else _SESSION_KEY))
 
 
 def _hand_on(pick: Callable[[int], None]) -> None:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from spotify_gym.app.agents import Agent, Learned
+from spotify_gym.app.agents import Agent
 from spotify_gym.app.charts import NEXT, QUIET, VIBE, race_chart
 from spotify_gym.app.listening import ListeningSession
 from spotify_gym.app.markup import colour_key, headline, line_below, meter, track_row
 from spotify_gym.app.user_session import UserSession
+from spotify_gym.app.widgets import two_agents
 from spotify_gym.app.words import signed
 
 RANDOM = "Random"
@@ -26,7 +27,7 @@ def show_race(user: UserSession, session: ListeningSession) -> None:
     """Show what two agents of one's choice make of the start of the session, all they play being heard out."""
     st.html(headline("one start, two agents", "Who keeps the session going?"))
     hidden = st.toggle("Hide who is who", key="blind", help="One of two is Random. Which one? Judge by what they play.")
-    agents = _hidden(user) if hidden else _chosen(user)
+    agents = _hidden(user) if hidden else two_agents(user, ("racer-0", "racer-1"))
     with st.spinner("Both play a whole session ..."):
         racers = [_played(session, agent) for agent in agents]
     names = [f"Agent {side}" for side in _SIDES] if hidden else [agent.name for agent in agents]
@@ -44,31 +45,6 @@ def show_race(user: UserSession, session: ListeningSession) -> None:
             for place, play in enumerate(racer.plays, start=1):
                 value = "" if hidden else signed(play.reward)
                 st.html(track_row(session.dynamics.catalogue, play.track, place, value))
-
-
-def _chosen(user: UserSession) -> Sequence[Agent]:
-    """Let two agents be chosen; of one that was kept on its way, how much it has learned, too."""
-    names, agents = list(user.app_state.agents), []
-    for place, column in enumerate(st.columns(2, gap="large")):
-        with column:
-            agent = user.app_state.agents[st.selectbox("Agent", names, index=place, key=f"racer-{place}")]
-            agents.append(_at_a_stage(agent, place) if isinstance(agent, Learned) and agent.stages else agent)
-            st.caption(agent.about)
-    return agents
-
-
-def _at_a_stage(agent: Learned, place: int) -> Agent:
-    share = st.select_slider(
-        "How much of its training it has had",
-        [*agent.stages, 1.0],
-        value=agent.stages[0] if place == 0 else 1.0,
-        format_func=lambda share: f"{100 * share:g}%",
-        key=f"stage-{place}-{agent.name}",
-    )
-    loaded: dict[tuple[str, float], Agent] = st.session_state.setdefault("stages", {})
-    if (agent.name, share) not in loaded:
-        loaded[agent.name, share] = agent if share == 1.0 else agent.at(share)
-    return loaded[agent.name, share]
 
 
 def _hidden(user: UserSession) -> Sequence[Agent]:

@@ -41,7 +41,7 @@ def load_trained(
     first = load_run(paths[0] if paths else SHIPPED_RUN, catalogue, trust=trust)
     first_dynamics = _dynamics(first)
     runs = [(first, first_dynamics), *(_beside(first, first_dynamics, path, trust) for path in paths[1:])]
-    names = _names([run for run, _ in runs]) if paths else ["Trained"]
+    names = _names([run for run, _ in runs])
     return tuple(
         Learned(name, _about(run), dynamics, run, _value_name(run))
         for name, (run, dynamics) in zip(names, runs, strict=True)
@@ -104,11 +104,13 @@ def _value_name(run: Run) -> str:
 
 def _names(runs: Sequence[Run]) -> list[str]:
     """Name each run by what it is, and by as much of its folder's path as it takes to tell it from the others."""
-    kinds = [f"{type(run.model).__name__}, {_short(run.config.env)}" for run in runs]
+    kinds = [(type(run.model).__name__, _short(run.config.env)) for run in runs]
     parts = [_readable(Path(run.path or "").resolve()).parts for run in runs]
     return [
-        kind if kinds.count(kind) == 1 else f"{kind} ({_tail(own, [other for other in parts if other != own])})"
-        for kind, own in zip(kinds, parts, strict=True)
+        f"{algorithm} ({env})"
+        if kinds.count((algorithm, env)) == 1
+        else f"{algorithm} ({env}, {_tail(own, [other for other in parts if other != own])})"
+        for (algorithm, env), own in zip(kinds, parts, strict=True)
     ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from spotify_gym.app.agents import Agent, Learned
 from spotify_gym.app.markup import track_row
 from spotify_gym.app.user_session import UserSession
 from spotify_gym.app.words import spoken
@@ -61,6 +62,31 @@ def track_line(
         st.html(track_row(catalogue, track, number, value))
         name = f"{label} _{_plain(spoken(catalogue, track))}_"
         user_button(user, name, key, action, icon=icon, disabled=disabled)
+
+
+def two_agents(user: UserSession, keys: tuple[str, str]) -> list[Agent]:
+    """Let two agents be chosen, side by side; of one that was kept on its way, how much it has learned, too."""
+    names, agents = list(user.app_state.agents), []
+    for place, (column, key) in enumerate(zip(st.columns(2, gap="large"), keys, strict=True)):
+        with column:
+            agent = user.app_state.agents[st.selectbox("Agent", names, index=place, key=key)]
+            st.caption(agent.about)
+            agents.append(_at_a_stage(agent, key) if isinstance(agent, Learned) and agent.stages else agent)
+    return agents
+
+
+def _at_a_stage(agent: Learned, key: str) -> Agent:
+    share = st.select_slider(
+        "How much of its training it has had",
+        [*agent.stages, 1.0],
+        value=1.0,
+        format_func=lambda share: f"{100 * share:g}%",
+        key=f"stage-{key}-{agent.name}",
+    )
+    loaded: dict[tuple[str, float], Agent] = st.session_state.setdefault("stages", {})
+    if (agent.name, share) not in loaded:
+        loaded[agent.name, share] = agent if share == 1.0 else agent.at(share)
+    return loaded[agent.name, share]
 
 
 def _plain(text: str) -> str:

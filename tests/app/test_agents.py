@@ -45,7 +45,7 @@ def test_references__leave_out_the_charts_where_nobody_knows_them() -> None:
 
 
 def test_learned__ranks_as_recommend_does(app_state: AppState) -> None:
-    trained: Agent = app_state.agents["DQN, Playlist"]
+    trained: Agent = app_state.agents["DQN (Playlist)"]
     start = [10, 20, 30, 40, 50]
     offers = ListeningSession(app_state.dynamics, trained, start).offers()
     expected = recommend(trained.run, start, top=len(offers))  # type: ignore[attr-defined]
@@ -62,8 +62,8 @@ def test_every_agent__says_why_by_what_it_goes_by(app_state: AppState, small: Ca
     assert said["Random"].startswith("Drawn by lot")
     assert "Popularity 100" in said["Popular"]
     assert "your vibe" in said["Nearest"]
-    assert said["DQN, Playlist"].startswith("Expects")
-    assert "more than if the runner-up does." in said["DQN, Playlist"]
+    assert said["DQN (Playlist)"].startswith("Expects")
+    assert "more than with the runner-up." in said["DQN (Playlist)"]
 
 
 def test_learned__divides_the_margin_among_the_features(small: Catalogue) -> None:
@@ -76,7 +76,7 @@ def test_learned__divides_the_margin_among_the_features(small: Catalogue) -> Non
     shares = learned.feature_shares(session.told, first.track, second.track)
     assert shares is not None
     assert shares.sum() == pytest.approx(first.score - second.score, abs=1e-5)
-    assert "What speaks for it" in session.why(learned, [first, second], Profile.of(run.catalogue))
+    assert "For it: " in session.why(learned, [first, second], Profile.of(run.catalogue))
 
 
 def test_every_agent__ranks_fewer_where_fewer_are_left(small: Catalogue) -> None:

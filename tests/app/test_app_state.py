@@ -12,16 +12,16 @@ from spotify_gym.training import RunError
 
 
 def test_open__seats_a_person_in_the_environment_of_the_run(app_state: AppState) -> None:
-    assert list(app_state.agents) == ["DQN, Playlist", "Nearest", "Popular", "Random"]
+    assert list(app_state.agents) == ["DQN (Playlist)", "Nearest", "Popular", "Random"]
     assert app_state.length == 20
     assert not app_state.dynamics.repeats
     assert app_state.dynamics.reward == {"flow": 0.5, "fit": 0.5}
-    assert "4 sessions" in app_state.agents["DQN, Playlist"].about
+    assert "4 sessions" in app_state.agents["DQN (Playlist)"].about
 
 
 def test_open__plays_a_tiny_catalogue_to_its_end(small: Catalogue) -> None:
     app_state = AppState.open(catalogue=small.take(np.arange(8)))
-    session = ListeningSession(app_state.dynamics, app_state.agents["Trained"], [0, 1, 2, 3, 4])
+    session = ListeningSession(app_state.dynamics, app_state.agents["DoubleDQN (Playlist)"], [0, 1, 2, 3, 4])
     for left in (3, 2, 1, 0):
         assert len(session.offers()) == left
         session.listened()

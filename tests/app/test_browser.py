@@ -380,7 +380,7 @@ def test_compare__shows_two_agents(open_tab: Callable[..., Any]) -> None:
     page = open_tab()
     begin_with_the_known(page)
     page.get_by_text("Compare", exact=True).click()
-    for agent in ("DQN, Playlist", "Nearest"):
+    for agent in ("DQN (Playlist)", "Nearest"):
         page.get_by_text(f"first choice of {agent}").wait_for()
 
 

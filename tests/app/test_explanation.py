@@ -44,10 +44,7 @@ def test_explain__says_it_in_words(profile: Profile) -> None:
 
 def test_balance__says_what_speaks_for_and_against(profile: Profile) -> None:
     said = balance(profile, 0, 1, point(energy=0.25, valence=-0.125))
-    assert said == (
-        "What speaks for it over the runner-up: it is more energetic (+0.250). "
-        "What speaks against: it is more sombre (−0.125)."
-    )
+    assert said == ("For it: more energetic (+0.250). Against it: more sombre (−0.125).")
     assert balance(profile, 0, 1, point()) == ""
 
 

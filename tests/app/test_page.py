@@ -231,17 +231,17 @@ def test_compare__shows_two_agents_side_by_side(open_page: Open) -> None:
 def test_compare__sets_trained_agents_beside_each_other(open_page: Open, run_folder: Path, tmp_path: Path) -> None:
     other = copytree(run_folder, tmp_path / "**bold** <b>")
     tab = begin(open_page(run_folder, other))
-    one, two = names = ["DQN, Playlist (run)", "DQN, Playlist (**bold** <b>)"]
+    one, two = names = ["DQN (Playlist, run)", "DQN (Playlist, **bold** <b>)"]
     assert tab.selectbox(key="agent").options == [*names, "Nearest", "Popular", "Random"]
     tab.selectbox(key="agent").select(two).run()
     tab.button(key="listened").click().run()
     open_numbers(tab)
     html = "\n".join(str(element.value) for element in tab.get("html"))
-    assert "What DQN, Playlist (**bold** &lt;b&gt;) goes by" in html
+    assert "What DQN (Playlist, **bold** &lt;b&gt;) goes by" in html
     tab.segmented_control(key="view").set_value("Compare").run()
     assert [tab.selectbox(key=key).value for key in ("left", "right")] == [one, two]
     said = text_of(tab)
-    assert "first choice of DQN, Playlist (**bold** &lt;b&gt;)" in said
+    assert "first choice of DQN (Playlist, **bold** &lt;b&gt;)" in said
     assert "They agree on 10 of their 10 best tracks." in said  # it is the same model twice
     assert said.count("in 4 sessions of SpotifyPlaylist-v0") == 2
     assert "**bold** <b>" not in said  # which Streamlit would read as Markdown, and a browser as HTML
@@ -267,7 +267,7 @@ def test_ending__sets_the_score_beside_those_of_references(open_page: Open) -> N
     shown_of = {name: score for name, score in shown if name != "similarity to your vibe"}
     earned = {name: float(score.replace("−", "-")) for name, score in shown_of.items()}
     assert earned["random tracks"] < earned["always the nearest track"] <= earned["a planner who knows all the rules"]
-    assert f"<b>{shown_of['DQN, Playlist and you']}</b><span>reward in all" in text_of(tab)
+    assert f"<b>{shown_of['DQN (Playlist) and you']}</b><span>reward in all" in text_of(tab)
     tab.selectbox(key="agent").select("Nearest").run()
     tab.button(key="again").click().run()
     assert "next track, 1 of 20" in text_of(tab)

@@ -29,7 +29,7 @@ def test_serve__stays_on_this_machine_and_tells_nobody(started: dict[str, Any], 
     assert not started["browser.gatherUsageStats"]
     assert not started["runner.fastReruns"]
     users = sys.modules[serve.__module__].served()
-    assert next(iter(users.find(None)[1].app_state.agents)) == "DQN, Playlist"
+    assert next(iter(users.find(None)[1].app_state.agents)) == "DQN (Playlist)"
 
 
 def test_serve__takes_the_next_port_where_one_is_taken(started: dict[str, Any]) -> None:

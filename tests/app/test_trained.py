@@ -22,7 +22,7 @@ def decayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_load_trained__names_each_after_what_it_is_and_says_what_it_is(run_folder: Path, decayed: Path) -> None:
     first, second = load_trained([run_folder, decayed])
-    assert (first.name, second.name) == ("DQN, Playlist", "DuelingDQN, Playlist")
+    assert (first.name, second.name) == ("DQN (Playlist)", "DuelingDQN (Playlist)")
     assert "4 sessions of SpotifyPlaylist-v0 (algorithm dqn, policy mlp, state mean, seed 0)" in first.about
     assert "(algorithm dueling, policy catalogue, state mean+decayed+responses, seed 0)" in second.about
 
@@ -36,8 +36,8 @@ def test_load_trained__tells_folders_of_one_name_apart(run_folder: Path, tmp_pat
             if file.is_file():
                 (folder / file.name).write_bytes(file.read_bytes())
     names = [agent.name for agent in load_trained(folders)]
-    assert names == [f"DQN, Playlist ({folder})" for folder in ("a/seed0", "b/seed0", "seed1", "Nearest")]
-    assert [agent.name for agent in load_trained([folders[0], tmp_path / "a" / "." / "seed0"])] == ["DQN, Playlist"]
+    assert names == [f"DQN (Playlist, {folder})" for folder in ("a/seed0", "b/seed0", "seed1", "Nearest")]
+    assert [agent.name for agent in load_trained([folders[0], tmp_path / "a" / "." / "seed0"])] == ["DQN (Playlist)"]
 
 
 def test_load_trained__lets_a_run_play_in_sessions_that_are_measured_otherwise(run_folder: Path, decayed: Path) -> None:
@@ -46,7 +46,7 @@ def test_load_trained__lets_a_run_play_in_sessions_that_are_measured_otherwise(r
     alone = AppState.open([decayed], beside.catalogue)
     assert not alone.catalogue.scaling.equals(beside.catalogue.scaling)
     sessions = [
-        ListeningSession(s.dynamics, s.agents["DuelingDQN, Playlist"], [10, 20, 30, 40, 50]) for s in (beside, alone)
+        ListeningSession(s.dynamics, s.agents["DuelingDQN (Playlist)"], [10, 20, 30, 40, 50]) for s in (beside, alone)
     ]
     for answer in ("listened", "skip", "listened", "listened"):
         ours, theirs = (session.offers() for session in sessions)
