@@ -84,7 +84,7 @@ def measure(page: Page, clicks: int) -> Iterator[tuple[str, list[float]]]:
     yield "search, from the last key", [_search(page, number) for number in range(clicks)]
     page.get_by_label("Search by").fill("")
     page.wait_for_timeout(2 * _PAUSE)
-    for name, key in (("Listened", "listened"), ("Skip", "skip"), ("Play this one", "instead-3")):
+    for name, key in (("Listened", "listened"), ("Skip", "skip"), ("Play", "instead-3")):
         begin_with_the_known(page)
         button = page.locator(f".st-key-{key} button")
         yield name, [_click(page, button, f"next track, {i + 2}") for i in range(clicks)]

@@ -76,9 +76,7 @@ def _show_numbers(user: UserSession, session: ListeningSession, offers: Sequence
     """Show what the agent goes by, and what each feature has to do with the similarity of its first choice."""
     st.html(line_below(f"What {user.agent.name} goes by: {user.agent.value_name}."))
     values = [offer.score for offer in offers]
-    bar = st.column_config.ProgressColumn(
-        user.agent.value_name, format="%.3f", min_value=min(0.0, *values), max_value=max(1e-6, *values)
-    )
+    bar = st.column_config.ProgressColumn(format="%.3f", min_value=min(0.0, *values), max_value=max(1e-6, *values))
     labels = [session.dynamics.catalogue.label(offer.track) for offer in offers]
     st.dataframe(pa.table({"track": labels, "value": values}), column_config={"value": bar}, hide_index=True)
     st.caption("What each feature adds to the similarity, which is the sum of the last column.")
@@ -194,14 +192,14 @@ def _show_runners_up(user: UserSession, session: ListeningSession, offers: Seque
     st.html(line_below(f"In the order of {user.agent.name}: {user.agent.value_name}."))
     for place, offer in enumerate(offers, start=1):
         play, key = partial(session.play, offer.track), f"instead-{place}"
-        track_line(user, offer.track, place + 1, "Play this one", key, play, value=signed(offer.score, 3))
+        track_line(user, offer.track, place + 1, "Play", key, play, value=signed(offer.score, 3))
 
 
 def _show_picked(user: UserSession, session: ListeningSession) -> None:
     """Show the track that was clicked on the map."""
     if (track := st.session_state.get("picked")) is not None and not session.is_over:
         played = session.has_played(track)
-        label, icon = ("Played", ":material/check:") if played else ("Play this one", None)
+        label, icon = ("Played", ":material/check:") if played else ("Play", None)
         value, play = signed(session.similarity(track)), partial(session.play, track)
         track_line(user, track, None, label, "play-picked", play, value=value, icon=icon, disabled=played)
 
@@ -210,6 +208,7 @@ def _show_radar(user: UserSession, session: ListeningSession, offers: Sequence[O
     profile, features = user.app_state.profile, session.dynamics.catalogue.features
     following = profile.share_below(features[offers[0].track]) if offers else None
     chart = radar_chart([word.high for word in profile.words], profile.share_below(session.vibe), following)
+    st.html(small_line("how it sounds"))
     following_key = [(NEXT, "the next track")] if offers else []
     st.html(colour_key([(VIBE, "your vibe: further out is more than most tracks have"), *following_key]))
     with st.container(horizontal_alignment="center"):
@@ -218,11 +217,8 @@ def _show_radar(user: UserSession, session: ListeningSession, offers: Sequence[O
 
 def _show_course(session: ListeningSession) -> None:
     if session.plays:
-        st.html(
-            colour_key(
-                ((VIBE, "similarity to your vibe, track by track"), (NEXT, "reward; a cross, and no bar, is a skip"))
-            )
-        )
+        st.html(small_line("track by track"))
+        st.html(colour_key(((VIBE, "similarity to your vibe"), (NEXT, "reward; a cross, and no bar, is a skip"))))
         st.vega_lite_chart(spec=time_chart(session), key="time", alt=_TIME_ALT)
 
 

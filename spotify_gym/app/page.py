@@ -27,8 +27,8 @@ You give it five songs. From nothing but their sound it forms the **vibe**: how 
 cheerful ... they are on average. Then it picks one track after another out of the whole catalogue.
 
 **What do I do?** Press **Listened** if you would have let the track play, and **Skip** if not. A track you listened to
-becomes part of the vibe, so the vibe moves; a skipped one leaves it where it was. You hear no music here: imagine it,
-or open the track in Spotify where there is a link.
+becomes part of the vibe, so the vibe moves; a skipped one leaves it where it was. Real tracks can be heard with
+Spotify's player, behind a switch; invented ones are left to your imagination.
 
 **What do the numbers say?** *Similarity* says how alike a track and your vibe are: 1 is the same direction, 0 is
 nothing in common, −1 the opposite. *Reward* is what the agent is paid for a track, and all it ever learned from.

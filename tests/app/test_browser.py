@@ -262,27 +262,29 @@ def test_keyboard__is_enough(open_tab: Callable[..., Any]) -> None:
     page.locator(".sg-facts", has_text="1skipped").wait_for()
 
 
-def test_phone__needs_no_scrolling_sideways(open_tab: Callable[..., Any]) -> None:
-    page = open_tab(width=390, height=844, is_mobile=True, has_touch=True)
+def test_phone__needs_no_scrolling_sideways_and_no_sharp_finger(open_tab: Callable[..., Any]) -> None:
+    page = open_tab(width=375, height=844, is_mobile=True, has_touch=True)
 
     def width() -> int:
         settle()
         taken: int = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
         return taken
 
-    assert width() <= 390
+    assert width() <= 375
     begin_with_the_known(page)
     page.get_by_text("Compare", exact=True).tap()
     page.get_by_text("why they differ").wait_for()
-    assert width() <= 390
+    assert width() <= 375
     page.get_by_text("Listen", exact=True).tap()
     page.get_by_role("button", name="Listened").tap()
     wait_for_track(page, 2)
-    assert width() <= 390
+    assert width() <= 375
+    low = "button => button.offsetParent && button.getBoundingClientRect().height < 44"
+    assert not page.evaluate(f"[...document.querySelectorAll('button, summary')].filter({low}).map(b => b.innerText)")
     for name in ("Listened", "Skip", "Undo"):
         box = page.get_by_role("button", name=name).bounding_box()
         assert box["x"] >= 0
-        assert box["x"] + box["width"] <= 390
+        assert box["x"] + box["width"] <= 375
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
