@@ -19,14 +19,13 @@ from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.groups import first_equal_rows, first_of_songs, related_groups, split_groups
 from spotify_gym.catalogue.report import Report
 from spotify_gym.catalogue.scaling import MAX_MAGNITUDE, Scaling
-from spotify_gym.catalogue.tracks import FEATURE_NAMES, ID_IN_LINK, TextColumn, Tracks, read_only
+from spotify_gym.catalogue.tracks import FEATURE_NAMES, ID_IN_LINK, TEXTS, TextColumn, Tracks, read_only
 
 if TYPE_CHECKING:
     from spotify_gym.search.pruned import InnerProductIndex
 
 _ARRAYS = {"features": np.float32, "genres": np.bool_, "popularity": np.float32}
 _ROWS_AT_ONCE = 4096  # all at once would take memory in every process that holds the catalogue
-_TEXTS = ("track_ids", "names", "artists")
 _live: WeakValueDictionary[int, Catalogue] = WeakValueDictionary()  # all that this process holds, by `id`
 
 TINY = np.float32(1e-12)
@@ -128,7 +127,9 @@ class Catalogue(Tracks):
         Its scaling is fixed, not fitted: built-in catalogues of every size and seed have the same `coordinates`.
         """
         tracks = invent_tracks(n_tracks, seed)
-        note = "synthetic: tracks, titles and artists are invented; only their distribution is measured on real ones"
+        note = (
+            "synthetic: these tracks, titles and artists are invented; only their distribution is measured on real ones"
+        )
         return cls.of(
             tracks,
             scaling if isinstance(scaling, Scaling) else builtin_scaling(scaling),
@@ -262,7 +263,7 @@ class Catalogue(Tracks):
     def fingerprint(self) -> str:
         """The content: catalogues in which this is equal hold the same tracks, and say the same of them."""
         arrays: dict[str, NDArray[Any] | None] = {name: getattr(self, name) for name in _ARRAYS}
-        for name in _TEXTS:
+        for name in TEXTS:
             column: TextColumn | None = getattr(self, name)
             arrays[name], arrays[f"{name} begin"] = (None, None) if column is None else column.buffers()
         return _digest((self.coordinates, *self.genre_names), arrays)
@@ -348,7 +349,7 @@ class Catalogue(Tracks):
         expected = {
             "features": (n_tracks, d),
             "genres": (n_tracks, len(self.genre_names)),
-            **dict.fromkeys((*_TEXTS, "popularity"), (n_tracks,)),
+            **dict.fromkeys((*TEXTS, "popularity"), (n_tracks,)),
         }
         for name, shape in expected.items():
             column = getattr(self, name)

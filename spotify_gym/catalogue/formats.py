@@ -9,6 +9,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -125,17 +126,14 @@ def _parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        values = [_parse_line(line) for line in text.splitlines() if line.strip()]
+        values: list[Any] = []
+        for line in filter(str.strip, text.splitlines()):
+            values.append(None)
+            with suppress(ValueError):
+                values[-1] = json.loads(line)
         if sum(value is None for value in values) * 2 > len(values):
             raise CatalogueError(f"this is no JSON: {error}.") from error
         return values
-
-
-def _parse_line(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
 
 
 def _find_records(value: Any, schema: Schema, depth: int, key: str | None = None) -> Iterator[Mapping[str, Any]]:

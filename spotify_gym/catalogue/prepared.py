@@ -16,6 +16,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,13 +28,12 @@ from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.files import check_name, open_regular, replacing
 from spotify_gym.catalogue.report import Report
 from spotify_gym.catalogue.scaling import Scaling
-from spotify_gym.catalogue.tracks import TextColumn
+from spotify_gym.catalogue.tracks import TEXTS, TextColumn
 
 FORMAT, VERSION, NPZ_VERSION = "spotify_gym catalogue", 2, 1
 ALIGNMENT = 64  # bytes, of the features; what the fastest paths of NumPy and BLAS want
 _HEADER, _CHECKSUM = b"spotify_gym", b"spotify_gym_crc32"  # in the schema's metadata
 _MAGIC = b"ARROW1"  # at both ends of the file; two zeros follow the first
-_TEXTS = ("track_ids", "names", "artists")
 _NPY_HEAD = re.compile(
     rb"\x93NUMPY\x01\x00(?s:..)\{'descr': '(?P<dtype>[<|][biuf][1248])', 'fortran_order': False, "
     rb"'shape': \((?P<shape>[0-9, ]*)\), \} *\n"
@@ -63,7 +63,7 @@ def save_fields(path: Path, fields: Mapping[str, Any]) -> None:
         "version": VERSION,
         "columns": list(types),
         "scaling": {"kind": scaling.kind, "centre": scaling.centre.tolist(), "scale": scaling.scale.tolist()},
-        "report": fields["report"].to_json(),
+        "report": asdict(fields["report"]),
     }
     text = json.dumps(header).encode()
     schema = batch.schema.with_metadata({_HEADER: text, _CHECKSUM: _checksum(text, message)})
@@ -145,7 +145,7 @@ def _read_npz(file: BinaryIO) -> Contents:
         raise ValueError("some of its arrays are missing or misnamed")
     header["scaling"] = {"kind": header["scaling"], **{name: arrays.pop(name) for name in ("centre", "scale")}}
     columns: dict[str, Any] = {name: array for name, array in arrays.items() if "." not in name}
-    for name in _TEXTS:
+    for name in TEXTS:
         if (data := arrays.get(f"{name}.data")) is not None:
             offsets = arrays[f"{name}.offsets"].astype(np.int64)
             texts = pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
@@ -200,7 +200,7 @@ def _column_types(names: Mapping[str, Any]) -> dict[str, pa.DataType]:
         "features": pa.list_(pa.float32(), len(names["feature_names"])),
         "genres": pa.list_(pa.uint8(), len(names["genre_names"])),  # 0 or 1; Arrow would pack truth values
         "popularity": pa.float32(),
-        **dict.fromkeys(_TEXTS, pa.large_string()),
+        **dict.fromkeys(TEXTS, pa.large_string()),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from spotify_gym.catalogue.errors import printable
@@ -29,7 +29,7 @@ class Finding:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Finding:
-        """Rebuild what a report's `to_json` made."""
+        """Rebuild a finding from what JSON makes of its fields."""
         lines = tuple(map(int, plain["lines"]))
         return cls(str(plain["what"]), int(plain["rows"]), lines, str(plain.get("first", "")))
 
@@ -69,13 +69,9 @@ class Report:
         lines += [f"  range    {name:<17}{low:>10.4g} to {high:.4g}" for name, low, high in self.ranges]
         return printable("\n".join(lines))
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain dictionaries, lists, strings and numbers."""
-        return asdict(self)
-
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Report:
-        """Rebuild what `to_json` made."""
+        """Rebuild a report from what JSON makes of its fields."""
         told = {"warnings": (), **plain}
         return cls(
             rows=int(told["rows"]),

@@ -52,9 +52,8 @@ class Scaling:
             return cls("minmax", low, 1 / (1 / np.where(high - low < 10 * _EPS, 1, high - low)))
         mean = raw.sum(axis=0) / n
         off = raw - mean
-        variance = (
-            (off**2).sum(axis=0) - off.sum(axis=0) ** 2 / n
-        ) / n  # the second sum is what the mean is rounded by
+        rounded_by = off.sum(axis=0) ** 2 / n  # what the mean is
+        variance = ((off**2).sum(axis=0) - rounded_by) / n
         is_constant = variance <= n * _EPS * variance + (n * mean * _EPS) ** 2
         return cls("standard", np.where(low == high, low, mean), np.where(is_constant, 1, np.sqrt(variance)))
 
@@ -75,11 +74,7 @@ class Scaling:
 
     def equals(self, other: Scaling) -> bool:
         """Say whether both scale every track alike."""
-        return (
-            self.kind == other.kind
-            and np.array_equal(self.centre, other.centre)
-            and np.array_equal(self.scale, other.scale)
-        )
+        return (self.kind, *self.centre, *self.scale) == (other.kind, *other.centre, *other.scale)
 
 
 def check_kind(kind: str) -> ScalingKind:

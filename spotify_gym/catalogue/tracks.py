@@ -27,6 +27,8 @@ FEATURE_RANGES: Mapping[str, tuple[float, float]] = {
 
 FEATURE_NAMES = tuple(FEATURE_RANGES)
 
+TEXTS = ("track_ids", "names", "artists")
+"""The columns of texts."""
 ID_IN_LINK = r"\s*(?:spotify:track:|(?:https?://)?\w+\.spotify\.com/(?:[\w-]+/)*(?:tracks?|audio-\w+)/)(\w+)"
 """How links to a track, and Spotify's name of it, begin; the group is its id."""
 
@@ -45,8 +47,8 @@ class TextColumn(Sequence[str]):
     """A read-only column of text that costs no Python object per row: an Arrow array that reads like a tuple of `str`.
 
     >>> column = TextColumn.of(["Hurt", "Águas de Março", ""])
-    >>> column[1], len(column), column.contains("DE MAR").tolist()
-    ('Águas de Março', 3, [False, True, False])
+    >>> column[1], len(column)
+    ('Águas de Março', 3)
 
     Args:
         arrow: (n_texts,), without nulls.
@@ -97,18 +99,12 @@ class TextColumn(Sequence[str]):
     def __reduce__(self) -> tuple[type[TextColumn], tuple[pa.LargeStringArray]]:
         return TextColumn, (self.arrow,)
 
-    def take(self, indices: ArrayLike) -> TextColumn:
-        """Gather the texts at ``indices`` (k,), in that order."""
+    def take(self, indices: ArrayLike, axis: int = 0) -> TextColumn:
+        """Gather the texts at ``indices`` (k,), in that order; as an array's, along the only axis."""
         import pyarrow as pa
 
         chosen = np.ascontiguousarray(indices, dtype=np.int64)
         return TextColumn(self.arrow.take(pa.Array.from_buffers(pa.int64(), len(chosen), [None, pa.py_buffer(chosen)])))
-
-    def contains(self, text: str) -> NDArray[np.bool_]:
-        """Say for each row (n_texts,) whether it contains ``text``, upper or lower case alike."""
-        import pyarrow.compute as pc
-
-        return np.asarray(pc.match_substring(self.arrow, text, ignore_case=True))
 
     def buffers(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Return the UTF-8 bytes of all texts, and where in them each begins, (n_texts + 1,)."""
@@ -146,12 +142,6 @@ class Tracks:
     def take(self: Self, indices: ArrayLike) -> Self:
         """Return the tracks at ``indices`` (k,), in that order."""
         chosen = np.asarray(indices, dtype=np.int64)
-        return replace(
-            self,
-            features=self.features[chosen],
-            track_ids=self.track_ids.take(chosen),
-            names=None if self.names is None else self.names.take(chosen),
-            artists=None if self.artists is None else self.artists.take(chosen),
-            genres=None if self.genres is None else self.genres[chosen],
-            popularity=None if self.popularity is None else self.popularity[chosen],
-        )
+        columns = {name: getattr(self, name) for name in ("features", "genres", "popularity", *TEXTS)}
+        taken = {name: column.take(chosen, 0) for name, column in columns.items() if column is not None}
+        return replace(self, **taken)

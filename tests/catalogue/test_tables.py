@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -92,4 +93,4 @@ def test_report__prints_all_that_was_found() -> None:
 
 
 def test_report__survives_json() -> None:
-    assert Report.from_json(json.loads(json.dumps(REPORT.to_json()))) == REPORT
+    assert Report.from_json(json.loads(json.dumps(asdict(REPORT)))) == REPORT

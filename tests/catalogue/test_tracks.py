@@ -37,11 +37,6 @@ def test_from_arrow__reads_slices_chunks_and_missing_texts() -> None:
     assert list(TextColumn.from_arrow(chunks)) == ["", "bcd", "é"]
 
 
-def test_contains__ignores_case_in_any_script() -> None:
-    column = TextColumn.of(["Águas de Março", "aguas", "ÁGUAS", ""])
-    assert column.contains("águas").tolist() == [True, False, True, False]
-
-
 def test_index__out_of_range_raises() -> None:
     with pytest.raises(IndexError):
         TextColumn.of(["a"])[1]
