@@ -13,7 +13,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,9 +70,10 @@ class Log:
     def written(self, folder: Path) -> Path:
         """Return where the dataset lies under `folder`, after writing it unless all of it is there."""
         data = folder / self.dataset_id / "data"
-        if data.exists() and minari.MinariDataset(data).total_episodes == self.n_sessions:
-            return data
-        shutil.rmtree(data.parent, ignore_errors=True)  # of a call that was stopped
+        with suppress(OSError, ValueError):  # a call that was stopped left files out, or half of one
+            if minari.MinariDataset(data).total_episodes == self.n_sessions:
+                return data
+        shutil.rmtree(data.parent, ignore_errors=True)
         options = {"catalogue": self.task.catalogue, "scaling": self.task.scaling, **self.task.env_options}
         env: Any = gym.make_vec(self.task.env, num_envs=_AT_ONCE, **options).unwrapped
         policy = MixedPolicy(env, self.behaviour, self.epsilon)

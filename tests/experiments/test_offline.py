@@ -85,6 +85,8 @@ def test_dataset__that_was_left_half_written_is_written_anew(tmp_path: Path) -> 
     storage = minari.MinariDataset(data).storage
     storage.update_metadata({"total_episodes": 1})
     assert minari.MinariDataset(log.written(tmp_path)).total_episodes == 2
+    (data / "metadata.json").write_text("")
+    assert minari.MinariDataset(log.written(tmp_path)).total_episodes == 2
 
 
 @pytest.mark.parametrize(
