@@ -56,6 +56,8 @@ def _photograph(browser: Browser, address: str, name: str, *, all_views: bool = 
             _save(page, f"{name}-compare")
             page.get_by_text("Race", exact=True).click()
             page.get_by_text("Who keeps the session going?").wait_for()
+            page.get_by_role("slider").first.press("Home")  # to before its training
+            page.get_by_text("after 0% of its training").first.wait_for()
             _save(page, f"{name}-race")
 
 
