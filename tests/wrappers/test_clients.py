@@ -129,21 +129,26 @@ STEADY = {
     "gradient_steps": 2,
     "exploration_fraction": 0.3,
 }
-# Where a taste is hidden and the start says nothing of it, `nearest` knows what the vibe does not tell.
-TOLD = ("SpotifyPlaylist-v0", "SpotifySatiation-v0", "SpotifySkip-v0")
+# Not in Logged: `nearest` knows a mood there that nobody is shown, and over so few tracks earns 3 more than random.
+STATES = {
+    "SpotifyPlaylist-v0": "mean",
+    "SpotifySatiation-v0": "mean",
+    "SpotifySkip-v0": "mean",
+    "SpotifyTaste-v0": "taste",  # the start says nothing of it there, and only the answers do
+}
 HALF_WAY = {DQN: STEADY, QRDQN: STEADY, PPO: {"gamma": 0.5, "n_steps": 64}, A2C: {"gamma": 0.5}}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("env_id", TOLD)
+@pytest.mark.parametrize("env_id", STATES)
 @pytest.mark.parametrize("algorithm", HALF_WAY)
 def test_stock_learner__with_nearest_unplayed__comes_half_the_way_to_nearest(algorithm, env_id):
-    catalogue = Catalogue.builtin(100)
+    options = {"catalogue": Catalogue.builtin(100), "state": STATES[env_id]}
     policies = RandomPolicy, NearestPolicy
-    random, nearest = (evaluate(policy, env_id, 200, catalogue=catalogue).returns.mean() for policy in policies)
-    many = gym.make_vec(env_id, num_envs=8, autoreset_mode="SameStep", catalogue=catalogue)
+    random, nearest = (evaluate(policy, env_id, 200, **options).returns.mean() for policy in policies)
+    many = gym.make_vec(env_id, num_envs=8, autoreset_mode="SameStep", **options)
     env = SessionVecEnv(wrappers.vector.NearestUnplayed(many))
     model = learn(algorithm, env, 60_000, **HALF_WAY[algorithm])
-    single = wrappers.NearestUnplayed(gym.make(env_id, catalogue=catalogue))
+    single = wrappers.NearestUnplayed(gym.make(env_id, **options))
     single.reset(seed=10**9)
     assert evaluate_policy(model, Monitor(single), 100)[0] > (random + nearest) / 2
