@@ -96,6 +96,7 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseA
         if "can't allocate memory" in str(error):  # PyTorch has no name for it
             raise MemoryError(str(error)) from error
         raise
+    env.seed(config.first_seed)  # the algorithm gave them its own seed, and runs of adjacent ones would share sessions
     model.set_logger(Logger(folder=None, output_formats=[]))  # the one that SB3 makes leaves an empty folder behind
     return model
 

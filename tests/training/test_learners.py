@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from spotify_gym.listeners import SkippingListener
 from spotify_gym.session.observation import Decayed
 from spotify_gym.training import ConfigError, RunError, TrainConfig, evaluate, load_run, recommend, resume, train
 from spotify_gym.training.artifacts import weights_of
+from spotify_gym.training.learners import catalogue_of, learner_of, sessions_of
 
 QUICK: dict[str, Any] = {"catalogue": "builtin:300", "hidden": (8,), "steps": 200, "learning_starts": 50, "n_envs": 4}
 OWN = {
@@ -180,3 +182,11 @@ def test_arguments__that_cannot_be_are_refused_by_name(algorithm: str, argument:
     )
     with pytest.raises(ConfigError, match=said):
         train(config)
+
+
+def test_learner__begins_with_the_sessions_of_its_seed_and_of_no_other() -> None:
+    config = TrainConfig("builtin:300", policy="mlp", n_envs=4, seed=3)
+    env = sessions_of(config, catalogue_of(config), n_envs=4)
+    learner_of(config, env)
+    expected = gym.make_vec(config.env, num_envs=4, catalogue=config.catalogue).reset(seed=[12, 13, 14, 15])[0]
+    assert np.array_equal(env.reset(), expected)
