@@ -153,8 +153,8 @@ def test_read__takes_no_more_memory_than_the_file_needs(tmp_path: Path) -> None:
 
 
 def test_limited__notices_what_takes_too_much_memory() -> None:
-    with pytest.raises(AssertionError, match=r"took 2\d\d MiB of memory"), limited(mebibytes=100):
-        bytearray(200 * MEBI)
+    with pytest.raises(AssertionError, match=r"took [12]\d\d MiB of memory"), limited(mebibytes=100):
+        bytearray(250 * MEBI)  # what the process held before may go meanwhile
     with pytest.raises(MemoryError), limited(mebibytes=100):
         bytearray(2000 * MEBI)
 
