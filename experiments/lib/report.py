@@ -72,7 +72,8 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         "MB": of_method["peak_memory_mb"].max().map(_text("{:.0f}")),
     }
     order = skill["estimate"].sort_values(ascending=False).index
-    return pd.DataFrame(columns).loc[order].rename_axis("method").reset_index()
+    table = pd.DataFrame(columns).loc[order].rename_axis("method").reset_index()
+    return table.loc[:, (table != "").any()]  # no interval of one run
 
 
 def _seen(rows: pd.DataFrame) -> dict[str, pd.Series[str]]:
