@@ -73,7 +73,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     }
     order = skill["estimate"].sort_values(ascending=False).index
     table = pd.DataFrame(columns).loc[order].rename_axis("method").reset_index()
-    return table.loc[:, (table != "").any()]  # no interval of one run
+    return table if skill["n_runs"].max() > 1 else table.drop(columns="95 % interval")
 
 
 def _seen(rows: pd.DataFrame) -> dict[str, pd.Series[str]]:
