@@ -152,10 +152,9 @@ class LoggedListener(Listener[LoggedMind]):
             raise ValueError("position must hold 1 to 1000 numbers: the log-odds of a skip")
         shapes = {"position": (len(self.position),), "left": (MEMORY, 3), "mood_shift": (3,), "started": (3,)}
         shapes |= {"leave": (2,), "grades": (5, 4), "starts": (5, 4)}
-        shapes |= {name: (n,) for name, n in (("together", 64), ("started_after", 12)) if getattr(self, name) != ()}
-        for name in (
-            f.name for f in fields(self) if f.name not in ("regard", "fitted") and getattr(self, f.name) != ()
-        ):
+        for name, n in (("together", 64), ("started_after", 12)):
+            shapes[name] = (n,) if getattr(self, name) != () else (0,)  # these alone may be empty
+        for name in (f.name for f in fields(self) if f.name not in ("regard", "fitted")):
             _check_numbers(name, getattr(self, name), shapes.get(name, ()))
         for name, low, high in (("mood_sd", 0, 100), ("taste_spread", 0, 100), ("mood_decay", 0, 1)):
             if not low <= getattr(self, name) <= high:
