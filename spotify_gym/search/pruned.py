@@ -202,11 +202,19 @@ def _directions(
     directions, scales = np.zeros_like(queries), np.ones(len(queries))
     least = np.full(len(queries), -np.inf, np.float32)
     for b in range(len(queries)):
-        own = _length(queries[b])
-        if 1e-30 < own * length < 1e30:
-            directions[b], scales[b] = queries[b] / np.float32(own), own * length
-            least[b] = np.float32(found[b] / scales[b]) - rounding
+        directions[b], scale = _direction(queries[b], length)
+        if scale > 0:
+            scales[b], least[b] = scale, np.float32(found[b] / scale) - rounding
     return directions, scales, least
+
+
+@compiled
+def _direction(query: Floats, length: float) -> tuple[Floats, float]:
+    """Return the direction of a query and what cosines to it are multiplied by; zeros where that is out of range."""
+    own = _length(query)
+    if 1e-30 < own * length < 1e30:
+        return query / np.float32(own), own * length
+    return np.zeros_like(query), 0.0
 
 
 @compiled(fastmath={"contract"})
@@ -246,10 +254,7 @@ def _search_one(
     scores: Floats,
 ) -> int:
     n_blocks = len(tree.vectors)
-    length = _length(query)
-    scale = length * tree.length
-    is_scalable = 1e-30 < scale < 1e30
-    direction = query / np.float32(length) if is_scalable else np.zeros_like(query)
+    direction, scale = _direction(query, tree.length)
     least = np.float32(-np.inf)  # what bounds must reach
     rounding = np.float32(_ROUNDING * (len(unrolled) + 8))
     queue.heads[:] = -1  # the last search may have left some
@@ -276,7 +281,7 @@ def _search_one(
         n_opened += 1
         if is_better:
             _enter(scores, tree.labels[node], tree.groups[node], excluded, values, labels)
-            least = np.float32(values[-1] / scale) if is_scalable else least
+            least = np.float32(values[-1] / scale) if scale > 0 else least
     return n_opened
 
 
