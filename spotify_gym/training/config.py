@@ -21,7 +21,7 @@ from spotify_gym.listeners import as_listener
 EVALUATION_SEED = 1_000_000_000
 """Held-out sessions have seeds from here on; those that a learner trains on lie below."""
 
-STATES = {
+BEST_STATES = {
     "SpotifySatiation-v0": "mean+history",
     "SpotifySkip-v0": "mean+responses",
     "SpotifyLogged-v0": "mean+responses",
@@ -150,7 +150,7 @@ class TrainConfig:
         if self.env not in env_ids():
             raise ConfigError(f"env={self.env!r} is no environment of this package; choose from {', '.join(env_ids())}")
         if self.state == "auto":
-            object.__setattr__(self, "state", STATES.get(self.env, "mean"))
+            object.__setattr__(self, "state", BEST_STATES.get(self.env, "mean"))
         self._check_network()
         if not 0 <= self.first_seed <= EVALUATION_SEED - self.n_envs:
             most = EVALUATION_SEED // self.n_envs - 1
