@@ -20,12 +20,8 @@ from spotify_gym.app.pca_map import PcaMap
 
 Spec = dict[str, Any]
 
-VIBE, NEXT, QUIET, GENRE = (
-    "#7c5cff",
-    "#f08c00",
-    "#767d8a",
-    "#0b9e9e",
-)  # legible on white and on black, told apart without red and green
+# Legible on white and on black, told apart without red and green.
+VIBE, NEXT, QUIET, GENRE = "#7c5cff", "#f08c00", "#767d8a", "#0b9e9e"
 
 _GRID = 16  # steps across the map, to which a closer view is rounded
 _EDGE = 0.2  # of such a step, to leave free around it

@@ -28,12 +28,8 @@ Floats = NDArray[np.float64]
 
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 _LOG_WEIGHTS = np.log(_WEIGHTS / _WEIGHTS.sum())
-_PRIORS = {
-    "first": 3.0,
-    "step": 0.3,
-    "other": 1.0,
-    "crossed": 0.3,
-}  # standard deviations of the normal priors, in log-odds
+# Standard deviations of the normal priors, in log-odds.
+_PRIORS = {"first": 3.0, "step": 0.3, "other": 1.0, "crossed": 0.3}
 _DECAY = (1.7, 1.0)  # mean and standard deviation of the prior of the logit of the mood's decay; .85 in the middle
 _SETTLED = 0.3  # slope along any axis, about that many standard errors from the top
 _N_POSITIONS = 20
