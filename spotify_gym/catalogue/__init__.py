@@ -1,9 +1,8 @@
 """What can be played: the frozen `Catalogue`, reading and checking tables, scaling, the built-in catalogue."""
 
 from spotify_gym.catalogue.catalogue import Catalogue, held, units_of
-from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.files import read_content
-from spotify_gym.catalogue.report import Finding, Report
+from spotify_gym.catalogue.report import CatalogueError, Finding, Report
 from spotify_gym.catalogue.scaling import Scaling
 from spotify_gym.catalogue.sources import address_of, as_catalogue, located
 from spotify_gym.catalogue.tracks import FEATURE_NAMES, TextColumn

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.catalogue.errors import CatalogueError
+from spotify_gym.catalogue.report import CatalogueError
 from spotify_gym.catalogue.scaling import Scaling, check_kind
 from spotify_gym.catalogue.tracks import TextColumn, Tracks
 

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spotify_gym.catalogue.builtin import builtin_scaling, invent_tracks
-from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.groups import first_equal_rows, first_of_songs, related_groups, split_groups
-from spotify_gym.catalogue.report import Report
+from spotify_gym.catalogue.report import CatalogueError, Report
 from spotify_gym.catalogue.scaling import MAX_MAGNITUDE, Scaling
 from spotify_gym.catalogue.tracks import FEATURE_NAMES, ID_IN_LINK, TEXTS, TextColumn, Tracks, read_only
 

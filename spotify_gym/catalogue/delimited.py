@@ -9,24 +9,25 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from spotify_gym.catalogue.errors import CatalogueError
-from spotify_gym.catalogue.report import Account, Finding
+from spotify_gym.catalogue.report import Account, CatalogueError, Finding
 from spotify_gym.catalogue.schema import MAX_HEADER, RawTable, Schema
 
 DELIMITERS = ",;\t|"
 MAX_LINE_BYTES = 2**16
 MAX_ROW_BYTES = 2**24
 MAX_WASTE = 10  # times the lines of a file that are read in vain, in search of the end of a quote
-_SAMPLE = 100  # lines that say how many columns there are
+_SAMPLE = 100  # lines that say how many columns there are, and what stands in them
 _DIALECTS: Mapping[bytes, dict[str, Any]] = {
     # what a line must hold to be read so: settings of the parser
     b"": {},
@@ -34,34 +35,34 @@ _DIALECTS: Mapping[bytes, dict[str, Any]] = {
     b' "': {"skipinitialspace": True},
 }
 _UNQUOTED: dict[str, Any] = {"quoting": csv.QUOTE_NONE}  # between tabs, quotes are often letters: "Weird Al" Yankovic
+_NUMBER_OF = r"""['"]%s['"]\s*:\s*(?P<number>[+-]?\.?\d[\d.eE+-]*)"""  # within a record, "{'energy': 0.5}"
 
 
 def read_delimited(content: bytes, schema: Schema) -> RawTable:
     """Split text into rows and keep the columns that serve a role, as text."""
     account = Account("line")
     lines = _unwrap(_decode(content, account))
-    names, delimiter, header, start = _find_header(lines, schema)
-    if any(lines[:header]):
-        account.notes.append(f"line {header + 1} was taken as the header")
-    plain = [line for line in lines[start : start + _SAMPLE] if line and b'"' not in line]
-    names = _fit_header(names, plain, delimiter)
+    header, delimiter, number, start = _find_header(lines, schema)
+    if any(lines[:number]):
+        account.notes.append(f"line {number + 1} was taken as the header")
+    header, start = _fit_header(header, lines, start, delimiter)
+    rows, places = _find_rows(lines, start, delimiter, len(header), account)
+    inner = _numbers_within(_parse(rows[:_SAMPLE], header, delimiter, header))
+    names = (*header, *inner)
     roles = schema.roles(names)
-    rows, places = _find_rows(lines, start, delimiter, len(names), account)
-    cells = _parse(rows, len(names), delimiter, [str(number) for number in roles.columns()])
-    if len(cells) != len(rows):
-        raise CatalogueError("the rows cannot be told apart: there are quotes where none should be.")
-    return RawTable(names, roles, cells, np.array(places, dtype=np.int64), account)
+    outer = _parse(rows, header, delimiter, [inner.get(name, (name,))[0] for name in roles.columns])
+    cells = {name: _number_of(outer, *inner[name]) if name in inner else outer[name] for name in roles.columns}
+    return RawTable(names, roles, pa.table(cells), np.array(places, dtype=np.int64), account)
 
 
 def _decode(content: bytes, account: Account) -> list[bytes]:
     """Split text into lines, in UTF-8 whatever it was."""
     start = content[:1000]
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        content = content.decode("utf-16", "replace").encode()
-    else:  # without its mark, UTF-16 is told by every other byte being 0
-        for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-            if start[first::2].count(0) > len(start) / 4:
-                content = content.decode(encoding, "replace").encode()
+    zeros = len(start) / 4  # UTF-16 without its mark has one in nearly every other place
+    marked = start.startswith((b"\xff\xfe", b"\xfe\xff"))
+    wide = {"utf-16": marked, "utf-16-le": start[1::2].count(0) > zeros, "utf-16-be": start[::2].count(0) > zeros}
+    for encoding in [encoding for encoding, is_it in wide.items() if is_it][:1]:
+        content = content.decode(encoding, "replace").encode()
     text = content.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in text[:1000]:
         raise CatalogueError("it is neither a text nor of a kind that is known.")
@@ -74,6 +75,14 @@ def _decode(content: bytes, account: Account) -> list[bytes]:
     return lines
 
 
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _unwrap(lines: list[bytes]) -> list[bytes]:
     """Take off the quotes around whole lines, which a spreadsheet writes of a table that stands in its first column."""
     some = [line for line in lines[:MAX_HEADER] if line]
@@ -81,14 +90,6 @@ def _unwrap(lines: list[bytes]) -> list[bytes]:
     if not all(whole) or b"," not in b"".join(some):
         return lines
     return [line[1:-1].replace(b'""', b'"') if line.endswith(b'"') else line for line in lines]
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _find_header(lines: Sequence[bytes], schema: Schema) -> tuple[tuple[str, ...], str, int, int]:
@@ -105,14 +106,25 @@ def _find_header(lines: Sequence[bytes], schema: Schema) -> tuple[tuple[str, ...
     return max(headers, key=lambda header: (schema.likeness(header[0]), -header[2], len(header[0])))
 
 
-def _fit_header(names: tuple[str, ...], rows: Sequence[bytes], delimiter: str) -> tuple[str, ...]:
-    """Give the columns that have no name the name "": numbers of rows in front, or nothing at the end."""
+def _fit_header(
+    names: tuple[str, ...], lines: Sequence[bytes], start: int, delimiter: str
+) -> tuple[tuple[str, ...], int]:
+    """Name the columns without a name by the line below, if it names no others, or else ""; say where rows begin.
+
+    pandas names its index in a line of its own below several lines of names; others do not name the numbers of the rows
+    in front, or end every row with a separator.
+    """
+    below, taken, _ = _split_row(lines, start, delimiter, len(names), 1) if start < len(lines) else ([], 0, b"")
+    is_alone = not any(name and cell for name, cell in zip(names, below, strict=False))
+    if is_alone and "".join(below)[:1].isalpha():
+        return tuple(map("".join, zip(names, below, strict=True))), start + taken
+    rows = [line for line in lines[start : start + _SAMPLE] if line and b'"' not in line]
     width = Counter(row.count(delimiter.encode()) + 1 for row in rows).most_common(1)[0][0] if rows else len(names)
     if width == len(names) - 1 and not names[-1]:
-        return names[:-1]
-    if width != len(names) + 1:
-        return names
-    return (*names, "") if all(row.endswith(delimiter.encode()) for row in rows) else ("", *names)
+        names = names[:-1]
+    elif width == len(names) + 1:
+        names = (*names, "") if all(row.endswith(delimiter.encode()) for row in rows) else ("", *names)
+    return names, start
 
 
 def _find_rows(
@@ -178,17 +190,36 @@ def _write_row(cells: Sequence[str], delimiter: str) -> bytes:
     return text.getvalue().encode()
 
 
-def _parse(rows: list[bytes], width: int, delimiter: str, wanted: list[str]) -> pa.Table:
-    """Parse the columns that serve a role, all as text: what is a number is judged value by value later."""
+def _parse(rows: Sequence[bytes], names: Sequence[str], delimiter: str, wanted: Iterable[str]) -> pa.Table:
+    """Parse some columns, all as text: what is a number is judged value by value later."""
+    numbers = {str(names.index(name)): name for name in wanted}
     if not rows:
-        return pa.table({name: pa.array([], pa.string()) for name in wanted})
-    return arrow_csv.read_csv(
+        return pa.table({name: pa.array([], pa.string()) for name in numbers.values()})
+    table = arrow_csv.read_csv(
         pa.BufferReader(b"\n".join(rows)),
         arrow_csv.ReadOptions(
-            column_names=[str(column) for column in range(width)], block_size=max(2**20, 2 * max(map(len, rows)))
+            column_names=[str(number) for number in range(len(names))], block_size=max(2**20, 2 * max(map(len, rows)))
         ),
         arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
         arrow_csv.ConvertOptions(
-            include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), strings_can_be_null=False
+            include_columns=list(numbers), column_types=dict.fromkeys(numbers, pa.string()), strings_can_be_null=False
         ),
     )
+    if len(table) != len(rows):
+        raise CatalogueError("the rows cannot be told apart: there are quotes where none should be.")
+    return table.rename_columns(list(numbers.values()))
+
+
+def _numbers_within(sample: pa.Table) -> dict[str, tuple[str, str]]:
+    """Find the numbers in records within cells: "{'energy': 0.5}" in `audio` is "audio.energy", ("audio", "energy")."""
+    return {
+        f"{name}.{key}": (name, key)
+        for name in sample.column_names
+        for cell in sample[name].to_pylist()
+        if cell.lstrip().startswith("{")
+        for key, _ in re.findall(_NUMBER_OF % r"(\w+)", cell)
+    }
+
+
+def _number_of(table: pa.Table, name: str, key: str) -> pa.ChunkedArray:
+    return pc.struct_field(pc.extract_regex(table[name], _NUMBER_OF % key), "number")

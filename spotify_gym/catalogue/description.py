@@ -24,8 +24,8 @@ _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'(?=\s*(?:[,\])}'"]|$))|"((?:[^"\\]|\
 
 def read_words(table: RawTable, role: str) -> pa.Array | None:
     """Return the texts (n_rows,) of the first column that holds more than numbers; `None` if there is none."""
-    for name, column in table.candidates(role):
-        texts = plain_text(column)
+    for name in table.roles.candidates.get(role, ()):
+        texts = plain_text(table.cells[name])
         if not pc.all(pc.match_substring_regex(texts, r"^[\d.]*$")).as_py():
             table.account.columns[role] = name
             return texts
@@ -45,8 +45,8 @@ def read_ids(
         given: the user says which column it is.
     """
     refused = []
-    for name, column in table.candidates("track_id"):
-        ids = _bare_ids(plain_text(column))
+    for name in table.roles.candidates.get("track_id", ()):
+        ids = _bare_ids(plain_text(table.cells[name]))
         if given or _are_of_tracks(ids, titles, features):
             table.account.columns["track_id"] = name
             return ids
@@ -66,9 +66,11 @@ def read_ids(
 
 def read_genres(table: RawTable) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
     """Mark the genres of each row (n_rows, n_genres), and name them."""
-    for name, column in table.candidates("genre"):
+    for name in table.roles.candidates.get("genre", ()):
         table.account.columns["genre"] = name
-        texts = pc.replace_substring(split_values(plain_text(column)), "’", "'")  # "Children’s Music" has both forms
+        texts = pc.replace_substring(
+            split_values(plain_text(table.cells[name])), "’", "'"
+        )  # "Children’s Music" has both forms
         lists = pc.split_pattern(texts, ";")
         rows, genres = pc.list_parent_indices(lists).to_numpy(), pc.list_flatten(lists)
         counts = [(entry["counts"], entry["values"]) for entry in genres.value_counts().to_pylist()]
@@ -86,11 +88,11 @@ def read_genres(table: RawTable) -> tuple[NDArray[np.bool_] | None, tuple[str, .
 
 def read_popularity(table: RawTable) -> NDArray[np.float32] | None:
     """Parse popularities (n_rows,): NaN where unknown, unreadable or outside [0, 100]."""
-    for name, column in table.candidates("popularity"):
+    for name in table.roles.candidates.get("popularity", ()):
         table.account.columns["popularity"] = name
-        values = parse_numbers({name: column})[name]
+        values = parse_numbers({name: table.cells[name]})[name]
         outside = (values < 0) | (values > 100)
-        unreadable = column.filter(np.isnan(values)).to_pylist()
+        unreadable = table.cells[name].filter(np.isnan(values)).to_pylist()
         n_bad = np.count_nonzero(outside) + sum(describe_fault(value) != "missing" for value in unreadable)
         if n_bad:
             told = f"popularity is not a number from 0 to 100 in {n_bad:,} rows: taken as unknown there"

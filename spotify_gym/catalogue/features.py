@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import types
 
-from spotify_gym.catalogue.errors import CatalogueError
-from spotify_gym.catalogue.report import Account, Finding
+from spotify_gym.catalogue.report import Account, CatalogueError, Finding
 from spotify_gym.catalogue.scaling import MAX_MAGNITUDE
 from spotify_gym.catalogue.schema import RawTable, Schema
 from spotify_gym.catalogue.tracks import FEATURE_RANGES
@@ -114,8 +113,8 @@ def describe_fault(value: object) -> str:
 
 def _feature_columns(table: RawTable) -> Iterator[tuple[str, pa.ChunkedArray]]:
     """Yield the column of each feature; one of lists is as many features as most of its lists are long."""
-    for name, number in table.roles.features.items():
-        column = table.column(number)
+    for name, column_name in table.roles.features.items():
+        column = table.cells[column_name]
         if name not in table.roles.kinds and types.is_string(column.type):
             column = _as_lists(column)
         if isinstance(column.type, (pa.ListType, pa.LargeListType, pa.FixedSizeListType)):
@@ -191,6 +190,6 @@ def _check_damage(
             f"{limits[name][0]:g} to {limits[name][1]:g}, nor are {broken[name].sum():,} of {len(broken[name]):,} rows"
             for name, row in rows.items()
         )
-        sound = [table.names[number] for name, number in table.roles.features.items() if name not in broken]
+        sound = [column for name, column in table.roles.features.items() if name not in broken]
         way_out = f" Or do without: {schema.command('--features', *sound)}" if sound else ""
         raise CatalogueError(f"{said}; decimal points may be lost. Mend the table.{way_out}")

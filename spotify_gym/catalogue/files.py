@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 from uuid import uuid4
 
-from spotify_gym.catalogue.errors import CatalogueError
+from spotify_gym.catalogue.report import CatalogueError
 
 MAX_BYTES = 2**31 - 2**20
 """The largest table that is read, unpacked, in bytes: some twenty million rows."""

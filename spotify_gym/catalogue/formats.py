@@ -8,7 +8,7 @@ import json
 import re
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -20,8 +20,7 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from spotify_gym.catalogue.delimited import read_delimited
-from spotify_gym.catalogue.errors import CatalogueError
-from spotify_gym.catalogue.report import Account, Finding
+from spotify_gym.catalogue.report import Account, CatalogueError, Finding
 from spotify_gym.catalogue.schema import MAX_HEADER, MIN_FEATURES, RawTable, Schema
 from spotify_gym.catalogue.tracks import FEATURE_NAMES
 
@@ -37,33 +36,31 @@ _TEXT = re.compile("(large_)?(string|binary)(_view)?")
 
 
 def read_parquet(content: bytes, schema: Schema) -> RawTable:
-    """Read the columns that serve a role."""
+    """Read the columns that serve a role, the fields of structs among them ("track.name")."""
     try:
         file = pq.ParquetFile(pa.BufferReader(content))
-        kinds = _flat(file.schema_arrow.empty_table()).schema
-        roles = schema.roles(kinds.names)
-        wanted = {str(number): kinds.names[number] for number in roles.columns()}
+        names = _flat(file.schema_arrow.empty_table()).column_names
+        roles = schema.roles(names)
         texts = [leaf.path for leaf in file.schema if leaf.physical_type == "BYTE_ARRAY"]
-        table = _read_within_limit(pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts), wanted.values())
+        table = _read_within_limit(pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts), roles.columns)
         table.validate(full=True)  # text that is not UTF-8 would only surface when somebody reads it
-        cells = {number: _plain(table.column(table.column_names.index(name)), name) for number, name in wanted.items()}
+        cells = {name: _plain(table.column(table.column_names.index(name)), name) for name in roles.columns}
     except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         raise CatalogueError(
             f"the Parquet file is damaged, or has columns that are no plain values: {error}."
         ) from error
-    return RawTable(tuple(kinds.names), roles, pa.table(cells), np.arange(len(table)) + 1, Account())
+    return RawTable(tuple(names), roles, pa.table(cells), np.arange(len(table)) + 1, Account())
 
 
-def _read_within_limit(file: pq.ParquetFile, columns: Iterable[str]) -> pa.Table:
+def _read_within_limit(file: pq.ParquetFile, columns: Sequence[str]) -> pa.Table:
     """Read part by part, each text once: a few bytes can stand for any number of rows."""
-    names = list(dict.fromkeys(columns))
-    parts, size = [_flat(file.read_row_groups([], columns=names))], 0
-    for batch in file.iter_batches(columns=names):
-        parts.append(_flat(pa.Table.from_batches([batch])))
-        size += sum(_written_out(chunk) for column in parts[-1].columns for chunk in column.chunks)
+    parts, size = [file.read_row_groups([], columns=columns)], 0
+    for batch in file.iter_batches(columns=columns):
+        parts.append(pa.Table.from_batches([batch]))
+        size += sum(map(_written_out, batch.columns))
         if size > MAX_PARQUET_BYTES:
             raise CatalogueError(f"its columns hold more than {MAX_PARQUET_BYTES / 1e9:.1f} GB, too much to be read.")
-    return pa.concat_tables(parts)
+    return _flat(pa.concat_tables(parts))
 
 
 def _written_out(array: pa.Array) -> int:
@@ -112,13 +109,11 @@ def read_json(content: bytes, schema: Schema) -> RawTable:
         features = ", ".join(schema.features or FEATURE_NAMES)
         raise CatalogueError(f"this JSON holds no record of a track, with {MIN_FEATURES} at least of {features}.")
     roles = schema.roles(names)
-    columns = {
-        str(number): _as_column(record.get(names[number]) for record in records if record) for number in roles.columns()
-    }
+    cells = {name: _as_column(record.get(name) for record in records if record) for name in roles.columns}
     is_record = np.array(list(map(bool, records)))
     lost = Finding.at("no record of a track", np.flatnonzero(~is_record) + 1)
     account = Account(dropped=[lost] if lost.rows else [])
-    return RawTable(names, roles, pa.table(columns), np.flatnonzero(is_record) + 1, account)
+    return RawTable(names, roles, pa.table(cells), np.flatnonzero(is_record) + 1, account)
 
 
 def _parse_json(text: str) -> Any:
@@ -209,31 +204,22 @@ def read_xlsx(content: bytes, schema: Schema) -> RawTable:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about styles and the like
             sheets = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True).worksheets
-            text = _export_sheet(max(sheets, key=lambda sheet: _header_of(sheet, schema)[0]), schema)
+            headers = [max(_rows(sheet, MAX_HEADER), key=schema.likeness, default=[]) for sheet in sheets]
+            header, sheet = max(zip(headers, sheets, strict=True), key=lambda one: schema.likeness(one[0]))
+            width = max((number for number, name in enumerate(header, 1) if name), default=1)
+            text = io.StringIO()
+            csv.writer(text).writerows(row if any(row) else [] for row in _rows(sheet, MAX_SHEET_ROWS, width))
     except ImportError:
         raise CatalogueError('reading a workbook needs openpyxl: pip install "spotify_gym[xlsx]".') from None
     except CatalogueError:
         raise
     except Exception as error:  # openpyxl raises whatever it stumbles over
         raise CatalogueError(f"the workbook is damaged: {error!r}.") from error
-    table = read_delimited(text.encode("utf-8", "replace"), schema)
+    table = read_delimited(text.getvalue().encode("utf-8", "replace"), schema)
     return replace(table, account=replace(table.account, unit="row"))
 
 
-def _header_of(sheet: Any, schema: Schema) -> tuple[int, int]:
-    """Return how much the likeliest header of a sheet is one, and in how many columns it stands."""
+def _rows(sheet: Any, n_rows: int, width: int = MAX_SHEET_COLUMNS) -> Iterator[list[str]]:
     sheet.reset_dimensions()  # what the file says of them may be anything
-    rows = sheet.iter_rows(max_row=MAX_HEADER, max_col=MAX_SHEET_COLUMNS, values_only=True)
-    headers = [["" if cell is None else str(cell) for cell in row] for row in rows]
-    names = max(headers, key=schema.likeness, default=[])
-    return schema.likeness(names), max((number for number, name in enumerate(names, 1) if name), default=1)
-
-
-def _export_sheet(sheet: Any, schema: Schema) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    _, width = _header_of(sheet, schema)
-    for row in sheet.iter_rows(max_row=MAX_SHEET_ROWS, max_col=width, values_only=True):
-        cells = ["" if cell is None else " ".join(str(cell).splitlines()) for cell in row]
-        writer.writerow(cells if any(cells) else [])
-    return text.getvalue()
+    for row in sheet.iter_rows(max_row=n_rows, max_col=width, values_only=True):
+        yield ["" if cell is None else " ".join(str(cell).splitlines()) for cell in row]

@@ -24,9 +24,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.files import check_name, open_regular, replacing
-from spotify_gym.catalogue.report import Report
+from spotify_gym.catalogue.report import CatalogueError, Report
 from spotify_gym.catalogue.scaling import Scaling
 from spotify_gym.catalogue.tracks import TEXTS, TextColumn
 

@@ -1,4 +1,4 @@
-"""What was found in a table, in a form to print, to keep and to test."""
+"""What was found in a table, in a form to print, to keep and to test; and the one error of this room."""
 
 from __future__ import annotations
 
@@ -6,10 +6,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from spotify_gym.catalogue.errors import printable
-
 SHOWN_LINES = 5
 SHOWN_CHARACTERS = 60
+
+
+def printable(text: str) -> str:
+    r"""Return the text with what a terminal would obey, such as escape sequences, replaced; lines stay lines.
+
+    >>> printable("a title \x1b[2J that clears the screen")
+    'a title \ufffd[2J that clears the screen'
+    """
+    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+class CatalogueError(ValueError):
+    """A table or a file cannot become a catalogue; the message says why and what to do about it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 @dataclass(frozen=True)

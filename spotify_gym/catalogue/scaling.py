@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, cast, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spotify_gym.catalogue.errors import CatalogueError
+from spotify_gym.catalogue.report import CatalogueError
 from spotify_gym.catalogue.tracks import read_only
 
 ScalingKind: TypeAlias = Literal["standard", "minmax"]

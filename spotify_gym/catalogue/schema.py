@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from unicodedata import normalize
 
@@ -15,8 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from spotify_gym.catalogue.errors import CatalogueError
-from spotify_gym.catalogue.report import Account, Finding
+from spotify_gym.catalogue.report import Account, CatalogueError, Finding
 from spotify_gym.catalogue.tracks import FEATURE_NAMES
 
 ALIASES: Mapping[str, str] = {
@@ -50,17 +50,16 @@ _AROUND = "^(?:track|song)*|(?:db|bpm|percent|percentage|pct|score|value)*$"
 
 @dataclass(frozen=True)
 class Roles:
-    """The columns of a table, by number, and what each is for."""
+    """The columns of a table, by name, and what each is for."""
 
-    features: Mapping[str, int]  # name of the feature: its column
+    features: Mapping[str, str]  # name of the feature: its column
     kinds: Mapping[str, str]  # name of the feature: which of the nine it is, where it is one of them
-    candidates: Mapping[str, Sequence[int]]  # role: the columns that could serve it, the likeliest first
+    candidates: Mapping[str, Sequence[str]]  # role: the columns that could serve it, the likeliest first
 
-    def columns(self) -> list[int]:
-        """Return the numbers of all columns that are worth reading."""
-        return sorted(
-            {*self.features.values(), *(number for several in self.candidates.values() for number in several)}
-        )
+    @property
+    def columns(self) -> list[str]:
+        """All columns that are worth reading."""
+        return list(dict.fromkeys(chain(self.features.values(), *self.candidates.values())))
 
 
 @dataclass(frozen=True)
@@ -69,29 +68,22 @@ class RawTable:
 
     names: tuple[str, ...]  # of all columns of the file
     roles: Roles
-    cells: pa.Table  # the columns that `roles` speaks of, each called by its number
+    cells: pa.Table  # the columns that `roles` speaks of
     places: NDArray[np.int64]  # (n_rows,), the line or row of the file where each row begins
     account: Account  # of what has been found so far, such as rows that could not even be split into columns
-
-    def column(self, number: int) -> pa.ChunkedArray:
-        """Return a column by its number in the file."""
-        return self.cells.column(str(number))
-
-    def candidates(self, role: str) -> Iterator[tuple[str, pa.ChunkedArray]]:
-        """Yield name and cells of the columns that could serve a role, the likeliest first."""
-        return ((self.names[number], self.column(number)) for number in self.roles.candidates.get(role, ()))
 
 
 def concatenate(tables: Sequence[RawTable]) -> RawTable:
     """Put the parts of one table one after another, their rows counted through."""
-    if len(tables) == 1:
-        return tables[0]
-    if odd := next((number for number, table in enumerate(tables, 1) if table.names != tables[0].names), None):
+    first, *others = tables
+    if not others:
+        return first
+    if odd := next((number for number, table in enumerate(tables, 1) if table.names != first.names), None):
         raise CatalogueError(f"part {odd} of {len(tables)} has other columns than the first.")
     cells = pa.concat_tables([table.cells for table in tables], promote_options="permissive")
     lost = sum(finding.rows for table in tables for finding in table.account.dropped)
     account = Account(dropped=[Finding("damaged in its part", lost)] if lost else [])
-    return replace(tables[0], cells=cells, places=np.arange(len(cells)) + 1, account=account)
+    return replace(first, cells=cells, places=np.arange(len(cells)) + 1, account=account)
 
 
 @dataclass(frozen=True)
@@ -109,33 +101,32 @@ class Schema:
         return len(known) + len(given) if given or len(known) > 2 else 0
 
     def roles(self, names: Sequence[str]) -> Roles:
-        """Say which columns serve which roles.
+        """Say which columns serve which roles; of columns of one name, the first does.
 
         Raises:
             CatalogueError: if there are too few features, or the user names what is not there, or one column twice.
         """
         given = {role: [self._find(role, name, names)] if name else [] for role, name in self.columns.items()}
-        taken = [column for several in given.values() for column in several]
-        found: dict[str, list[int]] = {}
-        for (role, _), number in sorted(
-            ((_role_of(name), n) for n, name in enumerate(names)), key=lambda one: one[0][1]
-        ):
-            if (number in taken and role in FEATURE_NAMES and role not in given) or taken.count(number) > 1:
-                raise CatalogueError(f"the column {names[number]!r} cannot serve two roles.")
-            if role and number not in taken:
-                found.setdefault(role, []).append(number)
+        taken = list(chain(*given.values()))
+        found: dict[str, list[str]] = {}
+        for name in sorted(dict.fromkeys(names), key=lambda name: _role_of(name)[1]):
+            role, _ = _role_of(name)
+            if taken.count(name) > (role not in FEATURE_NAMES or role in given):
+                raise CatalogueError(f"the column {name!r} cannot serve two roles.")
+            if role and name not in taken:
+                found.setdefault(role, []).append(name)
         found |= given
         known = {name: found[name][0] for name in FEATURE_NAMES if found.get(name)}
         features = known
         if self.features is not None:
-            features = {name: _position(name, names, known) for name in self.features}
+            features = {name: _column(name, names, known) for name in self.features}
             if len({*features.values()}) < max(1, len(self.features)):
                 raise CatalogueError(
                     f"--features {shlex.join(self.features)}: at least one column is needed, and none twice."
                 )
         elif len(known) < MIN_FEATURES:
             raise CatalogueError(self._complain(known, names))
-        kinds = {name: kind for name, number in features.items() for kind, other in known.items() if number == other}
+        kinds = {name: kind for name, column in features.items() for kind, other in known.items() if column == other}
         return Roles(features, kinds, {role: found[role] for role in found if role not in FEATURE_NAMES})
 
     def command(self, *words: str) -> str:
@@ -149,16 +140,16 @@ class Schema:
             for near in get_close_matches(role, unknown, n=1, cutoff=0.8):
                 yield f"{role} may be {unknown[near]!r}: {self.command('--columns', f'{role}={unknown[near]}')}"
 
-    def _find(self, role: str, name: str, names: Sequence[str]) -> int:
+    def _find(self, role: str, name: str, names: Sequence[str]) -> str:
         if role not in ALIASES:
             near = "".join(f" (did you mean {one!r}?)" for one in get_close_matches(role, ALIASES, n=1, cutoff=0.5))
             raise CatalogueError(
                 f"--columns {role}=...: there is no such role{near}. "
                 f"Write ROLE=COLUMN; the roles are {', '.join(ALIASES)}."
             )
-        return _position(name, names, {})
+        return _column(name, names, {})
 
-    def _complain(self, known: Mapping[str, int], names: Sequence[str]) -> str:
+    def _complain(self, known: Mapping[str, str], names: Sequence[str]) -> str:
         have = f"only {', '.join(known)} of the nine are there" if known else "there is none of the nine"
         hints = self.hints([name for name in FEATURE_NAMES if name not in known], names)
         return (
@@ -186,15 +177,13 @@ def _key(name: str) -> str:
     return "".join(char for char in plain if char.isalnum())
 
 
-def _position(name: str, names: Sequence[str], known: Mapping[str, int]) -> int:
-    """Return the number of a column by its name, by the feature that it is, or by letters and digits alone."""
-    keys = [_key(other) for other in names]
-    if name in names:
-        return names.index(name)
-    if name in known:
-        return known[name]
-    if keys.count(_key(name)) == 1:
-        return keys.index(_key(name))
+def _column(name: str, names: Sequence[str], known: Mapping[str, str]) -> str:
+    """Return the column of a name: that very one, or the feature that it is, or by letters and digits alone."""
+    alike = [other for other in names if _key(other) == _key(name)]
+    if name in names or name in known:
+        return name if name in names else known[name]
+    if len(alike) == 1:
+        return alike[0]
     near = get_close_matches(name, names, n=1, cutoff=0.5)
     others = f"the nearest is {near[0]!r}" if near else f"its columns are {_listed(names)}"
     raise CatalogueError(f"the table has no column {name!r}; {others}.")

@@ -14,8 +14,8 @@ from typing import Any
 from filelock import FileLock
 
 from spotify_gym.catalogue.catalogue import Catalogue, held
-from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.files import MAX_BYTES
+from spotify_gym.catalogue.report import CatalogueError
 from spotify_gym.catalogue.scaling import Scaling, check_kind
 
 _LARGE = 2**20  # bytes; a smaller table is read in every process

@@ -18,12 +18,11 @@ from spotify_gym.catalogue.description import (
     read_words,
     split_values,
 )
-from spotify_gym.catalogue.errors import CatalogueError
 from spotify_gym.catalogue.features import MANY_ROWS, read_features
 from spotify_gym.catalogue.files import is_workbook, read_parts
 from spotify_gym.catalogue.formats import PARQUET, read_json, read_parquet, read_xlsx
 from spotify_gym.catalogue.groups import first_equal_rows
-from spotify_gym.catalogue.report import Account, Finding, Report
+from spotify_gym.catalogue.report import Account, CatalogueError, Finding, Report
 from spotify_gym.catalogue.schema import RawTable, Schema, concatenate
 from spotify_gym.catalogue.tracks import FEATURE_NAMES, TextColumn, Tracks
 
@@ -147,7 +146,7 @@ def _describe(table: RawTable, schema: Schema) -> Draft:
     )
     account = table.account
     account.notes += _missing(table, schema)
-    account.columns |= {name: table.names[number] for name, number in table.roles.features.items()}
+    account.columns |= table.roles.features
     draft = Draft(tracks, table.places, account)
     draft.drop("no track id", np.asarray(ids) == "")
     return draft

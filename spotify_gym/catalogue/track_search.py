@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue.catalogue import Catalogue
-from spotify_gym.catalogue.errors import CatalogueError
+from spotify_gym.catalogue.report import CatalogueError
 from spotify_gym.catalogue.tracks import folded
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
 from typing import Any, Literal, Self
 
-from spotify_gym.catalogue.errors import printable
+from spotify_gym.catalogue.report import printable
 
 FAILED = 1
 MISTAKE = 2

@@ -12,7 +12,7 @@ import pandas as pd
 import tyro
 from rich.console import Console
 
-from spotify_gym.catalogue.errors import printable
+from spotify_gym.catalogue.report import printable
 from spotify_gym.cli.command import Command, show_table
 from spotify_gym.cli.page import markdown_table
 from spotify_gym.policies import BEST_SEEN, POLICIES

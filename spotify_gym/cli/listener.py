@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from spotify_gym.catalogue import Catalogue, as_catalogue
-from spotify_gym.catalogue.errors import printable
+from spotify_gym.catalogue.report import printable
 from spotify_gym.cli.command import Command, UsageError, parse
 from spotify_gym.cli.page import markdown, write
 from spotify_gym.listeners import as_listener

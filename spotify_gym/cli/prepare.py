@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 import tyro
 
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.catalogue.errors import printable
 from spotify_gym.catalogue.files import check_name
+from spotify_gym.catalogue.report import printable
 from spotify_gym.cli.command import CheckFailed, Command
 
 

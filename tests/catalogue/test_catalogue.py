@@ -33,7 +33,7 @@ def catalogue_of(features: list[float], artists: list[str] | None = None) -> Cat
     return Catalogue.of(tracks, "standard", source="by hand", report=Report(len(features), len(features)))
 
 
-@pytest.mark.parametrize("module", ["catalogue", "errors", "files", "tracks"])
+@pytest.mark.parametrize("module", ["catalogue", "report", "files", "tracks"])
 def test_examples__in_the_documentation_are_true(module: str) -> None:
     assert doctest.testmod(importlib.import_module(f"spotify_gym.catalogue.{module}")).failed == 0
 

@@ -400,6 +400,27 @@ def test_notices_above_the_header__are_passed_over(tmp_path: Path) -> None:
     assert "line 4 was taken as the header" in str(catalogue.report)
 
 
+@pytest.mark.parametrize("write", [str, json.dumps])
+def test_records_in_cells__are_columns(tmp_path: Path, write: Callable[[dict[str, object]], str]) -> None:
+    table = frame().assign(audio=[write({name: one[name] for name in FEATURE_NAMES}) for one in songs(5)])
+    table = table.drop(columns=list(FEATURE_NAMES))
+    catalogue = read(tmp_path, table.to_csv(index=False))
+    assert catalogue.fingerprint == plain(tmp_path).fingerprint
+    assert dict(catalogue.report.columns)["energy"] == "audio.energy"
+    table["audio"] = ["{'energy': 'loud', \"tempo\": 1e2}", *table["audio"][1:]]
+    catalogue = read(tmp_path, table.to_csv(index=False))
+    assert [(one.what, one.lines) for one in catalogue.report.dropped] == [("acousticness is missing", (2,))]
+
+
+def test_several_lines_of_names__are_one_header(tmp_path: Path) -> None:
+    table = frame().set_index("track_id")
+    table.columns = pd.MultiIndex.from_tuples([("echonest", "audio", name) for name in table.columns])
+    catalogue = read(tmp_path, table.to_csv())
+    assert (catalogue.fingerprint, catalogue.report.rows) == (plain(tmp_path).fingerprint, 5)
+    numbered = frame().to_csv().replace("0,Folk,Artist 0", "0,,", 1)
+    assert read(tmp_path, numbered).report.rows == 5
+
+
 def test_lines_in_quotes_as_a_whole__are_a_table_of_one_column_and_read(tmp_path: Path) -> None:
     lines = csv_text([song(0), song(1, track_name='Say "hi", twice'), *songs(5)[2:]]).splitlines()
     wrapped = "\n".join('"' + line.replace('"', '""') + '"' for line in lines)

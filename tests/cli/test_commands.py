@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spotify_gym.catalogue.errors import printable
+from spotify_gym.catalogue.report import printable
 from spotify_gym.cli.command import Command, guarded, run_command, show_table
 from spotify_gym.cli.evaluate import Compare, Evaluate
 from spotify_gym.cli.recommend import Recommend
