@@ -135,25 +135,23 @@ def _find_rows(
     separator, waste = delimiter.encode(), MAX_WASTE * len(lines)
     end = start
     for place in range(start, len(lines)):
-        line = lines[place]
-        if place < end or not line:
+        row = lines[place]
+        if place < end or not row:
             continue
-        if len(line) > MAX_LINE_BYTES:
-            lost[f"longer than {MAX_LINE_BYTES:,} bytes"].append(place + 1)
-        elif b'"' in line:
+        fault = ""
+        if len(row) > MAX_LINE_BYTES:
+            fault = f"longer than {MAX_LINE_BYTES:,} bytes"
+        elif b'"' in row:
             cells, taken, row = _split_row(lines, place, delimiter, width, max(waste, 1))
-            if cells:
-                end = place + taken
-                rows.append(row)
-                places.append(place + 1)
-            else:
-                waste -= taken
-                lost[f"not {width} columns, or a quote that does not close"].append(place + 1)
-        elif line.count(separator) == width - 1:
-            rows.append(line)
-            places.append(place + 1)
+            fault = "" if cells else f"not {width} columns, or a quote that does not close"
+            end, waste = (place + taken, waste) if cells else (end, waste - taken)
+        elif row.count(separator) != width - 1:
+            fault = f"not {width} columns"
+        if fault:
+            lost[fault].append(place + 1)
         else:
-            lost[f"not {width} columns"].append(place + 1)
+            rows.append(row)
+            places.append(place + 1)
     account.dropped += [Finding.at(reason, numbers) for reason, numbers in lost.items()]
     return rows, places
 

@@ -46,27 +46,31 @@ def read_features(table: RawTable, schema: Schema) -> tuple[tuple[str, ...], Num
     Raises:
         CatalogueError: if too many numbers of a column are in no unit that is known.
     """
-    columns, account = dict(_feature_columns(table)), table.account
+    columns, account, places = dict(_feature_columns(table)), table.account, table.places
     numbers = parse_numbers(columns)
-    ranges = dict(FEATURE_RANGES) if _settle_units(numbers, table.roles.kinds, account) else {}
-    limits = {name: ranges.get(table.roles.kinds.get(name, ""), _ANY_NUMBER) for name in numbers}
-    outside = {
-        name: (values < limits[name][0] - _ROUNDING) | (values > limits[name][1] + _ROUNDING)
-        for name, values in numbers.items()
-    }
-    _check_damage(outside, limits, columns, table, schema)
-    kept = np.ones(len(table.places), dtype=np.bool_)
+    ranges = FEATURE_RANGES if _settle_units(numbers, table.roles.kinds, account) else {}
+    kept, broken = np.ones(len(places), dtype=np.bool_), {}
     for name, column in columns.items():
+        low, high = ranges.get(table.roles.kinds.get(name, ""), _ANY_NUMBER)
+        outside = np.flatnonzero((numbers[name] < low - _ROUNDING) | (numbers[name] > high + _ROUNDING))
+        if len(outside) > max(1, MAX_DAMAGED * len(places)):
+            broken[name] = (
+                f"{name} is {column[int(outside[0])].as_py()!r} on {account.unit} {places[outside[0]]}, which is not "
+                f"from {low:g} to {high:g}, nor are {len(outside):,} of {len(places):,} rows"
+            )
         no_numbers = np.flatnonzero(~np.isfinite(numbers[name]))
         told = np.array([describe_fault(value) for value in column.take(no_numbers).to_pylist()], dtype=object)
         faults = {fault: no_numbers[told == fault] for fault in sorted(set(told))}
-        faults[f"outside {limits[name][0]:g} to {limits[name][1]:g}"] = np.flatnonzero(outside[name])
-        for fault, marked in faults.items():
+        for fault, marked in (faults | {f"outside {low:g} to {high:g}": outside}).items():
             rows = marked[kept[marked]]
             kept[rows] = False
             if len(rows):
                 first = "" if fault == "missing" else repr(column[int(rows[0])].as_py())
-                account.dropped.append(Finding.at(f"{name} is {fault}", table.places[rows], first))
+                account.dropped.append(Finding.at(f"{name} is {fault}", places[rows], first))
+    if broken:
+        sound = [column for name, column in table.roles.features.items() if name not in broken]
+        way_out = f" Or do without: {schema.command('--features', *sound)}" if sound else ""
+        raise CatalogueError(f"{'; '.join(broken.values())}; decimal points may be lost. Mend the table.{way_out}")
     return tuple(numbers), np.stack([values[kept] for values in numbers.values()], axis=1), kept
 
 
@@ -172,24 +176,3 @@ def _settle_units(numbers: dict[str, Numbers], kinds: Mapping[str, str], account
     for name, column in shares.items():
         numbers[name] = np.where((rows | (name in odd)) != in_percent, column / 100, column)
     return True
-
-
-def _check_damage(
-    outside: Mapping[str, Marks],
-    limits: Mapping[str, tuple[float, float]],
-    columns: Mapping[str, pa.ChunkedArray],
-    table: RawTable,
-    schema: Schema,
-) -> None:
-    """Raise `CatalogueError` where a column has too many numbers that are outside its limits."""
-    broken = {name: marks for name, marks in outside.items() if marks.sum() > max(1, MAX_DAMAGED * len(marks))}
-    if broken:
-        rows = {name: int(marks.argmax()) for name, marks in broken.items()}
-        said = "; ".join(
-            f"{name} is {columns[name][row].as_py()!r} on {table.account.unit} {table.places[row]}, which is not from "
-            f"{limits[name][0]:g} to {limits[name][1]:g}, nor are {broken[name].sum():,} of {len(broken[name]):,} rows"
-            for name, row in rows.items()
-        )
-        sound = [column for name, column in table.roles.features.items() if name not in broken]
-        way_out = f" Or do without: {schema.command('--features', *sound)}" if sound else ""
-        raise CatalogueError(f"{said}; decimal points may be lost. Mend the table.{way_out}")

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -134,6 +135,8 @@ def _parse_json(text: str) -> Any:
 def _find_records(value: Any, schema: Schema, depth: int, key: str | None = None) -> Iterator[Mapping[str, Any]]:
     """Yield the records of tracks within a value, in whatever lists and pages they stand; {} where one is missing."""
     needed = MIN_FEATURES if schema.features is None else 1
+    if isinstance(value, dict) and isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
+        value = [value["columns"], *value["data"]]  # pandas, orient="split"
     if isinstance(value, list) and depth:
         if value and isinstance(value[0], list) and schema.likeness(names := list(map(str, value[0]))) >= needed:
             value = [dict(zip(names, row, strict=False)) for row in value[1:] if isinstance(row, list)]  # of a sheet
@@ -146,23 +149,12 @@ def _find_records(value: Any, schema: Schema, depth: int, key: str | None = None
         single = [name for name, one in flat.items() if not isinstance(one, (dict, list))]
         if schema.likeness(list(flat) if single and schema.features else single) >= needed:
             yield {"id": key, **value} if key else value
-        elif schema.likeness(list(value)) >= needed:
-            yield from _transpose(value)
-        elif isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):  # pandas, orient="split"
-            rows = [dict(zip(map(str, value["columns"]), row, strict=False)) for row in value["data"] if row]
-            yield from _find_records(rows, schema, depth)
+        elif schema.likeness(list(value)) >= needed:  # columns, each a list or an object of cells by row
+            cells = {name: pd.Series(one, dtype=object) for name, one in value.items() if isinstance(one, (dict, list))}
+            yield from (dict(zip(cells, row, strict=True)) for row in pd.DataFrame(cells).itertuples(index=False, name=None))
         else:
             for name, one in value.items():
                 yield from _find_records(one, schema, depth - 1, name)
-
-
-def _transpose(columns: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Turn columns, each a list or an object of cells by row, into rows."""
-    cells = {name: list(one.values()) if isinstance(one, dict) else one for name, one in columns.items()}
-    lists = {name: one for name, one in cells.items() if isinstance(one, list)}
-    n_rows = max(map(len, lists.values()), default=0)
-    whole = {name: one for name, one in lists.items() if len(one) == n_rows}
-    yield from (dict(zip(whole, row, strict=True)) for row in zip(*whole.values(), strict=True))
 
 
 def _flatten(record: Mapping[str, Any], before: str = "", depth: int = MAX_NESTING) -> Iterator[tuple[str, Any]]:

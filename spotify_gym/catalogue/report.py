@@ -41,12 +41,6 @@ class Finding:
         every = [int(line) for line in lines]
         return cls(what, len(every), tuple(every[:SHOWN_LINES]), first[:SHOWN_CHARACTERS])
 
-    @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> Finding:
-        """Rebuild a finding from what JSON makes of its fields."""
-        lines = tuple(map(int, plain["lines"]))
-        return cls(str(plain["what"]), int(plain["rows"]), lines, str(plain.get("first", "")))
-
     def describe(self, unit: str) -> str:
         """Say it in words, the places being lines or rows."""
         where = ", ".join(map(str, self.lines)) + (", ..." if self.rows > len(self.lines) else "")
@@ -70,7 +64,7 @@ class Report:
     @property
     def verdict(self) -> str:
         """Say in one line whether the catalogue is what it should be."""
-        return f"warning: {'; '.join(self.warnings)}" if self.warnings else "ok"
+        return f"warning: {'; '.join(map(str, self.warnings))}" if self.warnings else "ok"
 
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows read, {self.tracks:,} tracks kept"]
@@ -85,19 +79,17 @@ class Report:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Report:
-        """Rebuild a report from what JSON makes of its fields."""
-        told = {"warnings": (), **plain}
-        return cls(
-            rows=int(told["rows"]),
-            tracks=int(told["tracks"]),
-            columns=tuple((str(role), str(column)) for role, column in told["columns"]),
-            folded=tuple(map(Finding.from_json, told["folded"])),
-            dropped=tuple(map(Finding.from_json, told["dropped"])),
-            notes=tuple(map(str, told["notes"])),
-            warnings=tuple(map(str, told["warnings"])),
-            ranges=tuple((str(name), float(low), float(high)) for name, low, high in told["ranges"]),
-            unit=str(told["unit"]),
-        )
+        """Rebuild a report from what JSON makes of its fields; one that could not be printed is a `ValueError`."""
+        numbers = {name: int(plain[name]) for name in ("rows", "tracks")}
+        lists = {name: tuple(plain.get(name, ())) for name in ("notes", "warnings")}
+        pairs = {name: tuple(map(tuple, plain[name])) for name in ("columns", "ranges")}
+        findings = {
+            name: tuple(Finding(**{**one, "lines": tuple(one["lines"])}) for one in plain[name])
+            for name in ("folded", "dropped")
+        }
+        report = cls(**{**plain, **numbers, **lists, **pairs, **findings})
+        str(report)
+        return report
 
 
 @dataclass

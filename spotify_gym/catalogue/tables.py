@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue.delimited import read_delimited
@@ -77,14 +78,10 @@ class Draft:
 
     def merge_recordings(self) -> None:
         """Make one track of those with exactly equal features: the most popular, or first, speaks for all."""
-        first, popularity = first_equal_rows(self.tracks.features), self.tracks.popularity
-        if popularity is not None:
-            order = np.lexsort((-np.nan_to_num(popularity, nan=-1.0), first))
-            best = order[np.flatnonzero(np.diff(first[order], prepend=-1))]
-            keeper = np.arange(len(first))
-            keeper[first[best]] = best
-            first = keeper[first]
-        self._fold(first, {"same recording as another track": np.flatnonzero(first != np.arange(len(first)))})
+        known = 0.0 if self.tracks.popularity is None else np.nan_to_num(self.tracks.popularity, nan=-1.0)
+        first = first_equal_rows(self.tracks.features)
+        keeper = pd.Series(known, range(len(first))).groupby(first).transform("idxmax").to_numpy()
+        self._fold(keeper, {"same recording as another track": np.flatnonzero(keeper != np.arange(len(keeper)))})
 
     def drop_unpopular(self, min_popularity: float) -> None:
         """Leave out the tracks that are less popular, or of unknown popularity; there must be some of known."""
