@@ -150,8 +150,9 @@ def _find_records(value: Any, schema: Schema, depth: int, key: str | None = None
         if schema.likeness(list(flat) if single and schema.features else single) >= needed:
             yield {"id": key, **value} if key else value
         elif schema.likeness(list(value)) >= needed:  # columns, each a list or an object of cells by row
-            cells = {name: pd.Series(one, dtype=object) for name, one in value.items() if isinstance(one, (dict, list))}
-            yield from (dict(zip(cells, row, strict=True)) for row in pd.DataFrame(cells).itertuples(index=False, name=None))
+            columns = {name: one for name, one in value.items() if isinstance(one, (dict, list))}
+            cells = pd.DataFrame({name: pd.Series(one, dtype=object) for name, one in columns.items()})
+            yield from (dict(zip(columns, row, strict=True)) for row in cells.itertuples(index=False, name=None))
         else:
             for name, one in value.items():
                 yield from _find_records(one, schema, depth - 1, name)

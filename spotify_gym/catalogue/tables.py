@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spotify_gym.catalogue.delimited import read_delimited
-from spotify_gym.catalogue.description import (
+from spotify_gym.catalogue.columns import (
+    MANY_ROWS,
     first_equal,
+    read_features,
     read_genres,
     read_ids,
     read_popularity,
     read_words,
     split_values,
 )
-from spotify_gym.catalogue.features import MANY_ROWS, read_features
+from spotify_gym.catalogue.delimited import read_delimited
 from spotify_gym.catalogue.files import is_workbook, read_parts
 from spotify_gym.catalogue.formats import PARQUET, read_json, read_parquet, read_xlsx
 from spotify_gym.catalogue.groups import first_equal_rows

@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from spotify_gym.catalogue.features import describe_fault, parse_numbers
+from spotify_gym.catalogue.columns import describe_fault, parse_numbers
 
 
 @pytest.mark.parametrize(
