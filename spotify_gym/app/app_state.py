@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePath
 
-from spotify_gym.app.agents import Agent, Learned, Told, references
-from spotify_gym.app.explanation import Profile
+import gymnasium as gym
+
+from spotify_gym.app.agents import EXPECTED, Learned, references
+from spotify_gym.app.listening import Agent, ListeningSession, dynamics_for_a_person
 from spotify_gym.app.pca_map import PcaMap
-from spotify_gym.app.session_starts import genres_to_start_from
-from spotify_gym.app.trained import length_of, load_trained
+from spotify_gym.app.session_starts import Ints, genres_to_start_from, well_known
+from spotify_gym.app.words import listed
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.catalogue.track_search import TrackSearch
 from spotify_gym.session import SessionDynamics
+from spotify_gym.training import Run, RunError, RunFolder, load_run
+from spotify_gym.training.learners import sessions_of
+
+SHIPPED_RUN = Path(__file__).with_name("model")
+"""The small trained model that comes with the package; `python -m tools.shipped_model` of a checkout makes it."""
+
+_ABOUT = (
+    "Knew nothing at first, and learned what to play by trial and error in {sessions:,} sessions of {c.env} "
+    "(algorithm {c.algorithm}, policy {c.policy}, state {c.state}, seed {c.seed})."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +37,6 @@ class AppState:
     """Of the environment that the first trained agent learned in, for a person."""
     agents: Mapping[str, Agent]
     """By name, the trained ones first."""
-    profile: Profile
     pca_map: PcaMap
     search: TrackSearch
     genres: tuple[str, ...]
@@ -36,10 +48,10 @@ class AppState:
     def open(
         cls, runs: Sequence[str | Path] = (), catalogue: str | Path | Catalogue | None = None, *, trust: bool = False
     ) -> AppState:
-        """Load trained agents and the catalogue they play from.
+        """Load trained agents and the catalogue they play from; the first decides what a session is.
 
         Args:
-            runs: run folders; none for the model that comes with the package.
+            runs: run folders, one named twice counting once; none for the model that comes with the package.
             catalogue: a table, a prepared .arrow, "builtin" or "builtin:26000"; None for what the first learned from.
             trust: load what can run code of its own, as :func:`spotify_gym.training.load_run` does.
 
@@ -47,24 +59,92 @@ class AppState:
             ValueError: a run or a table that is missing, damaged, or does not fit the others; as `RunError`,
                 `CatalogueError` or `BindingError`.
         """
-        trained = load_trained(runs, catalogue, trust=trust)
-        return cls.around(trained[0].dynamics, trained, length_of(trained[0].run))
+        paths = list({Path(folder).resolve(): Path(folder) for folder in runs}.values())
+        first = load_run(paths[0] if paths else SHIPPED_RUN, catalogue, trust=trust)
+        dynamics = _dynamics(first)
+        loaded = [(first, dynamics), *(_beside(first, dynamics, path, trust) for path in paths[1:])]
+        names = _names([run for run, _ in loaded])
+        trained = [
+            Learned(name, _about(run), _value_name(run), own, run)
+            for name, (run, own) in zip(names, loaded, strict=True)
+        ]
+        return cls.around(dynamics, trained, _length_of(first))
 
     @classmethod
     def around(cls, dynamics: SessionDynamics, learned: Sequence[Learned], length: int) -> AppState:
         """Set up everything that follows from the rules, the agents that do not learn among it."""
         agents: list[Agent] = [*learned, *references(dynamics)]
-        trial = Told(tuple(range(dynamics.history_length)))
-        for agent in agents:
-            agent.rank(trial, 1)  # what is computed only once shall not wait for the first click
-        by_name = {agent.name: agent for agent in agents}
-        genres = genres_to_start_from(dynamics.catalogue, dynamics.history_length)
+        for agent in agents:  # what is computed only once shall not wait for the first click
+            ListeningSession(dynamics, agent, range(dynamics.history_length)).offers()
         catalogue = dynamics.catalogue
-        return cls(
-            dynamics, by_name, Profile.of(catalogue), PcaMap.of(catalogue), TrackSearch(catalogue), genres, length
-        )
+        genres = genres_to_start_from(catalogue, dynamics.history_length)
+        by_name = {agent.name: agent for agent in agents}
+        return cls(dynamics, by_name, PcaMap.of(catalogue), TrackSearch(catalogue), genres, length)
 
     @property
     def catalogue(self) -> Catalogue:
         """What can be played."""
         return self.dynamics.catalogue
+
+    @cached_property
+    def well_known(self) -> Ints:
+        """What to offer those who cannot think of a track."""
+        return well_known(self.catalogue)
+
+
+def _beside(first: Run, dynamics: SessionDynamics, path: Path, trust: bool) -> tuple[Run, SessionDynamics]:
+    """Load a further run, with its rules, for the sessions of the first."""
+    measured, wanted = first.catalogue.feature_names, dynamics.history_length
+    try:
+        if RunFolder.open(path, trust).meta["catalogue"].get("feature_names") != list(measured):
+            raise RunError(f"it learned from tracks that are measured otherwise than by {listed(measured)}")
+        run = load_run(path, first.catalogue, trust=trust)
+        own = _dynamics(run)
+        if own.history_length != wanted:
+            raise RunError(
+                f"its vibe is the mean of {own.history_length} tracks, and in these sessions it is one of {wanted}"
+            )
+    except ValueError as error:
+        raise RunError(f"{path} cannot play beside {first.path}: {error}") from error
+    return run, own
+
+
+def _dynamics(run: Run) -> SessionDynamics:
+    return dynamics_for_a_person(sessions_of(run.config, run.catalogue, n_envs=1, whole=False).env.dynamics)
+
+
+def _length_of(run: Run) -> int:
+    length = gym.spec(run.config.env).max_episode_steps
+    assert length is not None  # every environment of this package is truncated by its registration
+    return length
+
+
+def _about(run: Run) -> str:
+    return _ABOUT.format(sessions=run.config.total_steps // _length_of(run), c=run.config)
+
+
+def _value_name(run: Run) -> str:
+    """Say what an agent's scores are: returns, where it learns how much tracks earn."""
+    return EXPECTED if hasattr(run.model.policy, "rank") or hasattr(run.model.policy, "q_net") else "how well it fits"
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """Name each run by what it is, and by as much of its folder's path as it takes to tell it from the others."""
+    kinds = [(type(run.model).__name__, run.config.env.removeprefix("Spotify").partition("-v")[0]) for run in runs]
+    parts = [_readable(Path(run.path or "").resolve()).parts for run in runs]
+    return [
+        f"{algorithm} ({env})"
+        if kinds.count((algorithm, env)) == 1
+        else f"{algorithm} ({env}, {_tail(own, [other for other in parts if other != own])})"
+        for (algorithm, env), own in zip(kinds, parts, strict=True)
+    ]
+
+
+def _tail(parts: tuple[str, ...], others: Sequence[tuple[str, ...]]) -> str:
+    tails = (parts[-depth:] for depth in range(1, len(parts) + 1))
+    return next(str(PurePath(*tail)) for tail in tails if all(other[-len(tail) :] != tail for other in others))
+
+
+def _readable(path: Path) -> Path:
+    """Write out what is no text in a path: names of files are bytes, and need not be UTF-8."""
+    return Path(str(path).encode(errors="backslashreplace").decode())

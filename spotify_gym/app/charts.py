@@ -28,8 +28,6 @@ _EDGE = 0.2  # of such a step, to leave free around it
 
 _NARROW = 480  # of a map, below which there is room for fewer names [px]
 _TRACK = alt.Tooltip("track:N")
-_SIMILARITY = alt.Y("similarity:Q")
-_SPOKES = 16  # of a radar chart, at most
 
 
 def map_chart(
@@ -38,6 +36,7 @@ def map_chart(
     chosen: Sequence[int] = (),
     genre: str | None = None,
     zoomed: bool = False,
+    rival: ListeningSession | None = None,
 ) -> Spec:
     """Draw the catalogue as a landscape, the way of the session through it, and where the agent would go next.
 
@@ -47,61 +46,31 @@ def map_chart(
         chosen: tracks to mark, where there is no session.
         genre: the tracks of which stand out.
         zoomed: show no more than what the session has to do with.
+        rival: another session from the same start, the way of which is drawn beside.
     """
-    at_first = session.vibes[:1] if session else []
+    vibes = session.vibes if session else ()
+    offers = session.offers() if session and not session.is_over and not rival else ()
     return {
         **_map_spec(pca_map, *(_corners(pca_map, session) if zoomed and session else pca_map.corners), genre),
         "datasets": {
-            "offers": _tracks(
-                pca_map, [offer.track for offer in session.offers()] if session and not session.is_over else []
-            ),
-            "path": _way_of(pca_map, session.vibes if session else []),
-            "start": _way_of(pca_map, at_first),
-            "heard": _tracks(pca_map, session.heard if session else chosen),
-        },
-    }
-
-
-def race_chart(pca_map: PcaMap, first: ListeningSession, second: ListeningSession) -> Spec:
-    """Draw the ways of two sessions from one start through the catalogue."""
-    ways = {"start": first.vibes[:1], "first": first.vibes, "second": second.vibes}
-    return {**_race_spec(pca_map), "datasets": {name: _way_of(pca_map, vibes) for name, vibes in ways.items()}}
-
-
-def radar_chart(spokes: Sequence[str], vibe: NDArray[Any], following: NDArray[Any] | None) -> Spec:
-    """Draw vibe and next track, (d,) shares in [0, 1] each, as polygons with a named spoke for each feature.
-
-    Of very many features only those are drawn in which the vibe stands out most.
-    """
-    chosen = np.sort(np.argsort(np.abs(vibe - 0.5))[::-1][:_SPOKES])
-    spokes, vibe = [spokes[i] for i in chosen], vibe[chosen]
-    shapes = {"your vibe": vibe} | ({} if following is None else {"next track": following[chosen]})
-    angles = np.linspace(0, 2 * np.pi, len(spokes), endpoint=False)
-    corners = [
-        (series, name, share, i, *_spoke(angle, 0.08 + 0.92 * share))
-        for series, shares in shapes.items()
-        for i, (name, share, angle) in enumerate(zip(spokes, shares, angles, strict=True))
-    ]
-    rings = [(f"{r}", i, *_spoke(angle, r)) for r in (0.25, 0.5, 0.75, 1.0) for i, angle in enumerate(angles)]
-    names = [(name, *_spoke(angle, 1.12)) for name, angle in zip(spokes, angles, strict=True)]
-    return {
-        **_radar_spec(),
-        "datasets": {
-            "rings": _table(rings, "ring", "order", "x", "y"),
-            "names": _table(names, "name", "x", "y"),
-            "shapes": _table(corners, "series", "feature", "share", "order", "x", "y"),
+            "offers": _tracks(pca_map, [offer.track for offer in offers]),
+            "path": _way_of(pca_map, vibes),
+            "rival": _way_of(pca_map, rival.vibes if rival else ()),
+            "start": _way_of(pca_map, vibes[:1]),
+            "heard": _tracks(pca_map, () if rival else session.heard if session else chosen),
         },
     }
 
 
 def time_chart(session: ListeningSession) -> Spec:
-    """Draw how alike each track was to the vibe before it, and what it earned."""
+    """Draw what each track earned, and how alike it was to the vibe, or how well the agent knew the listener then."""
     catalogue = session.dynamics.catalogue
+    line = "similarity" if session.key is None else "known"
     rows = [
-        (number, catalogue.label(play.track), "listened" if play.heard else "skipped", play.similarity, play.reward)
+        (number, catalogue.label(play.track), "listened" if play.heard else "skipped", getattr(play, line), play.reward)
         for number, play in enumerate(session.plays, start=1)
     ]
-    return {**_time_spec(), "datasets": {"plays": _table(rows, "number", "track", "answer", "similarity", "reward")}}
+    return {**_time_spec(line), "datasets": {"plays": _table(rows, "number", "track", "answer", line, "reward")}}
 
 
 def _corners(pca_map: PcaMap, session: ListeningSession) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -120,30 +89,18 @@ def _map_spec(pca_map: PcaMap, low: tuple[float, ...], high: tuple[float, ...], 
     """Describe the map of a session, between two corners."""
     at = _on_map(pca_map, low, high)
     first = alt.condition("datum.place == 1", alt.value(170), alt.value(36))
-    tracks, *names = _ground(at, pca_map, genre)
+    tracks, names = _ground(at, pca_map, genre)
     layers = alt.layer(
         tracks.add_params(alt.selection_point("point", fields=["id"], nearest=True)),
-        *names,
+        names,
         at("heard").mark_point(size=28, color=VIBE, opacity=0.7).encode(tooltip=_TRACK),
         *_way(at, "path", VIBE),
+        *_way(at, "rival", NEXT),
         at("start").mark_point(shape="diamond", size=170, color=VIBE, strokeWidth=2.5, opacity=1, tooltip=None),
         at("offers")
         .mark_point(color=NEXT, filled=True, opacity=0.9, cursor="pointer")
         .encode(size=first, tooltip=_TRACK)
         .add_params(alt.selection_point("offer", fields=["id"])),
-    )
-    return _spec(layers.properties(height=400))
-
-
-@cache
-def _race_spec(pca_map: PcaMap) -> Spec:
-    """Describe the map of two sessions."""
-    at = _on_map(pca_map, *pca_map.corners)
-    layers = alt.layer(
-        *_ground(at, pca_map),
-        *_way(at, "first", VIBE),
-        *_way(at, "second", NEXT),
-        at("start").mark_point(shape="diamond", size=170, color=QUIET, strokeWidth=2.5, opacity=1, tooltip=None),
     )
     return _spec(layers.properties(height=400))
 
@@ -188,48 +145,25 @@ def _way(at: Callable[[str], alt.Chart], data: str, colour: str) -> tuple[alt.Ch
 
 
 @cache
-def _radar_spec() -> Spec:
-    x, y = _axis(alt.X, (-1.62, 1.62)), _axis(alt.Y, (-1.25, 1.25))
-
-    def at(data: str) -> alt.Chart:
-        return _chart(data).encode(x, y)
-
-    hue = alt.Color("series:N").scale(domain=["your vibe", "next track"], range=[VIBE, NEXT]).legend(None)
-    outwards = alt.expr("datum.x > 0.1 ? 'left' : datum.x < -0.1 ? 'right' : 'center'")
-    shape = at("shapes").encode(color=hue, order="order:Q")
-    told = ["series:N", "feature:N", alt.Tooltip("share:Q", format=".0%", title="above this share of tracks")]
-    closed: dict[str, Any] = {"interpolate": "linear-closed", "tooltip": None}
-    layers = alt.layer(
-        at("rings")
-        .mark_line(**closed, color=QUIET, opacity=0.4, strokeWidth=1)
-        .encode(detail="ring:N", order="order:Q"),
-        at("names").mark_text(fontSize=12, color=QUIET, align=outwards, tooltip=None).encode(text="name:N"),
-        shape.mark_line(**closed, filled=True, fillOpacity=0.18, strokeWidth=2.5, stroke=None),
-        shape.mark_line(**closed, strokeWidth=2.5),
-        at("shapes").mark_circle(size=45, opacity=1).encode(color=hue, tooltip=told),
-    )
-    return _spec(layers.properties(width=324, height=250, autosize="pad"))
-
-
-@cache
-def _time_spec() -> Spec:
-    """Describe reward and similarity of each track."""
+def _time_spec(line: str) -> Spec:
+    """Describe the reward of each track, and a line above it."""
     plays = _chart("plays").encode(
         alt.X("number:O").axis(title="track", labelAngle=0, grid=False),
         tooltip=[
             "track:N",
             "answer:N",
-            alt.Tooltip("similarity:Q", format=".2f"),
+            alt.Tooltip(f"{line}:Q", format=".2f"),
             alt.Tooltip("reward:Q", format=".2f"),
         ],
     )
+    height = alt.Y(f"{line}:Q")
     answer = alt.Shape("answer:N").scale(domain=["listened", "skipped"], range=["circle", "cross"]).legend(None)
     layers = alt.layer(
         plays.mark_bar(color=NEXT, opacity=0.55, width=alt.RelativeBandSize(band=0.5)).encode(
             alt.Y("reward:Q").axis(title=None, tickCount=5)
         ),
-        plays.mark_line(color=VIBE, strokeWidth=2.5).encode(_SIMILARITY),
-        plays.mark_point(color=VIBE, filled=True, size=70, opacity=1).encode(_SIMILARITY, shape=answer),
+        plays.mark_line(color=VIBE, strokeWidth=2.5).encode(height),
+        plays.mark_point(color=VIBE, filled=True, size=70, opacity=1).encode(height, shape=answer),
     )
     return _spec(layers.properties(height=260))
 
@@ -266,8 +200,3 @@ def _tracks(pca_map: PcaMap, tracks: Sequence[int]) -> pa.Table:
 
 def _table(rows: Sequence[tuple[Any, ...]], *names: str) -> pa.Table:
     return pa.table(list(map(list, zip(*rows, strict=True))) or [[]] * len(names), list(names))
-
-
-def _spoke(angle: float, radius: float) -> tuple[float, float]:
-    """Return the point at a clockwise angle from twelve o'clock."""
-    return float(radius * np.sin(angle)), float(radius * np.cos(angle))

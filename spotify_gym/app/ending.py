@@ -1,4 +1,4 @@
-"""Ending of a session: its score beside what references earn from the same start, and a picture to save."""
+"""Ending of a session: what others make of its start, and a picture to save."""
 
 from __future__ import annotations
 
@@ -9,20 +9,36 @@ from functools import lru_cache
 import matplotlib.image
 import numpy as np
 
-from spotify_gym.app.listening import ListeningSession
+from spotify_gym.app.listening import Agent, ListeningSession, as_simulated
 from spotify_gym.policies import NearestPolicy, RandomPolicy, ReferencePolicy
 from spotify_gym.policies.planner import Search
 from spotify_gym.session import SessionDynamics
 from spotify_gym.session.rendering import Play, Trace, picture
 
-_RANDOM_SESSIONS = 32
+_MANY, _FEW = 32, 8  # sessions of random play, or of chance, that a score is the mean of
+_TRACKS = 20  # of a session without an end
 
 
 def scores(session: ListeningSession) -> dict[str, float]:
-    """Return the score of a session, under "you", and of each reference from the same start, the highest first."""
-    references = _reference_scores(session.dynamics, session.start, len(session.plays))
-    by_name = {"you": sum(play.reward for play in session.plays), **references}
+    """Return what a session earned, and what each reference would from the same start, the highest first.
+
+    Where chance decides what listeners do, references play to listeners who like what the start sounds like, or to the
+    simulated listener of the session.
+    """
+    n_tracks = session.length or len(session.plays)
+    references = _reference_scores(as_simulated(session.dynamics), session.start, n_tracks, session.key)
+    who = f"{session.agent.name} and {'you' if session.key is None else 'they'}"
+    by_name = {who: sum(play.reward for play in session.plays), **references}
     return dict(sorted(by_name.items(), key=lambda pair: -pair[1]))
+
+
+def play_out(session: ListeningSession, agent: Agent) -> ListeningSession:
+    """Let an agent play a whole session from the start of this one to the listener of the environment."""
+    length = session.length or _TRACKS
+    racer = ListeningSession(session.dynamics, agent, session.start, length, session.key)
+    while not racer.is_over and not racer.has_left and racer.offers():
+        racer.answered()
+    return racer
 
 
 def to_png(session: ListeningSession) -> bytes:
@@ -35,17 +51,23 @@ def to_png(session: ListeningSession) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _reference_scores(dynamics: SessionDynamics, start: tuple[int, ...], n_tracks: int) -> Mapping[str, float]:
-    """Return what references earn where every track is heard out; random play is the mean of many sessions."""
+def _reference_scores(
+    dynamics: SessionDynamics, start: tuple[int, ...], n_tracks: int, key: int | None
+) -> Mapping[str, float]:
+    def earned(policy: ReferencePolicy, n_sessions: int) -> float:
+        sessions = dynamics.start(np.arange(n_sessions, dtype=np.uint64), np.tile(np.array(start), (n_sessions, 1)))
+        if key is not None:
+            sessions.listener = dynamics.start(np.array([key], np.uint64)).listener.take(np.zeros(n_sessions, np.intp))
+        total, stays = 0.0, np.ones(n_sessions, np.bool_)
+        for _ in range(n_tracks):
+            outcome = dynamics.step(sessions, policy.choose(sessions))
+            total += float((outcome.reward * stays).mean())
+            stays &= ~outcome.left
+        return total
+
+    random = {"random tracks": earned(RandomPolicy(dynamics), _MANY)}
+    if dynamics.is_stochastic:
+        return {"one who knows their taste": earned(NearestPolicy(dynamics), _FEW), **random}
     sessions = dynamics.start(np.zeros(1, np.uint64), np.array([start]))
-    return {
-        "planner": Search(dynamics).best(sessions, n_tracks).value,
-        "nearest": _earned(NearestPolicy(dynamics), start, 1, n_tracks),
-        "random": _earned(RandomPolicy(dynamics), start, _RANDOM_SESSIONS, n_tracks),
-    }
-
-
-def _earned(policy: ReferencePolicy, start: tuple[int, ...], n_sessions: int, n_tracks: int) -> float:
-    keys = np.arange(n_sessions, dtype=np.uint64)
-    sessions = policy.dynamics.start(keys, np.tile(np.array(start), (n_sessions, 1)))
-    return float(sum(policy.dynamics.step(sessions, policy.choose(sessions)).reward.mean() for _ in range(n_tracks)))
+    planned = {"a planner who knows all the rules": Search(dynamics).best(sessions, n_tracks).value}
+    return {"always what earns the most now": earned(NearestPolicy(dynamics), 1), **planned, **random}

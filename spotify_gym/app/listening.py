@@ -1,19 +1,20 @@
-"""A person listening to what an agent recommends: all that the page does in a session, without the page."""
+"""A session with an agent who recommends: all that the page does in a session, without the page."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.app.agents import Agent, Told, answer, retold
-from spotify_gym.app.explanation import Profile
 from spotify_gym.listeners import Person
-from spotify_gym.session import SessionDynamics
+from spotify_gym.policies.seen import simulated
+from spotify_gym.session import SessionDynamics, SessionState, StepResult
 
 Floats = NDArray[np.float32]
 
@@ -21,6 +22,29 @@ OFFERS = 10
 """The next track and the nine that come close."""
 YOU = "you"
 """Who recommended a track that the person found."""
+
+
+@dataclass(frozen=True)
+class Agent(ABC):
+    """Whoever recommends."""
+
+    name: str
+    about: str
+    """One sentence for somebody who has never met such an agent."""
+    value_name: str
+    """What its scores are."""
+
+    @abstractmethod
+    def rank(self, session: ListeningSession, k: int) -> Sequence[tuple[int, float]]:
+        """Return the `k` best tracks, none of them played before, with their scores on a scale of its own."""
+
+    @abstractmethod
+    def why(self, session: ListeningSession, offers: Sequence[Offer]) -> str:
+        """Say why the first of its offers stands there."""
+
+    def looks_for(self, session: ListeningSession) -> Floats | None:
+        """Return the direction (d,) in the space of unit features in which it looks for tracks; None: in no one."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -36,7 +60,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Play:
-    """A track that was recommended, and what the person did."""
+    """A track that was recommended, and what came of it."""
 
     track: int
     heard: bool
@@ -46,11 +70,24 @@ class Play:
     """Cosine to the vibe before it, in [-1, 1]."""
     reward: float
     """What the environment pays for it; nothing for a track that was skipped."""
+    known: float | None = None
+    """How well the agent knew the taste of the simulated listener then, in [-1, 1]; None: there is none."""
 
 
 def dynamics_for_a_person(dynamics: SessionDynamics) -> SessionDynamics:
     """Let a person answer in the listener's place, and play no song twice, whatever the environment allows."""
     return replace(dynamics, repeats=False, same="song", listener=Person(dynamics.listener))
+
+
+def has_hidden_taste(dynamics: SessionDynamics) -> bool:
+    """Say whether listeners in such sessions have a taste that only their answers tell."""
+    return dynamics.listener is not None and dynamics.listener.hides
+
+
+@lru_cache(maxsize=8)
+def as_simulated(dynamics: SessionDynamics) -> SessionDynamics:
+    """Let the listener whom a person stands in for answer again."""
+    return replace(dynamics, listener=simulated(dynamics))
 
 
 class ListeningSession:
@@ -61,23 +98,37 @@ class ListeningSession:
         agent: who recommends; may change at any time.
         start: H different tracks, the oldest first.
         length: tracks after which the session is over; None: it goes on.
+        key: of a simulated listener with a taste of their own, to whom this start belongs; None: nobody's.
 
     Raises:
-        ValueError: a start of another length, with a track twice, or with one that the catalogue does not have.
+        ValueError: a start of another length, with a track twice, or with one that the catalogue does not have; a key
+            where listeners have nothing to hide.
     """
 
+    _offers: Sequence[Offer] | None
+    _before: Sequence[Offer] | None  # the last answer
+
     def __init__(
-        self, dynamics: SessionDynamics, agent: Agent, start: Iterable[int], length: int | None = None
+        self,
+        dynamics: SessionDynamics,
+        agent: Agent,
+        start: Iterable[int],
+        length: int | None = None,
+        key: int | None = None,
     ) -> None:
-        self.dynamics = dynamics
+        self.dynamics, self.key = dynamics, key
         self.start = tuple(map(int, start))
-        self._check_start()
+        self._check()
         self._agent = agent
-        self._offers: Sequence[Offer] | None = None
-        self._before: Sequence[Offer] | None = None  # the last answer
-        self.plays: list[Play] = []
         self.length = length
+        self.plays: list[Play] = []
         self._begin()
+
+    @classmethod
+    def of_listener(cls, dynamics: SessionDynamics, agent: Agent, key: int, length: int | None = None) -> Self:
+        """Begin a session with the simulated listener of this key, who answers to it by :meth:`answered`."""
+        start = as_simulated(dynamics).start(np.array([key], np.uint64)).history[0]
+        return cls(dynamics, agent, start, length, key)
 
     @property
     def agent(self) -> Agent:
@@ -87,7 +138,7 @@ class ListeningSession:
     @agent.setter
     def agent(self, agent: Agent) -> None:
         self._agent = agent
-        self._offers = self._before = None
+        self._forget()
 
     @property
     def vibe(self) -> Floats:
@@ -95,19 +146,18 @@ class ListeningSession:
         return self.vibes[-1]
 
     @property
-    def seed_vibe(self) -> Floats:
-        """The vibe that the session started with, (d,)."""
-        return self.vibes[0]
-
-    @property
     def heard(self) -> list[int]:
         """All tracks heard, the starting ones first."""
         return [*self.start, *(play.track for play in self.plays if play.heard)]
 
-    @property
-    def told(self) -> Told:
-        """What agents are asked about."""
-        return Told(self.start, tuple((play.track, play.heard) for play in self.plays))
+    def seen_by(self, dynamics: SessionDynamics) -> SessionState:
+        """Return the session, a batch of one, as the dynamics of another environment have it."""
+        if dynamics not in self._seen:
+            self._seen[dynamics] = _begun(dynamics, self.start)
+        state = self._seen[dynamics]
+        for play in self.plays[int(state.time[0]) :]:
+            _step(dynamics, state, play.track, play.heard)
+        return state
 
     def offers(self) -> Sequence[Offer]:
         """Return the next track and the runners-up, ten or what is left, one version of each song."""
@@ -117,20 +167,16 @@ class ListeningSession:
 
     def offers_of(self, agent: Agent) -> Sequence[Offer]:
         """Return what any agent would play now, as `offers` does."""
-        tracks, scores = agent.rank(self.told, 3 * OFFERS)
-        _, first = np.unique(self.dynamics.first_versions[tracks], return_index=True)
-        return [
-            Offer(int(tracks[i]), float(scores[i]), self.similarity(int(tracks[i]))) for i in np.sort(first)[:OFFERS]
-        ]
-
-    def why(self, agent: Agent, offers: Sequence[Offer], profile: Profile) -> str:
-        """Say why an agent would play the first of its offers."""
-        return agent.why(self.told, [(offer.track, offer.score) for offer in offers], profile)
+        songs: dict[int, Offer] = {}
+        for track, score in agent.rank(self, 3 * OFFERS):
+            songs.setdefault(int(self.dynamics.first_versions[track]), Offer(track, score, self.similarity(track)))
+        return list(songs.values())[:OFFERS]
 
     def after(self, heard: bool) -> Self:
         """Return the session as it would be after this answer to the next track; it stays as it is."""
         twin = copy(self)
         twin.state, twin.plays, twin.vibes = self.state.take(np.zeros(1, np.intp)), self.plays.copy(), self.vibes.copy()
+        twin._seen = {}
         twin._play_next(heard)
         return twin
 
@@ -145,16 +191,24 @@ class ListeningSession:
     @property
     def patience(self) -> tuple[float, float] | None:
         """Skips that the listener of the environment could still bear, and how many in all; None: it never leaves."""
-        listener, mind = self.dynamics.listener, self.state.listener.replaced
-        if not isinstance(listener, Person) or not hasattr(mind, "patience"):
+        listener, mind = simulated(self.dynamics), self.state.listener.replaced
+        if not hasattr(mind, "patience") or not np.isfinite(listener.patience):
             return None
-        most = float(listener.replaces.patience)  # type: ignore[union-attr]
-        return (max(0.0, float(mind.patience[0])), most) if np.isfinite(most) else None
+        return max(0.0, float(mind.patience[0])), float(listener.patience)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the listener of the environment would have left."""
+        return self.patience is not None and self.patience[0] == 0
 
     def similarity(self, track: int) -> float:
         """Return the cosine of a track to the vibe; 0 with a vibe of nothing."""
-        length = float(np.linalg.norm(self.vibe))
-        return float(self.dynamics.catalogue.unit_features[track] @ self.vibe) / length if length > 0 else 0.0
+        return cosine(self.dynamics.catalogue.unit_features[track], self.vibe)
+
+    def known_by(self, agent: Agent) -> float | None:
+        """Return the cosine of what an agent looks for to the taste of the simulated listener; None: there is none."""
+        direction = None if self.key is None else agent.looks_for(self)
+        return None if direction is None else cosine(direction, self.state.listener.replaced.taste[0])
 
     def listened(self) -> None:
         """Hear the next track out."""
@@ -163,6 +217,20 @@ class ListeningSession:
     def skip(self) -> None:
         """Skip the next track: it will not be played again, and the vibe stays."""
         self._play_next(heard=False)
+
+    def answered(self) -> None:
+        """Let the listener of the environment answer to the next track; where there is none, hear it out."""
+        listener, mind = simulated(self.dynamics), self.state.listener.replaced
+        for offer in self.offers()[:1] if listener is not None else ():
+            luck = np.random.default_rng((self.key or 0, len(self.plays))).random((1, listener.n_uniforms), np.float32)
+            unit, likeness = (
+                self.dynamics.catalogue.unit_features[[offer.track]],
+                np.array([offer.similarity], np.float32),
+            )
+            response = listener.respond(mind.take(np.zeros(1, np.intp)), unit, likeness, luck)
+            self._play_next(heard=response.completed is None or bool(response.completed[0]))
+            return
+        self._play_next(heard=True)
 
     def play(self, track: int) -> None:
         """Hear out a track of one's own choice, which may be an offer; nothing happens where it was played before."""
@@ -176,8 +244,8 @@ class ListeningSession:
 
     @property
     def is_over(self) -> bool:
-        """Whether all tracks of a session of the environment were recommended."""
-        return self.length is not None and len(self.plays) >= self.length
+        """Whether all tracks of a session of the environment were recommended, or the simulated listener has left."""
+        return self.length is not None and (len(self.plays) >= self.length or (self.key is not None and self.has_left))
 
     def go_on(self) -> None:
         """Go on without an end."""
@@ -194,15 +262,12 @@ class ListeningSession:
         """Return plain values that `from_json` reads: track ids and answers, from which all else follows."""
         ids = self.dynamics.catalogue.track_ids
         plays = [{"track": ids[play.track], "heard": play.heard, "agent": play.agent} for play in self.plays]
-        return {"start": [ids[track] for track in self.start], "plays": plays, "agent": self._agent.name}
+        start = [ids[track] for track in self.start]
+        return {"start": start, "plays": plays, "agent": self._agent.name, "key": self.key}
 
     @classmethod
     def from_json(
-        cls,
-        plain: Mapping[str, Any],
-        dynamics: SessionDynamics,
-        agents: Mapping[str, Agent],
-        length: int | None = None,
+        cls, plain: Mapping[str, Any], dynamics: SessionDynamics, agents: Mapping[str, Agent], length: int | None = None
     ) -> ListeningSession:
         """Take up a session where `to_json` left it.
 
@@ -211,24 +276,31 @@ class ListeningSession:
         """
         find = dynamics.catalogue.index_of
         try:
-            start = [find(track_id) for track_id in plain["start"]]
-            session = cls(dynamics, agents[plain["agent"]], start, length)
+            session = cls(dynamics, agents[plain["agent"]], map(find, plain["start"]), length, plain.get("key"))
             for play in plain["plays"]:
                 session._answer(find(play["track"]), bool(play["heard"]), str(play["agent"]))
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"this is no session that can be taken up here: {error!r}") from error
         return session
 
-    def _check_start(self) -> None:
+    def _check(self) -> None:
         n_tracks, wanted = len(self.dynamics.catalogue), self.dynamics.history_length
         if len(self.start) != wanted or len(set(self.start)) != wanted:
             raise ValueError(f"a session starts from {wanted} different tracks; got {len(set(self.start))}")
         if strangers := [track for track in self.start if not 0 <= track < n_tracks]:
             raise ValueError(f"{strangers[0]} is no track of this catalogue; they go from 0 to {n_tracks - 1}")
+        if self.key is not None and not has_hidden_taste(self.dynamics):
+            raise ValueError("no listener here has a taste of their own")
 
     def _begin(self) -> None:
-        self.state = retold(self.dynamics, Told(self.start))
+        self.state = _begun(self.dynamics, self.start)
+        if self.key is not None:
+            self.state.listener.replaced = as_simulated(self.dynamics).start(np.array([self.key], np.uint64)).listener
         self.vibes: list[Floats] = [self.state.vibe[0].copy()]
+        self._seen: dict[SessionDynamics, SessionState] = {}
+        self._forget()
+
+    def _forget(self) -> None:
         self._offers = self._before = None
 
     def _play_next(self, heard: bool) -> None:
@@ -236,8 +308,25 @@ class ListeningSession:
             self._answer(offer.track, heard, self._agent.name)
 
     def _answer(self, track: int, heard: bool, agent: str) -> None:
-        outcome = answer(self.dynamics, self.state, track, heard)
+        known = self.known_by(self._agent)
+        outcome = _step(self.dynamics, self.state, track, heard)
         reward = float(outcome.reward[0]) if heard else 0.0
-        self.plays.append(Play(track, heard, agent, float(outcome.cosine[0]), reward))
+        self.plays.append(Play(track, heard, agent, float(outcome.cosine[0]), reward, known))
         self.vibes.append(self.state.vibe[0].copy())
         self._before, self._offers = self._offers, None
+
+
+def _begun(dynamics: SessionDynamics, start: Sequence[int]) -> SessionState:
+    """Begin a session, a batch of one, in which nothing is left to chance: a person answers."""
+    return dynamics.start(np.zeros(1, np.uint64), np.array([start], np.int64))
+
+
+def _step(dynamics: SessionDynamics, state: SessionState, track: int, heard: bool) -> StepResult:
+    """Play a track to a person who hears it out or not."""
+    state.listener.completed[:] = heard
+    return dynamics.step(state, np.array([track], np.int64))
+
+
+def cosine(one: Floats, other: Floats) -> float:
+    """Return the cosine of two vectors, 0 where one is nothing."""
+    return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other) or 1))

@@ -13,14 +13,8 @@ from spotify_gym.app.markup import colour_key
 from spotify_gym.app.user_session import UserSession
 
 _ALT = "Map of the catalogue: tracks that sound alike lie close together"
-_START_KEY = ((VIBE, "your start"), (QUIET, "other tracks: click one to add it"))
 _WAY = (VIBE, "your vibe, its way here from the diamond, and rings for what you heard")
-_SESSION_KEY = (
-    _WAY,
-    (NEXT, "what the agent would play, its first choice large"),
-    (QUIET, "other tracks: click one to play it"),
-)
-_END_KEY = (_WAY, (QUIET, "other tracks"))
+_OFFERS = (NEXT, "what the agent would play, its first choice large")
 
 
 def show_map(user: UserSession, session: ListeningSession | None, pick: Callable[[int], None]) -> None:
@@ -31,24 +25,23 @@ def show_map(user: UserSession, session: ListeningSession | None, pick: Callable
         session: as it stands; None at the start.
         pick: is given the track that is clicked.
     """
-    catalogue, zoomed = user.app_state.catalogue, False
+    catalogue, genre, zoomed = user.app_state.catalogue, None, False
     with st.container(horizontal=True, vertical_alignment="center"):
-        genre = None
         if catalogue.genre_names:
-            names = sorted(catalogue.genre_names, key=str.casefold)
+            names, named = sorted(catalogue.genre_names, key=str.casefold), "Show a genre"
             genre = st.selectbox(
-                "Show a genre",
-                names,
-                None,
-                key="genre-on-map",
-                placeholder="Show a genre",
-                label_visibility="collapsed",
+                named, names, None, key="genre-on-map", placeholder=named, label_visibility="collapsed"
             )
         if session is not None:
             zoomed = st.toggle("Closer to this session", key="zoomed")
     spec = map_chart(user.app_state.pca_map, session, user.chosen, genre, zoomed)
     st.vega_lite_chart(spec=spec, key="map", on_select=partial(_hand_on, pick), alt=_ALT)
-    st.html(colour_key(_START_KEY if session is None else _END_KEY if session.is_over else _SESSION_KEY))
+    if session is None:
+        st.html(colour_key([(VIBE, "your start"), (QUIET, "other tracks: click one to add it")]))
+    elif session.is_over:
+        st.html(colour_key([_WAY, (QUIET, "other tracks")]))
+    else:
+        st.html(colour_key([_WAY, _OFFERS, (QUIET, "other tracks: click one to play it")]))
 
 
 def _hand_on(pick: Callable[[int], None]) -> None:

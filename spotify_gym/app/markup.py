@@ -5,7 +5,7 @@ Every text goes through `html.escape`, so that a title is a title whatever stand
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from spotify_gym.app.words import artists_of, genres_of, link_of, signed, spoken, title_of
@@ -50,6 +50,12 @@ def meter(name: str, value: float, share: float | None = None) -> str:
     return f'<div class="sg-line"><span class="sg-value">{escape(name)}</span>{bar}<b>{signed(value)}</b></div>'
 
 
+def meters(values: Mapping[str, float]) -> str:
+    """Return numbers by name as bars, beside the largest of them."""
+    largest = max(map(abs, values.values()), default=0) or 1
+    return "".join(meter(name, value, value / largest) for name, value in values.items())
+
+
 def track_row(catalogue: Catalogue, track: int, rank: int | None, value: str = "") -> str:
     """Return a track in one row of a list."""
     artists = artists_of(catalogue, track) or ", ".join(genres_of(catalogue, track)[:_MOST_GENRES])
@@ -83,6 +89,24 @@ def colour_key(colours: Sequence[tuple[str, str]]) -> str:
         f'<span><i style="background:{escape(colour)}"></i>{escape(meaning)}</span>' for colour, meaning in colours
     )
     return f'<p class="sg-key">{"".join(entries)}</p>'
+
+
+def scales(ends: Sequence[tuple[str, str]], points: Sequence[tuple[str, str, Sequence[float]]]) -> str:
+    """Return features as lines between two words, low and high, on which points lie.
+
+    Args:
+        ends: the words for each of d features.
+        points: name, colour and places on each line, (d,) in [0, 1].
+    """
+    lines = "".join(_scale(*words, [(name, hue, at[j]) for name, hue, at in points]) for j, words in enumerate(ends))
+    return f'<div class="sg-scales">{lines}</div>'
+
+
+def _scale(low: str, high: str, points: Sequence[tuple[str, str, float]]) -> str:
+    dots = "".join(f'<i style="left:{100 * at:.0f}%;background:{escape(hue)}"></i>' for _, hue, at in points)
+    told = escape(", ".join(f"{name} {100 * at:.0f} %" for name, _, at in points), quote=True)
+    rail = f'<span class="sg-rail" role="img" title="{told}" aria-label="{told}">{dots}</span>'
+    return f"<span>{escape(low)}</span>{rail}<span>{escape(high)}</span>"
 
 
 def empty_place(text: str) -> str:

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
+from spotify_gym.app.listening import has_hidden_taste
 from spotify_gym.app.map_view import show_map
 from spotify_gym.app.markup import empty_place, small_line
-from spotify_gym.app.session_starts import genre_start, mood_start, surprise_start, well_known
+from spotify_gym.app.session_starts import Ints, genre_start, mood_start, surprise_start
 from spotify_gym.app.user_session import UserSession
 from spotify_gym.app.widgets import track_line, user_button
 
@@ -30,49 +29,53 @@ def show_start(user: UserSession) -> None:
         "How do you want to start?", ways, default="Search", required=True, key="way", label_visibility="collapsed"
     )
     if way == "Pick a genre":
-        _show_genres(user)
+        genre = st.selectbox("Genre", user.app_state.genres, key="genre")
+        st.caption("Some of its better known tracks make the start, drawn anew each time.")
+        user_button(user, "Start listening", "begin-genre", _drawn(user, genre_start, genre), icon=_PLAY, primary=True)
         return
     choosing, chosen = st.columns([3, 2], gap="large")
     with choosing:
         if way == "Search":
             _show_search(user)
         else:
-            show_map(
-                user,
-                None,
-                lambda track: user.click(f"pick-{track}", partial(user.choose, track), st.session_state["tab"]),
-            )
+            tab = st.session_state["tab"]
+            show_map(user, None, lambda track: user.click(f"pick-{track}", partial(user.choose, track), tab))
     with chosen, st.container(key="chosen"):
         _show_chosen(user)
 
 
 def _show_moods(user: UserSession) -> None:
     """Show buttons that start a session in one click."""
-    catalogue, wanted = user.app_state.catalogue, user.app_state.dynamics.history_length
     st.html(small_line("start at once with something"))
     with st.container(horizontal=True):
         for place, (mood, direction) in enumerate(user.app_state.pca_map.moods.items()):
-            begin = partial(_begin, user, mood_start, catalogue, direction, wanted)
+            begin = _drawn(user, mood_start, direction)
             user_button(user, mood.capitalize(), f"begin-mood-{place}", begin, icon=_PLAY)
-        surprise = partial(_begin, user, surprise_start, catalogue, wanted)
-        user_button(user, "Surprise me", "begin-surprise", surprise, icon=":material/casino:", primary=True)
+        surprise, die = _drawn(user, surprise_start), ":material/casino:"
+        user_button(user, "Surprise me", "begin-surprise", surprise, icon=die, primary=True)
+        if has_hidden_taste(user.app_state.dynamics):
+            user_button(
+                user, "A listener with a taste to find out", "begin-listener", user.meet, icon=":material/hearing:"
+            )
 
 
-def _begin(user: UserSession, draw: Callable[..., NDArray[np.int64]], *arguments: Any) -> None:
-    """Begin with a start that is drawn anew each time."""
-    user.begin(draw(*arguments, secrets.randbits(32)))
+def _drawn(user: UserSession, draw: Callable[..., Ints], *arguments: Any) -> Callable[[], None]:
+    """Return what begins with a start that is drawn anew each time."""
+    app = user.app_state
+    tracks = partial(draw, app.catalogue, *arguments, app.dynamics.history_length)
+    return lambda: user.begin(tracks(secrets.randbits(32)))
 
 
 def _show_search(user: UserSession) -> None:
     catalogue = user.app_state.catalogue
     named = "title or artist" if catalogue.names is not None else "track id (this catalogue has no titles)"
-    text = st.text_input(f"Search by {named}", key="search", placeholder="Type to search", live=_PAUSE)
-    found = user.app_state.search.find(text) if text.strip() else well_known(catalogue)
-    if text.strip():
+    text = st.text_input(f"Search by {named}", key="search", placeholder="Type to search", live=_PAUSE).strip()
+    found = user.app_state.search.find(text) if text else user.app_state.well_known
+    known = "Or take some of the invented hits:" if catalogue.synthetic else "Or take some that many people know:"
+    if text:
         st.caption("The best matches:" if len(found) else "Nothing found. Try fewer or other words.")
-    else:
-        known = "Or take some of the invented hits:" if catalogue.synthetic else "Or take some that many people know:"
-        st.caption(known if len(found) else "")
+    elif len(found):
+        st.caption(known)
     for place, track in enumerate(found.tolist()):
         key, add, added = f"add-{place}", partial(user.choose, track), user.has(track)
         label, icon = ("Added", ":material/check:") if added else ("Add", ":material/add:")
@@ -88,11 +91,3 @@ def _show_chosen(user: UserSession) -> None:
     for place in range(len(user.chosen), wanted):
         st.html(empty_place(f"Track {place + 1}"))
     user_button(user, "Start listening", "begin", user.begin, icon=_PLAY, primary=True, disabled=not user.is_full)
-
-
-def _show_genres(user: UserSession) -> None:
-    catalogue, wanted = user.app_state.catalogue, user.app_state.dynamics.history_length
-    genre = st.selectbox("Genre", user.app_state.genres, key="genre")
-    st.caption(f"{wanted} of its better known tracks make the start, drawn anew each time.")
-    begin = partial(_begin, user, genre_start, catalogue, genre, wanted)
-    user_button(user, "Start listening", "begin-genre", begin, icon=_PLAY, primary=True)

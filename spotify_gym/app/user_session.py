@@ -16,9 +16,8 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from spotify_gym.app.agents import Agent
 from spotify_gym.app.app_state import AppState
-from spotify_gym.app.listening import ListeningSession
+from spotify_gym.app.listening import Agent, ListeningSession
 from spotify_gym.catalogue.files import replacing
 
 DOUBLE_CLICK = 0.4
@@ -128,10 +127,17 @@ class UserSession:
         """Take the chosen track at `place` out again."""
         del self.chosen[place : place + 1]
 
-    def begin(self, start: Iterable[int] | None = None) -> None:
-        """Begin a session, from what was chosen or from another start."""
-        tracks = self.chosen if start is None else start
-        session = ListeningSession(self.app_state.dynamics, self.agent, tracks, self.app_state.length)
+    def begin(self, start: Iterable[int] | None = None, key: int | None = None) -> None:
+        """Begin a session, from what was chosen or from another start, which may be that of a simulated listener."""
+        tracks, app = self.chosen if start is None else start, self.app_state
+        self._add(ListeningSession(app.dynamics, self.agent, tracks, app.length, key))
+
+    def meet(self) -> None:
+        """Begin a session with a simulated listener, drawn anew each time."""
+        app = self.app_state
+        self._add(ListeningSession.of_listener(app.dynamics, self.agent, secrets.randbits(32), app.length))
+
+    def _add(self, session: ListeningSession) -> None:
         self.at = secrets.token_hex(4)
         self.sessions = {**dict([*self.sessions.items()][1 - _MOST_SESSIONS :]), self.at: session}
 
@@ -169,30 +175,49 @@ class UserSession:
             self.go_to(str(plain.get("at", "")))
 
 
-class SessionStore:
-    """Sessions on disk, so that they outlive the server: one file each, which the hash of its secret names.
+class UserSessions:
+    """The sessions of all users, each known by a secret that only its person's address bar holds.
+
+    A reloaded page finds its session again, also after the server was started anew: sessions are on disk, one file
+    each, which the hash of its secret names. Of very many the one unused for longest leaves memory.
 
     Args:
-        folder: where they are; None: with the state of this user's programs.
+        app_state: what can be played and who recommends.
+        folder: where sessions are kept; None: with the state of this user's programs.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, app_state: AppState, folder: Path | None = None) -> None:
         state = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"))
+        self._app_state = app_state
         self._folder = folder or state / "spotify_gym" / "sessions"
+        self._users: OrderedDict[str, UserSession] = OrderedDict()
+        self._lock = RLock()
         with suppress(OSError):  # another server may be clearing up too
             for file in self._folder.glob("*.json"):
                 if time.time() - file.stat().st_mtime > _KEPT:
                     file.unlink()
 
-    def save(self, secret: str, plain: Mapping[str, Any]) -> None:
-        """Keep a session; where nothing can be written it lives as long as the server."""
-        with suppress(OSError):
+    def find(self, secret: str | None) -> tuple[str, UserSession]:
+        """Return the session that a secret belongs to; a new one, with a new secret, where it belongs to none."""
+        with self._lock:
+            if secret is None or secret not in self._users:
+                kept = None if secret is None else self._load(secret)
+                if secret is None or kept is None:
+                    secret = secrets.token_urlsafe(16)
+                self._users[secret] = user = UserSession(self._app_state, partial(self._save, secret))
+                user.resume(kept or {})
+                if len(self._users) > _MOST_USERS:
+                    self._users.popitem(last=False)
+            self._users.move_to_end(secret)
+            return secret, self._users[secret]
+
+    def _save(self, secret: str, plain: Mapping[str, Any]) -> None:
+        with suppress(OSError):  # where nothing can be written a session lives as long as the server
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with replacing(self._file(secret)) as file:
                 file.write(json.dumps(plain).encode())
 
-    def load(self, secret: str) -> Mapping[str, Any] | None:
-        """Return the session of a secret; None where there is none."""
+    def _load(self, secret: str) -> Mapping[str, Any] | None:
         with suppress(OSError, ValueError, RecursionError):
             plain = json.loads(self._file(secret).read_bytes())
             return plain if isinstance(plain, dict) else None
@@ -200,31 +225,3 @@ class SessionStore:
 
     def _file(self, secret: str) -> Path:
         return self._folder / f"{hashlib.blake2b(secret.encode(errors='replace'), digest_size=16).hexdigest()}.json"
-
-
-class UserSessions:
-    """The sessions of all users, each known by a secret that only its person's address bar holds.
-
-    A reloaded page finds its session again, also after the server was started anew. Of very many the one unused for
-    longest is given up.
-    """
-
-    def __init__(self, app_state: AppState, store: SessionStore | None = None) -> None:
-        self._app_state = app_state
-        self._store = store or SessionStore()
-        self._users: OrderedDict[str, UserSession] = OrderedDict()
-        self._lock = RLock()
-
-    def find(self, secret: str | None) -> tuple[str, UserSession]:
-        """Return the session that a secret belongs to; a new one, with a new secret, where it belongs to none."""
-        with self._lock:
-            if secret is None or secret not in self._users:
-                kept = None if secret is None else self._store.load(secret)
-                if secret is None or kept is None:
-                    secret = secrets.token_urlsafe(16)
-                self._users[secret] = user = UserSession(self._app_state, partial(self._store.save, secret))
-                user.resume(kept or {})
-                if len(self._users) > _MOST_USERS:
-                    self._users.popitem(last=False)
-            self._users.move_to_end(secret)
-            return secret, self._users[secret]

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from spotify_gym.app.agents import Agent, Learned
+from spotify_gym.app.agents import Learned
+from spotify_gym.app.listening import Agent
 from spotify_gym.app.markup import track_row
 from spotify_gym.app.user_session import UserSession
 from spotify_gym.app.words import spoken

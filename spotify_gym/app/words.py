@@ -22,6 +22,15 @@ class FeatureWords:
     less: str
     unit: str = ""
 
+    @property
+    def measured(self) -> str:
+        """The word for much of it, with its unit."""
+        return f"{self.high} [{self.unit}]" if self.unit else self.high
+
+    def end(self, standing: float) -> str:
+        """Return the word for a feature that is above the average, or below it."""
+        return self.high if standing > 0 else self.low
+
 
 _WORDS = {
     "acousticness": FeatureWords("acoustic", "electric", "more acoustic", "more electric"),

@@ -91,9 +91,9 @@ class Ranking(NamedTuple):
 class RankingPolicy(ReferencePolicy):
     """A reference policy that values tracks one by one, so that it also knows what it would have played instead."""
 
-    about: ClassVar[str]
+    about: ClassVar[str] = ""
     """One sentence for somebody who has never met such a policy."""
-    value_name: ClassVar[str]
+    value_name: ClassVar[str] = "value"
     """What its values are."""
     why: ClassVar[str] = ""
     """Why it plays a track of this `value`, where that does not follow from what the track sounds like."""

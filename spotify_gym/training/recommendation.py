@@ -116,26 +116,24 @@ def _by_scores(
     return best, scores[best]
 
 
-def feature_shares(run: Run, observation: NDArray[np.float32], track: int, other: int) -> NDArray[np.float32] | None:
-    """Return what each feature, (d,), adds to the value of one track over another; None where they have no part.
+def direction_of(run: Run, observation: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return the direction, (d,) in the space of unit features, in which tracks are worth the most; None: in no one.
 
-    Exact where φ is fixed: the shares then sum to the difference of the two values.
+    Where φ is fixed, a track's value is its unit features along it, and what the state is worth.
 
     Args:
         run: a trained model.
         observation: what it sees of a session, (1, its width).
-        track: the one.
-        other: the other.
     """
     network = getattr(run.model.policy, "q_net", None)
     if not isinstance(network, CatalogueQNetwork):
         return None
     states, _ = run.model.policy.obs_to_tensor(observation)
-    units = run.catalogue.unit_features
     with torch.no_grad():
-        direction = network.encode(states)[0][0, : units.shape[1]].cpu().numpy()
-    shares: NDArray[np.float32] = direction * (units[track] - units[other])
-    return shares
+        direction: NDArray[np.float32] = (
+            network.encode(states)[0][0, : run.catalogue.unit_features.shape[1]].cpu().numpy()
+        )
+    return direction
 
 
 def find_tracks(catalogue: Catalogue, names: Sequence[str]) -> list[int]:

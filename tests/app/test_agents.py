@@ -1,13 +1,18 @@
+"""Who recommends, and how they explain themselves and differ."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
 from spotify_gym import Catalogue
-from spotify_gym.app.agents import Agent, Learned, Told, references
+from spotify_gym.app.agents import EXPECTED, Learned, references
 from spotify_gym.app.app_state import AppState
-from spotify_gym.app.explanation import Profile
-from spotify_gym.app.listening import ListeningSession, dynamics_for_a_person
+from spotify_gym.app.compare_view import findings
+from spotify_gym.app.explanation import Profile, similarity_shares
+from spotify_gym.app.listening import Agent, ListeningSession, dynamics_for_a_person
+from spotify_gym.app.words import words_for
+from spotify_gym.catalogue import FEATURE_NAMES
 from spotify_gym.session import SessionDynamics, make_dynamics
 from spotify_gym.training import TrainConfig, recommend, train
 from tests.catalogues import hand_made
@@ -54,11 +59,8 @@ def test_learned__ranks_as_recommend_does(app_state: AppState) -> None:
 
 
 def test_every_agent__says_why_by_what_it_goes_by(app_state: AppState, small: Catalogue) -> None:
-    def why(dynamics: SessionDynamics, agent: Agent, profile: Profile) -> str:
-        session = ListeningSession(dynamics, agent, [10, 20, 30, 40, 50])
-        return session.why(agent, session.offers(), profile)
-
-    said = {name: why(app_state.dynamics, agent, app_state.profile) for name, agent in app_state.agents.items()}
+    session = ListeningSession(app_state.dynamics, app_state.agents["Nearest"], [10, 20, 30, 40, 50])
+    said = {name: agent.why(session, session.offers_of(agent)) for name, agent in app_state.agents.items()}
     assert said["Random"].startswith("Drawn by lot")
     assert "Popularity 100" in said["Popular"]
     assert "your vibe" in said["Nearest"]
@@ -70,18 +72,91 @@ def test_learned__divides_the_margin_among_the_features(small: Catalogue) -> Non
     config = TrainConfig("builtin:400", steps=64, n_envs=4, learning_starts=8, env="SpotifyPlaylist-v0")
     run = train(config)
     dynamics = dynamics_for_a_person(make_dynamics(run.catalogue, repeats=False, reward={"flow": 0.5, "fit": 0.5}))
-    learned = Learned("it", "", dynamics, run)
+    learned = Learned("it", "", EXPECTED, dynamics, run)
     session = ListeningSession(dynamics, learned, [10, 20, 30, 40, 50])
     first, second = session.offers()[:2]
-    shares = learned.feature_shares(session.told, first.track, second.track)
+    shares = learned.feature_shares(session, first.track, second.track)
     assert shares is not None
     assert shares.sum() == pytest.approx(first.score - second.score, abs=1e-5)
-    assert "For it: " in session.why(learned, [first, second], Profile.of(run.catalogue))
+    assert "For it: " in learned.why(session, [first, second])
 
 
 def test_every_agent__ranks_fewer_where_fewer_are_left(small: Catalogue) -> None:
     catalogue = small.take(np.arange(8))
     dynamics = dynamics_for_a_person(make_dynamics(catalogue, repeats=False))
     for agent in references(dynamics):
-        ranking = agent.rank(Told((0, 1, 2, 3, 4)), 10)
-        assert sorted(ranking.tracks) == [5, 6, 7]
+        ranking = agent.rank(ListeningSession(dynamics, agent, range(5)), 10)
+        assert sorted(track for track, _ in ranking) == [5, 6, 7]
+
+
+@pytest.fixture
+def profile() -> Profile:
+    """Features of mean 0 and standard deviation 1, spread evenly between −2 and 2."""
+    d = len(FEATURE_NAMES)
+    quantiles = np.tile(np.linspace(-2, 2, 101, dtype=np.float32)[:, None], d)
+    return Profile(tuple(map(words_for, FEATURE_NAMES)), np.zeros(d, np.float32), np.ones(d, np.float32), quantiles)
+
+
+def point(**features: float) -> np.ndarray:
+    return np.array([features.get(name, 0.0) for name in FEATURE_NAMES], np.float32)
+
+
+def test_similarity_shares__sum_to_the_similarity() -> None:
+    shares = similarity_shares(point(energy=3, tempo=4), point(energy=4, tempo=3))
+    assert shares.sum() == pytest.approx(24 / 25)
+    assert shares[FEATURE_NAMES.index("energy")] == pytest.approx(12 / 25)
+    assert similarity_shares(point(), point(energy=0.5)).sum() == 0
+
+
+def test_likeness__is_said_in_words(profile: Profile) -> None:
+    loud = profile.likeness(point(energy=1, loudness=1), point(energy=1.2, loudness=3))
+    assert loud == "Loud and energetic, like your vibe; even louder."
+    led = profile.likeness(point(energy=-1, tempo=-0.2), point(energy=-1, valence=2))
+    assert led == "Calm, like your vibe; more cheerful."
+    assert profile.likeness(point(energy=1), point(energy=-1)) == "Little in common with your vibe; calmer."
+    assert profile.likeness(point(), point(energy=0.5)) == "Little in common with your vibe."
+
+
+def test_balance__says_what_speaks_for_and_against(profile: Profile) -> None:
+    said = profile.balance(point(energy=2, valence=-1), point(energy=0.25, valence=-0.125))
+    assert said == ("For it: more energetic (+0.250). Against it: more sombre (−0.125).")
+    assert profile.balance(point(energy=1), point()) == ""
+
+
+def test_differences__leave_out_what_is_close(profile: Profile) -> None:
+    assert profile.differences(point(), point(energy=0.5)) == []
+    assert profile.differences(point(), point(energy=-1, tempo=1.5, valence=9)) == ["more cheerful", "faster"]
+
+
+def test_profile__counts_the_share_below(profile: Profile) -> None:
+    assert profile.share_below(point(energy=1))[FEATURE_NAMES.index("energy")] == pytest.approx(0.75, abs=0.01)
+    assert profile.share_below(point(energy=99))[FEATURE_NAMES.index("energy")] == 1
+    assert profile.describe(point(energy=-2, tempo=1, valence=0.1)) == "calm and fast"
+
+
+def test_profile__measures_a_catalogue(small: Catalogue) -> None:
+    profile = Profile.of(small)
+    np.testing.assert_allclose(profile.standing(small.features.mean(axis=0)), 0, atol=1e-5)
+    shares = np.array([profile.share_below(track) for track in small.features])
+    np.testing.assert_allclose(shares.mean(axis=0), 0.5, atol=0.02)
+
+
+def test_words__exist_for_every_feature_and_for_strangers() -> None:
+    assert len({words_for(name).high for name in FEATURE_NAMES}) == len(FEATURE_NAMES)
+    assert words_for("crunch").high == "high in crunch"
+
+
+def test_findings__tell_agents_apart_and_leave_the_session_alone(
+    session: ListeningSession, dynamics: SessionDynamics
+) -> None:
+    session.listened()
+    before = session.to_json()
+    nearest, popular, _ = references(dynamics)
+    text = " ".join(findings(session, *((agent, session.offers_of(agent)) for agent in (nearest, popular))))
+    assert session.to_json() == before
+    assert "Nearest stays closer to your vibe now" in text
+    assert "where you started" in text
+    assert "Popular picks the better known track" in text
+    alike = findings(session, *[(nearest, session.offers())] * 2)
+    assert alike == ["They agree on 10 of their 10 best tracks.", "Both would play the same track now."]
+    assert findings(session, (nearest, []), (popular, [])) == ["Nothing is left to play."]

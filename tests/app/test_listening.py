@@ -1,16 +1,31 @@
+"""A session, its ending, its rivals, and what can be taken along."""
+
 from __future__ import annotations
 
+import csv
+import io
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
 from spotify_gym import ENVS, Catalogue
-from spotify_gym.app.agents import Ranking, references
-from spotify_gym.app.listening import OFFERS, YOU, ListeningSession, dynamics_for_a_person
+from spotify_gym.app.agents import references
+from spotify_gym.app.app_state import AppState
+from spotify_gym.app.charts import map_chart
+from spotify_gym.app.ending import play_out, scores
+from spotify_gym.app.listening import OFFERS, YOU, Agent, ListeningSession, Offer, dynamics_for_a_person
+from spotify_gym.app.pca_map import PcaMap
+from spotify_gym.app.playlist_view import links, to_csv
+from spotify_gym.app.words import link_of
+from spotify_gym.catalogue import TextColumn
 from spotify_gym.session import SessionDynamics, make_dynamics
+from spotify_gym.training import RunError
+from tests.app.conftest import barely_trained
 from tests.catalogues import hand_made
 
 
@@ -132,13 +147,15 @@ def test_start__that_cannot_be__is_refused(dynamics: SessionDynamics, start: lis
 
 
 def test_any_agent__will_do(dynamics: SessionDynamics) -> None:
-    class Stubborn:
-        name, about = "Stubborn", "Plays in the order of the catalogue."
+    class Stubborn(Agent):
+        def rank(self, session: ListeningSession, k: int) -> list[tuple[int, float]]:
+            return [(20 + place, float(-place)) for place in range(k)]
 
-        def rank(self, sessions: object, k: int) -> Ranking:
-            return Ranking(np.arange(20, 20 + k), np.arange(k, 0, -1, dtype=np.float32))
+        def why(self, session: ListeningSession, offers: Sequence[Offer]) -> str:
+            return "It is stubborn."
 
-    session = ListeningSession(dynamics, Stubborn(), [0, 1, 2, 3, 4])
+    agent = Stubborn("Stubborn", "Plays in the order of the catalogue.", "place")
+    session = ListeningSession(dynamics, agent, [0, 1, 2, 3, 4])
     session.listened()
     assert session.heard[-1] == 20
 
@@ -160,3 +177,151 @@ def test_session__of_every_environment__listens_to_a_person(env_id: str, small: 
     assert [play.heard for play in session.plays] == [True, False, False, True]
     assert all(np.isfinite(play.reward) for play in session.plays)
     assert session.plays[1].reward == session.plays[2].reward == 0
+
+
+def test_play_out__goes_to_the_end_from_the_same_start(session: ListeningSession, dynamics: SessionDynamics) -> None:
+    session.skip()
+    before = session.to_json()
+    nearest, popular, _ = references(dynamics)
+    ways = [play_out(session, agent) for agent in (nearest, popular)]
+    assert session.to_json() == before
+    assert [len(way.plays) for way in ways] == [20, 20]
+    assert all(way.start == session.start and all(play.heard for play in way.plays) for way in ways)
+    data = map_chart(PcaMap.of(dynamics.catalogue), ways[0], rival=ways[1])["datasets"]
+    assert len(data["path"]) == len(data["rival"]) == 21
+    assert not data["path"].equals(data["rival"])
+
+
+def test_after__tells_both_ways_and_leaves_the_session_alone(session: ListeningSession) -> None:
+    session.listened()
+    before, vibe = session.to_json(), session.vibe.copy()
+    heard, skipped = session.after(heard=True), session.after(heard=False)
+    assert session.to_json() == before
+    assert np.array_equal(session.vibe, vibe)
+    assert np.array_equal(skipped.vibe, vibe)
+    assert not np.array_equal(heard.vibe, vibe)
+    session.skip()
+    assert session.offers() == skipped.offers()
+
+
+def test_moved__is_false_for_an_agent_that_hears_no_skips(session: ListeningSession) -> None:
+    session.offers()
+    assert session.moved is None
+    session.skip()
+    assert session.moved is False
+    session.listened()
+    assert session.moved is None
+
+
+def test_patience__falls_with_skips(small: Catalogue, session: ListeningSession) -> None:
+    assert session.patience is None  # nobody leaves a playlist
+    skip = make_dynamics(small, repeats=False, reward={"listened": 1.0}, listener="skipping")
+    there = ListeningSession(dynamics_for_a_person(skip), session.agent, session.start)
+    there.agent = references(there.dynamics)[-1]
+    for left in (15.0, 14.0, 13.0):
+        assert there.patience == (left, 15.0)
+        there.skip()
+
+
+@pytest.fixture(scope="module")
+def taste(small: Catalogue) -> SessionDynamics:
+    return dynamics_for_a_person(gym.make("SpotifyTaste-v0", catalogue=small).unwrapped.dynamics)  # type: ignore[attr-defined]
+
+
+def test_simulated_listener__is_found_out_by_those_who_hear_answers(taste: SessionDynamics) -> None:
+    agents = {agent.name: agent for agent in references(taste)}
+    session = ListeningSession.of_listener(taste, agents["Belief"], key=3, length=50)
+    before = session.known_by(session.agent)
+    again = [session.to_json()]
+    while not session.is_over:
+        session.answered()
+        again.append(session.to_json())
+    assert session.plays[0].known == before
+    assert session.plays[-1].known > 0.8 > before  # type: ignore[operator]
+    assert session.known_by(agents["Random"]) is None
+    taken_up = ListeningSession.from_json(again[9], taste, agents, 50)
+    taken_up.answered()
+    assert taken_up.to_json() == again[10]  # chance answers alike whenever it is asked again
+    assert play_out(session, agents["Belief"]).to_json() == again[-1]
+
+
+def test_simulated_listener__is_there_only_where_a_taste_is_hidden(session: ListeningSession) -> None:
+    with pytest.raises(ValueError, match="taste of their own"):
+        ListeningSession(session.dynamics, session.agent, session.start, key=1)
+    session.answered()
+    assert session.plays[0].heard
+
+
+def test_scores__of_a_listener_who_may_leave__are_no_longer_the_same_for_all(taste: SessionDynamics) -> None:
+    session = ListeningSession.of_listener(taste, references(taste)[-1], key=0, length=50)
+    while not session.is_over:
+        session.answered()
+    earned = scores(session)
+    assert earned["one who knows their taste"] > 30 > earned["random tracks"]
+    assert earned["Random and they"] == sum(play.heard for play in session.plays)
+
+
+def test_zoomed_map__holds_the_session(session: ListeningSession, dynamics: SessionDynamics) -> None:
+    pca_map = PcaMap.of(dynamics.catalogue)
+    whole, closer = (map_chart(pca_map, session, zoomed=zoomed) for zoomed in (False, True))
+    domains = [spec["layer"][0]["encoding"]["x"]["scale"]["domain"] for spec in (whole, closer)]
+    assert domains[1][1] - domains[1][0] <= domains[0][1] - domains[0][0]
+    shown = closer["datasets"]
+    for x in (x for name in ("path", "offers", "heard") for x in shown[name]["x"].to_pylist()):
+        assert domains[1][0] <= x <= domains[1][1]
+
+
+def test_stages__are_the_agent_on_its_way(table: Path, tmp_path: Path) -> None:
+    state = AppState.open([barely_trained(tmp_path / "run", table, snapshots=(0.0, 0.5, 1.0))])
+    trained = next(iter(state.agents.values()))
+    assert trained.stages == (0.0, 0.5)  # type: ignore[attr-defined]
+    raw = trained.at(0.0)  # type: ignore[attr-defined]
+    assert raw.name.endswith("after 0% of its training")
+    session = ListeningSession(state.dynamics, trained, range(5), 20)
+    assert {offer.score for offer in session.offers_of(raw)} == {0.0}  # networks begin with values of 0
+    with pytest.raises(RunError):
+        trained.at(0.25)  # type: ignore[attr-defined]
+
+
+REAL = "0123456789abcdefghijAB"
+TITLES = ["=SUM(A1)", 'He said "hi", twice', "two\nlines", "Ünïcode", "plain", "#EXTINF trick"]
+IDS = [REAL, "../../etc/passwd", "http://example.com/x", "id3", "id4", "id5"]
+
+
+@pytest.fixture
+def odd() -> ListeningSession:
+    features = np.array([[1, 0], [2, 1], [1, 2], [3, 1], [1, 3], [5, 4]], np.float32)
+    catalogue = replace(hand_made(features, TITLES), track_ids=TextColumn.of(IDS), artists=TextColumn.of(["A;B"] * 6))
+    dynamics = dynamics_for_a_person(make_dynamics(catalogue, history_length=2))
+    session = ListeningSession(dynamics, references(dynamics)[0], [0, 1])
+    session.listened()
+    session.skip()
+    session.listened()
+    return session
+
+
+def test_csv__holds_every_answer_and_no_formula(odd: ListeningSession) -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(odd).removeprefix("\ufeff"))))
+    assert [row["answer"] for row in rows] == ["start", "start", "listened", "skipped", "listened"]
+    assert rows[0]["title"] == "'=SUM(A1)"
+    assert rows[1]["title"] == 'He said "hi", twice'
+    assert rows[0]["artists"] == "A, B"
+    assert rows[0]["link"] == f"https://open.spotify.com/track/{REAL}"
+    assert rows[1]["link"] == ""
+    assert float(rows[2]["similarity"]) == pytest.approx(odd.plays[0].similarity, abs=1e-4)
+
+
+def test_csv__begins_with_the_mark_that_spreadsheets_want(odd: ListeningSession) -> None:
+    assert to_csv(odd).startswith("\ufeffposition,answer,")
+
+
+def test_csv__takes_the_name_of_an_agent_for_no_formula_either(odd: ListeningSession) -> None:
+    odd.agent = replace(references(odd.dynamics)[0], name="=1+1")
+    odd.undo()
+    odd.listened()
+    assert list(csv.DictReader(io.StringIO(to_csv(odd).removeprefix("\ufeff"))))[-1]["agent"] == "'=1+1"
+
+
+def test_links__are_given_where_the_id_looks_real(odd: ListeningSession) -> None:
+    assert links(odd) == [f"https://open.spotify.com/track/{REAL}"]
+    assert link_of(odd.dynamics.catalogue, 2) is None

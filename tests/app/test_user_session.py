@@ -1,13 +1,22 @@
+"""What people choose and click, and the clock that clicks for them."""
+
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from spotify_gym import Catalogue
 from spotify_gym.app import user_session as user_session_module
 from spotify_gym.app.app_state import AppState
-from spotify_gym.app.user_session import DOUBLE_CLICK, SessionStore, Tab, UserSession, UserSessions
+from spotify_gym.app.autoplay_timer import AutoplayTimer
+from spotify_gym.app.pca_map import PcaMap
+from spotify_gym.app.session_starts import genre_start, genres_to_start_from, mood_start, surprise_start, well_known
+from spotify_gym.app.user_session import DOUBLE_CLICK, Tab, UserSession, UserSessions
 from spotify_gym.session import SessionDynamics
+from tests.catalogues import hand_made
 
 
 @pytest.fixture
@@ -123,20 +132,20 @@ def test_user_sessions__are_found_again_by_their_secret_alone(app_state: AppStat
 
 
 def test_user_sessions__outlive_the_server(app_state: AppState, tmp_path: Path) -> None:
-    store = SessionStore(tmp_path / "sessions")
-    secret, user = UserSessions(app_state, store).find(None)
+    folder = tmp_path / "sessions"
+    secret, user = UserSessions(app_state, folder).find(None)
     user.click("begin", lambda: user.begin([1, 2, 3, 4, 5]), Tab(user.version))
     assert user.session is not None
     user.click("skip", user.session.skip, Tab(user.version))
-    again = UserSessions(app_state, SessionStore(tmp_path / "sessions")).find(secret)
+    again = UserSessions(app_state, folder).find(secret)
     assert again[0] == secret
     assert again[1].session is not None
     assert again[1].to_json() == user.to_json()
-    (file,) = (tmp_path / "sessions").iterdir()
+    (file,) = folder.iterdir()
     assert secret not in file.name
     for damaged in ('{"start": [1, 2], "plays": 7}', '{"sessions": 7}', '{"sessions": {"a": {"start": 7}}, "at": "a"}'):
         file.write_text(damaged)
-        assert UserSessions(app_state, store).find(secret)[1].session is None
+        assert UserSessions(app_state, folder).find(secret)[1].session is None
 
 
 def test_user_sessions__give_up_the_one_unused_for_longest(
@@ -149,3 +158,100 @@ def test_user_sessions__give_up_the_one_unused_for_longest(
     user_sessions.find(None)
     assert user_sessions.find(first)[0] == first
     assert user_sessions.find(second)[0] != second
+
+
+def test_autoplay_timer__beats_once_and_then_waits_to_be_wound() -> None:
+    clock = Clock()
+    autoplay_timer = AutoplayTimer(clock)
+    assert not autoplay_timer.beats()
+    assert autoplay_timer.wind(2.0) == 2.0
+    assert not autoplay_timer.beats()  # the page has just been drawn
+    clock.now += 1.99
+    assert not autoplay_timer.beats()
+    clock.now += 0.02
+    assert [autoplay_timer.beats() for _ in range(3)] == [True, False, False]
+
+
+@pytest.mark.parametrize(("late", "drawing"), [(0.0, 0.0), (0.1, 0.4), (0.5, 0.5)])
+def test_autoplay_timer__keeps_its_pace_however_long_the_page_takes_to_be_drawn(late: float, drawing: float) -> None:
+    clock, beats = Clock(), []
+    autoplay_timer = AutoplayTimer(clock)
+    clock.now += autoplay_timer.wind(2.0)
+    for _ in range(4):
+        clock.now += late
+        assert autoplay_timer.beats()
+        beats.append(clock.now)
+        clock.now += drawing
+        clock.now += autoplay_timer.wind(2.0)
+    assert beats == pytest.approx([beats[0] + 2.0 * i for i in range(4)])
+
+
+def test_autoplay_timer__leaves_half_of_the_time_to_look_at_a_page_that_was_slow() -> None:
+    clock = Clock()
+    autoplay_timer = AutoplayTimer(clock)
+    clock.now += autoplay_timer.wind(2.0)
+    assert autoplay_timer.beats()
+    clock.now += 60
+    assert not autoplay_timer.beats()
+    assert autoplay_timer.wind(2.0) == 1.0
+
+
+def test_autoplay_timer__counts_from_now_where_somebody_clicked() -> None:
+    clock = Clock()
+    autoplay_timer = AutoplayTimer(clock)
+    autoplay_timer.wind(2.0)
+    clock.now += 1.5
+    assert autoplay_timer.wind(2.0) == 2.0
+    clock.now += 1.0
+    assert not autoplay_timer.beats()  # what the browser asks for the page before
+
+
+def test_well_known__are_the_most_popular(titled: Catalogue) -> None:
+    assert well_known(titled, 3).tolist() == [1, 3, 2]
+    assert len(well_known(hand_made(np.eye(3, dtype=np.float32)))) == 0
+
+
+def test_genre_start__keeps_to_the_genre(small: Catalogue) -> None:
+    genre = small.genre_names[int(small.genres.sum(axis=0).argmax())]  # type: ignore[union-attr]
+    start = genre_start(small, genre, 5, seed=4)
+    assert small.genres is not None
+    assert small.genres[start, small.genre_names.index(genre)].all()
+    assert len(set(small.recordings[start])) == 5
+    assert start.tolist() == genre_start(small, genre, 5, seed=4).tolist()
+
+
+def test_genres_to_start_from__have_recordings_enough(titled: Catalogue) -> None:
+    members = np.array([[1, 1, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0], [1, 0, 1], [1, 0, 1]], np.bool_)
+    catalogue = replace(titled, genres=members, genre_names=("soul", "jazz", "rare"))
+    assert genres_to_start_from(catalogue, 3) == ("jazz", "soul")
+    assert genres_to_start_from(catalogue, 4) == ()  # two of the four of soul are one recording
+    assert genres_to_start_from(titled, 1) == ()
+
+
+@pytest.mark.parametrize("genre", ["polka of tomorrow", ""])
+def test_genre_start__refuses_what_it_cannot_do(small: Catalogue, genre: str) -> None:
+    with pytest.raises(ValueError, match="no genre"):
+        genre_start(small, genre, 5, seed=0)
+    with pytest.raises(ValueError, match="only"):
+        genre_start(small, small.genre_names[0], 500, seed=0)
+
+
+def test_mood_start__lies_far_in_its_direction(small: Catalogue) -> None:
+    for direction in PcaMap.of(small).moods.values():
+        start = mood_start(small, direction, 5, seed=1)
+        assert len(set(small.recordings[start])) == 5
+        along = small.unit_features @ direction
+        assert along[start].min() > np.median(along)
+        assert start.tolist() == mood_start(small, direction, 5, seed=1).tolist()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_surprise_start__has_a_taste(small: Catalogue, seed: int) -> None:
+    start = surprise_start(small, 5, seed)
+    assert len(set(small.recordings[start])) == 5
+    units = small.unit_features[start]
+    assert (units @ units.T).mean() > 0.5  # random tracks: about 0.2, each with itself included
+
+
+def test_surprise_start__works_with_six_tracks(titled: Catalogue) -> None:
+    assert len(set(titled.recordings[surprise_start(titled, 5, 0)])) == 5

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from spotify_gym import Catalogue, cli
-from spotify_gym.app.trained import SHIPPED_RUN
+from spotify_gym.app.app_state import SHIPPED_RUN
 from tests.catalogues import real_table
 
 HEADER = "track_id,acousticness,danceability,energy,instrumentalness,liveness,loudness,speechiness,tempo,valence"

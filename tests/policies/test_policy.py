@@ -14,8 +14,8 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 
 from spotify_gym import ENVS
-from spotify_gym.app.agents import Told, references
-from spotify_gym.app.listening import dynamics_for_a_person
+from spotify_gym.app.agents import references
+from spotify_gym.app.listening import ListeningSession, dynamics_for_a_person
 from spotify_gym.listeners import as_listener
 from spotify_gym.policies import (
     POLICIES,
@@ -57,9 +57,11 @@ def test_policy_of_ones_own__needs_one_line_to_be_known_everywhere(few, monkeypa
     sessions = HeldOut("SpotifyPlaylist-v0", {}, few, 3, 0)
     evaluation = sessions.played_by_reference("first")
     assert evaluation.repeats.sum() == 0
-    page = references(dynamics_for_a_person(sessions.dynamics))
+    dynamics = dynamics_for_a_person(sessions.dynamics)
+    page = references(dynamics)
     assert page[0].name == "First"
-    assert page[0].rank(Told((0, 1, 2, 3, 5)), 3).tracks.tolist() == [4, 6, 7]
+    offers = ListeningSession(dynamics, page[0], [0, 1, 2, 3, 5]).offers()
+    assert [offer.track for offer in offers[:3]] == [4, 6, 7]
 
 
 def test_policy_of_ones_own__can_be_named_by_where_it_stands(few):
