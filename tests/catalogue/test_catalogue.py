@@ -1,19 +1,28 @@
+"""The catalogue and its columns: frozen, picklable, taken, split, scaled; and which tracks are one song."""
+
+from __future__ import annotations
+
 import copy
 import doctest
 import importlib
 import pickle
 import subprocess
 import sys
+import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from spotify_gym.catalogue import Catalogue, CatalogueError, Scaling, TextColumn
-from spotify_gym.catalogue.groups import related_groups
+from spotify_gym.catalogue.groups import first_equal_rows, first_of_songs, related_groups
 from spotify_gym.catalogue.report import Report
 from spotify_gym.catalogue.tracks import Tracks
 
@@ -233,3 +242,190 @@ def test_pickle__of_a_file_that_has_changed_is_refused(tmp_path: Path) -> None:
     code = "import pickle, sys; pickle.loads(bytes.fromhex(sys.argv[1]))"
     shown = subprocess.run([sys.executable, "-c", code, pickled.hex()], capture_output=True, text=True, check=False)
     assert "is no longer the one that was pickled" in shown.stderr
+
+
+texts = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), max_size=20)
+
+
+@given(texts)
+def test_column__reads_like_the_texts_it_was_made_of(words: list[str]) -> None:
+    column = TextColumn.of(words)
+    assert list(column) == words
+    assert len(column) == len(words)
+    assert [column[i] for i in range(-len(words), len(words))] == words * 2
+    assert list(column[1::2]) == words[1::2]
+    assert list(column[2:5]) == [column[2:5][i] for i in range(len(words[2:5]))] == words[2:5]
+
+
+@given(texts, st.randoms(use_true_random=False))
+def test_take__gathers_in_the_order_asked(words: list[str], random) -> None:
+    indices = [random.randrange(len(words)) for _ in range(7)] if words else []
+    assert list(TextColumn.of(words).take(np.array(indices, dtype=np.int64))) == [words[i] for i in indices]
+
+
+@given(texts)
+def test_arrow__round_trip(words: list[str]) -> None:
+    assert list(TextColumn.from_arrow(TextColumn.of(words).arrow)) == words
+
+
+def test_from_arrow__reads_slices_chunks_and_missing_texts() -> None:
+    chunks = pa.chunked_array([pa.array(["a", None, "bcd"])[1:], pa.array(["é"])])
+    assert list(TextColumn.from_arrow(chunks)) == ["", "bcd", "é"]
+
+
+def test_index__out_of_range_raises() -> None:
+    with pytest.raises(IndexError):
+        TextColumn.of(["a"])[1]
+
+
+def test_buffers__are_the_same_for_a_part_as_for_its_texts_alone() -> None:
+    part, alone = TextColumn.of(["zu", "a", "bé", ""])[1:], TextColumn.of(["a", "bé", ""])
+    for one, other in zip(part.buffers(), alone.buffers(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_column__cannot_be_written_to_and_pickles() -> None:
+    column = TextColumn.of(["a", "bc"])
+    with pytest.raises(ValueError, match="read-only"):
+        column.buffers()[0][0] = 0
+    assert list(pickle.loads(pickle.dumps(column))) == ["a", "bc"]
+
+
+RAW = np.array([[0.0, 10.0], [1.0, 10.0], [5.0, 10.0]])
+
+
+def test_standard__is_worked_by_hand() -> None:
+    scaling = Scaling.fit(RAW, "standard")
+    assert scaling.centre == pytest.approx([2, 10])
+    assert scaling.scale == pytest.approx([np.sqrt(14 / 3), 1])
+    assert scaling.apply([2, 10]).tolist() == [0, 0]
+
+
+def test_minmax__is_worked_by_hand() -> None:
+    scaling = Scaling.fit(RAW, "minmax")
+    np.testing.assert_allclose(scaling.apply(RAW), [[0, 0], [0.2, 0], [1, 0]])
+
+
+@pytest.mark.parametrize("size", [(1, 3), (7, 2), (20_000, 9)])
+def test_fit__equals_scikit_learn_to_the_bit(size: tuple[int, int]) -> None:
+    raw = np.random.default_rng(0).gamma(2.0, 3.0, size=size) * 10.0 ** np.arange(-8, size[1] - 8)
+    raw[:, 1] = 0.1
+    standard, minmax = StandardScaler().fit(raw), MinMaxScaler().fit(raw)
+    centre = np.where(raw.min(axis=0) == raw.max(axis=0), raw[0], standard.mean_)  # the mean of one number is rounded
+    assert Scaling.fit(raw, "standard").equals(Scaling("standard", centre, standard.scale_))
+    assert Scaling.fit(raw, "minmax").equals(Scaling("minmax", minmax.data_min_, 1 / minmax.scale_))
+
+
+def test_equals__compares_what_is_done_to_a_track() -> None:
+    scaling = Scaling.fit(RAW, "standard")
+    assert scaling.equals(Scaling("standard", scaling.centre.copy(), scaling.scale.copy()))
+    assert not scaling.equals(Scaling.fit(RAW, "minmax"))
+
+
+@pytest.mark.parametrize("raw", [[[np.nan]], [[np.inf]], [[1e300]], np.empty((0, 2))])
+def test_fit__refuses_what_is_no_number(raw: object) -> None:
+    with pytest.raises(CatalogueError, match="finite"):
+        Scaling.fit(np.array(raw), "standard")
+
+
+@pytest.mark.parametrize(
+    ("centre", "scale"), [([0], [0]), ([0], [-1]), ([np.nan], [1]), ([0], [np.inf]), ([0, 0], [1]), ([[0]], [[1]])]
+)
+def test_scaling__refuses_what_cannot_be_undone(centre: list[float], scale: list[float]) -> None:
+    with pytest.raises(CatalogueError, match="scal"):
+        Scaling("standard", np.array(centre), np.array(scale))
+
+
+def test_kind__unknown_is_named() -> None:
+    with pytest.raises(CatalogueError, match="'robust' is not known"):
+        Scaling.fit(RAW, "robust")
+
+
+def test_first_equal_rows__points_at_the_first_of_its_kind() -> None:
+    features = np.array([[1, 2], [3, 4], [1, 2], [3, 4.5], [3, 4], [1, 2]], dtype=np.float32)
+    assert first_equal_rows(features).tolist() == [0, 1, 0, 3, 1, 0]
+
+
+def test_first_equal_rows__takes_both_zeros_for_one() -> None:
+    assert first_equal_rows(np.array([[0.0], [-0.0]])).tolist() == [0, 0]
+
+
+def same(*labels: tuple[str, str]) -> list[int]:
+    """Find the first of each song among tracks of these titles and artists, none the same recording as another."""
+    names, artists = (TextColumn.of(texts) for texts in zip(*labels, strict=True))
+    return first_of_songs(np.arange(len(labels)), names, artists).tolist()
+
+
+EDITIONS = """
+    HURT | hürt | Hurt! | Hurt - Remastered | Hurt - Remaster | Hurt (Remastered) | Hurt [Remastered 2011]
+    Hurt - 2011 Remaster | Hurt - 2011 Digital Remaster | Hurt - Remastered Version | Hurt – 2009 Remastered Version
+    Hurt - 2011 Mix | Hurt (2011 Version) | Hurt - 2014 Stereo Mix | Hurt - Mono | Hurt - Mono Version | Hurt - Stereo
+    Hurt - Mono / Remastered | Hurt - Remastered 2009; Mono | Hurt (Remastered) [Mono] | Hurt - Single Version
+    Hurt - Album Version | Hurt - Radio Edit | Hurt (Radio Version) | Hurt - Single Edit | Hurt - Bonus Track
+    Hurt - Remastered Album Version | Hurt (Album Version / Bonus Track) | Hurt (Deluxe) | Hurt - Deluxe Edition
+    Hurt (Deluxe Version) | Hurt (feat. Dido) | Hurt feat. A, B & C | Hurt ft Dido | Hurt (with Dido)
+    Hurt - with Dido | Hurt - feat. Dido | Hurt [Featuring Dido] - Radio Edit | Hurt (feat. A / B) (2011 Remaster)
+    Hurt feat. Dido - 2011 Remaster | Hurt (With Dido)
+"""
+
+
+OTHERS = """
+    Hurt - Live | Hurt (Live) | Hurt - Acoustic | Hurt - Remix | Hurt (Dido Remix) | Hurt - 2011 Remix | Hurt - Demo
+    Hurt - Instrumental | Hurt (Karaoke Version) | Hurt (Cover) | Hurt - Extended Mix | Hurt - 2011
+    Hurt - Live at Home / Remastered | Hurt, Pt. 2 | Hurt II | Hurt with Me | Hurt Mono | Hurt Deluxe | Radio Edit
+    Hurt (feat. Dido) - Live | Hurt feat. Dido (Acoustic) | !
+"""
+
+
+def titles_in(text: str) -> list[str]:
+    return [title.strip() for line in text.strip().splitlines() for title in line.split("|")]
+
+
+@pytest.mark.parametrize("title", titles_in(EDITIONS))
+def test_song__is_told_by_title_and_first_artist_whatever_the_edition(title: str) -> None:
+    assert same(("Hurt", "Cash"), (title, "CASH;Dido"), ("Hurt", "Nine Inch Nails")) == [0, 0, 2]
+
+
+@pytest.mark.parametrize("title", titles_in(OTHERS))
+def test_song__of_its_own(title: str) -> None:
+    assert same(("Hurt", "Cash"), (title, "Cash")) == [0, 1]
+
+
+def test_song__of_its_own_has_editions_too() -> None:
+    titles = "Hurt - Live", "Hurt (Live) [2011 Remaster]", "Hurt (feat. B) - Live / Mono"
+    assert same(*((title, "A;B") for title in titles)) == [0, 0, 0]
+
+
+def test_song__without_title_or_artist_is_like_no_other() -> None:
+    assert same(("", "A"), ("", "A"), ("Hurt", ""), ("Hurt", ""), ("!", "A"), ("?", "A")) == [0, 1, 2, 3, 4, 5]
+
+
+def test_song__of_equal_titles_and_of_equal_features_is_one() -> None:
+    """The third is the first by its features, and the second by its title."""
+    names, artists = TextColumn.of(["Hurt", "Pain", "Pain", "Joy"]), TextColumn.of("AAAA")
+    assert first_of_songs(np.array([0, 1, 0, 3]), names, artists).tolist() == [0, 0, 0, 3]
+
+
+def test_songs__of_a_catalogue() -> None:
+    titled = Catalogue.builtin(5000)
+    assert (titled.songs <= titled.recordings).all()
+    assert (titled.songs[titled.songs] == titled.songs).all()
+    for track in np.flatnonzero(titled.songs != titled.recordings):
+        assert titled.label(track).casefold() == titled.label(int(titled.songs[track])).casefold()
+
+
+def test_songs__where_titles_are_unknown_are_recordings() -> None:
+    catalogue = Catalogue.from_features([[1, 2], [3, 4], [1, 2]])
+    assert catalogue.songs.tolist() == [0, 1, 0]
+
+
+def test_songs__of_a_large_catalogue_take_less_than_a_second() -> None:
+    catalogue = Catalogue.builtin(211_871)
+    assert len(catalogue.recordings) > len(Catalogue.builtin(300).songs)  # which has all imported
+    began = time.process_time()
+    assert (catalogue.songs < catalogue.recordings).any()
+    assert time.process_time() - began < 1
+
+
+def test_first_equal_rows__of_nothing_is_nothing() -> None:
+    assert first_equal_rows(np.zeros((0, 9))).tolist() == []

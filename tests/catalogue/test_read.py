@@ -1,7 +1,9 @@
 """`Catalogue.read` from the outside: good tables, bad tables, and every table in between."""
 
-import gzip
-import pickle
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spotify_gym.catalogue import FEATURE_NAMES, Catalogue, CatalogueError
-from tests.catalogue.songs import COLUMNS, csv_text, song, songs, write_csv
+from spotify_gym.catalogue import FEATURE_NAMES, Catalogue, CatalogueError, Finding, Report, TextColumn
+from spotify_gym.catalogue.tables import Draft
+from spotify_gym.catalogue.tracks import Tracks
+from tests.catalogue.songs import COLUMNS, csv_text, frame, plain, read, song, songs, write_csv
+from tests.catalogues import real_table
 
 
 def test_read__takes_titles_artists_genres_and_popularity_where_present(tmp_path: Path) -> None:
@@ -48,58 +53,6 @@ def test_read__needs_the_required_columns_only(tmp_path: Path) -> None:
     assert catalogue.label(1) == "id1"
 
 
-@pytest.mark.parametrize("name", ["songs.csv.gz", "songs.parquet", "songs.csv"])
-def test_read__tells_kinds_of_file_apart_by_content(tmp_path: Path, name: str) -> None:
-    frame, path = pd.DataFrame(songs(5)), tmp_path / name
-    if name.endswith(".gz"):
-        path.write_bytes(gzip.compress(csv_text(songs(5)).encode()))
-    elif name.endswith(".parquet"):
-        frame.to_parquet(path)
-    else:
-        frame.to_csv(path, index=False)
-    misnamed = path.rename(tmp_path / "table")
-    assert Catalogue.read(misnamed).fingerprint == Catalogue.read(write_csv(tmp_path / "x.csv", songs(5))).fingerprint
-
-
-def test_read__maps_columns_of_other_names(tmp_path: Path) -> None:
-    path = tmp_path / "songs.csv"
-    pd.DataFrame(songs(4)).rename(columns={"track_id": "uri", "tempo": "bpm"}).to_csv(path, index=False)
-    catalogue = Catalogue.read(path, columns={"track_id": "uri", "tempo": "bpm"})
-    assert ("tempo", "bpm") in catalogue.report.columns
-    assert "tempo = 'bpm'" in str(catalogue.report)
-
-
-def test_parquet__joins_lists_and_reads_categories(tmp_path: Path) -> None:
-    frame = pd.DataFrame(songs(3))
-    frame["artist_name"] = [["A", "B"], ["C"], []]
-    frame["genre"] = frame["genre"].astype("category")
-    frame["popularity"] = [5, None, 120]
-    frame.to_parquet(tmp_path / "songs.parquet")
-    catalogue = Catalogue.read(tmp_path / "songs.parquet")
-    assert list(catalogue.artists) == ["A;B", "C", ""]
-    assert catalogue.label(0) == "Song 0 — A, B"
-    assert catalogue.genre_names == ("Folk",)
-    assert np.isnan(catalogue.popularity).tolist() == [False, True, True]
-
-
-def test_parquet__counts_rows_and_refuses_columns_of_dates(tmp_path: Path) -> None:
-    frame = pd.DataFrame([song(0), song(1, energy=np.nan), song(2)])
-    frame.to_parquet(tmp_path / "songs.parquet")
-    assert "1 × energy is missing (row 2)" in str(Catalogue.read(tmp_path / "songs.parquet").report)
-    frame["tempo"] = pd.Timestamp("2020-04-04")
-    frame.to_parquet(tmp_path / "dates.parquet")
-    with pytest.raises(CatalogueError, match=r"'tempo' holds timestamp.*neither texts nor numbers"):
-        Catalogue.read(tmp_path / "dates.parquet")
-
-
-def test_genres_of_repeated_ids__are_gathered(tmp_path: Path) -> None:
-    rows = [song(0), song(1, genre="Children’s Music"), song(0, genre="Jazz"), song(2, genre="Children's Music")]
-    catalogue = Catalogue.read(write_csv(tmp_path / "songs.csv", rows))
-    assert catalogue.genre_names == ("Children's Music", "Folk", "Jazz")
-    assert catalogue.genres.astype(int).tolist() == [[0, 1, 1], [1, 0, 0], [1, 0, 0]]
-    assert "1 × same id as an earlier row (line 4)" in str(catalogue.report)
-
-
 def test_merge__folds_versions_of_a_recording(tmp_path: Path) -> None:
     rows = [song(0), song(1), song(0, track_id="other album", popularity=90, track_name="Song 0 again")]
     path = write_csv(tmp_path / "songs.csv", rows)
@@ -127,26 +80,6 @@ def test_shuffle__is_seeded_and_keeps_rows_together(tmp_path: Path) -> None:
     assert first.features[first.index_of("id7")].tolist() == plain.features[7].tolist()
 
 
-BAD_ROWS = {
-    "danceability is not a number": song(9, danceability="very"),
-    "energy is missing": song(9, energy=""),
-    "loudness is infinite": song(9, loudness="-inf"),
-    "valence is missing": song(9, valence="NaN"),
-    "tempo is not a number": song(9, tempo="4-Apr"),
-    "speechiness is outside 0 to 1": song(9, speechiness=214290),
-    "no track id": song(9, track_id="  "),
-}
-
-
-@pytest.mark.parametrize("reason", BAD_ROWS)
-def test_bad_row__is_left_out_and_reported_by_line(tmp_path: Path, reason: str) -> None:
-    rows = songs(8)
-    rows.insert(3, BAD_ROWS[reason])
-    catalogue = Catalogue.read(write_csv(tmp_path / "songs.csv", rows))
-    assert list(catalogue.track_ids) == [f"id{number}" for number in range(8)]
-    assert f"1 × {reason} (line 5)" in str(catalogue.report)
-
-
 def test_table_without_a_usable_row__says_why(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "songs.csv", [song(number, energy="loud") for number in range(9)])
     with pytest.raises(
@@ -155,46 +88,8 @@ def test_table_without_a_usable_row__says_why(tmp_path: Path) -> None:
         Catalogue.read(path)
 
 
-def test_one_column_in_per_cent__is_brought_to_the_unit_of_the_others_and_warned_of(tmp_path: Path) -> None:
-    rows = [song(n, energy=10 * n) for n in range(1, 9)]
-    catalogue = Catalogue.read(write_csv(tmp_path / "songs.csv", rows), scaling="minmax")
-    assert len(catalogue) == 8
-    assert dict((name, (low, high)) for name, low, high in catalogue.report.ranges)["energy"] == (0.1, 0.8)
-    assert catalogue.report.verdict.startswith("warning: mixed units: energy taken to be in per cent")
-
-
-def test_constant_feature__is_zero_and_noted(tmp_path: Path) -> None:
-    catalogue = Catalogue.read(write_csv(tmp_path / "songs.csv", [song(n, tempo=120) for n in range(5)]))
-    assert not catalogue.features[:, FEATURE_NAMES.index("tempo")].any()
-    assert "the same in every track, so scaled to 0 and telling none apart: tempo (120)" in str(catalogue.report)
-
-
 def test_one_row__is_a_catalogue(tmp_path: Path) -> None:
     assert not Catalogue.read(write_csv(tmp_path / "songs.csv", [song(0)])).features.any()
-
-
-def test_unreadable_popularity__is_unknown_and_counted(tmp_path: Path) -> None:
-    path = write_csv(
-        tmp_path / "songs.csv", [song(0, popularity="high"), song(1, popularity=""), song(2, popularity=101)]
-    )
-    catalogue = Catalogue.read(path)
-    assert np.isnan(catalogue.popularity).all()
-    assert "popularity is not a number from 0 to 100 in 2 rows" in str(catalogue.report)
-
-
-def test_many_genres__are_limited_to_the_frequent(tmp_path: Path) -> None:
-    rows = [song(n % 40, track_id=f"id{n}", genre=f"genre {n}") for n in range(600)] + [
-        song(3, track_id="x", genre="genre 1")
-    ]
-    catalogue = Catalogue.read(write_csv(tmp_path / "songs.csv", rows))
-    assert catalogue.genres.shape == (601, 500)
-    assert catalogue.genres[1].any()
-    assert "600 genres: only the 500 most frequent" in str(catalogue.report)
-
-
-def test_control_characters__do_not_reach_the_terminal(tmp_path: Path) -> None:
-    catalogue = Catalogue.read(write_csv(tmp_path / "songs.csv", [song(0, track_name="\x1b[2J boo\x07"), song(1)]))
-    assert catalogue.names[0] == "[2J boo"
 
 
 def test_spreadsheet_damage__costs_the_cut_row_only(tmp_path: Path) -> None:
@@ -204,45 +99,6 @@ def test_spreadsheet_damage__costs_the_cut_row_only(tmp_path: Path) -> None:
     catalogue = Catalogue.read(path)
     assert len(catalogue) == 4
     assert f"1 × not {len(COLUMNS)} columns (line 6)" in str(catalogue.report)
-
-
-BAD_FILES = {
-    "is empty": b"",
-    "a header, but no rows": csv_text([]).encode(),
-    "damaged, cut off or encrypted: File is not a zip file": b"PK\x03\x04" + bytes(60),
-    "is packed, but damaged": gzip.compress(csv_text(songs(3)).encode())[:-30],
-    "Parquet file is damaged": b"PAR1" + bytes(100),
-    "no table of audio features": b"name,price\nbread,3\n",
-    "is a picture": b"\x89PNG\x0d\x0a" + bytes(range(256)),
-    "neither a text nor of a kind": b"\x07\x00\x00" + bytes(range(256)),
-    r"is a web page \(HTML": b"\n<!DOCTYPE html><html><body>404</body></html>",
-    "is a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
-    "is a pickle": pickle.dumps(songs(3)),
-    "is a file of R": gzip.compress(b"X\n\x00\x00\x00\x03"),
-    "is an old spreadsheet": b"\xd0\xcf\x11\xe0" + bytes(100),
-    "is an array of NumPy": b"\x93NUMPY" + bytes(100),
-    "is a database": b"SQLite format 3\x00",
-    "is a tar archive": b"songs.csv".ljust(257, b"\x00") + b"ustar\x00",
-    "this is no JSON": b"[{]\n{}}",
-    "holds no record": b'{"a": [1, 2, {"b": null}]}',
-    "nested too deep": b"[" * 100_000,
-}
-
-
-@pytest.mark.parametrize("message", BAD_FILES)
-def test_bad_file__gets_one_clear_message_with_its_name(tmp_path: Path, message: str) -> None:
-    path = tmp_path / "songs.csv"
-    path.write_bytes(BAD_FILES[message])
-    with pytest.raises(CatalogueError, match=message) as caught:
-        Catalogue.read(path)
-    assert str(path) in str(caught.value)
-
-
-def test_missing_file_and_folder__are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match="there is no such file"):
-        Catalogue.read(tmp_path / "songs.csv")
-    with pytest.raises(CatalogueError, match="has no table in it"):
-        Catalogue.read(tmp_path)
 
 
 def test_arguments__that_mean_nothing_are_named(tmp_path: Path) -> None:
@@ -255,7 +111,218 @@ def test_arguments__that_mean_nothing_are_named(tmp_path: Path) -> None:
         Catalogue.read(path, min_popularity=99)
 
 
+def test_verdict__warns_of_many_dropped_rows(tmp_path: Path) -> None:
+    rows = [song(n, energy="" if n < 3 else 0.01 * n) for n in range(20)]
+    assert read(tmp_path, csv_text(rows)).report.verdict == "warning: 15% of the rows were dropped"
+    assert plain(tmp_path).report.verdict == "ok"
+
+
+def test_hostile_names__are_shown_without_what_a_terminal_obeys(tmp_path: Path) -> None:
+    table = frame().rename(columns={"track_id": "track\x1b[2Jid"})
+    catalogue = read(tmp_path, table.to_csv(index=False))
+    assert "\x1b" not in str(catalogue.report)
+    with pytest.raises(CatalogueError) as caught:
+        read(tmp_path, table[["track\x1b[2Jid"]].to_csv(index=False))
+    assert "\x1b" not in str(caught.value)
+
+
+def draft_of(ids: str, features: list[float], genres: list[int], popularity: list[float] | None = None) -> Draft:
+    tracks = Tracks(
+        features=np.array(features)[:, None],
+        track_ids=TextColumn.of(ids),
+        feature_names=("x",),
+        genres=np.array(genres)[:, None] == np.arange(3),
+        genre_names=("folk", "jazz", "rock"),
+        popularity=None if popularity is None else np.array(popularity, dtype=np.float32),
+    )
+    return Draft(tracks, places=np.arange(len(ids)) + 2)
+
+
+def test_fold_ids__gathers_the_genres_of_one_track() -> None:
+    folded = draft_of("abab", [1, 2, 1, 2], [0, 1, 2, 1])
+    folded.fold_ids()
+    assert list(folded.tracks.track_ids) == ["a", "b"]
+    assert folded.tracks.genres.astype(int).tolist() == [[1, 0, 1], [0, 1, 0]]
+    assert [(finding.rows, finding.lines) for finding in folded.account.folded] == [(2, (4, 5))]
+
+
+def test_fold_ids__keeps_the_first_and_reports_other_features_apart() -> None:
+    folded = draft_of("aaa", [1, 1, 9], [0, 0, 0])
+    folded.fold_ids()
+    assert folded.tracks.features.tolist() == [[1]]
+    assert [(finding.what, finding.lines) for finding in folded.account.folded] == [
+        ("same id as an earlier row", (3,)),
+        ("same id as an earlier row, but other features: the earlier row was kept", (4,)),
+    ]
+
+
+def test_merge__lets_the_most_popular_speak_for_all() -> None:
+    merged = draft_of("abcd", [5, 5, 7, 5], [0, 1, 0, 2], [np.nan, 30, 10, 30])
+    merged.merge_recordings()
+    assert list(merged.tracks.track_ids) == ["b", "c"]
+    assert merged.tracks.genres.astype(int).tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert merged.account.folded[0].rows == 2
+
+
+def test_merge__keeps_the_first_where_popularity_is_unknown() -> None:
+    merged = draft_of("abc", [5, 6, 5], [0, 0, 0])
+    merged.merge_recordings()
+    assert list(merged.tracks.track_ids) == ["a", "b"]
+
+
+def test_drop_unpopular__drops_the_unknown_too() -> None:
+    dropped = draft_of("abc", [1, 2, 3], [0, 0, 0], [50, np.nan, 20])
+    dropped.drop_unpopular(30)
+    assert list(dropped.tracks.track_ids) == ["a"]
+    assert [(finding.what, finding.lines) for finding in dropped.account.dropped] == [
+        ("popularity is unknown", (3,)),
+        ("popularity is below 30", (4,)),
+    ]
+
+
+def test_drop_unpopular__needs_popularity() -> None:
+    with pytest.raises(CatalogueError, match="no column of popularity"):
+        draft_of("a", [1], [0]).drop_unpopular(30)
+
+
+REPORT = Report(
+    rows=12_000,
+    tracks=11_990,
+    columns=(("track_id", "track_id"), ("artists", "artist_name")),
+    folded=(Finding("same id as an earlier row", 3, (4, 5, 6)),),
+    dropped=(Finding.at("tempo is missing", range(10, 17)),),
+    notes=("a note",),
+    ranges=(("tempo", 0.0, 249.4),),
+)
+
+
+def test_report__prints_all_that_was_found() -> None:
+    assert str(REPORT).splitlines() == [
+        "12,000 rows read, 11,990 tracks kept",
+        "  folded   3 × same id as an earlier row (line 4, 5, 6)",
+        "  dropped  7 × tempo is missing (line 10, 11, 12, 13, 14, ...)",
+        "  note     a note",
+        "  columns  track_id, artists = 'artist_name'",
+        "  range    tempo                     0 to 249.4",
+    ]
+
+
+def test_report__survives_json() -> None:
+    assert Report.from_json(json.loads(json.dumps(asdict(REPORT)))) == REPORT
+
+
+def odd(name: str) -> Catalogue:
+    return Catalogue.read(real_table(f"odd/{name}"))
+
+
+@pytest.mark.parametrize(
+    ("name", "n_tracks", "n_features", "verdict"),
+    [
+        ("multiline.csv", 2, 9, "ok"),
+        ("hint.csv", 4, 9, "ok"),
+        ("hint2.csv", 4, 9, "warning: no titles"),
+        ("twice.csv", 2, 8, "warning: no titles"),
+        ("playlist_name.csv", 2, 9, "ok"),
+        ("album.csv", 5, 9, "warning: 'spotify_id' does not tell tracks apart"),
+        ("semi.csv", 2, 9, "warning: no titles"),
+        ("latin.csv", 2, 9, "ok"),
+        ("list.json", 2, 9, "warning: no titles"),
+        ("artists.csv", 2, 9, "ok"),
+        ("archive.zip", 2, 9, "ok"),
+        ("uri.csv", 3, 9, "ok"),
+        ("spark_parts", 1, 9, "warning: no titles"),
+    ],
+)
+def test_odd_table__is_read(name: str, n_tracks: int, n_features: int, verdict: str) -> None:
+    catalogue = odd(name)
+    assert (len(catalogue), len(catalogue.feature_names)) == (n_tracks, n_features)
+    assert catalogue.report.verdict.startswith(verdict)
+
+
+def test_odd_tables__hold_what_they_should() -> None:
+    assert list(odd("playlist_name.csv").names) == ["First Song", "Second Song"]
+    assert odd("latin.csv").names[0] == "Señorita"
+    assert list(odd("artists.csv").artists) == ["Some Band;Other Band", "Some Band"]
+    uri = odd("uri.csv")
+    assert (uri.track_ids[0], uri.artists[0], uri.genre_names) == ("0000000000000000000001", "Band 1", ("pop", "rock"))
+    assert "there is no column of ids: they are made of the titles" in str(odd("hint.csv").report)
+    assert "audio_mode" not in str(odd("hint.csv").report)
+    assert "no column of instrumentalness: 8 of the nine features" in str(odd("twice.csv").report)
+
+
+def test_lost_decimal_points__are_refused_by_column_value_and_line() -> None:
+    with pytest.raises(
+        CatalogueError, match=r"danceability is '706\.0' on line 2.*energy is '73\.0' on line 3"
+    ) as caught:
+        odd("points.csv")
+    assert "points.csv --features acousticness instrumentalness liveness loudness speechiness tempo valence" in (
+        str(caught.value)
+    )
+
+
+def test_one_column_for_two_roles__is_refused() -> None:
+    with pytest.raises(CatalogueError, match="'liveness' cannot serve two roles"):
+        Catalogue.read(real_table("odd/twice.csv"), columns={"instrumentalness": "liveness"})
+
+
+def test_spotify_features__first_rows() -> None:
+    catalogue = Catalogue.read(real_table("SpotifyFeatures_first_1397_rows.csv"))
+    assert (catalogue.report.rows, len(catalogue)) == (1397, 1395)
+    assert catalogue.label(0) == "C'est beau de faire un Show — Henri Salvador"
+    assert catalogue.genre_names == ("A Capella", "Alternative", "Country", "Movie", "R&B")
+    assert catalogue.genres.sum() == 1397
+
+
+def test_spotify_features__damaged_by_a_spreadsheet() -> None:
+    catalogue = Catalogue.read(real_table("SpotifyFeatures_spreadsheet_damaged.csv"))
+    report = catalogue.report
+    assert (report.rows, len(catalogue)) == (19_829, 19_160)
+    assert [(finding.what, finding.lines) for finding in report.dropped] == [("not 18 columns", (19_830,))]
+    assert catalogue.names[1] == "Perdu d'avance (par Gad Elmaleh)"
+    assert catalogue.artists[1] == "Martin & les fées"
+
+
+def test_dataset__sample() -> None:
+    catalogue = Catalogue.read(real_table("dataset_sample_886_rows.csv"))
+    assert len(catalogue) == 886
+    assert len(catalogue.genre_names) == 59
+    assert any(";" in artists for artists in catalogue.artists)
+
+
+def test_spotify_songs() -> None:
+    catalogue = Catalogue.read(real_table("spotify_songs.csv"))
+    assert (catalogue.report.rows, len(catalogue)) == (32_833, 28_356)
+    assert catalogue.genre_names == ("edm", "latin", "pop", "r&b", "rap", "rock")
+    assert np.mean(catalogue.genres.sum(axis=1) > 1) > 0.05
+
+
+@pytest.mark.parametrize("duplicates", ["keep", "merge"])
+def test_full_size_table(duplicates: str) -> None:
+    catalogue = Catalogue.read(real_table("tracks_211871.csv"), duplicates=duplicates)
+    assert len(catalogue) == {"keep": 211_871, "merge": 211_871 - 10_611}[duplicates]
+    np.testing.assert_allclose(catalogue.features.mean(axis=0, dtype=np.float64), 0, atol=1e-4)
+    np.testing.assert_allclose(catalogue.features.std(axis=0, dtype=np.float64), 1, atol=1e-4)
+    if duplicates == "keep":
+        assert np.isnan(catalogue.popularity).mean() == pytest.approx(0.69, abs=0.01)
+
+
+FINGERPRINTS = {
+    "SpotifyFeatures_first_1397_rows.csv": "4189327d52cca6ad8db9e8443b50923f",
+    "SpotifyFeatures_spreadsheet_damaged.csv": "68637aba0b13f5b56b2f924d93f59e93",
+    "dataset_sample_886_rows.csv": "c1c5425f992f3de7ed07defb38f53664",
+    "spotify_songs.csv": "ba4ae95491e10de97cfffb679fcb6e7a",
+    "tracks_211871.csv": "3df50a633c51223f642e082d0c921b89",
+}
+
+
+@pytest.mark.parametrize("name", FINGERPRINTS)
+def test_real_table__is_read_as_by_the_first_version(name: str) -> None:
+    assert Catalogue.read(real_table(name)).fingerprint == FINGERPRINTS[name]
+
+
 values = st.one_of(st.floats(), st.sampled_from(["", "x", "nan", "4-Apr", "1e999", 0.5, 1, -60.0, 1e300]))
+
+
 rows = st.builds(
     song,
     st.integers(0, 5),
