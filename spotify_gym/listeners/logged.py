@@ -208,7 +208,7 @@ class LoggedListener(Listener[LoggedMind]):
             mood=np.float32(self.mood_sd) * radius * np.cos(angle),
             position=np.zeros(n_batch, np.int64),
             grades=grades,
-            started=np.array([_next_start(self._chances[1][NONE], chance) for chance in uniforms[:, 2]], np.int64),
+            started=np.searchsorted(self._chances[1][NONE, :3], uniforms[:, 2], side="right"),
             heard=np.full((n_batch, HEARD), _NOBODYS, np.float32),
         )
 
@@ -220,7 +220,8 @@ class LoggedListener(Listener[LoggedMind]):
             known = _signature(unit)
             log_odds += np.float32(self.again) * _stands_in(known, state.heard)
             state.heard[:, :-1], state.heard[:, -1] = state.heard[:, 1:], known
-        completed, left = _respond(
+        completed, left = np.empty((2, len(unit)), np.bool_)
+        _respond(
             log_odds,
             uniforms,
             *self._chances,
@@ -230,6 +231,8 @@ class LoggedListener(Listener[LoggedMind]):
             state.position,
             state.grades,
             state.started,
+            completed,
+            left,
         )
         if self.regard == "decayed":
             state.taste[completed] = DECAY * state.taste[completed] + unit[completed]
@@ -298,7 +301,9 @@ def _readiness(
     log_odds = np.empty_like(mood)
     for b in range(len(mood)):
         odds = mood[b] + at_position[min(max(position[b], 0), len(at_position) - 1)]
-        one, two, three = [min(max(grades[b, MEMORY - 1 - lag], 0), NONE) for lag in range(MEMORY)]
+        one = min(max(grades[b, MEMORY - 1], 0), NONE)
+        two = min(max(grades[b, MEMORY - 2], 0), NONE)
+        three = min(max(grades[b, MEMORY - 3], 0), NONE)
         odds += at_start[one, min(max(started[b], 0), 3)]
         log_odds[b] = odds + left[0, one] + left[1, two] + left[2, three] + together[one, two, three]
     return log_odds
@@ -318,12 +323,13 @@ def _respond(
     position: Ints,
     grades: Ints,
     started: Ints,
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return who does not skip and who leaves, (B,) each, and move the minds, in place.
+    completed: NDArray[np.bool_],
+    left: NDArray[np.bool_],
+) -> None:
+    """Say who does not skip and who leaves, (B,) each, and move the minds, in place.
 
     What is left of chance divides skips, and the others, among the grades; the luckier, the longer a track is heard.
     """
-    completed, left = np.empty(len(log_odds), np.bool_), np.empty(len(log_odds), np.bool_)
     for b in range(len(log_odds)):
         skips = (np.tanh(log_odds[b] * np.float32(0.5)) + np.float32(1)) * np.float32(0.5)
         chance, last = uniforms[b, 0], min(max(grades[b, MEMORY - 1], 0), NONE)
@@ -342,16 +348,9 @@ def _respond(
         mood[b] = np.float32(mood_decay) * mood[b] + mood_shift[grade]
         position[b] += 1
         left[b] = uniforms[b, 1] < leave[0 if completed[b] else 1]
-        started[b] = _next_start(starts[grade], uniforms[b, 2])
-    return completed, left
-
-
-@compiled
-def _next_start(steps: Floats, chance: float) -> int:
-    kind = 0
-    while kind < 3 and chance >= steps[kind]:
-        kind += 1
-    return kind
+        started[b] = 0
+        while started[b] < 3 and uniforms[b, 2] >= starts[grade, started[b]]:
+            started[b] += 1
 
 
 def _check_numbers(name: str, value: Any, shape: tuple[int, ...]) -> None:

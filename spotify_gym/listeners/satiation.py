@@ -85,7 +85,9 @@ class SatiatedListener(Listener[Satiation]):
 
     def respond(self, state: Satiation, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
         """Enjoy the track less by the exposure to its like, then add it to the exposure."""
-        return Response({"satiation": _respond(self.decay, self.weight, state.exposure, unit)})
+        loss = np.empty(len(unit), np.float32)
+        _respond(self.decay, self.weight, state.exposure, unit, loss)
+        return Response({"satiation": loss})
 
     def expect(self, state: Satiation, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
         """Give the "satiation" of every track, exactly: nothing is random."""
@@ -119,13 +121,11 @@ class SatiatedListener(Listener[Satiation]):
 
 
 @compiled
-def _respond(decay: float, weight: float, exposure: Floats, unit: Floats) -> Floats:
-    """Return what each track loses by the exposure to its like, (B,), and add it to the exposure, in place."""
-    loss = np.empty(len(unit), np.float32)
+def _respond(decay: float, weight: float, exposure: Floats, unit: Floats, loss: Floats) -> None:
+    """Say what each track loses by the exposure to its like, (B,), and add it to the exposure, in place."""
     for b in range(len(unit)):
         heard = np.float32(0)
         for j in range(unit.shape[1]):
             heard += unit[b, j] * exposure[b, j]
             exposure[b, j] = np.float32(decay) * exposure[b, j] + unit[b, j]
         loss[b] = min(np.float32(-weight) * heard, np.float32(0))
-    return loss

@@ -122,17 +122,20 @@ class SkippingListener(Listener[Mind]):
 
     def respond(self, state: Mind, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
         """Skip or hear the track out, and leave if that was one skip too many."""
-        log_odds = self._readiness(state)
-        completed, left = _respond(
-            log_odds,
+        completed, left = np.empty((2, len(unit)), np.bool_)
+        _respond(
+            *self._odds,
             self.taste_weight,
             self.patience,
             state.taste,
+            state.mood,
             state.patience,
             state.position,
             state.responses,
             unit,
             uniforms,
+            completed,
+            left,
         )
         return Response({"listened": completed.astype(np.float32)}, completed, left)
 
@@ -140,7 +143,7 @@ class SkippingListener(Listener[Mind]):
         """Give the probability that each track would be heard out."""
         log_odds = state.taste @ units.T
         log_odds *= np.float32(self.taste_weight)
-        log_odds -= self._readiness(state)[:, None]
+        log_odds -= _readiness(*self._odds, state.mood, state.position, state.responses)[:, None]
         return {"listened": sigmoid(log_odds)}
 
     def visible(self, state: Mind) -> Floats:
@@ -152,15 +155,28 @@ class SkippingListener(Listener[Mind]):
         high = np.ones(MEMORY, np.float32)
         return -high, high
 
-    def _readiness(self, state: Mind) -> Floats:
-        """Log-odds of a skip, (B,), before the track is known."""
-        return _readiness(
-            self._position, self.last_skip, self.recent_skips, state.mood, state.position, state.responses
-        )
-
     @cached_property
-    def _position(self) -> Floats:
-        return np.array(self.position, np.float32)
+    def _odds(self) -> tuple[Floats, float, float]:
+        return np.array(self.position, np.float32), self.last_skip, self.recent_skips
+
+
+@compiled(inline="always")
+def _ready(
+    at_position: Floats,
+    last_skip: float,
+    recent_skips: float,
+    mood: Floats,
+    position: NDArray[np.int64],
+    responses: Floats,
+    b: int,
+) -> np.float32:
+    """Return the log-odds of a skip, before the track is known."""
+    n_skipped = 0
+    for response in responses[b]:
+        n_skipped += response < 0
+    odds = at_position[min(position[b], len(at_position) - 1)] + mood[b]
+    odds += np.float32(last_skip) * np.float32(responses[b, -1] < 0)
+    return odds + np.float32(recent_skips) * np.float32(n_skipped)  # type: ignore[no-any-return]
 
 
 @compiled
@@ -174,34 +190,34 @@ def _readiness(
 ) -> Floats:
     log_odds = np.empty_like(mood)
     for b in range(len(mood)):
-        n_skipped = 0
-        for response in responses[b]:
-            n_skipped += response < 0
-        odds = at_position[min(position[b], len(at_position) - 1)] + mood[b]
-        odds += np.float32(last_skip) * np.float32(responses[b, -1] < 0)
-        log_odds[b] = odds + np.float32(recent_skips) * np.float32(n_skipped)
+        log_odds[b] = _ready(at_position, last_skip, recent_skips, mood, position, responses, b)
     return log_odds
 
 
 @compiled
 def _respond(
-    readiness: Floats,
+    at_position: Floats,
+    last_skip: float,
+    recent_skips: float,
     taste_weight: float,
     most_patience: float,
     taste: Floats,
+    mood: Floats,
     patience: Floats,
     position: NDArray[np.int64],
     responses: Floats,
     unit: Floats,
     uniforms: Floats,
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return who hears the track out and who leaves, (B,) each, and move the minds, in place."""
-    completed, left = np.empty(len(unit), np.bool_), np.empty(len(unit), np.bool_)
+    completed: NDArray[np.bool_],
+    left: NDArray[np.bool_],
+) -> None:
+    """Say who hears the track out and who leaves, (B,) each, and move the minds, in place."""
     for b in range(len(unit)):
         likeness = np.float32(0)
         for j in range(unit.shape[1]):
             likeness += unit[b, j] * taste[b, j]
-        log_odds = readiness[b] - np.float32(taste_weight) * likeness
+        ready = _ready(at_position, last_skip, recent_skips, mood, position, responses, b)
+        log_odds = ready - np.float32(taste_weight) * likeness
         skips = (np.tanh(log_odds * np.float32(0.5)) + np.float32(1)) * np.float32(0.5)
         completed[b] = uniforms[b, 0] >= skips
         response = np.float32(1) if completed[b] else np.float32(-1)
@@ -211,7 +227,6 @@ def _respond(
         patience[b] = min(patience[b] + response, np.float32(most_patience))
         position[b] += 1
         left[b] = patience[b] <= 0
-    return completed, left
 
 
 def beginning(pool: Floats, history_length: int) -> tuple[Floats, NDArray[np.intp]]:

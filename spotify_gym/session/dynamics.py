@@ -16,7 +16,7 @@ from spotify_gym.session import kernels
 from spotify_gym.session.kernels import unit
 from spotify_gym.session.observation import Observer, observer
 from spotify_gym.session.reward import Look, RewardTerm, expected_cosine
-from spotify_gym.session.state import Bools, Floats, Ints, Log, SessionState, StepResult
+from spotify_gym.session.state import Bools, Floats, Ints, Log, SessionState, StepResult, log_of
 from spotify_gym.session.streams import Keys, chances, uniforms
 
 _ROOM = 52  # tracks that a fresh session has room for, two to spare; it grows
@@ -24,28 +24,17 @@ _ROOM = 52  # tracks that a fresh session has room for, two to spare; it grows
 
 def _flow(catalogue: Catalogue, b: float) -> RewardTerm:
     """cos(x, s) − b, with s the vibe before the track plays."""
-    shift = np.array([b], np.float32)  # which NumPy subtracts faster than a scalar
-    return RewardTerm(
-        bounds=(-1 - b, 1 - b),
-        value=lambda _, look: look.cosine - shift,
-        direction=lambda sessions: unit(sessions.vibe),
-        constant=-b,
-    )
+    return RewardTerm((-1 - b, 1 - b), None, direction=lambda sessions: unit(sessions.vibe), constant=-b)
 
 
 def _fit(catalogue: Catalogue, b: float) -> RewardTerm:
     """cos(x, s₀) − b, with s₀ the vibe that the session started with."""
-    shift = np.array([b], np.float32)
-    return RewardTerm(
-        bounds=(-1 - b, 1 - b),
-        value=lambda _, look: look.fit - shift,
-        direction=lambda sessions: unit(sessions.seed_vibe),
-        constant=-b,
-    )
+    return RewardTerm((-1 - b, 1 - b), None, direction=lambda sessions: unit(sessions.seed_vibe), constant=-b)
 
 
 REWARD_TERMS: dict[str, Callable[[Catalogue, float], RewardTerm]] = {"flow": _flow, "fit": _fit}
 """The reward terms that need no listener, by name: from the catalogue and its baseline b to the term."""
+_LOOP_TERMS = ("flow", "fit")  # that the compiled loop earns
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +95,7 @@ class SessionDynamics:
             units = kernels.pool_units(self.catalogue.features, pool)
             dealt = self._chances(keys, before, n_start, n_pool)
             chosen, listener = self.listener.start(units, self.history_length, dealt)
-            pool = np.take_along_axis(pool, chosen, axis=1)
+            pool = pool[np.arange(len(pool))[:, None], chosen]
         sessions = self._sessions(keys, pool, listener)
         self.observer.start(sessions)
         return sessions
@@ -118,80 +107,69 @@ class SessionDynamics:
         enter the window, whose mean is the vibe. Where repeats are forbidden, a repeat is asked of nobody, earns the
         lowest of each term, and enters nothing.
         """
-        if self._is_plain:
-            return self._play(sessions, tracks)
-        state = sessions.vibe, sessions.seed_vibe, sessions.played, sessions.time
-        features, versions = self.catalogue.features, self.first_versions
-        recording, cosine, fit, repeat, any_repeat = kernels.look(
-            features, versions, tracks, *state, self.history_length
-        )
-        refused = repeat if any_repeat and not self.repeats else None
-        response, completed, left = self._respond(sessions, tracks, cosine, refused)
-        if sessions.log is not None:
-            log, nobody = sessions.log, np.zeros_like(repeat) if refused is None else refused
-            kernels.note(log.tracks, log.answers, tracks, completed, nobody, sessions.time + self.history_length)
-        terms = self._earn(sessions, Look(tracks, cosine, fit, repeat, response), refused)
-        window = sessions.time, sessions.played, sessions.history, sessions.window, sessions.vibe
-        if kernels.move(features, recording, tracks, completed, *window):
+        step = self._play if self._is_plain else self._ask
+        result, full = step(sessions, tracks, np.empty((5, len(tracks)), np.float32))
+        if full:
             sessions.grow()
-        result = StepResult(_total(terms), terms, cosine, repeat, completed, left)
         self.observer.move(sessions, result)
         return result
 
-    def _play(self, sessions: SessionState, tracks: Ints) -> StepResult:
-        """Do what `step` does, in one loop, where nobody has to be asked and only the window is remembered."""
-        cosine, fit, repeat, completed, any_repeat, full = kernels.play(
-            self.catalogue.features,
-            self.first_versions,
-            tracks,
-            self.repeats,
-            sessions.time,
-            sessions.played,
-            sessions.history,
-            sessions.window,
-            sessions.vibe,
-            sessions.seed_vibe,
-        )
-        if full:
-            sessions.grow()
-        refused = repeat if any_repeat and not self.repeats else None
-        terms = self._earn(sessions, Look(tracks, cosine, fit, repeat, {}), refused)
-        return StepResult(_total(terms), terms, cosine, repeat, completed, np.zeros(len(tracks), np.bool_))
+    def _play(self, sessions: SessionState, tracks: Ints, numbers: Floats) -> tuple[StepResult, bool]:
+        """Take a step in one loop, where nobody has to be asked and only the window is remembered."""
+        flags = np.empty((3, len(tracks)), np.bool_)
+        given = self.catalogue.features, self.first_versions, tracks, self._earning, self.repeats
+        window = sessions.time, sessions.played, sessions.history, sessions.window, sessions.vibe
+        full = kernels.play(*given, *window, self._seed_vibe(sessions), numbers, flags)
+        return StepResult(numbers[2], {name: numbers[row] for name, row in self._rows}, numbers[3], *flags), full
+
+    def _ask(self, sessions: SessionState, tracks: Ints, numbers: Floats) -> tuple[StepResult, bool]:
+        """Take a step in which listeners respond, or more than the window is remembered."""
+        features, version, repeat = self.catalogue.features, np.empty_like(tracks), np.empty(len(tracks), np.bool_)
+        units = None if self.listener is None else np.empty((len(tracks), features.shape[1]), np.float32)
+        given = features, self.first_versions, tracks, self._earning, self.repeats
+        state = sessions.time, sessions.played, sessions.history, sessions.vibe, self._seed_vibe(sessions)
+        refused = repeat if kernels.look(*given, *state, numbers, version, repeat, units) else None
+        response, completed, left = self._respond(sessions, units, numbers[3], refused)
+        terms = {name: numbers[row] for name, row in self._rows}
+        if self._others:
+            terms |= self._earn(sessions, Look(tracks, numbers[3], numbers[4], repeat, response), refused)
+        window = sessions.time, sessions.played, sessions.history, sessions.window, sessions.vibe
+        log = log_of(sessions)
+        moved = features, version, tracks, self.repeats, repeat, completed
+        full = kernels.move(*moved, *window, log.tracks, log.answers)
+        return StepResult(reduce(np.add, terms.values()), terms, numbers[3], repeat, completed, left), full
 
     def _respond(
-        self, sessions: SessionState, tracks: Ints, cosine: Floats, refused: Bools | None
-    ) -> tuple[dict[str, Floats], Bools, Bools]:
+        self, sessions: SessionState, units: Floats | None, cosine: Floats, refused: Bools | None
+    ) -> tuple[Mapping[str, Floats], Bools, Bools]:
         """Ask the listeners whose track is not refused; return their terms, completed and left."""
-        if self.listener is None:
-            completed = np.ones(len(tracks), np.bool_) if refused is None else ~refused
-            return {}, completed, np.zeros(len(tracks), np.bool_)
+        n = len(cosine)
+        if self.listener is None or units is None:
+            return {}, np.ones(n, np.bool_) if refused is None else ~refused, np.zeros(n, np.bool_)
         chance = self._chances(sessions.key, sessions.time, self.listener.n_uniforms)
         if refused is None:
-            units = kernels.units_at(self.catalogue.features, tracks)
             response = self.listener.respond(sessions.listener, units, cosine, chance)
-            return {name: np.asarray(values, np.float32) for name, values in response.terms.items()}, *_both(
-                response, len(tracks)
-            )
+            return response.terms, *_both(response, n)
         asked = np.flatnonzero(~refused)
-        state, units = sessions.listener.take(asked), kernels.units_at(self.catalogue.features, tracks[asked])
-        response = self.listener.respond(state, units, cosine[asked], chance[asked])
+        state = sessions.listener.take(asked)
+        response = self.listener.respond(state, units[asked], cosine[asked], chance[asked])
         sessions.listener.put(asked, state)
-        completed, left = np.zeros((2, len(tracks)), np.bool_)
+        completed, left = np.zeros((2, n), np.bool_)
         completed[asked], left[asked] = _both(response, len(asked))
-        terms = {name: np.zeros(len(tracks), np.float32) for name in response.terms}
+        terms = {name: np.zeros(n, np.float32) for name in response.terms}
         for name, values in response.terms.items():
             terms[name][asked] = values
         return terms, completed, left
 
     def _earn(self, sessions: SessionState, look: Look, refused: Bools | None) -> dict[str, Floats]:
-        """Weigh the terms that count, (B,), each at its lowest where the track is refused."""
+        """Weigh the terms that the loop does not earn, (B,), each at its lowest where the track is refused."""
         terms = {}
-        for name, term, weight in self._weighted:
-            value = term.value(sessions, look)
+        for name, term, weight in self._others:
+            assert term.value is not None  # the loop does not earn it
+            value = np.asarray(term.value(sessions, look), np.float32)
             terms[name] = value if weight is None else weight * value
             if refused is not None:
-                lowest = min(self.reward[name] * bound for bound in term.bounds)
-                terms[name] = np.where(refused, np.float32(lowest), terms[name])
+                terms[name] = np.where(refused, self._lowest(name), terms[name])
         return terms
 
     def observe(self, sessions: SessionState) -> Floats:
@@ -220,9 +198,9 @@ class SessionDynamics:
         chosen = slice(None) if tracks is None else tracks
         direction, constant = self.likeness(sessions)
         reward: Floats = direction @ self.catalogue.unit_features[chosen].T + constant
-        for name, term, _ in self._weighted:
-            if term.expected is not None:
-                reward += np.float32(self.reward[name]) * term.expected(sessions, chosen)
+        for name, weight in self.reward.items():
+            if (expected := self._terms[name].expected) is not None:
+                reward += np.float32(weight) * expected(sessions, chosen)
         if not self.repeats:
             reward[self.refused(sessions, tracks)] = self.reward_bounds[0]
         return reward
@@ -230,14 +208,14 @@ class SessionDynamics:
     @property
     def is_linear(self) -> bool:
         """Whether a track that is not refused is expected to earn its :meth:`likeness`, whoever listens."""
-        return all(term.expected is None for _, term, _ in self._weighted)
+        return all(self._terms[name].expected is None for name in self.reward)
 
     def likeness(self, sessions: SessionState) -> tuple[Floats, np.float32]:
         """Return directions (B, d) and a constant: the linear terms of a track u come to u·direction + constant."""
         direction, constant = np.zeros_like(sessions.vibe), np.float32(0)
-        for name, term, _ in self._weighted:
+        for name, given in self.reward.items():
+            term, weight = self._terms[name], np.float32(given)
             if term.direction is not None:
-                weight = np.float32(self.reward[name])
                 direction += weight * term.direction(sessions)
                 constant += weight * np.float32(term.constant)
         return direction, constant
@@ -311,20 +289,34 @@ class SessionDynamics:
         return RewardTerm(bounds, lambda _, look: look.response[name], expected)
 
     @cached_property
-    def _weighted(self) -> list[tuple[str, RewardTerm, Floats | None]]:
-        """The terms that count, with weights of shape (1,), which NumPy multiplies faster than scalars; None for 1."""
-        weights = self.reward.items()
+    def _rows(self) -> list[tuple[str, int]]:
+        """The terms that the compiled loop earns, and where they stand in its numbers."""
+        return [(name, _LOOP_TERMS.index(name)) for name in self.reward if name in _LOOP_TERMS]
+
+    @cached_property
+    def _others(self) -> list[tuple[str, RewardTerm, Floats | None]]:
+        """The other terms, with weights of shape (1,), which NumPy multiplies faster than scalars; None for 1."""
+        weights = [(name, w) for name, w in self.reward.items() if name not in _LOOP_TERMS]
         return [(name, self._terms[name], None if w == 1 else np.array([w], np.float32)) for name, w in weights]
+
+    @cached_property
+    def _earning(self) -> Floats:
+        """What the loop has to know of its terms: b, their weights, and what they are where a track is refused."""
+        weights = [self.reward.get(name, 0.0) for name in _LOOP_TERMS]
+        return np.array([self.baseline, *weights, *map(self._lowest, _LOOP_TERMS)], np.float32)
+
+    def _lowest(self, name: str) -> np.float32:
+        return np.float32(min(self.reward.get(name, 0.0) * bound for bound in self._terms[name].bounds))
+
+    def _seed_vibe(self, sessions: SessionState) -> Floats | None:
+        """Return the seed vibe where any term may ask for the likeness to it."""
+        return sessions.seed_vibe if self._others or "fit" in self.reward else None
 
     @cached_property
     def _is_plain(self) -> bool:
         """Whether the loop over the tracks is all there is to a step."""
-        remembers = self.observer.n_memory or self._keeps_log
-        return self.listener is None and not remembers and self.reward.keys() <= REWARD_TERMS.keys()
-
-    @cached_property
-    def _keeps_log(self) -> bool:
-        return self.listener is not None or self.observer.reads_log
+        observes_more = self.observer.n_memory or self.observer.reads_log
+        return self.listener is None and not observes_more and not self._others
 
     @property
     def _pool_size(self) -> int:
@@ -344,7 +336,7 @@ class SessionDynamics:
         room = self.history_length + _ROOM
         played, window, vibe = kernels.begin(self.catalogue.features, self.first_versions, history, room)
         log = None
-        if self._keeps_log:
+        if not self._is_plain:
             log = Log(np.full_like(played, -1), np.zeros(played.shape, np.int8))
             log.tracks[:, : self.history_length] = history
         return SessionState(
@@ -371,7 +363,3 @@ def _grouped(versions: Ints) -> tuple[Ints, Ints]:
     """Return places with the versions of one track side by side, and the first version of each."""
     order = np.argsort(versions, kind="stable")
     return order, versions[order]
-
-
-def _total(terms: Mapping[str, Floats]) -> Floats:
-    return reduce(np.add, terms.values())

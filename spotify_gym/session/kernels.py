@@ -19,19 +19,9 @@ _LANES = 8  # sums that NumPy keeps at once
 @compiled
 def unit(vectors: Floats) -> Floats:
     """Bring each row of (B, d) to length 1; a zero vector stays zero."""
-    return units_at(vectors, np.arange(len(vectors)))
-
-
-@compiled
-def units_at(features: Floats, tracks: Ints) -> Floats:
-    """Return the unit features, (B, d), of tracks, (B,), among features (N, d); a zero vector stays zero."""
-    n_features = features.shape[1]
-    units = np.empty((len(tracks), n_features), np.float32)
-    for b in range(len(tracks)):
-        if n_features == _FEATURES:
-            _write_unit(features, tracks[b], units, b, _FEATURES)
-        else:
-            _write_unit(features, tracks[b], units, b, n_features)
+    units = np.empty(vectors.shape, np.float32)
+    for b in range(len(vectors)):
+        _write_unit(vectors, b, units, b, vectors.shape[1])
     return units
 
 
@@ -133,6 +123,30 @@ def _likeness(
     return flow_dot / length / max(np.sqrt(flow_square), TINY), fit_dot / length / max(np.sqrt(fit_square), TINY)
 
 
+@compiled
+def _cosines(
+    features: Floats, tracks: Ints, vibe: Floats, seed_vibe: Floats | None, cosine: Floats, seed_cosine: Floats
+) -> None:
+    other, n_features = vibe, features.shape[1]
+    if seed_vibe is not None:
+        other = seed_vibe
+    for b in range(len(tracks)):
+        if n_features == _FEATURES:
+            cosine[b], seed_cosine[b] = _likeness(features, tracks[b], vibe, other, b, _FEATURES)
+        else:
+            cosine[b], seed_cosine[b] = _likeness(features, tracks[b], vibe, other, b, n_features)
+
+
+@compiled
+def _units(features: Floats, tracks: Ints, units: Floats) -> None:
+    n_features = features.shape[1]
+    for b in range(len(tracks)):
+        if n_features == _FEATURES:
+            _write_unit(features, tracks[b], units, b, _FEATURES)
+        else:
+            _write_unit(features, tracks[b], units, b, n_features)
+
+
 @compiled(inline="always")
 def _enter(features: Floats, track: int, window: Floats, vibe: Floats, b: int, length: int, n_features: int) -> None:
     """Let a track enter window and vibe of session b; faster if `length` and `n_features` are constants."""
@@ -150,83 +164,107 @@ def _enter(features: Floats, track: int, window: Floats, vibe: Floats, b: int, l
 @compiled
 def look(
     features: Floats,
-    recordings: Ints,
+    versions: Ints,
     tracks: Ints,
-    vibe: Floats,
-    seed_vibe: Floats,
-    played: Ints,
+    earning: Floats,
+    repeats: bool,
     time: Ints,
-    history_length: int,
-) -> tuple[Ints, Floats, Floats, Bools, bool]:
+    played: Ints,
+    history: Ints,
+    vibe: Floats,
+    seed_vibe: Floats | None,
+    numbers: Floats,
+    version: Ints,
+    repeat: Bools,
+    units: Floats | None,
+) -> bool:
     """Look up one track per session and compare it with its vibe, its seed vibe and what it has played.
 
     Args:
         features: (N, d) scaled features.
-        recordings: (N,) the recording of each track.
+        versions: (N,) the first version of each track.
         tracks: (B,) the tracks to look at.
-        vibe: (B, d).
-        seed_vibe: (B, d).
-        played: (B, L) recordings played, padded with -1.
+        earning: (5,) b, the weights of "flow" and "fit", and what each of them is where a track is refused.
+        repeats: whether a track played before is not refused.
         time: (B,) tracks recommended so far.
-        history_length: H; the first H + time places of `played` are in use.
+        played: (B, L) versions played, of which the first H + time places are in use.
+        history: (B, H).
+        vibe: (B, d).
+        seed_vibe: (B, d); None where nobody asks for it, and the vibe stands for it.
+        numbers: (5, B) out: the weighted "flow" and "fit", their sum, the cosines to the vibe and to the seed vibe.
+        version: (B,) out: the first versions of the tracks.
+        repeat: (B,) out: whether the track was played before.
+        units: (B, d) out: unit features of the tracks; None where nobody asks for them.
 
     Returns:
-        Recordings of the tracks (B,), cosine to the vibe (B,), cosine to the seed vibe (B,), whether the recording was
-        played before (B,), and whether any was.
+        Whether any track is refused.
     """
-    n_batch, n_features = vibe.shape
-    recording = np.empty(n_batch, np.int64)
-    cosine, fit = np.empty(n_batch, np.float32), np.empty(n_batch, np.float32)
-    for b in range(n_batch):  # first of all and by itself, so that the waits for memory overlap
-        recording[b] = recordings[tracks[b]]
-        cosine[b], fit[b] = features[tracks[b], 0], features[tracks[b], n_features - 1]
-    repeat = np.empty(n_batch, np.bool_)
-    any_repeat = False
-    for b in range(n_batch):
-        if n_features == _FEATURES:
-            cosine[b], fit[b] = _likeness(features, tracks[b], vibe, seed_vibe, b, _FEATURES)
-        else:
-            cosine[b], fit[b] = _likeness(features, tracks[b], vibe, seed_vibe, b, n_features)
+    flow, fit, total, cosine, seed_cosine = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+    for b in range(len(tracks)):  # first of all and by itself, so that the waits for memory overlap
+        version[b] = versions[tracks[b]]
+        cosine[b], flow[b] = features[tracks[b], 0], features[tracks[b], features.shape[1] - 1]
+    _cosines(features, tracks, vibe, seed_vibe, cosine, seed_cosine)
+    if units is not None:
+        _units(features, tracks, units)
+    shift, flow_weight, fit_weight = earning[0], earning[1], earning[2]
+    for b in range(len(tracks)):
+        flow[b], fit[b] = flow_weight * (cosine[b] - shift), fit_weight * (seed_cosine[b] - shift)
+        total[b] = flow[b] + fit[b]
+    any_refused = False
+    for b in range(len(tracks)):
         found = False
-        for place in range(history_length + time[b]):
-            found |= played[b, place] == recording[b]
+        for place in range(history.shape[1] + time[b]):
+            found |= played[b, place] == version[b]
         repeat[b] = found
-        any_repeat |= found
-    return recording, cosine, fit, repeat, any_repeat
+        if found and not repeats:
+            any_refused, flow[b], fit[b], total[b] = True, earning[3], earning[4], earning[3] + earning[4]
+    return any_refused
 
 
 @compiled
 def move(
     features: Floats,
-    recording: Ints,
+    version: Ints,
     tracks: Ints,
+    repeats: bool,
+    repeat: Bools,
     completed: Bools,
     time: Ints,
     played: Ints,
     history: Ints,
     window: Floats,
     vibe: Floats,
+    logged: Ints | None,
+    answers: NDArray[np.int8] | None,
 ) -> bool:
-    """Note one track per session as played and let those completed out enter history, window and vibe, in place.
+    """Note one track per session as played and let those completed enter history, window and vibe, in place.
 
     Args:
         features: (N, d).
-        recording: (B,) the recordings of the tracks.
+        version: (B,) the first versions of the tracks.
         tracks: (B,) the tracks played.
+        repeats: whether a track played before is not refused.
+        repeat: (B,) which of them were.
         completed: (B,) which of them enter the history.
         time: (B,) tracks recommended before; counted up.
-        played: (B, L) recordings played, with room for one more.
+        played: (B, L) versions played, with room for one more.
         history: (B, H) tracks heard, the oldest first.
         window: (B, H, d) their features.
         vibe: (B, d) the mean of the window.
+        logged: (B, L) the tracks of the log, see :func:`told`; None where none is kept.
+        answers: (B, L) its answers, or None.
 
     Returns:
         Whether `played` is now full in some session.
     """
     n_batch, length, n_features = window.shape
+    if logged is not None and answers is not None:
+        for b in range(n_batch):
+            logged[b, length + time[b]] = tracks[b]
+            answers[b, length + time[b]] = 0 if repeat[b] and not repeats else (1 if completed[b] else -1)
     full = False
     for b in range(n_batch):
-        played[b, length + time[b]] = recording[b]
+        played[b, length + time[b]] = version[b]
         time[b] += 1
         full |= length + time[b] >= played.shape[1]
         if not completed[b]:
@@ -244,47 +282,33 @@ def move(
 @compiled
 def play(
     features: Floats,
-    recordings: Ints,
+    versions: Ints,
     tracks: Ints,
+    earning: Floats,
     repeats: bool,
     time: Ints,
     played: Ints,
     history: Ints,
     window: Floats,
     vibe: Floats,
-    seed_vibe: Floats,
-) -> tuple[Floats, Floats, Bools, Bools, bool, bool]:
+    seed_vibe: Floats | None,
+    numbers: Floats,
+    flags: Bools,
+) -> bool:
     """Look, then move: in one call, where no listener responds in between, because calls cost more than loops.
 
-    The arguments are those of :func:`look` and :func:`move`, and whether a track completed before is completed again.
+    The arguments are those of :func:`look` and :func:`move`; `flags`, (3, B), out, are repeat, completed and left.
 
     Returns:
-        Cosines to the vibe and to the seed vibe, repeat and completed, (B,) each; whether any track repeats; whether
-        `played` is now full in some session.
+        Whether `played` is now full in some session.
     """
-    recording, cosine, fit, repeat, any_repeat = look(
-        features, recordings, tracks, vibe, seed_vibe, played, time, history.shape[1]
-    )
-    completed = np.logical_or(~repeat, repeats)
-    full = move(features, recording, tracks, completed, time, played, history, window, vibe)
-    return cosine, fit, repeat, completed, any_repeat, full
-
-
-@compiled
-def note(logged: Ints, answers: NDArray[np.int8], tracks: Ints, completed: Bools, refused: Bools, place: Ints) -> None:
-    """Write one track per session into its log, and what came of it, in place.
-
-    Args:
-        logged: (B, L) the tracks of the log, see :func:`told`.
-        answers: (B, L) its answers.
-        tracks: (B,) the tracks.
-        completed: (B,) which were heard out.
-        refused: (B,) which nobody was asked about.
-        place: (B,) where to write.
-    """
+    version, repeat, completed = np.empty(len(tracks), np.int64), flags[0], flags[1]
+    state = time, played, history, vibe, seed_vibe
+    look(features, versions, tracks, earning, repeats, *state, numbers, version, repeat, None)
     for b in range(len(tracks)):
-        logged[b, place[b]] = tracks[b]
-        answers[b, place[b]] = 0 if refused[b] else (1 if completed[b] else -1)
+        completed[b], flags[2, b] = repeats or not repeat[b], False
+    state_after = time, played, history, window, vibe
+    return move(features, version, tracks, repeats, repeat, completed, *state_after, None, None)
 
 
 @compiled

@@ -41,7 +41,8 @@ class RewardTerm:
 
     Attributes:
         bounds: its lowest and highest value.
-        value: what tracks earn: from B sessions, as they are before the step, and a look at the tracks to (B,).
+        value: what tracks earn: from B sessions, as they are before the step, and a look at the tracks to (B,). None
+            where the compiled loop says it.
         expected: what tracks would be expected to earn: from B sessions and M tracks to (B, M); None where `direction`
             says it.
         direction: of a term that is u · direction + constant for a track of unit features u: from B sessions to (B, d).
@@ -49,7 +50,7 @@ class RewardTerm:
     """
 
     bounds: tuple[float, float]
-    value: Callable[[SessionState, Look], Floats]
+    value: Callable[[SessionState, Look], Floats] | None
     expected: Callable[[SessionState, Ints | slice], Floats] | None = None
     direction: Callable[[SessionState], Floats] | None = None
     constant: float = 0.0

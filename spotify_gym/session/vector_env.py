@@ -171,7 +171,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
             raise InvalidAction(
                 f"actions must be {self.num_envs} integers, one track per session; got {tracks.dtype} {tracks.shape}"
             )
-        if tracks.min() < 0 or tracks.max() >= len(self.catalogue):
+        if tracks.astype(np.uint64, copy=False).max() >= len(self.catalogue):  # a negative number has become large
             wrong = tracks[(tracks < 0) | (tracks >= len(self.catalogue))][0]
             raise InvalidAction(
                 f"action {wrong} is no track of this catalogue; choose from 0 to {len(self.catalogue) - 1}"

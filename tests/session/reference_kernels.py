@@ -34,32 +34,51 @@ def uniforms(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float64]
 
 def look(
     features: Floats,
-    recordings: Ints,
+    versions: Ints,
     tracks: Ints,
+    earning: Floats,
+    repeats: bool,
+    time: Ints,
+    played: Ints,
+    history: Ints,
     vibe: Floats,
     seed_vibe: Floats,
-    played: Ints,
-    time: Ints,
-    history_length: int,
-) -> tuple[Ints, Floats, Floats, Bools, bool]:
-    looked, recording = features[tracks], recordings[tracks]
-    repeat = (played == recording[:, None]).any(axis=1)
-    return recording, _cosines(looked, vibe), _cosines(looked, seed_vibe), repeat, bool(repeat.any())
+    numbers: Floats,
+    version: Ints,
+    repeat: Bools,
+    units: Floats,
+) -> bool:
+    b, weights, lowest = earning[0], earning[1:3], earning[3:]
+    version[:], units[:], repeat[:] = (
+        versions[tracks],
+        unit(features[tracks]),
+        (played == versions[tracks, None]).any(1),
+    )
+    cosines = np.stack([np.vecdot(units, unit(vibe)), np.vecdot(units, unit(seed_vibe))])
+    refused = np.zeros_like(repeat) if repeats else repeat
+    terms = np.where(refused, lowest[:, None], weights[:, None] * (cosines - b))
+    numbers[:] = np.concatenate([terms, terms.sum(axis=0, keepdims=True), cosines])
+    return bool(refused.any())
 
 
 def move(
     features: Floats,
-    recording: Ints,
+    version: Ints,
     tracks: Ints,
+    repeats: bool,
+    repeat: Bools,
     completed: Bools,
     time: Ints,
     played: Ints,
     history: Ints,
     window: Floats,
     vibe: Floats,
+    logged: Ints,
+    answers: NDArray[np.int8],
 ) -> bool:
-    place = history.shape[1] + time
-    played[np.arange(len(time)), place] = recording
+    sessions, place = np.arange(len(time)), history.shape[1] + time
+    played[sessions, place], logged[sessions, place] = version, tracks
+    answers[sessions, place] = np.where(repeat & (not repeats), 0, np.where(completed, 1, -1))
     time += 1
     rows = np.flatnonzero(completed)
     history[rows, :-1] = history[rows, 1:]
@@ -78,8 +97,3 @@ def distinct(uniform: NDArray[np.float64], n_tracks: int) -> Ints:
         for earlier in range(j - 1, -1, -1):
             drawn[drawn[:, j] == swap[:, earlier], j] = earlier
     return drawn
-
-
-def _cosines(looked: Floats, vibe: Floats) -> Floats:
-    cosine: Floats = np.vecdot(unit(looked), unit(vibe))
-    return cosine
