@@ -39,7 +39,7 @@ class Regret(Study):
     """Watch how learners and references come to know a listener; a second call goes on where it stopped."""
 
     config: tyro.conf.OmitArgPrefixes[TrainConfig] = field(
-        default_factory=lambda: TrainConfig(env="SpotifyTaste-v0", algorithm="double", steps=20_000, state="taste")
+        default_factory=lambda: TrainConfig.template(env="SpotifyTaste-v0", algorithm="double", steps=20_000)
     )
     n_seeds: int = 3
     policies: tuple[str, ...] = tuple(name for name, policy in POLICIES.items() if issubclass(policy, SeenPolicy))

@@ -17,7 +17,7 @@ from spotify_gym.policies import BEST_SEEN
 COMPARED = ("mean", "decayed", "mean+decayed", "mean+genres", "history", "mean+history")
 """States that are worth a comparison."""
 
-TOLD = ("mean+responses", "taste", "responses+taste")
+TOLD = ("mean+responses", "taste", "ucb")
 """States that are, where a listener hides something."""
 
 SILENT = {"SpotifySatiation-v0": "SilentSatiatedListener", "SpotifySkip-v0": "SilentSkippingListener"}

@@ -41,7 +41,7 @@ class Tune(Experiment):
     """
 
     search: tyro.conf.OmitArgPrefixes[Search] = field(
-        default_factory=lambda: Search(TrainConfig(env="SpotifyPlaylist-v0", algorithm="double", steps=10_000))
+        default_factory=lambda: Search(TrainConfig.template(env="SpotifyPlaylist-v0", algorithm="double", steps=10_000))
     )
     n_trials: int = 50
     """Trials that the study is to have, those of earlier calls and those given up included."""
@@ -49,6 +49,10 @@ class Tune(Experiment):
     """Training runs of the best and of the starting settings, for the confirmation."""
     out: Path = Path("results/tune")
     cluster: tyro.conf.Suppress[str | None] = None
+
+    def __post_init__(self) -> None:
+        settled = replace(self.search.config)  # where it is a template
+        object.__setattr__(self, "search", replace(self.search, config=settled))
 
     def run(self) -> None:
         """Search, show what was found, and confirm it."""

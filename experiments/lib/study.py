@@ -113,7 +113,7 @@ class Study(Experiment):
     """An experiment with learners, each trained with several seeds, and the references that give them their scale."""
 
     config: tyro.conf.OmitArgPrefixes[TrainConfig] = field(
-        default_factory=lambda: TrainConfig(env="SpotifyPlaylist-v0", algorithm="double", steps=20_000)
+        default_factory=lambda: TrainConfig.template(env="SpotifyPlaylist-v0", algorithm="double", steps=20_000)
     )
     n_seeds: int = 10
     """Training runs of each method."""
@@ -122,6 +122,9 @@ class Study(Experiment):
 
     scale: ClassVar[tuple[str, ...]] = SCALE
     """Reference policies that play on every task."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "config", replace(self.config))  # settled, where it is a template
 
     @property
     def catalogue(self) -> Catalogue:

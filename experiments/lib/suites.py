@@ -56,7 +56,7 @@ per track. It is told nothing of the tracks played, and what it repeats costs it
 
 def quick(catalogue: str) -> Iterator[Case]:
     """Give the learners three seeds and some seconds each where learning pays, and one that is not told the answers."""
-    task = TrainConfig(catalogue=catalogue, env="SpotifyTaste-v0", state="mean+taste", steps=6_000)
+    task = TrainConfig(catalogue=catalogue, env="SpotifyTaste-v0", steps=6_000)
     yield from _learners(task, n_seeds=3)
     yield from Case("Double DQN, told nothing", replace(task, algorithm="double", state="mean")).seeded(3)
     yield from _learners(TrainConfig(catalogue=catalogue, env="SpotifyPlaylist-v0", steps=6_000), n_seeds=3)

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.compiled import compiled
 from spotify_gym.listeners import SkippingListener
 from spotify_gym.policies.belief import readiness
 from spotify_gym.policies.policy import ValuingPolicy
 from spotify_gym.policies.seen import DirectedPolicy, SeenPolicy, simulated
 from spotify_gym.session import SessionDynamics, SessionState
-from spotify_gym.session.kernels import regression
+from spotify_gym.session.estimation import logistic_filter, regression
 from spotify_gym.session.state import Floats, Ints, log_of
 
 _NUMBERS_AT_ONCE = 2**20
@@ -137,7 +136,7 @@ class KalmanUCBPolicy(OptimisticPolicy):
         rows, places = np.repeat(np.arange(n_sessions), width), np.tile(np.arange(width), n_sessions)
         odds = readiness(simulated(self.dynamics), log_of(sessions).answers[rows], places).reshape(n_sessions, width)
         odds[:, : self.dynamics.history_length] = 0
-        return _filter(self.dynamics.catalogue.unit_features, tracks, answers, odds, *self._prior)
+        return logistic_filter(self.dynamics.catalogue.unit_features, tracks, answers, odds, *self._prior)
 
 
 def noted(dynamics: SessionDynamics, sessions: SessionState) -> tuple[Ints, NDArray[np.int8]]:
@@ -150,41 +149,7 @@ def noted(dynamics: SessionDynamics, sessions: SessionState) -> tuple[Ints, NDAr
 
 def ridge_regression(dynamics: SessionDynamics, sessions: SessionState, ridge: float) -> tuple[Floats, Floats]:
     """Return (λ + Σuuᵀ)⁻¹ Σyu, (B, d), and (λ + Σuuᵀ)⁻¹, (B, d, d)."""
-    gram, moment = regression(dynamics.catalogue.features, *noted(dynamics, sessions))
+    gram, moment = regression(dynamics.catalogue.unit_features, *noted(dynamics, sessions))
     inverse = np.linalg.inv(gram.astype(np.float64) + ridge * np.eye(gram.shape[1])).astype(np.float32)
     mean: Floats = (inverse @ moment[:, :, None])[:, :, 0]
     return mean, inverse
-
-
-@compiled
-def _filter(
-    units: Floats, tracks: Ints, answers: NDArray[np.int8], odds: Floats, mean: Floats, covariance: Floats
-) -> tuple[Floats, Floats]:
-    n_sessions, d = len(tracks), len(mean)
-    means, covariances = np.empty((n_sessions, d), np.float32), np.empty((n_sessions, d, d), np.float32)
-    turned = np.empty(d, np.float32)
-    for b in range(n_sessions):
-        f, p = means[b], covariances[b]
-        f[:], p[:] = mean, covariance
-        for place in range(tracks.shape[1]):
-            track, answer = tracks[b, place], answers[b, place]
-            if track < 0:
-                break
-            if answer == 0:
-                continue
-            likeness = variance = np.float32(0)
-            for i in range(d):
-                turned[i] = 0
-                for j in range(d):
-                    turned[i] += p[i, j] * units[track, j]
-                likeness += f[i] * units[track, i]
-            for i in range(d):
-                variance += units[track, i] * turned[i]
-            heard = np.float32(0.5) + np.float32(0.5) * np.tanh(np.float32(0.5) * (likeness - odds[b, place]))
-            s = heard * (1 - heard)
-            surprise = (np.float32(answer > 0) - heard) / (1 + s * variance)
-            for i in range(d):
-                f[i] += turned[i] * surprise
-                for j in range(d):
-                    p[i, j] -= s * turned[i] * turned[j] / (1 + s * variance)
-    return means, covariances

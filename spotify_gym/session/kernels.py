@@ -350,30 +350,3 @@ def told(features: Floats, tracks: Ints, answers: NDArray[np.int8], n_start: int
             for j in range(features.shape[1]):
                 means[b, kind, j] /= n
     return means, counts
-
-
-@compiled
-def regression(features: Floats, tracks: Ints, answers: NDArray[np.int8]) -> tuple[Floats, Floats]:
-    """Return Σ u uᵀ, (B, d, d), and Σ y u, (B, d), over the tracks of unit features u that were answered y, 1 or -1.
-
-    The arguments are those of :func:`told`.
-    """
-    d = features.shape[1]
-    gram, moment = np.zeros((len(tracks), d, d), np.float32), np.zeros((len(tracks), d), np.float32)
-    for b in range(len(tracks)):
-        for place in range(tracks.shape[1]):
-            track, answer = tracks[b, place], np.float32(answers[b, place])
-            if track < 0:
-                break
-            if answer == 0:
-                continue
-            square = np.float32(0)
-            for j in range(d):
-                square += features[track, j] * features[track, j]
-            length = max(np.sqrt(square), TINY)
-            for j in range(d):
-                scaled = features[track, j] / length
-                moment[b, j] += answer * scaled
-                for k in range(d):
-                    gram[b, j, k] += scaled * (features[track, k] / length)
-    return gram, moment

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from spotify_gym.catalogue import Catalogue
+from spotify_gym.catalogue.catalogue import TINY
 from spotify_gym.listeners import Listener
 from spotify_gym.registry import make_named
-from spotify_gym.session import kernels
+from spotify_gym.session import estimation, kernels
 from spotify_gym.session.state import Floats, SessionState, StepResult, log_of
 
 _PLACES = 50  # tracks in the longest session of the family
@@ -203,11 +204,46 @@ class Taste(Block):
     def read(self, sessions: SessionState, memory: Floats) -> Floats:
         """Solve for f, (B, 3, d) made flat."""
         log = log_of(sessions)
-        gram, moment = kernels.regression(self._catalogue.features, log.tracks, log.answers)
+        gram, moment = estimation.regression(self._catalogue.unit_features, log.tracks, log.answers)
         matrix = np.eye(len(self._mean)) + self._spread @ gram[:, None].astype(np.float64)
         target = self._mean[:, None] + self._spread @ moment[:, None, :, None].astype(np.float64)
         taste = np.linalg.solve(matrix, target)
         return taste.astype(np.float32).reshape(len(sessions), -1)
+
+
+class UpperConfidence(Block):
+    """What the listener may like at best after these answers: an upper confidence bound made linear, (d,).
+
+    Mean f and covariance P of what they like are those of
+    :func:`~spotify_gym.session.estimation.logistic_filter`, which is not told by what rules the listener answers.
+    Tastes are like tracks, so that f begins at 2μ and P at 16C, with μ and C mean and covariance of the unit features
+    of the catalogue. Seen is the gradient of the bound f·u + 5/4 √(uᵀPu) at u = f / ‖f‖:
+
+        f + 5/4 P f / √(fᵀPf).
+
+    A session costs d² operations for each of its answers, so that it is not for features in the hundreds.
+    """
+
+    n_vectors = 1
+    reads_log = True
+    bonus = np.float32(1.25)
+
+    def __init__(self, catalogue: Catalogue, history_length: int) -> None:
+        mean, covariance = catalogue.unit_moments
+        self._units = catalogue.unit_features
+        self._prior = (2 * mean).astype(np.float32), (16 * covariance).astype(np.float32)
+        deviation = 4 * np.sqrt(np.diagonal(covariance))
+        reach = deviation * (4 * np.sqrt(np.trace(covariance)) * _LONGEST + self.bonus) + 1e-3  # |Pu| for each answer
+        super().__init__((2 * mean - reach).astype(np.float32), (2 * mean + reach).astype(np.float32))
+
+    def read(self, sessions: SessionState, memory: Floats) -> Floats:
+        """Filter all answers so far."""
+        log, odds = log_of(sessions), np.zeros((1, 1), np.float32)
+        mean, covariance = estimation.logistic_filter(self._units, log.tracks, log.answers, odds, *self._prior)
+        uncertain = np.einsum("bij,bj->bi", covariance, mean)
+        variance = np.maximum((uncertain * mean).sum(axis=1, keepdims=True), TINY)
+        optimistic: Floats = mean + self.bonus * uncertain / np.sqrt(variance)
+        return optimistic
 
 
 STATES: dict[str, Callable[[Catalogue, int], Block]] = {
@@ -218,6 +254,7 @@ STATES: dict[str, Callable[[Catalogue, int], Block]] = {
     "place": Place,
     "responses": Responses,
     "taste": Taste,
+    "ucb": UpperConfidence,
 }
 """The blocks that a state is composed of, by name: from catalogue and H to the block. "mean+genres" shows both.
 

@@ -25,7 +25,7 @@ BEST_STATES = {
     "SpotifySatiation-v0": "mean+history",
     "SpotifySkip-v0": "mean+responses",
     "SpotifyLogged-v0": "mean+responses",
-    "SpotifyTaste-v0": "taste",
+    "SpotifyTaste-v0": "ucb",
 }
 """What learners see where the vibe is not enough: what leaves the window, or what the listener has told."""
 
@@ -72,7 +72,7 @@ class TrainConfig:
     scaling: Literal["standard", "minmax"] = "standard"
     """How a table's features are scaled."""
     state: str = "auto"
-    """What the agent sees: mean, decayed, history, genres, responses, taste or place, several of them as in
+    """What the agent sees: mean, decayed, history, genres, place, responses, taste or ucb, several of them as in
     mean+responses, or module:Class; "auto": what serves learners in that environment, mean where nothing else does."""
     history_length: Annotated[int, Between(1, 1000)] = 5
     """Tracks whose mean is the vibe."""
@@ -158,6 +158,16 @@ class TrainConfig:
         if self.listener is not None:
             object.__setattr__(self, "listener", _listener_text(self.listener))
         _weights(self.reward)
+
+    @classmethod
+    def template(cls, **settings: Any) -> Self:
+        """Return settings that others are to be put over: what follows from the environment is left open.
+
+        Whoever uses them as they are goes through `dataclasses.replace`, which settles it.
+        """
+        config = cls(**settings)
+        object.__setattr__(config, "state", settings.get("state", "auto"))
+        return config
 
     def _check_network(self) -> None:
         for name, registry in (("algorithm", ALGORITHMS), ("policy", NETWORKS)):

@@ -299,6 +299,17 @@ def test_case__without_feedback_is_trained_and_played_without() -> None:
     assert width == 9
 
 
+@pytest.mark.parametrize(
+    ("typed", "state"),
+    [((), "mean"), (("--env", "SpotifyTaste-v0"), "ucb"), (("--env", "SpotifyTaste-v0", "--state", "mean"), "mean")],
+)
+def test_study__shows_learners_what_training_there_would(typed: tuple[str, ...], state: str) -> None:
+    assert SampleEfficiency.parse(typed, "study").config.state == state
+    assert Tune.parse(typed, "study").search.config.state == state
+    assert TrainConfig.template() != TrainConfig()
+    assert SampleEfficiency().config.state == Tune().search.config.state == "mean"
+
+
 def test_findings__compare_each_state_with_the_mean() -> None:
     rows = [
         (state, seed, 0, skill + 0.01 * seed)

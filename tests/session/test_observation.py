@@ -12,7 +12,7 @@ import pytest
 from spotify_gym import Catalogue
 from spotify_gym.listeners import SkippingListener
 from spotify_gym.session import SessionState, StepResult
-from spotify_gym.session.observation import STATES, Block, Taste
+from spotify_gym.session.observation import STATES, Block, Taste, UpperConfidence
 from tests.catalogues import hand_made
 
 
@@ -106,7 +106,37 @@ def test_taste__is_the_ridge_regression_in_the_metric_of_the_catalogue(small: Ca
             assert np.allclose(seen[session, 9 * place : 9 * place + 9], taste, atol=1e-3)
 
 
-@pytest.mark.parametrize("order", [("mean", *rest) for rest in permutations(sorted(set(STATES) - {"mean"}))][::12])
+def test_ucb__starts_at_what_tastes_are_like_and_finds_the_most_likely_taste(small: Catalogue) -> None:
+    env = gym.make_vec("SpotifyTaste-v0", num_envs=20, catalogue=small, state="ucb")
+    seen, _ = env.reset(seed=0)
+    mean, covariance = small.unit_features.mean(axis=0), 16 * np.cov(small.unit_features.T, ddof=0)
+    spread = covariance @ mean / np.sqrt(mean @ covariance @ mean)
+    assert np.allclose(seen[:, :9], 2 * mean + UpperConfidence.bonus * spread, atol=1e-4)
+    plays = np.random.default_rng(0).choice(len(small), (15, 20), replace=False)
+    answers = []
+    for tracks in plays:
+        seen, *_, info = env.step(tracks)
+        answers.append(np.where(info["repeat"], 0, 2 * info["completed"] - 1))
+    for session in range(20):
+        y = np.array(answers)[:, session]
+        units = small.unit_features[plays[:, session]][y != 0].astype(np.float64)
+        f, precision = _mode(units, (y[y != 0] + 1) / 2, 2 * mean, np.linalg.inv(covariance))
+        spread = np.linalg.solve(precision, f)
+        expected = f + UpperConfidence.bonus * spread / np.sqrt(f @ spread)
+        assert np.corrcoef(seen[session, :9], expected)[0, 1] > 0.99  # a filter looks at each answer once
+
+
+def _mode(units: np.ndarray, y: np.ndarray, mean: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mode of a logistic regression's posterior by Newton's method, and the precision there."""
+    f = mean.astype(np.float64)
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-units @ f))
+        curvature = precision + (units.T * (p * (1 - p))) @ units
+        f = f + np.linalg.solve(curvature, units.T @ (y - p) - precision @ (f - mean))
+    return f, curvature
+
+
+@pytest.mark.parametrize("order", [("mean", *rest) for rest in permutations(sorted(set(STATES) - {"mean"}))][::168])
 def test_state__is_any_blocks_in_any_order(order: tuple[str, ...], small: Catalogue) -> None:
     alone = [start(small, state) for state in order]
     env, seen = start(small, "+".join(order))
