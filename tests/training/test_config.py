@@ -31,7 +31,7 @@ def test_config__shows_learners_what_serves_them_in_their_environment() -> None:
     assert [TrainConfig(env=env).state for env in ("SpotifyPlaylist-v0", "SpotifySkip-v0", "SpotifyTaste-v0")] == [
         "mean",
         "mean+responses",
-        "taste",
+        "ucb",
     ]
     assert TrainConfig(env="SpotifySkip-v0", state="mean").state == "mean"
 
