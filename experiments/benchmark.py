@@ -32,25 +32,33 @@ from experiments.lib.speed import (
     Row,
     Sample,
     Work,
-    arithmetic,
     measured,
     moving,
     repeating,
     shared_memory,
     write,
 )
-from experiments.naive import best_naively, naive_spec, read_naively, write_table
+from experiments.naive import best_naively, faiss_ways, naive_spec, read_naively, write_table
 from spotify_gym import ENVS
 from spotify_gym.algorithms import DoubleDQN
 from spotify_gym.catalogue import Catalogue, as_catalogue
 from spotify_gym.catalogue.tracks import FEATURE_NAMES
 from spotify_gym.cli.command import Command, run_command
+from spotify_gym.search.exact_topk import in_blocks, largest
+from spotify_gym.search.pruned import InnerProductIndex
 from spotify_gym.training.trainer import one_thread
 
 REAL_SIZE, REAL_ROWS = 211_871, 232_725  # tracks of the catalogue and rows of the table that the goals are about
 GOAL_BATCH, BATCH, TOP = 1024, 64, 10
 FIRST, STRICT = "SpotifySession-v0", "SpotifyPlaylist-v0"
-QUICK: Any = {"rounds": 3, "seconds": 0.04, "sizes": (1_000, 10_000), "batches": (1, 64, 1024), "n_workers": 2}
+QUICK: Any = {
+    "rounds": 3,
+    "seconds": 0.04,
+    "sizes": (1_000, 10_000),
+    "search_sizes": (1_000, 10_000),
+    "batches": (1, 64, 1024),
+    "n_workers": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,8 @@ class Benchmark(Command):
     """Length of one measurement [s]."""
     sizes: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     """Tracks in a catalogue, besides those of the one given."""
+    search_sizes: tuple[int, ...] = (100_000, 1_000_000, 10_000_000)
+    """Vectors to search among, beside faiss where it is installed."""
     batches: tuple[int, ...] = (1, 4, 16, 64, 256, 1024, 4096)
     """Sessions at once."""
     n_rows: int = REAL_ROWS
@@ -299,11 +309,11 @@ def gradient_steps(bench: Benchmark, catalogue: Catalogue) -> Race:
     def sample(model: sb3.DQN) -> Sample:
         return bench.timed(lambda: model.train(gradient_steps=1, batch_size=BATCH), network=True)
 
-    n, limit, needed = len(catalogue), scan_limit(bench, catalogue, BATCH), dense_memory(len(catalogue)) / 1e6
+    n, needed = len(catalogue), dense_memory(len(catalogue)) / 1e6
     free, strict = (sample(learner(bench, DoubleDQN, env_id, catalogue, gamma=0.9)) for env_id in (FIRST, STRICT))
     race = [
-        Row(GRADIENT, OURS, n, free, limit=limit, goal=goal_at(n, 1 / 100)),
-        Row(GRADIENT, f"{OURS}, no repeats", n, strict, limit=limit, goal=goal_at(n, 1 / 100)),
+        Row(GRADIENT, OURS, n, free, goal=goal_at(n, 1 / 250)),
+        Row(GRADIENT, f"{OURS}, no repeats", n, strict, goal=goal_at(n, 1 / 250)),
     ]
     if needed > bench.memory_limit_mb:
         reason = f"needs {needed:,.0f} MB, and --memory-limit-mb is {bench.memory_limit_mb:,.0f}"
@@ -330,16 +340,12 @@ def decisions(bench: Benchmark, catalogue: Catalogue) -> Race:
     timed = partial(bench.timed, network=True)
     batch = timed(lambda: choose(tensor))
 
-    def row(what: str, n_states: int, sample: Sample, seconds: float) -> Row:
-        limit = scan_limit(bench, catalogue, n_states)
-        return Row(DECISION, what, n, sample, limit=limit and limit / n_states, goal=goal_at(n, seconds))
-
     predict = partial(model.predict, states[0], deterministic=True)
     usual = partial(best_naively, catalogue, states[:1], TOP)
     return [
-        row("one state", 1, timed(lambda: choose(tensor[:1])), 1e-3),
-        row(f"{BATCH} states at once", BATCH, lambda: batch() / BATCH, 0.3e-3),
-        row("one state, predict (the best one)", 1, timed(predict), 1e-3),
+        Row(DECISION, "one state", n, timed(lambda: choose(tensor[:1])), goal=goal_at(n, 0.1e-3)),
+        Row(DECISION, f"{BATCH} states at once", n, lambda: batch() / BATCH, goal=goal_at(n, 0.05e-3)),
+        Row(DECISION, "one state, predict (the best one)", n, timed(predict), goal=goal_at(n, 0.1e-3)),
         Row(DECISION, "cosine_similarity and argsort", n, bench.timed(usual), "usual"),
     ]
 
@@ -355,17 +361,35 @@ def learner(bench: Benchmark, kind: Any, env_id: str, catalogue: Catalogue, **op
     return model
 
 
-def scan_limit(bench: Benchmark, catalogue: Catalogue, n_states: int) -> float | None:
-    """Return the least time to read all features and multiply them with each of some states [s].
-
-    None on a GPU, whose limits are not measured.
-    """
-    features = catalogue.features
-    reading = moving(features.nbytes)
-    return max(reading, 2 * n_states * features.size / arithmetic()) if bench.device == "cpu" else None
+SEARCH = Part(
+    "a search: the vector of the largest product, 64 queries at once", "s", "vectors", "a search, a query [s]"
+)
 
 
-PARTS = (imports, tables, memory, single, vector, learning)
+def searching(bench: Benchmark) -> Iterator[Race]:
+    """Search among more and more vectors: ours, all products, and faiss where it is installed."""
+    units, rng = bench.tracks.unit_features, np.random.default_rng(bench.seed)
+    queries = units[rng.integers(len(units), size=(BATCH, 5))].mean(axis=1)
+    for n in bench.search_sizes:
+        first, second = rng.integers(len(units), size=(2, n))
+        vectors = units[first]  # each moved towards another one, so that no two are alike
+        vectors += rng.random((n, 1), np.float32) / 2 * (units[second] - vectors)
+        index, table = InnerProductIndex(vectors), in_blocks(torch.from_numpy(vectors))
+        ways: dict[str, Work] = {
+            "ours, exact": partial(index.largest, queries),
+            "all products, exact": partial(largest, table, n, torch.from_numpy(queries)),
+            **faiss_ways(vectors, queries),
+        }
+        race = [Row(SEARCH, what, n, per_query(bench.timed(search))) for what, search in ways.items()]
+        yield [race[0], replace(race[1], role="usual"), *race[2:]]
+
+
+def per_query(batch: Sample) -> Sample:
+    """Return the cost of one of a batch of queries."""
+    return lambda: batch() / BATCH
+
+
+PARTS = (imports, tables, memory, single, vector, learning, searching)
 
 
 if __name__ == "__main__":

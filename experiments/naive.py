@@ -1,8 +1,10 @@
-"""What is usually written instead: pandas for the table, scikit-learn's cosine at every step, a sort for the best."""
+"""What is usually written instead: pandas for the table, scikit-learn's cosine at every step, a sort or faiss."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.preprocessing import StandardScaler
 
 from spotify_gym.catalogue import Catalogue
+
+_MOST_LINKED = 300_000  # vectors in a graph; to link more takes many minutes
 
 
 class NaiveEnv(gym.Env[NDArray[np.float32], np.int64]):
@@ -68,6 +72,25 @@ def read_naively(table: Path, id_column: str, features: Sequence[str]) -> NDArra
 def best_naively(catalogue: Catalogue, state: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """Return the k tracks nearest to a (1, d) state."""
     return np.argsort(cosine_similarity(catalogue.features, state)[:, 0])[::-1][:k]
+
+
+def faiss_ways(vectors: NDArray[np.float32], queries: NDArray[np.float32]) -> dict[str, Callable[[], object]]:
+    """Return the searches of faiss by name, none where it is not installed; how often its graph finds the best."""
+    if find_spec("faiss") is None:
+        return {}
+    faiss: Any = import_module("faiss")
+    faiss.omp_set_num_threads(1)
+    n, d = vectors.shape
+    flat, graph = faiss.IndexFlatIP(d), faiss.IndexHNSWFlat(d, 32, faiss.METRIC_INNER_PRODUCT)
+    flat.add(vectors)
+    if n > _MOST_LINKED:
+        return {"faiss, flat, exact": lambda: flat.search(queries, 1)}
+    graph.add(vectors)
+    recall = np.mean(flat.search(queries, 1)[1] == graph.search(queries, 1)[1])
+    return {
+        "faiss, flat, exact": lambda: flat.search(queries, 1),
+        f"faiss, HNSW, which finds {recall:.0%}": lambda: graph.search(queries, 1),
+    }
 
 
 def write_table(path: Path, n_rows: int, seed: int = 0) -> Path:

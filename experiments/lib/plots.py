@@ -105,15 +105,19 @@ def growth_plot(axes: Axes, frame: pd.DataFrame, cost: str, size: str = "tracks 
         frame.groupby("method", sort=False), styles(frame["method"]).values(), strict=True
     ):
         median = rows.groupby("size")["cost"].median()
-        sizes = median.index.to_numpy(np.float64)
-        exponent = np.polyfit(np.log(sizes), np.log(median.to_numpy()), 1)[0] if len(median) > 1 else np.nan
         look = {"color": style.colour, "linestyle": style.dashes, "marker": style.marker, "markersize": 5}
-        axes.plot(sizes, median, label=f"{method}: grows as size$^{{{exponent:.2f}}}$", **look)
+        axes.plot(median.index, median, label=f"{method}: grows as size$^{{{exponent(median):.2f}}}$", **look)
         axes.scatter(rows["size"], rows["cost"], color=style.colour, s=9, alpha=0.4, linewidths=0)
     axes.set(xscale="log", yscale="log", xlabel=size, ylabel=cost)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.legend()
     caption(axes, "Line: median of the measurements (points). Exponent 1: in proportion.")
+
+
+def exponent(costs: pd.Series[float]) -> float:
+    """Return the exponent of the power law of costs by size, their index; NaN of fewer than two."""
+    sizes = costs.index.to_numpy(np.float64)
+    return float(np.polyfit(np.log(sizes), np.log(costs.to_numpy()), 1)[0]) if len(costs) > 1 else np.nan
 
 
 def _lines(axes: Axes, frame: pd.DataFrame, x: str) -> None:

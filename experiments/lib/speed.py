@@ -28,7 +28,7 @@ from rich.text import Text
 from tqdm import tqdm
 
 from experiments.lib.plot_style import FAINT, figure
-from experiments.lib.plots import growth_plot
+from experiments.lib.plots import exponent, growth_plot
 from spotify_gym.catalogue.files import replacing
 from spotify_gym.training.run_folder import circumstances
 
@@ -38,9 +38,8 @@ Sample = Callable[[], float]
 LEGEND = (
     "× floor: times as fast as Gymnasium's own CartPole-v1, or its import. × usual: times as fast as what is usually "
     "written instead, named in each part, or so many times less memory. Both are medians over rounds in which the two "
-    "took turns. of limit: share of the speed at which the bytes that must move, or the products that must be formed, "
-    "would take all of one core's measured bandwidth or arithmetic. Times are processor time of all threads; with a "
-    "GPU, by the clock on the wall."
+    "took turns. of limit: share of the speed at which the bytes that must move would take all of one core's measured "
+    "bandwidth. Times are processor time of all threads; with a GPU, by the clock on the wall."
 )
 COLUMNS = ("size", "median", "best", "× floor", "× usual", "of limit", "goal", "")
 ROLLUP = Path("/proc/self/smaps_rollup")
@@ -139,13 +138,6 @@ def bandwidth(power: int) -> float:
     return float(n_passes * 2**power / min(fastest(copy), fastest(lambda: again.max(axis=1))))
 
 
-@cache
-def arithmetic() -> float:
-    """Return the multiplications and additions of float32 a second in a product of matrices; on one core."""
-    matrix = torch.ones(512, 512)  # three of them lie in the second cache
-    return 2 * 512**3 / fastest(lambda: torch.mm(matrix, matrix))
-
-
 def moving(n_bytes: int, within: int | None = None) -> float:
     """Return the least time to move some bytes that lie spread over `within` bytes, as many by default [s]."""
     power = 2 * round(math.log2(within or n_bytes) / 2)
@@ -160,7 +152,6 @@ def machine() -> dict[str, Any]:
         "processor": names[0] if names else platform.processor(),
         "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "load": round(os.getloadavg()[0], 2),
-        "GFLOP/s": round(arithmetic() / 1e9),
         **{f"GB/s within {2**power // 1024} KiB": round(bandwidth(power) / 1e9) for power in range(16, 29, 4)},
         **{name: version(name) for name in ("numba", "scikit-learn", "pandas")},
     }
@@ -284,6 +275,15 @@ def _named(row: Row) -> str:
     return f"{row.what}{size}: {shown(row.median, row.part.unit)}"
 
 
+def growth(races: Iterable[Race]) -> str:
+    """Say by which power of the size each cost grows."""
+    costs: dict[tuple[str, str], dict[int, float]] = {}
+    for row in (row for race in races for row in race if row.part.growth and row.costs):
+        costs.setdefault((row.part.title, row.what), {})[row.size] = row.median
+    powers = [f"{what}: {exponent(pd.Series(by_size)):.2f}" for (_, what), by_size in costs.items() if len(by_size) > 1]
+    return f"Growth, as a power of the size: {'; '.join(powers)}."
+
+
 def draw_growth(races: Iterable[Race], path: Path) -> None:
     """Draw how costs grow with sessions and tracks, and below them the least that this machine allows."""
     rows = [row for race in races for row in race if row.part.growth and row.costs]
@@ -305,7 +305,9 @@ def write(races: list[Race], seed: int, out: Path) -> None:
     facts = [f"{name} {value}" for key in ("speeds", "versions") for name, value in found[key].items()]
     facts += [f"commit {found['commit']}", f"seed {seed}"]
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    console.print(result_table(races), LEGEND, f"One core of: {', '.join(facts)}.", verdict(races), sep="\n")
+    console.print(
+        result_table(races), LEGEND, f"One core of: {', '.join(facts)}.", growth(races), verdict(races), sep="\n"
+    )
     out.mkdir(parents=True, exist_ok=True)
     with replacing(out / "benchmark.json") as file:
         rows = [asdict(row) for race in races for row in race]

@@ -30,7 +30,15 @@ from experiments.naive import naive_spec, write_table
 from spotify_gym import ENVS, Catalogue
 
 SMALLEST = Benchmark(
-    "builtin:400", rounds=1, seconds=0.0, sizes=(200,), batches=(1, 3), n_rows=300, n_workers=2, memory_limit_mb=0.5
+    "builtin:400",
+    rounds=1,
+    seconds=0.0,
+    sizes=(200,),
+    search_sizes=(100, 900),
+    batches=(1, 3),
+    n_rows=300,
+    n_workers=2,
+    memory_limit_mb=0.5,
 )
 STEPS = Part("steps", "/s", "sessions")
 
@@ -178,10 +186,16 @@ def test_shown__is_in_the_unit_of_its_part() -> None:
     assert shown(3e-8, "s") == "0.03 µs"
 
 
-def test_machine__can_do_something() -> None:
+def test_search__stands_beside_all_products_at_every_size(races: list[Race]) -> None:
+    of_searches = [race for race in races if race[0].part == rows.SEARCH]
+    assert [race[0].size for race in of_searches] == [100, 900]
+    assert all(ratio_to("usual", race[0], race) for race in of_searches)
+
+
+def test_machine__moves_more_in_more_time() -> None:
     assert moving(2**16) < moving(2**17)
     assert moving(1000, within=2**16) == moving(2000, within=2**16) / 2
-    assert machine()["GFLOP/s"] > 0
+    assert machine()["processor"]
 
 
 def test_command__without_a_gpu_refuses_cuda_in_one_line(monkeypatch) -> None:
