@@ -29,7 +29,8 @@ from experiments.lib.plots import interval_plot
 from experiments.lib.ranking import Ranking
 from experiments.lib.report import estimate_text
 from experiments.lib.statistics import bootstrap_interval
-from spotify_gym.catalogue import Catalogue, CatalogueError, Finding, read_content
+from spotify_gym.catalogue import Catalogue, CatalogueError, Finding
+from spotify_gym.catalogue.files import read_parts
 from spotify_gym.policies import POLICIES
 from spotify_gym.session import SpotifyVectorEnv
 from spotify_gym.training.learners import sessions_of
@@ -192,7 +193,8 @@ def read_playlists(
     Raises:
         ValueError: the file cannot be read, is no such table, or no list is left.
     """
-    table = pd.read_csv(io.BytesIO(read_content(path)), dtype=str, encoding="utf-8-sig", encoding_errors="replace")
+    as_text: dict[str, Any] = {"dtype": str, "encoding": "utf-8-sig", "encoding_errors": "replace"}
+    table = pd.concat([pd.read_csv(io.BytesIO(part), **as_text) for part in read_parts(path)], ignore_index=True)
     if missing := [name for name in COLUMNS if name not in table]:
         raise ValueError(
             f"{path} has no column {missing[0]!r}; playlists are rows of {' and '.join(COLUMNS)}, in order"

@@ -1,7 +1,6 @@
 """What can be played: the frozen `Catalogue`, reading and checking tables, scaling, the built-in catalogue."""
 
 from spotify_gym.catalogue.catalogue import Catalogue, held, units_of
-from spotify_gym.catalogue.files import read_content
 from spotify_gym.catalogue.report import CatalogueError, Finding, Report
 from spotify_gym.catalogue.scaling import Scaling
 from spotify_gym.catalogue.sources import address_of, as_catalogue, located
@@ -19,6 +18,5 @@ __all__ = [
     "as_catalogue",
     "held",
     "located",
-    "read_content",
     "units_of",
 ]

@@ -46,17 +46,26 @@ _NO_TABLES = {
 
 
 def read_parts(path: Path) -> list[bytes]:
-    """Read a file, or the parts of one table that a folder holds; see `read_content`."""
+    """Read a whole file, unpacked, or the parts of one table that a folder holds.
+
+    Raises:
+        CatalogueError: if a file is missing, empty, unreadable, too large or no table at all.
+    """
     try:
-        files = _list_parts(path) if path.is_dir() else [path]
+        parts, size = [], 0
+        for file in _list_parts(path) if path.is_dir() else [path]:
+            parts.append(_read_content(file))
+            size += len(parts[-1])
+            _check_size(size, path)
+        return parts
+    except CatalogueError:
+        raise
+    except FileNotFoundError:
+        raise CatalogueError(f"{path}: there is no such file (looked from {Path.cwd()}).") from None
     except OSError as error:
         raise CatalogueError(f"cannot read {path}: {error.strerror or error}.") from error
-    parts, size = [], 0
-    for file in files:
-        parts.append(read_content(file))
-        size += len(parts[-1])
-        _check_size(size, path)
-    return parts
+    except ValueError as error:  # no system has a file of such a name
+        raise CatalogueError(f"{str(path)!r} is no name of a file: {error}.") from error
 
 
 def _list_parts(folder: Path) -> list[Path]:
@@ -82,22 +91,9 @@ def _only_table(names: Sequence[str], path: Path) -> str:
     return tables[0]
 
 
-def read_content(path: Path) -> bytes:
-    """Read a whole file, unpacked.
-
-    Raises:
-        CatalogueError: if the file is missing, empty, unreadable, too large or no table at all.
-    """
-    try:
-        with open_regular(path) as file:
-            content = _read_within_limit(file, path)
-    except FileNotFoundError:
-        raise CatalogueError(f"{path}: there is no such file (looked from {Path.cwd()}).") from None
-    except OSError as error:
-        raise CatalogueError(f"cannot read {path}: {error.strerror or error}.") from error
-    except ValueError as error:  # no system has a file of such a name
-        raise CatalogueError(f"{str(path)!r} is no name of a file: {error}.") from error
-    content = _unpack(content, path)
+def _read_content(path: Path) -> bytes:
+    with open_regular(path) as file:
+        content = _unpack(_read_within_limit(file, path), path)
     if not content.strip():
         raise CatalogueError(f"{path} is empty.")
     for beginning, kind in _NO_TABLES.items():

@@ -101,8 +101,6 @@ def _opened(what: int | Path, stamp: tuple[int, int] | None, scaling: str | Scal
 
 def _read_once(path: Path, scaling: str | Scaling) -> Catalogue:
     """Read a large table, or map what was made of the same content before: many processes then share one in memory."""
-    from spotify_gym.catalogue.prepared import load_fields
-
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "spotify_gym"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -112,7 +110,7 @@ def _read_once(path: Path, scaling: str | Scaling) -> Catalogue:
                 for old in sorted(folder.glob("*.arrow"), key=os.path.getmtime)[: 1 - _MOST_KEPT]:
                     old.unlink()
                 Catalogue.read(path, scaling=scaling).save(kept)
-            return Catalogue(**load_fields(kept), origin=partial(as_catalogue, path, scaling))
+            return replace(Catalogue.load(kept), origin=partial(as_catalogue, path, scaling))
     except (CatalogueError, OSError, RuntimeError):  # no home, a full disk, a damaged copy; or reading will say why
         return Catalogue.read(path, scaling=scaling)
 
@@ -122,9 +120,7 @@ def _key(path: Path, scaling: str | Scaling) -> str:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "blake2b")
     code = max(module.stat().st_mtime_ns for module in Path(__file__).parent.glob("*.py"))
-    values = (
-        (scaling.kind, scaling.centre.tolist(), scaling.scale.tolist()) if isinstance(scaling, Scaling) else scaling
-    )
+    values = [scaling.kind, *scaling.centre, *scaling.scale] if isinstance(scaling, Scaling) else scaling
     digest.update(repr((str(path), values, code)).encode())
     return digest.hexdigest()[:32]
 
