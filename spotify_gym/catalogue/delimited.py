@@ -12,7 +12,7 @@ import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from spotify_gym.catalogue.schema import MAX_HEADER, RawTable, Schema
 DELIMITERS = ",;\t|"
 MAX_LINE_BYTES = 2**16
 MAX_ROW_BYTES = 2**24
+MAX_NAMES = 10_000  # in records within the cells of the first rows
 MAX_WASTE = 10  # times the lines of a file that are read in vain, in search of the end of a quote
 _SAMPLE = 100  # lines that say how many columns there are, and what stands in them
 _DIALECTS: Mapping[bytes, dict[str, Any]] = {
@@ -210,13 +211,10 @@ def _parse(rows: Sequence[bytes], names: Sequence[str], delimiter: str, wanted: 
 
 def _numbers_within(sample: pa.Table) -> dict[str, tuple[str, str]]:
     """Find the numbers in records within cells: "{'energy': 0.5}" in `audio` is "audio.energy", ("audio", "energy")."""
-    return {
-        f"{name}.{key}": (name, key)
-        for name in sample.column_names
-        for cell in sample[name].to_pylist()
-        if cell.lstrip().startswith("{")
-        for key, _ in re.findall(_NUMBER_OF % r"(\w+)", cell)
-    }
+    cells = ((name, cell) for name in sample.column_names for cell in sample[name].to_pylist())
+    records = ((name, cell) for name, cell in cells if cell.lstrip().startswith("{"))
+    keys = ((name, key) for name, cell in records for key, _ in re.findall(_NUMBER_OF % r"(\w+)", cell))
+    return {f"{name}.{key}": (name, key) for name, key in islice(keys, MAX_NAMES)}
 
 
 def _number_of(table: pa.Table, name: str, key: str) -> pa.ChunkedArray:
