@@ -1,20 +1,31 @@
-"""The wrappers against trying everything; those of vector environments against those of single ones."""
+"""The wrappers against trying everything, those of vector environments against single ones, and with stock learners."""
 
 from __future__ import annotations
 
 import json
 import pickle
 import warnings
+from copy import deepcopy
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch as th
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import InvalidAction
 from gymnasium.utils.env_checker import check_env
+from sb3_contrib import QRDQN, MaskablePPO
+from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
 
-from spotify_gym import ENVS, wrappers
+from spotify_gym import ENVS, Catalogue, wrappers
+from spotify_gym.policies import NearestPolicy, RandomPolicy
 from spotify_gym.session import SpotifyEnv
+from spotify_gym.training import evaluate
+from spotify_gym.training.config import EVALUATION_SEED
+from spotify_gym.training.vec_adapter import SessionVecEnv
 from tests.catalogues import hand_made
 
 STRICT = sorted(set(ENVS) - {"SpotifySession-v0"})
@@ -220,3 +231,149 @@ def test_single__is_pickled_and_made_again_from_its_spec(name):
 def test_vector__is_wrapped_after_it_is_made__as_gymnasium_does_not_do_it(small):
     with pytest.raises(gym.error.Error, match="wrappers"):
         gym.make_vec("SpotifyPlaylist-v0", num_envs=2, catalogue=small, wrappers=[wrappers.NearestUnplayed])
+
+
+# Other people's learners.
+
+SOME = {"learning_starts": 100, "buffer_size": 2000, "batch_size": 16, "policy_kwargs": {"net_arch": [32]}}
+PER_TRACK = {
+    DQN: SOME,
+    QRDQN: {**SOME, "policy_kwargs": {"n_quantiles": 5, "net_arch": [32]}},
+    PPO: {"n_steps": 64, "n_epochs": 2},
+    A2C: {},
+}
+CONTINUOUS = {PPO: {"n_steps": 64, "n_epochs": 2}, SAC: SOME, TD3: SOME}
+
+
+class NeverRepeats(BaseCallback):
+    """Sees that no track is refused."""
+
+    def _on_step(self) -> bool:
+        return not any(info["repeat"] for info in self.locals["infos"])
+
+
+def learn(algorithm, env, steps, **options):
+    model = algorithm("MlpPolicy", env, seed=0, device="cpu", **deepcopy(options))  # SB3 writes into `policy_kwargs`
+    model.learn(steps, callback=NeverRepeats())
+    assert model.num_timesteps >= steps, "a track was refused"
+    return model
+
+
+def single(name, env_id, **options):
+    return Monitor(wrap(name, gym.make(env_id, **options)))
+
+
+def many(name, env_id, n=4, **options):
+    """Make n environments at once, as SB3 wants to see them."""
+    return SessionVecEnv(wrap(name, gym.make_vec(env_id, num_envs=n, autoreset_mode="SameStep", **options)))
+
+
+@pytest.mark.parametrize("make", [single, many])
+@pytest.mark.parametrize("algorithm", PER_TRACK)
+def test_stock_learner__with_nearest_unplayed__never_loses_to_a_repeat(algorithm, make, small):
+    where = "NearestUnplayed", "SpotifyPlaylist-v0"
+    model = learn(algorithm, make(*where, catalogue=small), 1024, **PER_TRACK[algorithm])
+    repeats: list[bool] = []
+    evaluate_policy(
+        model, single(*where, catalogue=small), 3, callback=lambda seen, _: repeats.append(seen["info"]["repeat"])
+    )
+    assert len(repeats) == 60
+    assert not any(repeats)
+
+
+@pytest.mark.parametrize("make", [single, many])
+@pytest.mark.parametrize("name", ["ProtoAction", "ProtoAction, unit+raw"])
+@pytest.mark.parametrize("algorithm", CONTINUOUS)
+def test_stock_learner__of_continuous_actions__plays_tracks(algorithm, name, make, small):
+    where = name, "SpotifySatiation-v0"
+    model = learn(algorithm, make(*where, catalogue=small), 300, **CONTINUOUS[algorithm])
+    assert np.isfinite(evaluate_policy(model, single(*where, catalogue=small), 2)[0])
+
+
+@pytest.mark.parametrize("make", [single, many])
+def test_stock_learner__of_observations_with_masks__learns(make, small):
+    env = make("MaskObservation", "SpotifyPlaylist-v0", catalogue=small)
+    model = PPO("MultiInputPolicy", env, n_steps=64, n_epochs=1, seed=0).learn(256)
+    observation = env.reset() if make is many else env.reset()[0]
+    assert observation["action_mask"].shape[-1] == 400
+    assert np.ndim(model.predict(observation)[0]) == (make is many)
+
+
+def test_maskable_ppo__in_a_wrapped_environment__still_finds_the_masks(small):
+    env = wrappers.NearestUnplayed(gym.make("SpotifyPlaylist-v0", catalogue=small))
+    MaskablePPO("MlpPolicy", env, n_steps=64, n_epochs=1, seed=0).learn(128)
+
+
+@pytest.mark.parametrize("mode", ["SameStep", "NextStep"])
+def test_a_loop_as_in_cleanrl__learns_without_masks(mode, small):
+    native = gym.make_vec("SpotifyPlaylist-v0", num_envs=8, autoreset_mode=mode, catalogue=small)
+    env = gym.wrappers.vector.RecordEpisodeStatistics(wrappers.vector.NearestUnplayed(native))
+    th.manual_seed(0)
+    network = th.nn.Sequential(th.nn.Linear(18, 64), th.nn.ReLU(), th.nn.Linear(64, 400))
+    optimizer, rng = th.optim.Adam(network.parameters(), lr=1e-3), np.random.default_rng(0)
+    memory, returns = [], []
+    obs, _ = env.reset(seed=1)
+    for step in range(900):
+        with th.no_grad():
+            actions = network(th.as_tensor(obs)).argmax(dim=1).numpy()
+        explores = rng.random(8) < max(0.05, 1 - step / 450)
+        actions = np.where(explores, rng.integers(400, size=8), actions)
+        next_obs, rewards, terminated, _, infos = env.step(actions)
+        if "episode" in infos:
+            returns += infos["episode"]["r"][infos["_episode"]].tolist()
+        real_next = next_obs.copy()
+        if "final_obs" in infos:
+            ended = infos["_final_obs"]
+            real_next[ended] = np.stack(infos["final_obs"][ended])
+        memory.append((obs, actions, rewards, real_next, terminated))
+        obs = next_obs
+        batch = [memory[i] for i in rng.integers(len(memory), size=8)]
+        o, a, r, n, d = (th.as_tensor(np.concatenate(part)) for part in zip(*batch, strict=True))
+        with th.no_grad():
+            target = r + 0.5 * network(n).max(dim=1).values * ~d
+        loss = th.nn.functional.mse_loss(network(o).gather(1, a[:, None])[:, 0], target.float())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert np.mean(returns[-40:]) > np.mean(returns[:40]) + 2
+
+
+# What the next track earns is a matter of direction, so that networks of no hidden layer learn it from fewer sessions.
+LINEAR = {"gamma": 0.0, "policy_kwargs": {"net_arch": []}}
+VALUES = {
+    **LINEAR,
+    "learning_rate": lambda left: 3e-3 * left,
+    "batch_size": 512,
+    "buffer_size": 300_000,
+    "learning_starts": 5000,
+    "train_freq": 1,
+    "exploration_fraction": 0.8,
+    "exploration_final_eps": 0.2,
+}
+PLAYING = {**LINEAR, "gae_lambda": 0.0, "learning_rate": 1e-2}
+HALF_WAY = {
+    DQN: VALUES,
+    QRDQN: {**VALUES, "policy_kwargs": {"net_arch": [], "n_quantiles": 10}},
+    PPO: {**PLAYING, "n_steps": 64, "batch_size": 1024, "n_epochs": 4},
+    A2C: {**PLAYING, "n_steps": 16},
+}
+STATES = {
+    "SpotifyPlaylist-v0": "mean",
+    "SpotifySatiation-v0": "mean",
+    "SpotifySkip-v0": "decayed=0.95",
+    "SpotifyLogged-v0": "decayed=0.95",
+    "SpotifyTaste-v0": "taste",  # the start says nothing of it there, and only the answers do
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("env_id", STATES)
+@pytest.mark.parametrize("algorithm", HALF_WAY)
+def test_stock_learner__with_nearest_unplayed__comes_half_the_way_to_nearest(algorithm, env_id):
+    options = {"catalogue": Catalogue.builtin(100), "state": STATES[env_id]}
+    policies = RandomPolicy, NearestPolicy
+    random, nearest = (evaluate(policy, env_id, 2000, **options).returns.mean() for policy in policies)
+    model = learn(algorithm, many("NearestUnplayed", env_id, 64, **options), 300_000, **HALF_WAY[algorithm])
+    held_out = many("NearestUnplayed", env_id, 2000, **options)
+    held_out.seed(EVALUATION_SEED)  # the same sessions
+    assert evaluate_policy(model, held_out, 2000)[0] > (random + nearest) / 2
