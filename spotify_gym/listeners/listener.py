@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -168,6 +168,14 @@ class Listener(ABC, Generic[S]):
             units: (N, d) unit features of the tracks, the same for all sessions.
             cosine: (B, N) cosines to the vibe.
         """
+
+    def rising(self, state: S) -> tuple[Floats, Callable[[Floats], Floats]] | None:
+        """Return along which directions, (B, d), what is to be expected rises, and what makes it of products with them.
+
+        It spares who looks for the best track a look at all of them. None, as here: there is no such direction, or more
+        than one term.
+        """
+        return None
 
     def rollout_rewards(
         self, state: S, units: Floats, cosine: Floats, rest: Floats, rest_cosine: Floats

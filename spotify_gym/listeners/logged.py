@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -247,6 +247,13 @@ class LoggedListener(Listener[LoggedMind]):
             again = np.stack([_stands_in(known, np.broadcast_to(row, (len(known), HEARD))) for row in state.heard])
             log_odds -= np.float32(self.again) * again
         return {"listened": sigmoid(log_odds)}
+
+    def rising(self, state: LoggedMind) -> tuple[Floats, Callable[[Floats], Floats]] | None:
+        """Return what the listener has regard for, and the probability of no skip, where the track alone decides."""
+        if self.again or self.regard == "vibe":
+            return None
+        readiness = self._readiness(state)[:, None]
+        return state.regard[:, None] * self._liked(state), lambda products: sigmoid(products - readiness)
 
     def visible(self, state: LoggedMind) -> Floats:
         """Return how the last tracks were left, (B, MEMORY), the oldest first: from 1 heard out to -1 at once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -141,10 +141,13 @@ class SkippingListener(Listener[Mind]):
 
     def expect(self, state: Mind, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
         """Give the probability that each track would be heard out."""
-        log_odds = state.taste @ units.T
-        log_odds *= np.float32(self.taste_weight)
-        log_odds -= _readiness(*self._odds, state.mood, state.position, state.responses)[:, None]
-        return {"listened": sigmoid(log_odds)}
+        directions, listened = self.rising(state)
+        return {"listened": listened(directions @ units.T)}
+
+    def rising(self, state: Mind) -> tuple[Floats, Callable[[Floats], Floats]]:
+        """Return the tastes, by their weight, and the probability of being heard out."""
+        readiness = _readiness(*self._odds, state.mood, state.position, state.responses)[:, None]
+        return np.float32(self.taste_weight) * state.taste, lambda products: sigmoid(products - readiness)
 
     def visible(self, state: Mind) -> Floats:
         """Return the last responses, (B, MEMORY), the oldest first: 1 listened, -1 skipped, 0 none yet."""

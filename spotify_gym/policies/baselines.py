@@ -106,13 +106,13 @@ class NearestPolicy(ValuingPolicy):
 
     def rank(self, sessions: SessionState, k: int) -> Ranking:
         """Search along the direction in which rewards rise, or else value the whole catalogue."""
-        dynamics = self.dynamics
-        if dynamics.is_linear:
-            directions, constant = dynamics.likeness(sessions)
-            played = None if dynamics.repeats else sessions.played
-            values, tracks = dynamics.catalogue.index(dynamics.same).largest(directions, k, played)
-            return Ranking(tracks, values + constant)
-        return super().rank(sessions, k)
+        dynamics, found = self.dynamics, self.dynamics.rising(sessions)
+        if found is None:
+            return super().rank(sessions, k)
+        directions, rewards = found
+        played = None if dynamics.repeats else sessions.played
+        products, tracks = dynamics.catalogue.index(dynamics.same).largest(directions, k, played)
+        return Ranking(tracks, np.where(np.isneginf(products), products, rewards(products)))
 
     def values(self, sessions: SessionState) -> Floats:
         """Return the expected rewards."""

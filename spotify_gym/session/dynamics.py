@@ -220,6 +220,20 @@ class SessionDynamics:
                 constant += weight * np.float32(term.constant)
         return direction, constant
 
+    def rising(self, sessions: SessionState) -> tuple[Floats, Callable[[Floats], Floats]] | None:
+        """Return along which directions, (B, d), expected rewards rise, and what makes them of products, (B, k).
+
+        None where there is no such direction: the rewards of all tracks are to be looked at.
+        """
+        if self.is_linear:
+            directions, constant = self.likeness(sessions)
+            return directions, lambda products: products + constant
+        (name, weight), *more = self.reward.items()
+        if self.listener is None or more or name not in self.listener.term_bounds or weight <= 0:
+            return None
+        found = self.listener.rising(sessions.listener)
+        return found and (found[0], lambda products: np.float32(weight) * found[1](products))
+
     def allowed(self, sessions: SessionState) -> Bools:
         """Return which tracks may be played now, (B, N): where repeats are forbidden, no version of one played."""
         mask = np.ones((len(sessions), len(self.catalogue)), dtype=np.bool_)

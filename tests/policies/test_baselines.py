@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from spotify_gym import ENVS
 from spotify_gym.policies import NearestPolicy, PopularPolicy, RandomPolicy
 from tests.catalogues import hand_made
 
@@ -111,6 +112,21 @@ def test_nearest__is_the_best_of_all_tracks_tried(env_id, small):
     rewards = np.array([dynamics.step(sessions.take(np.arange(4)), np.full(4, track)).reward for track in range(400)])
     chosen = NearestPolicy(env).choose(sessions)
     assert rewards[chosen, np.arange(4)] == pytest.approx(rewards.max(axis=0), abs=1e-6)
+
+
+@pytest.mark.parametrize("env_id", ENVS)
+def test_nearest__ranks_by_the_expected_rewards(env_id, small):
+    env = gym.make_vec(env_id, num_envs=4, catalogue=small)
+    env.reset(seed=0)
+    env.step(np.array([3, 5, 7, 9]))
+    sessions, dynamics = env.unwrapped.sessions, env.unwrapped.dynamics
+    ranking = NearestPolicy(env).rank(sessions, 5)
+    expected = dynamics.expected_rewards(sessions)
+    assert np.take_along_axis(expected, ranking.tracks, axis=1) == pytest.approx(ranking.values, abs=1e-5)
+    if dynamics.repeats:
+        assert ranking.values == pytest.approx(-np.sort(-expected, axis=1)[:, :5], abs=1e-5)
+    else:
+        assert ranking.values[:, 0] == pytest.approx(expected.max(axis=1), abs=1e-5)
 
 
 def test_nearest__knows_the_hidden_taste(small):
