@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 import mmap
+import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +33,11 @@ FORMAT, VERSION, NPZ_VERSION = "spotify_gym catalogue", 2, 1
 ALIGNMENT = 64  # bytes, of the features; what the fastest paths of NumPy and BLAS want
 _HEADER, _CHECKSUM = b"spotify_gym", b"spotify_gym_crc32"  # in the schema's metadata
 _MAGIC = b"ARROW1"  # at both ends of the file; two zeros follow the first
+_NPY_HEAD = re.compile(
+    rb"\x93NUMPY\x01\x00(?s:..)\{'descr': '(?P<dtype>[<|][biuf][1248])', 'fortran_order': False, "
+    rb"'shape': \((?P<shape>[0-9, ]*)\), \} *\n"
+)
+
 _DAMAGE = (
     *(ValueError, LookupError, TypeError, ArithmeticError, RuntimeError, EOFError, OSError),
     *(struct.error, zipfile.BadZipFile, pa.ArrowException),
@@ -132,7 +138,7 @@ def _read_npz(file: BinaryIO) -> Contents:
     with zipfile.ZipFile(file) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
             raise ValueError("it is compressed")
-        arrays = {name.removesuffix(".npy"): _read_npy(archive.open(name)) for name in archive.namelist()}
+        arrays = {name.removesuffix(".npy"): _parse_npy(archive.read(name)) for name in archive.namelist()}
     header = _checked_header(arrays.pop("header").tobytes(), NPZ_VERSION)
     if header["arrays"] != sorted(arrays):
         raise ValueError("some of its arrays are missing or misnamed")
@@ -147,13 +153,13 @@ def _read_npz(file: BinaryIO) -> Contents:
     return header, columns
 
 
-def _read_npy(file: IO[bytes]) -> NDArray[Any]:
-    """Read the array in an ``.npy`` file, of the plain kind that this program wrote."""
-    np.lib.format.read_magic(file)
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    if dtype.kind not in "biuf":
+def _parse_npy(stored: bytes) -> NDArray[Any]:
+    """View the array in the bytes of an ``.npy`` file, of the plain kind that this program wrote."""
+    head = _NPY_HEAD.match(stored)
+    if head is None:
         raise ValueError("an array is not plain numbers (Python objects, which need pickle, are never loaded)")
-    return np.frombuffer(file.read(), dtype).reshape(shape)
+    shape = tuple(int(length) for length in head["shape"].split(b",") if length.strip())
+    return np.frombuffer(stored[head.end() :], dtype=head["dtype"].decode()).reshape(shape)
 
 
 def _checksum(header: bytes, message: pa.ipc.Message) -> bytes:

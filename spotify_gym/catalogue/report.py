@@ -80,14 +80,12 @@ class Report:
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Report:
         """Rebuild a report from what JSON makes of its fields; one that could not be printed is a `ValueError`."""
-        numbers = {name: int(plain[name]) for name in ("rows", "tracks")}
-        lists = {name: tuple(plain.get(name, ())) for name in ("notes", "warnings")}
-        pairs = {name: tuple(map(tuple, plain[name])) for name in ("columns", "ranges")}
-        findings = {
-            name: tuple(Finding(**{**one, "lines": tuple(one["lines"])}) for one in plain[name])
-            for name in ("folded", "dropped")
-        }
-        report = cls(**{**plain, **numbers, **lists, **pairs, **findings})
+        told: dict[str, Any] = {name: int(plain[name]) for name in ("rows", "tracks")}
+        told |= {name: tuple(plain.get(name, ())) for name in ("notes", "warnings")}
+        told |= {name: tuple(map(tuple, plain[name])) for name in ("columns", "ranges")}
+        for name in ("folded", "dropped"):
+            told[name] = tuple(Finding(**{**one, "lines": tuple(one["lines"])}) for one in plain[name])
+        report = cls(**told, unit=plain["unit"])
         str(report)
         return report
 

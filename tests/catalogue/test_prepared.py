@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -152,6 +153,18 @@ def test_npz__is_never_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(CatalogueError, match="Python objects, which need pickle, are never loaded"):
         Catalogue.load("evil.npz")
     assert not Path("executed").exists()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "head", [b"1L", b"(" * 5000, b"{'descr': '<f4', 'fortran_order': False, 'shape': (9**99,), }\n"]
+)
+def test_npz__describes_its_arrays_in_plain_words(tmp_path: Path, head: bytes) -> None:
+    """NumPy would evaluate what stands there."""
+    with zipfile.ZipFile(tmp_path / "odd.npz", "w") as file:
+        file.writestr("features.npy", b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
+    with pytest.raises(CatalogueError, match=r"odd\.npz: it is no prepared catalogue, or damaged"):
+        Catalogue.load(tmp_path / "odd.npz")
 
 
 def test_npz__of_others_is_refused(tmp_path: Path) -> None:
