@@ -48,18 +48,23 @@ def main(
             page.goto(address)
             page.get_by_text("Your start: 0 of 5").wait_for()
             report("first visit", [page.evaluate("performance.now()") / 1000])
-            before, n_clicks = sum(server.cpu_times()[:2]), 0
+            begun = before = sum(server.cpu_times()[:2])
+            n_clicks = 0
             for name, seconds in measure(page, clicks):
-                report(name, seconds)
-                n_clicks += len(seconds)
-            print(f"processor time of the server: {(sum(server.cpu_times()[:2]) - before) / n_clicks:.3f} s a click")
+                now = sum(server.cpu_times()[:2])
+                report(name, seconds, (now - before) / len(seconds))
+                before, n_clicks = now, n_clicks + len(seconds)
+            print(f"processor time of the server: {(before - begun) / n_clicks:.3f} s a click")
         report(f"{tabs} sessions at once", crowd(browser, address, tabs))
 
 
-def report(name: str, seconds: list[float]) -> None:
-    """Print what some clicks of one kind took."""
+def report(name: str, seconds: list[float], busy: float | None = None) -> None:
+    """Print what some clicks of one kind took, and how long the server was `busy` for each, all told."""
     slow = "" if median(seconds) <= GOAL else f"   more than {GOAL} s"
-    print(f"{name:26s} median {median(seconds):.3f} s   slowest of {len(seconds)} {max(seconds):.3f} s{slow}")
+    processor = "" if busy is None else f"   processor {busy:.3f} s"
+    print(
+        f"{name:26s} median {median(seconds):.3f} s   slowest of {len(seconds)} {max(seconds):.3f} s{processor}{slow}"
+    )
 
 
 def crowd(browser: Browser, address: str, n: int) -> list[float]:

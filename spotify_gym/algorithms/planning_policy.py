@@ -155,18 +155,19 @@ class PlanningPolicy(BasePolicy):
         found = [self.improved(model, rollout) for rollout in self.best_of_library(model, seen, self.n_improved)]
         return max(found, key=attrgetter("value"))
 
-    def rank(self, observation: Floats, played: Ints, k: int) -> tuple[Ints, Floats]:
+    def rank(self, observation: Floats, played: Ints, k: int, plan: Ints | None = None) -> tuple[Ints, Floats]:
         """Return the k tracks with which most would be earned from here on, the best first, (k,), and how much.
 
-        Compared are the first tracks of the best plan found: those that earn most at once, and those near the planned.
+        Compared are what could stand first in the plan: what does, what earns most at once, and what is near it.
 
         Args:
             observation: of one session, (1, k).
             played: (any,) what may not play.
             k: how many; fewer where fewer are left.
+            plan: what is to be played from here on; None for the best plan that is found for a session that begins.
         """
         model, seen = self.model(), self.seen(observation, played)
-        rollout = self.planned(model, seen)
+        rollout = self.planned(model, seen) if plan is None else model.rollout(seen, plan)
         n = max(_NEAR, 2 * k)
         at_once = largest(model.expected_rewards(seen, self.tracks.distinct)[0], n)
         near = self.tracks.nearest(self.tracks.features[rollout.plan[:1]], n)[0]

@@ -16,7 +16,7 @@ from spotify_gym.policies.bandits import OptimisticPolicy
 from spotify_gym.policies.seen import DirectedPolicy
 from spotify_gym.session import SessionDynamics
 from spotify_gym.training import Run, RunFolder, load_run
-from spotify_gym.training.recommendation import best_tracks, direction_of
+from spotify_gym.training.recommendation import best_tracks, direction_of, plans_of
 
 EXPECTED = "the reward it expects from here on"
 """What scores are that are returns."""
@@ -74,9 +74,13 @@ class Learned(Agent):
         return replace(self, name=f"{self.name} after {100 * share:g}% of its training", run=run)
 
     def rank(self, session: ListeningSession, k: int) -> Sequence[tuple[int, float]]:
-        """Ask the Q-network for the tracks with the highest value."""
-        played = session.seen_by(self.dynamics).played
-        return _in_order(*best_tracks(self.run, self.dynamics, self._observation(session), played, k))
+        """Ask for the tracks with the highest value; an agent that plans keeps to its plan from track to track."""
+        observation, played = self._observation(session), session.seen_by(self.dynamics).played
+        plans, place = session.memory.setdefault(self.name, []), len(session.plays)
+        if len(plans) <= place:
+            before = plans[-1] if len(plans) == place > 0 else None
+            plans += [None] * (place - len(plans)) + [plans_of(self.run, observation, played, before)]
+        return _in_order(*best_tracks(self.run, self.dynamics, observation, played, k, plans[place]))
 
     def why(self, session: ListeningSession, offers: Sequence[Offer]) -> str:
         """Say what the network expects, and which features set the first track before the second.

@@ -122,6 +122,8 @@ class ListeningSession:
         self._agent = agent
         self.length = length
         self.plays: list[Play] = []
+        self.memory: dict[str, list[Any]] = {}
+        """What agents, by name, want to remember of each place so far, the one they are asked about included."""
         self._begin()
 
     @classmethod
@@ -176,7 +178,7 @@ class ListeningSession:
         """Return the session as it would be after this answer to the next track; it stays as it is."""
         twin = copy(self)
         twin.state, twin.plays, twin.vibes = self.state.take(np.zeros(1, np.intp)), self.plays.copy(), self.vibes.copy()
-        twin._seen = {}
+        twin._seen, twin.memory = {}, {name: places.copy() for name, places in self.memory.items()}
         twin._play_next(heard)
         return twin
 
@@ -254,9 +256,11 @@ class ListeningSession:
     def undo(self) -> None:
         """Take the last answer back; nothing happens where there is none."""
         plays, self.plays = self.plays[:-1], []
+        memory, self.memory = self.memory, {}
         self._begin()
         for play in plays:
             self._answer(play.track, play.heard, play.agent)
+        self.memory = memory
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values that `from_json` reads: track ids and answers, from which all else follows."""
@@ -309,6 +313,8 @@ class ListeningSession:
 
     def _answer(self, track: int, heard: bool, agent: str) -> None:
         known = self.known_by(self._agent)
+        for places in self.memory.values():
+            del places[len(self.plays) + 1 :]
         outcome = _step(self.dynamics, self.state, track, heard)
         reward = float(outcome.reward[0]) if heard else 0.0
         self.plays.append(Play(track, heard, agent, float(outcome.cosine[0]), reward, known))

@@ -89,11 +89,13 @@ def _show_welcome(user: UserSession) -> None:
 
 
 def _show_desk(user: UserSession, session: ListeningSession) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="center"):
         view = st.segmented_control("View", _VIEWS, required=True, key="view", label_visibility="collapsed")
         with st.popover("What is going on here?", icon=":material/help:"):
             st.markdown(_HELP)
         user_button(user, "New session", "leave", user.leave, icon=":material/restart_alt:")
+    if origin := origin_of(user.app_state.catalogue):
+        st.caption(origin)
     if view == "Compare":
         show_comparison(user, session)
     elif view == "Race":

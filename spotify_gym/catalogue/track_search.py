@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING
 
@@ -40,8 +39,13 @@ class TrackSearch:
         artists = catalogue.artists.arrow if catalogue.artists is not None else [""] * len(catalogue)
         each = pc.split_pattern(pa.array(artists, pa.large_string()), ";")
         folded_each = type(each).from_arrays(each.offsets, folded(each.flatten()))
-        self._artists = pc.binary_join(folded_each, pa.scalar("\n", pa.large_string()))  # a line for each
-        self._texts = pc.binary_join_element_wise(self._titles, self._artists, pa.scalar(" ", pa.large_string()))
+        joined, empty = (
+            pc.binary_join(folded_each, pa.scalar("\n", pa.large_string())),
+            pa.scalar("", pa.large_string()),
+        )
+        line = pa.scalar("\n", pa.large_string())
+        self._texts = pc.binary_join_element_wise(self._titles, joined, pa.scalar(" ", pa.large_string()))
+        self._artists = pc.binary_join_element_wise(line, joined, line, empty)  # a line for each
 
     def find(self, text: str, most: int = 12) -> Ints:
         """Return the tracks that a text means, at most so many, the likeliest first; one version of each song.
@@ -58,9 +62,9 @@ class TrackSearch:
         words = query.split()[:_MOST_WORDS]
         if not words:
             return np.zeros(0, np.int64)
-        found = self._with_all(words, self._contains)
+        found = self._with_all([[word] for word in words])
         if not len(found):
-            found = self._with_all(words, self._resembles)
+            found = self._with_all([self._spellings(word) for word in words])
         return self._distinct(found[self._order(found, query)])[:most]
 
     def named(self, name: str) -> Ints:
@@ -71,22 +75,24 @@ class TrackSearch:
             return np.flatnonzero(self._mask(self._texts, "equal", _folded(name)))
         return found[self._mask(self._artists.take(found), "match_substring", artist)] if artist else found
 
-    def _with_all(self, words: list[str], holds: Callable[[str], Bools]) -> Ints:
-        return np.flatnonzero(reduce(np.logical_and, map(holds, words)))
+    def _with_all(self, words: list[list[str]]) -> Ints:
+        """Return the tracks whose texts hold each word in one of its spellings."""
+        found = np.arange(len(self._texts))
+        for n_sought, spellings in enumerate(sorted(words, key=lambda word: -len(word[0]))):  # few hold a long one
+            texts = self._texts.take(found) if n_sought else self._texts
+            found = found[reduce(np.logical_or, (self._mask(texts, "match_substring", word) for word in spellings))]
+        return found
 
-    def _contains(self, word: str) -> Bools:
-        return self._mask(self._texts, "match_substring", word)
-
-    def _resembles(self, word: str) -> Bools:
+    def _spellings(self, word: str) -> list[str]:
         from rapidfuzz import fuzz, process
 
         near = process.extract(word, self._vocabulary, scorer=fuzz.ratio, score_cutoff=_ALIKE, limit=_SPELLINGS)
-        return reduce(np.logical_or, (self._contains(other) for other, _, _ in near), self._contains(word))
+        return [word, *(other for other, _, _ in near)]
 
     def _order(self, found: Ints, query: str) -> NDArray[np.intp]:
         titles, popularity = self._titles.take(found), self._catalogue.popularity
         known = np.zeros(len(found)) if popularity is None else np.nan_to_num(popularity[found], nan=-1)
-        by_artist = self._mask(self._artists.take(found), "match_substring_regex", rf"(?m)^{query}$")
+        by_artist = self._mask(self._artists.take(found), "match_substring", f"\n{query}\n")
         exact, begins = (self._mask(titles, how, query) for how in ("equal", "starts_with"))
         return np.lexsort((found, -known, ~begins, ~exact, ~by_artist))
 

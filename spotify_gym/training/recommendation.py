@@ -62,8 +62,28 @@ def recommend(run: Run, history: Sequence[int], top: int = 10) -> list[Suggestio
     ]
 
 
+def plans_of(run: Run, observation: NDArray[np.float32], played: NDArray[np.int64], before: Any = None) -> Any:
+    """Return what a model that plans means to play, as the `state` of its `predict`; None: it plans nothing.
+
+    Args:
+        run: a trained model.
+        observation: what it sees of a session, (1, its width).
+        played: (1, any) what is not to be played.
+        before: its plans before the last track; None: it begins to plan.
+    """
+    policy = run.model.policy
+    if not isinstance(policy, PlanningPolicy):
+        return None
+    return policy.predict(observation, before, np.array([before is None]), played=played)[1]
+
+
 def best_tracks(
-    run: Run, dynamics: SessionDynamics, observation: NDArray[np.float32], played: NDArray[np.int64], k: int
+    run: Run,
+    dynamics: SessionDynamics,
+    observation: NDArray[np.float32],
+    played: NDArray[np.int64],
+    k: int,
+    plans: Any = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the tracks with the highest value, the best first, one version of each, and their values.
 
@@ -73,13 +93,15 @@ def best_tracks(
         observation: what it sees of a session, (1, its width).
         played: (1, any) first versions of what is not to be returned.
         k: how many.
+        plans: of a model that plans, see :func:`plans_of`; None: it begins to plan.
 
     Returns:
         (k,) each, or fewer where fewer are left.
     """
     policy, versions = run.model.policy, dynamics.first_versions
     if isinstance(policy, PlanningPolicy):
-        return policy.rank(observation, played, k)
+        plan = None if plans is None else plans[0][0, plans[1][0] - 1 :]
+        return policy.rank(observation, played, k, plan)
     if isinstance(run.model.action_space, Box):
         point, _ = run.model.predict(observation, deterministic=True)
         values, tracks = Pointing(run.model, dynamics).proto.largest(np.asarray(point, np.float32), k, played)

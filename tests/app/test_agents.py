@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from spotify_gym import Catalogue
+from spotify_gym.app import agents
 from spotify_gym.app.agents import EXPECTED, Learned, references
 from spotify_gym.app.app_state import AppState
 from spotify_gym.app.compare_view import findings
@@ -14,7 +15,7 @@ from spotify_gym.app.listening import Agent, ListeningSession, dynamics_for_a_pe
 from spotify_gym.app.words import words_for
 from spotify_gym.catalogue import FEATURE_NAMES
 from spotify_gym.session import SessionDynamics, make_dynamics
-from spotify_gym.training import TrainConfig, recommend, train
+from spotify_gym.training import Run, TrainConfig, recommend, train
 from tests.catalogues import hand_made
 
 
@@ -79,6 +80,28 @@ def test_learned__divides_the_margin_among_the_features(small: Catalogue) -> Non
     assert shares is not None
     assert shares.sum() == pytest.approx(first.score - second.score, abs=1e-5)
     assert "For it: " in learned.why(session, [first, second])
+
+
+def test_planner_that_learned__keeps_to_its_plan_and_comes_back_to_it(
+    app_state: AppState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ranked(run: Run, dynamics: SessionDynamics, seen: object, played: np.ndarray, k: int, plans: int) -> object:
+        left = np.setdiff1d(np.arange(99), played)
+        return left, np.full(len(left), plans, np.float32)
+
+    monkeypatch.setattr(agents, "plans_of", lambda run, seen, played, before: (before or 0) + 1)
+    monkeypatch.setattr(agents, "best_tracks", ranked)
+    session = ListeningSession(app_state.dynamics, app_state.agents["DQN (Playlist)"], [10, 20, 30, 40, 50])
+    for n_plans in (1, 2, 3):  # each made from the one before
+        assert session.offers()[0].score == n_plans
+        session.listened()
+    before = session.offers()
+    assert session.after(heard=False).offers()[0].score == 5
+    session.skip()
+    session.offers()
+    session.undo()
+    assert session.offers() == before
+    assert before[0].score == 4
 
 
 def test_every_agent__ranks_fewer_where_fewer_are_left(small: Catalogue) -> None:

@@ -108,7 +108,7 @@ def test_session__from_search_to_playlist(open_tab: Callable[..., Any], tmp_path
     wait_for_track(page, 3)
     page.locator(".st-key-instead-2 button").click()
     wait_for_track(page, 4)
-    for chart in range(3):
+    for chart in range(2):
         page.locator("[data-testid=stVegaLiteChart]").nth(chart).wait_for()
     page.locator(".sg-facts", has_text="2listened").and_(page.locator(".sg-facts", has_text="1skipped")).wait_for()
     with page.expect_download() as download:
