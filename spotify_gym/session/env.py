@@ -70,6 +70,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
     | `"mean+history"` | the vibe, then the last H tracks | (d + H·d,) |
     | `"mean+responses"` | the vibe, then what the listener has told: means and counts | (4d + 4,) |
     | `"taste"` | what that says of the taste: ridge least squares, three weights of what is known before | (3d,) |
+    | `"ucb"` | what may please best after these answers: an upper confidence bound made linear | (d,) |
 
     ## Rewards
 
