@@ -143,7 +143,7 @@ def _minari_in(folder: Path) -> Iterator[None]:
     """Let Minari keep its datasets in a folder."""
     name = "MINARI_DATASETS_PATH"
     before = os.environ.get(name)
-    os.environ[name] = str(folder)
+    os.environ[name] = str(folder.resolve())  # which Minari would look for in itself
     try:
         yield
     finally:
