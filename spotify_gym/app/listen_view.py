@@ -156,7 +156,11 @@ def _show_ending(user: UserSession, session: ListeningSession) -> None:
         who, *_ = [name for name in earned if name.startswith(session.agent.name)]
         st.html(headline("the session is over", f"{who} earned {signed(earned[who])}"))
         st.html(meters(earned))
-        st.html(line_below(f"{skipped}, which earn nothing. {_REFERENCES[has_hidden_taste(session.dynamics)]}"))
+        others = "to the same listener" if session.taste is not None else _OTHERS[has_hidden_taste(session.dynamics)]
+        st.html(line_below(f"{skipped}, which earn nothing. The others play {others}."))
+        if session.taste is not None:
+            profile = Profile.of(session.dynamics.catalogue)
+            st.html(line_below(f"What they like, told only now: {profile.describe(profile.at(session.taste))}."))
         with st.container(horizontal=True, gap="xsmall"):
             again = partial(user.begin, session.start, session.key)
             user_button(user, "Again from here", "again", again, icon=":material/replay:", primary=True)
@@ -229,6 +233,8 @@ def _show_sound(session: ListeningSession, offers: Sequence[Offer]) -> None:
     points += [("the next track", NEXT, catalogue.features[offer.track]) for offer in offers[:1]]
     if offers and (belief := session.agent.looks_for(session)) is not None:
         points.append((f"what {session.agent.name} looks for", GENRE, profile.at(belief)))
+    if session.is_over and session.taste is not None:
+        points.append(("what they like", GENRE, profile.at(session.taste)))
     st.html(small_line("how it sounds, between those that have the least and the most of it"))
     st.html(colour_key([(hue, name) for name, hue, _ in points]))
     ends = [(word.low, word.high) for word in profile.words]
@@ -243,7 +249,7 @@ def _show_course(session: ListeningSession) -> None:
         st.vega_lite_chart(spec=time_chart(session), key="time", alt=_TIME_ALT)
 
 
-_REFERENCES = {
-    False: "The others play from your five tracks, and all they play is heard out.",
-    True: "The others play from the same start; listeners who like how that sounds, or this one, answer by chance.",
+_OTHERS = {
+    False: "from your five tracks, and all they play is heard out",
+    True: "from your five tracks to listeners who like how these sound, and answer by chance",
 }

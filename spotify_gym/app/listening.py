@@ -207,10 +207,15 @@ class ListeningSession:
         """Return the cosine of a track to the vibe; 0 with a vibe of nothing."""
         return cosine(self.dynamics.catalogue.unit_features[track], self.vibe)
 
+    @property
+    def taste(self) -> Floats | None:
+        """The direction (d,) that the simulated listener likes best, which no agent is told; None: there is nobody."""
+        return None if self.key is None else np.asarray(self.state.listener.replaced.taste[0])
+
     def known_by(self, agent: Agent) -> float | None:
         """Return the cosine of what an agent looks for to the taste of the simulated listener; None: there is none."""
-        direction = None if self.key is None else agent.looks_for(self)
-        return None if direction is None else cosine(direction, self.state.listener.replaced.taste[0])
+        direction = None if self.taste is None else agent.looks_for(self)
+        return None if direction is None or self.taste is None else cosine(direction, self.taste)
 
     def listened(self) -> None:
         """Hear the next track out."""
