@@ -68,6 +68,11 @@ class SampleEfficiency(Study):
         """Compare no means over a whole training."""
         return ()
 
+    def words(self, rows: pd.DataFrame) -> list[str]:
+        """Say how the runs end."""
+        last = rows.groupby("method")["step"].transform("max")
+        return super().words(rows[rows["step"].isna() | (rows["step"] == last)])
+
     def draw(self, rows: pd.DataFrame) -> None:
         """Draw the curves over time and over steps; seconds are the median of the runs at each step."""
         points = points_of(rows)

@@ -269,6 +269,8 @@ def test_sample_efficiency__measures_draws_and_goes_on_where_it_stopped(
         assert "never" in shown
     rows = pd.read_parquet(tmp_path / "results.parquet")
     assert rows.groupby(["seed", "step"]).size().tolist() == [3] * 6
+    ends = rows.loc[rows["step"] == rows["step"].max(), "return"].mean()
+    assert f"earns most in SpotifyPlaylist-v0 (builtin:300): {ends:.1f} a session" in " ".join(shown.split())
     assert (tmp_path / "curve.png").stat().st_size > 10_000
 
 
