@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 import subprocess
 import sys
@@ -30,7 +31,10 @@ def test_action_space__equals_a_plain_one_both_ways_and_other_tracks_never(small
     space, n = TrackSpace(small), len(small)
     assert space == Discrete(n)
     assert Discrete(n) == space
-    for other in Discrete(n + 1), Discrete(n, start=1), Discrete(n, dtype=np.int32), Box(0, 1):
+    others = [Discrete(n + 1), Discrete(n, start=1), Box(0, 1)]
+    if "dtype" in inspect.signature(Discrete).parameters:  # not in the oldest Gymnasium
+        others.append(Discrete(n, dtype=np.int32))
+    for other in others:
         assert space != other
         assert other != space
     assert space == TrackSpace(small.take(np.arange(n)).take(np.arange(n)))
