@@ -124,6 +124,11 @@ class Listener(ABC, Generic[S]):
     visible_vectors: ClassVar[int] = 0
     """Vectors in the space of the features that :meth:`visible` consists of; 0: it is something else."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "expect" in vars(cls) and "rising" not in vars(cls):  # what a parent says of it is so no more
+            cls.rising = Listener.rising  # type: ignore[method-assign]
+
     @property
     def start_pool(self) -> int:
         """Distinct tracks to draw for a start, of which the listener chooses the history; 0: the history itself."""

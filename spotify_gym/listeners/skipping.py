@@ -141,7 +141,7 @@ class SkippingListener(Listener[Mind]):
 
     def expect(self, state: Mind, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
         """Give the probability that each track would be heard out."""
-        directions, listened = self.rising(state)
+        directions, listened = SkippingListener.rising(self, state)  # of a child that expects otherwise, too
         return {"listened": listened(directions @ units.T)}
 
     def rising(self, state: Mind) -> tuple[Floats, Callable[[Floats], Floats]]:

@@ -49,7 +49,7 @@ class SessionState(BatchState):
     listener: Any
     """The listeners' state, a :class:`BatchState`; None where nobody in particular listens."""
     log: Log | None
-    """None where nobody in particular listens and no block of the observation reads it."""
+    """None where the compiled loop is all there is to a step: nobody would read it."""
 
     def __len__(self) -> int:
         return len(self.key)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from spotify_gym import ENVS
+from spotify_gym.listeners import SkippingListener
 from spotify_gym.policies import NearestPolicy, PopularPolicy, RandomPolicy
 from tests.catalogues import hand_made
 
@@ -127,6 +128,22 @@ def test_nearest__ranks_by_the_expected_rewards(env_id, small):
         assert ranking.values == pytest.approx(-np.sort(-expected, axis=1)[:, :5], abs=1e-5)
     else:
         assert ranking.values[:, 0] == pytest.approx(expected.max(axis=1), abs=1e-5)
+
+
+class Contrary(SkippingListener):
+    """Somebody who is expected to like what others skip."""
+
+    def expect(self, state, units, cosine):
+        return {"listened": 1 - super().expect(state, units, cosine)["listened"]}
+
+
+def test_nearest__heeds_what_a_listener_expects_otherwise_than_its_parent(small):
+    env = gym.make_vec("SpotifySkip-v0", num_envs=4, catalogue=small, listener=Contrary())
+    env.reset(seed=0)
+    sessions = env.unwrapped.sessions
+    chosen = NearestPolicy(env).choose(sessions)
+    expected = env.unwrapped.dynamics.expected_rewards(sessions)
+    assert expected[np.arange(4), chosen] == pytest.approx(expected.max(axis=1))
 
 
 def test_nearest__knows_the_hidden_taste(small):
