@@ -87,18 +87,24 @@ def test_responses__are_summed_up_by_what_came_of_the_tracks(small: Catalogue) -
     assert np.allclose(seen[27:31], counts / (counts + 10))
 
 
+def played(env: gym.vector.VectorEnv, plays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Play tracks, (T, B); the last observations, and the answers, (T, B): of a repeat, 0, nobody is asked."""
+    answers = []
+    for tracks in plays:
+        seen, *_, info = env.step(tracks)
+        answers.append(np.where(info["repeat"], 0, 2 * info["completed"] - 1))
+    return seen, np.array(answers)
+
+
 def test_taste__is_the_ridge_regression_in_the_metric_of_the_catalogue(small: Catalogue) -> None:
     env = gym.make_vec("SpotifyTaste-v0", num_envs=20, catalogue=small, state="taste")
     seen, _ = env.reset(seed=0)
     mean, covariance = small.unit_features.mean(axis=0), np.cov(small.unit_features.T, ddof=0)
     assert np.allclose(seen[:, :27].reshape(20, 3, 9), 2 * mean, atol=1e-5)  # what is known beforehand
     plays = np.random.default_rng(0).choice(len(small), (12, 20), replace=False)
-    answers = []
-    for tracks in plays:
-        seen, *_, info = env.step(tracks)
-        answers.append(np.where(info["repeat"], 0, 2 * info["completed"] - 1))
+    seen, answers = played(env, plays)
     for session in range(20):
-        y = np.array(answers)[:, session]
+        y = answers[:, session]
         units = small.unit_features[plays[:, session]] * abs(y)[:, None]  # of a repeat nobody is asked
         for place, weight in enumerate(Taste.weights):
             prior = weight * np.linalg.inv(9 * covariance)
@@ -113,12 +119,9 @@ def test_ucb__starts_at_what_tastes_are_like_and_finds_the_most_likely_taste(sma
     spread = covariance @ mean / np.sqrt(mean @ covariance @ mean)
     assert np.allclose(seen[:, :9], 2 * mean + UpperConfidence.bonus * spread, atol=1e-4)
     plays = np.random.default_rng(0).choice(len(small), (15, 20), replace=False)
-    answers = []
-    for tracks in plays:
-        seen, *_, info = env.step(tracks)
-        answers.append(np.where(info["repeat"], 0, 2 * info["completed"] - 1))
+    seen, answers = played(env, plays)
     for session in range(20):
-        y = np.array(answers)[:, session]
+        y = answers[:, session]
         units = small.unit_features[plays[:, session]][y != 0].astype(np.float64)
         f, precision = _mode(units, (y[y != 0] + 1) / 2, 2 * mean, np.linalg.inv(covariance))
         spread = np.linalg.solve(precision, f)
