@@ -12,12 +12,13 @@ import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice, takewhile
+from itertools import compress, islice, takewhile
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
 from spotify_gym.catalogue.report import Account, CatalogueError, Finding
@@ -27,6 +28,7 @@ DELIMITERS = ",;\t|"
 MAX_LINE_BYTES = 2**16
 MAX_ROW_BYTES = 2**24
 MAX_NAMES = 10_000  # in records within the cells of the first rows
+MAX_REPEATS = 1000  # in a regular expression of Arrow's
 MAX_WASTE = 10  # times the lines of a file that are read in vain, in search of the end of a quote
 _SAMPLE = 100  # lines that say how many columns there are, and what stands in them
 _DIALECTS: Mapping[bytes, dict[str, Any]] = {
@@ -53,7 +55,7 @@ def read_delimited(content: bytes, schema: Schema) -> RawTable:
     roles = schema.roles(names)
     outer = _parse(rows, header, delimiter, [inner.get(name, (name,))[0] for name in roles.columns])
     cells = {name: _number_of(outer, *inner[name]) if name in inner else outer[name] for name in roles.columns}
-    return RawTable(names, roles, pa.table(cells), np.array(places, dtype=np.int64), account)
+    return RawTable(names, roles, pa.table(cells), places, account)
 
 
 def _decode(content: bytes, account: Account) -> list[bytes]:
@@ -129,32 +131,40 @@ def _fit_header(
 
 
 def _find_rows(
-    lines: Sequence[bytes], start: int, delimiter: str, width: int, account: Account
-) -> tuple[list[bytes], list[int]]:
+    lines: list[bytes], start: int, delimiter: str, width: int, account: Account
+) -> tuple[list[bytes], NDArray[np.int64]]:
     """Return the rows and the lines on which they begin; lines that belong to none are dropped."""
-    rows, places, lost = [], [], defaultdict(list)
-    separator, waste = delimiter.encode(), MAX_WASTE * len(lines)
-    end = start
-    for place in range(start, len(lines)):
-        row = lines[place]
-        if place < end or not row:
+    text = pa.array(lines, pa.large_binary())
+    size = pc.binary_length(text).to_numpy()
+    is_row = _is_row(text, delimiter, width) & (size <= MAX_LINE_BYTES) & (size > 0)
+    is_row[:start] = False
+    end, waste, lost = start, MAX_WASTE * len(lines), defaultdict(list)
+    for place in np.flatnonzero(~is_row & (size > 0)).tolist():
+        if place < end:
             continue
-        fault = ""
-        if len(row) > MAX_LINE_BYTES:
+        fault = f"not {width} columns"
+        if size[place] > MAX_LINE_BYTES:
             fault = f"longer than {MAX_LINE_BYTES:,} bytes"
-        elif b'"' in row:
+        elif b'"' in lines[place] or width > MAX_REPEATS:
             cells, taken, row = _split_row(lines, place, delimiter, width, max(waste, 1))
-            fault = "" if cells else f"not {width} columns, or a quote that does not close"
-            end, waste = (place + taken, waste) if cells else (end, waste - taken)
-        elif row.count(separator) != width - 1:
-            fault = f"not {width} columns"
-        if fault:
-            lost[fault].append(place + 1)
-        else:
-            rows.append(row)
-            places.append(place + 1)
+            if cells:
+                lines[place], end = row, place + taken
+                is_row[place:end] = np.arange(taken) == 0
+                continue
+            waste -= taken
+            fault += ", or a quote that does not close"
+        lost[fault].append(place + 1)
     account.dropped += [Finding.at(reason, numbers) for reason, numbers in lost.items()]
-    return rows, places
+    return list(compress(lines, is_row)), np.flatnonzero(is_row) + 1
+
+
+def _is_row(text: pa.LargeBinaryArray, delimiter: str, width: int) -> NDArray[np.bool_]:
+    """Mark the lines that are plainly a row of so many columns, with quotes around whole values or with none."""
+    if width > MAX_REPEATS:
+        return np.zeros(len(text), dtype=np.bool_)
+    value = rf'(?:"(?:[^"]|"")*"|[^"{delimiter}]*)'
+    form = rf"^{value}(?:{re.escape(delimiter)}{value}){{{width - 1}}}$"
+    return np.array(pc.match_substring_regex(text, form))
 
 
 def _split_row(

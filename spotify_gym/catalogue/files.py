@@ -94,7 +94,7 @@ def _only_table(names: Sequence[str], path: Path) -> str:
 def _read_content(path: Path) -> bytes:
     with open_regular(path) as file:
         content = _unpack(_read_within_limit(file, path), path)
-    if not content.strip():
+    if not content or content.isspace():
         raise CatalogueError(f"{path} is empty.")
     for beginning, kind in _NO_TABLES.items():
         if re.match(beginning, content[:1000], re.IGNORECASE):
