@@ -82,6 +82,13 @@ def test_wrong_number_of_columns__is_reported_by_line() -> None:
     assert [(finding.what, finding.lines) for finding in table.account.dropped] == [("not 2 columns", (3, 5))]
 
 
+def test_more_columns__than_an_expression_may_repeat() -> None:
+    row = ",".join(map(str, range(1200)))
+    table = split(f"{row}\n{row}\n1,2\n")
+    assert rows_of(table) == [tuple(map(str, range(1200)))]
+    assert table.account.dropped[0].lines == (3,)
+
+
 def test_blank_lines_before_the_header__are_skipped() -> None:
     table = split("\n\na,b\n1,2\n")
     assert table.names == ("a", "b")
