@@ -50,17 +50,18 @@ class SampledQNetwork(CatalogueQNetwork):
         """
         recordings = self.recordings
         candidates = self.propose(obs)
-        values, heard = self.score(obs, recordings.actions[candidates]), recordings.played(played)
+        values, heard = self.score(obs, candidates), recordings.played(played)
         if heard is not None:
             values = values.masked_fill((candidates[:, :, None] == heard[:, None, :]).any(dim=2), -th.inf)
         values, places = values.topk(min(k, values.shape[1]), dim=1)
         if bool(values[:, 0].isneginf().any()):
             raise ValueError(f"all {candidates.shape[1]} candidates for a session have been played; take more")
-        return TopK(values, recordings.actions[candidates.gather(1, places)])
+        return TopK(values, candidates.gather(1, places))
 
     def propose(self, obs: Any) -> th.Tensor:
-        """Return the candidates for each state, (batch, n_candidates), as places among the recordings."""
-        return th.randint(self.recordings.n, (len(obs), self.n_candidates), device=self.device)
+        """Return the candidates for each state, (batch, n_candidates), the first action of each recording."""
+        recordings = self.recordings
+        return recordings.actions[th.randint(recordings.n, (len(obs), self.n_candidates), device=self.device)]
 
     def score(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
         """Return Q of the actions, (batch or 1, n) int64, (batch, n)."""
@@ -81,7 +82,7 @@ class ShortlistQNetwork(SampledQNetwork):
     """
 
     def propose(self, obs: Any) -> th.Tensor:
-        """Return the nearest recordings by cosine, (batch, n_candidates or all)."""
+        """Return the nearest by cosine, (batch, n_candidates or all)."""
         recordings = self.recordings
         vibes = unit(obs.flatten(1)[:, : recordings.units.shape[1]])
         k = min(self.n_candidates, recordings.n)

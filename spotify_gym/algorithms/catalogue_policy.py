@@ -73,14 +73,14 @@ class CatalogueQNetwork(BasePolicy):
             self.tower = MixtureEncoder(blocks, features_dim, hidden, activation_fn)
         else:
             self.tower = DenseEncoder(features_dim, n_features, width, hidden, activation_fn, **former)
+        self._one: tuple[Any] = (self.tower.value[0].weight,)  # in a tuple PyTorch does not look for weights
         self.tracks = Tracks(action_space)
         self._learned: tuple[Recordings, th.Tensor, Table] | None = None  # of which recordings, by which weights
 
     @property
     def device(self) -> th.device:
         """Where the weights are; SB3's walks through many modules to say so."""
-        first: Any = self.tower.value[0]
-        device: th.device = first.weight.device
+        device: th.device = self._one[0].device
         return device
 
     @property
@@ -110,8 +110,8 @@ class CatalogueQNetwork(BasePolicy):
         recordings, table = self.recordings, self.table()
         directions, values = self.encode(obs)
         k = min(k, recordings.n)
-        products, places = table.largest(directions, k, recordings.played(played))
-        return TopK(products + values, recordings.actions[places])
+        products, actions = table.largest(directions, k, recordings.played(played))
+        return TopK(products + values, actions)
 
     def best_of(self, obs: PyTorchObs, allowed: th.Tensor) -> TopK:
         """Return the best action of each state, (batch, 1), of those `allowed`, a mask (batch, n)."""
@@ -178,6 +178,11 @@ class CataloguePolicy(MlpPolicy):
                 **(kwargs.get("optimizer_kwargs") or {}),
             }  # all weights at once
         super().__init__(*args, **kwargs)
+
+    @property
+    def device(self) -> th.device:
+        """Where the weights are."""
+        return self.q_net.device if "q_net" in self._modules else super().device  # one is made before there is any
 
     def make_q_net(self) -> DenseQNetwork:
         """Return a new network; called for the online and for the target network."""

@@ -49,7 +49,9 @@ class DQN(TrackDQN):
             for weights in learned:
                 weights.grad = None  # as `zero_grad` does, with less ado
             loss.backward()  # type: ignore[no-untyped-call]
-            th.nn.utils.clip_grad_norm_(learned, self.max_grad_norm)
+            norm = th.nn.utils.get_total_norm([weights.grad for weights in learned if weights.grad is not None])
+            if not norm < 0.99 * self.max_grad_norm:  # else it would multiply by 1
+                th.nn.utils.clip_grads_with_norm_(learned, self.max_grad_norm, norm)
             self.policy.optimizer.step()
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")

@@ -27,28 +27,31 @@ class Table:
 
     Args:
         vectors: (n, width).
+        actions: (n,) int64 what stands for each of them, in order.
         mean: (width,) over the actions.
         lasts: whether it will be asked often; one that changes with every step of training is not worth an index.
     """
 
-    def __init__(self, vectors: th.Tensor, mean: th.Tensor, lasts: bool) -> None:
-        self.vectors, self.mean, self.lasts = vectors, mean, lasts
+    def __init__(self, vectors: th.Tensor, actions: th.Tensor, mean: th.Tensor, lasts: bool) -> None:
+        self.vectors, self.actions, self.mean, self.lasts = vectors, actions, mean, lasts
 
     def largest(self, queries: th.Tensor, k: int, excluded: th.Tensor | None = None) -> tuple[th.Tensor, th.Tensor]:
-        """Find the `k` recordings with the largest dot product, as :func:`~spotify_gym.search.exact_topk.largest`."""
-        if self._index is None:
-            return exact_topk.largest(self._columns, len(self.vectors), queries, k, excluded)
-        values, places = self._index.largest(
-            queries.detach().numpy(), k, None if excluded is None else excluded.numpy()
-        )
-        return th.from_numpy(values), th.from_numpy(places)
+        """Find the `k` actions with the largest dot product, as :func:`~spotify_gym.search.exact_topk.largest`."""
+        if self._index is not None:
+            without = None if excluded is None else excluded.numpy()
+            values, actions = self._index.largest(queries.detach().numpy(), k, without)
+            return th.from_numpy(values), th.from_numpy(actions)
+        if excluded is not None:
+            excluded = th.where(excluded < 0, -1, th.searchsorted(self.actions, excluded))
+        products, places = exact_topk.largest(self._columns, len(self.vectors), queries, k, excluded)
+        return products, self.actions[places]
 
     @cached_property
     def _index(self) -> InnerProductIndex | None:
         """Where it saves time over a scan."""
         if not self.lasts or self.vectors.device.type != "cpu":
             return None
-        index = InnerProductIndex(self.vectors.numpy())
+        index = InnerProductIndex(self.vectors.numpy(), self.actions.numpy())
         return index if index.is_worthwhile else None
 
     @cached_property
@@ -61,17 +64,16 @@ class Recordings:
 
     Attributes:
         n: how many recordings.
-        of_action: (n_actions,) int64 the place of each action's recording.
-        actions: (n,) int64 the first action of each recording, which stands for it in a search.
+        first: (n_actions,) int64 the first action of the same recording, which stands for it in a search.
+        actions: (n,) int64 these first ones, in order.
         units: (n_actions, d) unit features.
     """
 
     def __init__(self, space: spaces.Space[object], device: th.device) -> None:
         features, first = features_of(space), recordings_of(space)
-        actions, of_action = np.unique(first, return_inverse=True)
-        self.n = len(actions)
-        self.of_action = th.tensor(of_action, device=device)
-        self.actions = th.tensor(actions, device=device)
+        self.first = th.tensor(first, device=device)
+        self.actions = th.tensor(np.unique(first), device=device)
+        self.n = len(self.actions)
         self.units = unit(th.tensor(features, device=device))
 
     @cached_property
@@ -81,16 +83,11 @@ class Recordings:
 
     def table(self, vectors: th.Tensor, lasts: bool = False) -> Table:
         """Lay out φ of all actions, (n_actions, width), to search in."""
-        return Table(vectors[self.actions], vectors.mean(dim=0), lasts)
+        return Table(vectors[self.actions], self.actions, vectors.mean(dim=0), lasts)
 
     def played(self, actions: th.Tensor | None) -> th.Tensor | None:
-        """Return the recordings of the given actions, (batch, width or fewer); padding stays -1."""
-        if actions is None or not actions.shape[1]:
-            return None
-        found = th.where(actions < 0, -1, self.of_action[actions.clamp_min(0)])
-        says_more = (found != found[:, :1]).any(dim=0)  # environments may pad by repeating the first
-        says_more[0] = True
-        return found[:, says_more]
+        """Return the first actions of the same recordings, (batch, width); padding stays -1."""
+        return None if actions is None else th.where(actions < 0, -1, self.first[actions.clamp_min(0)])
 
 
 class Tracks:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch as th
 from numpy.typing import NDArray
-from stable_baselines3.common.buffers import NStepReplayBuffer
+from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
 from spotify_gym.algorithms.played import NOTHING, Played, played_of
@@ -68,15 +68,21 @@ class PlayedReplayBuffer(NStepReplayBuffer):
 
     def _get_samples(self, batch_inds: NDArray[np.intp], env: VecNormalize | None = None) -> Batch:  # type: ignore[override]
         if self.played is None:
-            return Batch(*super()._get_samples(batch_inds, env))
+            return self._transitions(batch_inds, env)
         # SB3 draws the environments in there, and tells nobody which; seen here before, they are drawn there again.
         stream = np.random.get_state() if self.n_envs > 1 else None  # noqa: NPY002
         envs = np.random.randint(0, self.n_envs, size=len(batch_inds))  # noqa: NPY002
         if stream is not None:  # one environment takes no numbers
             np.random.set_state(stream)  # noqa: NPY002
-        samples = super()._get_samples(batch_inds, env)
+        samples = self._transitions(batch_inds, env)
         played = self.played[self._last_rows(batch_inds, envs), envs]
-        return Batch(*samples, played=self.to_torch(played.astype(np.int64)))
+        return samples._replace(played=self.to_torch(played.astype(np.int64)))
+
+    def _transitions(self, batch_inds: NDArray[np.intp], env: VecNormalize | None) -> Batch:
+        if self.n_steps > 1:
+            return Batch(*super()._get_samples(batch_inds, env))
+        samples = ReplayBuffer._get_samples(self, batch_inds, env)  # the same, sooner
+        return Batch(*samples[:5], discounts=th.full_like(samples.rewards, self.gamma))
 
     def _last_rows(self, starts: NDArray[np.intp], envs: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the row of the last of the n steps of each transition: the end of the episode, or the newest."""

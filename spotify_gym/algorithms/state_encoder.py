@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch as th
 from stable_baselines3.common.torch_layers import create_mlp
 from torch import nn
 
 from spotify_gym.algorithms.embeddings import SHORTEST, unit
-from spotify_gym.compiled import compiled
-from spotify_gym.search.planning import Floats, Ints
+from spotify_gym.algorithms.mixture_kernels import CompiledMixture, Ints, Perceptron, encode, perceptrons
 
 
 class StateInput(nn.Module):
@@ -77,13 +75,13 @@ class MixtureEncoder(nn.Module):
         start_at_zero(self.weights[-1], self.value[-1])
         self._is_relu, self._n_inputs = activation_fn is nn.ReLU, n_inputs
         self._learned = tuple(self.parameters())
-        self._known: tuple[list[int], tuple[Ints, Ints, list[Floats], list[Floats]]] | None = None
+        self._known: tuple[list[int], tuple[tuple[Ints, Ints], tuple[Perceptron, Perceptron]]] | None = None
 
     def forward(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         """Return f, (batch, d), and v, (batch, 1), of observations (batch, n_inputs)."""
         is_usual = self._is_relu and observations.device.type == "cpu" and observations.shape[1:] == (self._n_inputs,)
-        if is_usual and not th.is_grad_enabled():
-            return self._without_gradient(observations)
+        if is_usual and not observations.requires_grad:
+            return self._compiled(observations.contiguous())
         n, d = self.shape
         scaled = observations / d**0.5
         blocks = scaled.index_select(1, self.blocks).view(-1, n, d)
@@ -94,76 +92,25 @@ class MixtureEncoder(nn.Module):
         directions = self.weights(invariant)[:, None] @ th.cat([units, blocks], dim=1)
         return directions[:, 0], self.value(th.cat([units.flatten(1), scaled], dim=1))
 
-    def _without_gradient(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
-        """Do the same in a few calls: most of the time goes to the many small operations of torch."""
-        blocks, others, to_weights, to_value = self._arrays()
-        invariant, everything = _read(observations.contiguous().numpy(), blocks, others, *self.shape)
-        directions = _mix(_perceptron(to_weights, invariant), everything, blocks, *self.shape)
-        return th.from_numpy(directions), th.from_numpy(_perceptron(to_value, everything))
+    def _compiled(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        """Do the same in a call or two."""
+        places, arrays = self._arrays()
+        if th.is_grad_enabled():
+            return CompiledMixture.apply(observations, places, arrays, *self._learned)  # type: ignore[no-any-return, no-untyped-call]
+        directions, values, *_ = encode(observations.numpy(), *places, *arrays)
+        return th.from_numpy(directions), th.from_numpy(values)
 
-    def _arrays(self) -> tuple[Ints, Ints, list[Floats], list[Floats]]:
+    def _arrays(self) -> tuple[tuple[Ints, Ints], tuple[Perceptron, Perceptron]]:
         """Return blocks and others, and what the perceptrons have learned, all in the memory that torch has them in."""
         pointers = [tensor.data_ptr() for tensor in self._learned]
         if self._known is None or self._known[0] != pointers:
-            weights, value = ([p.detach().numpy() for p in net.parameters()] for net in (self.weights, self.value))
-            self._known = pointers, (self.blocks.numpy(), self.others.numpy(), weights, value)
+            places = self.blocks.view(self.shape).numpy(), self.others.numpy()
+            learned = tuple(parameter.detach().numpy() for parameter in self._learned)
+            self._known = pointers, (places, perceptrons(learned))
         return self._known[1]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_known": None}  # a copy has memory of its own
-
-
-def _perceptron(learned: list[Floats], x: Floats) -> Floats:
-    """Return what layers, weights and biases in turn, with ReLU between them, make of x, (batch, n_inputs)."""
-    for weight, bias in zip(learned[::2], learned[1::2], strict=True):
-        x = x @ weight.T
-        x += bias
-        if bias is not learned[-1]:
-            np.maximum(x, 0, out=x)
-    return x
-
-
-@compiled
-def _read(seen: Floats, blocks: Ints, others: Ints, n: int, d: int) -> tuple[Floats, Floats]:
-    """Return what the weights and what the value are a function of, as in :class:`MixtureEncoder`."""
-    n_batch, n_inputs = seen.shape
-    n_others, root = len(others), np.float32(d**0.5)
-    invariant = np.empty((n_batch, n_others + n + n * (n - 1) // 2), np.float32)
-    everything = np.empty((n_batch, n * d + n_inputs), np.float32)
-    for b in range(n_batch):
-        for i in range(n_others):
-            invariant[b, i] = seen[b, others[i]]
-        for i in range(n_inputs):
-            everything[b, n * d + i] = seen[b, i] / root
-        place = n_others + n
-        for first in range(n):
-            square = np.float32(0)
-            for j in range(first * d, first * d + d):
-                square += everything[b, n * d + blocks[j]] ** 2
-            length = np.sqrt(square)
-            invariant[b, n_others + first] = length
-            for j in range(first * d, first * d + d):
-                everything[b, j] = everything[b, n * d + blocks[j]] / max(length, np.float32(SHORTEST))
-        for first in range(n):
-            for second in range(first + 1, n):
-                cosine = np.float32(0)
-                for j in range(d):
-                    cosine += everything[b, first * d + j] * everything[b, second * d + j]
-                invariant[b, place] = cosine
-                place += 1
-    return invariant, everything
-
-
-@compiled
-def _mix(weights: Floats, everything: Floats, blocks: Ints, n: int, d: int) -> Floats:
-    """Return the sum of units and blocks, (batch, d), each with its weight of (batch, 2n)."""
-    mixed = np.zeros((len(weights), d), np.float32)
-    for b in range(len(weights)):
-        for i in range(n):
-            for j in range(d):
-                unit_part = weights[b, i] * everything[b, i * d + j]
-                mixed[b, j] += unit_part + weights[b, n + i] * everything[b, n * d + blocks[i * d + j]]
-    return mixed
 
 
 def columns_of(blocks: Sequence[slice], n_inputs: int) -> tuple[th.Tensor, th.Tensor]:

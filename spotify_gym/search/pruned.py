@@ -74,9 +74,10 @@ class InnerProductIndex:
         """
         if excluded is None:
             excluded = np.empty((len(queries), 0), np.int64)
-        ask = queries.any(axis=1)  # all is alike to a query of nothing, such as a network that has learned nothing
-        if ask.all():
+        queries = np.ascontiguousarray(queries, np.float32)
+        if not _any_nothing(queries):
             return self._search(queries, k, excluded, most_blocks)[:2]
+        ask = queries.any(axis=1)  # all is alike to a query of nothing, such as a network that has learned nothing
         values = np.full((len(queries), k), -np.inf, np.float32)
         labels = np.full((len(queries), k), self._in_order[0][0])
         for row in np.flatnonzero(~ask):
@@ -113,13 +114,11 @@ class InnerProductIndex:
     def _search(
         self, queries: Floats, k: int, excluded: Ints, most_blocks: int | None = None
     ) -> tuple[Floats, Ints, int]:
-        values = np.full((len(queries), k), -np.inf, np.float32)
-        labels = np.full((len(queries), k), self._tree.labels[0, 0])
-        queries = np.ascontiguousarray(queries, np.float32)
         given = queries, self._tree, self._unrolled, excluded
-        at_once = most_blocks is None and len(queries) >= _AT_ONCE and self._tree.vectors.size > _NEAR
-        n_blocks = len(self._tree.vectors) if most_blocks is None else most_blocks
-        n_opened: int = _search(*given, _FIRST if at_once else n_blocks, values, labels)
+        n_blocks, d, _ = self._tree.vectors.shape
+        at_once = most_blocks is None and len(queries) >= _AT_ONCE and n_blocks * LANES * d > _NEAR
+        most = _FIRST if at_once else n_blocks if most_blocks is None else most_blocks
+        values, labels, n_opened = _search(*given, most, k)
         if at_once:
             n_opened += _sweep(*given, values, labels)
         return values, labels, n_opened
@@ -139,10 +138,21 @@ class _Queue(NamedTuple):
 
 
 @compiled
+def _any_nothing(queries: Floats) -> bool:
+    """Return whether all numbers of any query are 0."""
+    found = False
+    for query in queries:
+        found |= not query.any()
+    return found
+
+
+@compiled
 def _search(
-    queries: Floats, tree: CapTree, unrolled: tuple[int, ...], excluded: Ints, most: int, values: Floats, labels: Ints
-) -> int:
-    """Fill `values` and `labels`, (batch, k); return how many blocks were opened."""
+    queries: Floats, tree: CapTree, unrolled: tuple[int, ...], excluded: Ints, most: int, k: int
+) -> tuple[Floats, Ints, int]:
+    """Return values and labels, (batch, k), and how many blocks were opened."""
+    values = np.full((len(queries), k), -np.inf, np.float32)
+    labels = np.full((len(queries), k), tree.labels[0, 0])
     n_nodes = len(tree.vectors) + len(tree.centres)  # each of them enters the queue once at most
     queue = _Queue(
         np.full(_BUCKETS, -1),
@@ -154,7 +164,7 @@ def _search(
     n_opened = 0
     for b in range(len(queries)):
         n_opened += _search_one(queries[b], tree, unrolled, excluded[b], most, values[b], labels[b], queue, scores)
-    return n_opened
+    return values, labels, n_opened
 
 
 @compiled(fastmath={"contract"})

@@ -83,6 +83,26 @@ def test_mixture__is_the_same_without_a_gradient_and_follows_its_weights():
         encoder(obs[:, :12])
 
 
+@pytest.mark.parametrize("net_arch", [[], [16], [64, 33]])
+@pytest.mark.parametrize("n_states", [1, 40])
+def test_mixture__has_the_gradients_of_autograd(n_states, net_arch):
+    encoder = MixtureEncoder((slice(0, 4), slice(5, 9), slice(11, 15)), 16, net_arch)
+    randomize(encoder)
+    obs, of_f, of_v = th.randn(n_states, 16), th.randn(n_states, 4), th.randn(n_states, 1)
+    obs[0, 5:9] = 0
+    compiled, plain = obs, obs.clone().requires_grad_()  # where those of the observations are asked for too
+    for ours, expected in zip(
+        *(th.autograd.grad(encoder(seen), [*encoder.parameters()], (of_f, of_v)) for seen in (compiled, plain)),
+        strict=True,
+    ):
+        assert th.allclose(ours, expected, rtol=1e-4, atol=1e-4)
+    directions, _ = encoder(obs)
+    with th.no_grad():
+        encoder.weights[0].weight += 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        directions.sum().backward()
+
+
 def test_mixture__starts_at_zero_and_takes_zero_vectors():
     encoder = MixtureEncoder((slice(0, 3),), 3, [8])
     directions, values = encoder(th.zeros(2, 3))
