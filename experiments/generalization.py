@@ -14,7 +14,7 @@ import pandas as pd
 
 from experiments.lib import Case, Study, main
 from spotify_gym.catalogue import Catalogue, as_catalogue
-from spotify_gym.training.learners import catalogue_of
+from spotify_gym.training.vec_adapter import catalogue_of
 
 LEARNED, UNSEEN, OTHER = "tracks learned from", "tracks never seen", "another catalogue"
 """Where the held-out sessions are played."""

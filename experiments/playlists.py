@@ -33,7 +33,7 @@ from spotify_gym.catalogue import Catalogue, CatalogueError, Finding
 from spotify_gym.catalogue.files import read_parts
 from spotify_gym.policies import POLICIES
 from spotify_gym.session import SpotifyVectorEnv
-from spotify_gym.training.learners import sessions_of
+from spotify_gym.training.vec_adapter import sessions_of
 
 MEASURES: dict[str, Callable[[Ranking], float]] = {
     "NDCG@500": lambda ranking: ranking.ndcg(500),

@@ -19,7 +19,7 @@ from experiments.lib.statistics import bootstrap_interval
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies.bound import upper_bound
 from spotify_gym.training import EVALUATION_SEED, TrainConfig
-from spotify_gym.training.learners import sessions_of
+from spotify_gym.training.vec_adapter import sessions_of
 
 
 @dataclass(frozen=True)

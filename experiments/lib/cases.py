@@ -22,7 +22,7 @@ from spotify_gym.policies import BEST_SEEN, POLICIES, ReferencePolicy
 from spotify_gym.registry import resolve
 from spotify_gym.training import TrainConfig, evaluate, train
 from spotify_gym.training.evaluation import Evaluation, value_bias
-from spotify_gym.training.learners import catalogue_of, sessions_of
+from spotify_gym.training.vec_adapter import catalogue_of, sessions_of
 
 TASK_SETTINGS = (
     "catalogue",

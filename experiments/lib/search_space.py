@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate, train
 from spotify_gym.training.callbacks import OnTheWay
-from spotify_gym.training.learners import catalogue_of
+from spotify_gym.training.vec_adapter import catalogue_of
 
 VALIDATION_SEED = EVALUATION_SEED + 500_000_000
 """Settings are chosen by sessions from here on, which nobody trains on and nobody is compared on."""

@@ -27,7 +27,7 @@ from experiments.lib.runner import keep_rows, run_cases
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.cli.command import Command, run_command
 from spotify_gym.training import TrainConfig
-from spotify_gym.training.learners import catalogue_of
+from spotify_gym.training.vec_adapter import catalogue_of
 
 _MOST_SAID, _MOST_WORDS = 12, 2  # sentences and paragraphs on the terminal; more stand in the report only
 

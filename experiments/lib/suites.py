@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from experiments.lib.cases import Case, scale_of
 from spotify_gym import ENVS
-from spotify_gym.algorithms import ALGORITHMS, Q_LEARNERS, learner_named
+from spotify_gym.algorithms import ALGORITHMS, Q_LEARNERS
 from spotify_gym.policies import POLICIES
 from spotify_gym.training import TrainConfig
 
@@ -151,6 +151,6 @@ def learner_name(config: TrainConfig) -> str:
     >>> learner_name(TrainConfig(algorithm="double", gamma=0.5))
     'Double DQN, γ = 0.5'
     """
-    name = learner_named(config.algorithm).title
+    name = config.learner.title
     network = ", per track" if config.policy == "mlp" else ""
     return f"{name}{network}, γ = {config.gamma:g}" if config.is_q_learner else name

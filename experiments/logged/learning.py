@@ -16,8 +16,9 @@ from spotify_gym.algorithms.catalogue_policy import CatalogueQNetwork
 from spotify_gym.algorithms.replay import Batch
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.training import TrainConfig
-from spotify_gym.training.learners import learner_of, sessions_of
+from spotify_gym.training.learners import learner_of
 from spotify_gym.training.trainer import one_thread
+from spotify_gym.training.vec_adapter import sessions_of
 
 _CHUNK = 2**15  # tracks
 _RIVALS = 127  # tracks, drawn at random, that a cloned choice is told from

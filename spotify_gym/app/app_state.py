@@ -18,7 +18,7 @@ from spotify_gym.catalogue import Catalogue
 from spotify_gym.catalogue.track_search import TrackSearch
 from spotify_gym.session import SessionDynamics
 from spotify_gym.training import Run, RunError, RunFolder, load_run
-from spotify_gym.training.learners import sessions_of
+from spotify_gym.training.vec_adapter import sessions_of
 
 SHIPPED_RUN = Path(__file__).with_name("model")
 """The small trained model that comes with the package; `python -m tools.shipped_model` of a checkout makes it."""

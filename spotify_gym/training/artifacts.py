@@ -17,15 +17,15 @@ from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from spotify_gym.algorithms import DQN, learner_named
+from spotify_gym.algorithms import DQN
 from spotify_gym.algorithms.compatibility import BindingError, Spaces, check_same
 from spotify_gym.catalogue import Catalogue, CatalogueError, Scaling, as_catalogue
 from spotify_gym.catalogue.files import replacing
 from spotify_gym.training.config import TrainConfig
-from spotify_gym.training.learners import algorithm_of, catalogue_of, learner_of, sessions_of
+from spotify_gym.training.learners import algorithm_of, learner_of
 from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import Arrays, RunError, Tensors, read_tensors, write_tensors
-from spotify_gym.training.vec_adapter import SessionVecEnv
+from spotify_gym.training.vec_adapter import SessionVecEnv, catalogue_of, sessions_of
 
 _STEPS, _RETURN, _CHANCE = "time/total_timesteps", "rollout/ep_rew_mean", "rollout/exploration_rate"
 
@@ -153,7 +153,7 @@ def load_run(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # PPO's: one session fills no batch
             model = learner_of(config, env, **changes)
-        if about.get("fingerprint") != chosen.fingerprint and learner_named(config.algorithm).points:
+        if about.get("fingerprint") != chosen.fingerprint and config.learner.points:
             raise BindingError(
                 f"{path} plays by points in a space as wide as the catalogue it learned from, and this is another one"
             )

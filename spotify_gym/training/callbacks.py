@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from stable_baselines3.common import callbacks as sb3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -26,15 +25,9 @@ from spotify_gym.algorithms.base import TrackDQN
 from spotify_gym.training.artifacts import save_results, weights_of
 from spotify_gym.training.checkpoint import Stopped, checkpoints
 from spotify_gym.training.config import TrainConfig
-from spotify_gym.training.model_card import write_card
+from spotify_gym.training.model_card import earned_by, mean_return, write_card
 from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import Tensors, write_tensors
-
-
-def mean_return(model: BaseAlgorithm) -> float:
-    """Return the mean return of the last 100 sessions, exploration included; NaN before the first has ended."""
-    returns = [episode["r"] for episode in model.ep_info_buffer or ()]
-    return float(np.mean(returns)) if returns else np.nan
 
 
 @contextmanager
@@ -59,7 +52,7 @@ def recorded(model: BaseAlgorithm, config: TrainConfig, folder: RunFolder) -> It
             yield callbacks
         except Stopped as ctrl_c:
             stopped = ctrl_c
-        write_card(folder, config, _earned(model, stopped))
+        write_card(folder, config, earned_by(model, stopped is not None))
         save_results(folder, config, model)
         if stopped:
             raise stopped
@@ -71,14 +64,6 @@ def _keep_snapshots(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm
         file = folder.snapshot_file(share)
         if model.num_timesteps >= share * config.total_steps and not file.exists():
             write_tensors(file, Tensors(weights_of(model), {"steps": model.num_timesteps}))
-
-
-def _earned(model: BaseAlgorithm, stopped: Stopped | None) -> str:
-    """Say what the training came to."""
-    when = f"{'Stopped' if stopped else 'Finished'} after {model.num_timesteps:,} steps"
-    earned = mean_return(model)
-    told = "" if math.isnan(earned) else f"; mean return of the last 100 sessions, exploration included: {earned:.2f}"
-    return f"{when}{told}. `spotify-gym evaluate` puts what it earns in held-out sessions here."
 
 
 class MonitorCallback(BaseCallback):

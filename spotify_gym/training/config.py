@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, Union, get_args, g
 import gymnasium as gym
 from tyro.conf import arg
 
-from spotify_gym.algorithms import ALGORITHMS, NETWORKS, learner_named
+from spotify_gym.algorithms import ALGORITHMS, NETWORKS, Learner, learner_named
 from spotify_gym.listeners import as_listener
 
 EVALUATION_SEED = 1_000_000_000
@@ -193,7 +193,7 @@ class TrainConfig:
 
     def _check_others(self) -> None:
         """Refuse what has no meaning for a learner that is no Q-learner."""
-        policies = ALGORITHMS[self.algorithm].policies
+        policies = self.learner.policies
         if self.policy not in policies:
             known = " or ".join(map(repr, policies))
             raise ConfigError(f"policy={self.policy!r} is nothing to algorithm={self.algorithm!r}; choose {known}")
@@ -208,9 +208,14 @@ class TrainConfig:
         _ = self.other_arguments
 
     @property
+    def learner(self) -> Learner:
+        """What the registry knows of the algorithm."""
+        return learner_named(self.algorithm)
+
+    @property
     def is_q_learner(self) -> bool:
         """Whether the learner is one of the Q-learners, or one's own derived from them."""
-        return not learner_named(self.algorithm).policies
+        return not self.learner.policies
 
     @property
     def other_arguments(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From settings to the objects that learn: the environment, the algorithm, its network."""
+"""From settings to the algorithm that learns, and its network."""
 
 from __future__ import annotations
 
@@ -8,62 +8,20 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
-import gymnasium as gym
-import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import BasePolicy
 
-from spotify_gym.algorithms import ALGORITHMS, DQN, NETWORKS, BindingError, learner_named
+from spotify_gym.algorithms import DQN, NETWORKS, BindingError
 from spotify_gym.algorithms.policies import MlpPolicy
-from spotify_gym.catalogue import Catalogue, as_catalogue
 from spotify_gym.registry import resolve
-from spotify_gym.session import SpotifyVectorEnv
 from spotify_gym.training.config import ConfigError, TrainConfig
 from spotify_gym.training.vec_adapter import SessionVecEnv
-from spotify_gym.wrappers.vector import ProtoAction
 
 T = TypeVar("T")
 
-_BLOCKS = 64  # of 64 tracks, that training by points looks at for each; evaluation is exact
 _SHARES = {"gamma", "gae_lambda", "tau"}  # arguments whose range SB3 does not look at
-_SAMPLE_SEED = 0  # one sample for all runs, so that they can be compared
-
-
-def catalogue_of(config: TrainConfig) -> Catalogue:
-    """Return the catalogue that the settings name.
-
-    Raises:
-        CatalogueError: it cannot be read.
-    """
-    catalogue = as_catalogue(config.catalogue, scaling=config.scaling)
-    if config.max_tracks is None or config.max_tracks >= len(catalogue):
-        return catalogue
-    sample = np.random.default_rng(_SAMPLE_SEED).choice(len(catalogue), config.max_tracks, replace=False)
-    return catalogue.take(np.sort(sample))
-
-
-def sessions_of(
-    config: TrainConfig, catalogue: Catalogue, n_envs: int, *, whole: bool = True, **options: Any
-) -> SessionVecEnv:
-    """Return an environment of `n_envs` sessions in which SB3 can learn; further options go before the settings'.
-
-    Where no `whole` session is going to be played, a few songs will do.
-
-    Raises:
-        ConfigError: it does not know one of the settings, or the catalogue does not allow it.
-    """
-    try:
-        options = {**config.env_options, **options}
-        if not whole and len(catalogue) < config.history_length + config.session_length:
-            options["max_episode_steps"] = -1
-        env = gym.make_vec(config.env, num_envs=n_envs, autoreset_mode="SameStep", catalogue=catalogue, **options)
-    except ValueError as error:
-        raise ConfigError(f"{config.env}: {error}") from error
-    assert isinstance(env, SpotifyVectorEnv)  # all ids of this package make one
-    acting = ProtoAction(env, "unit+raw", _BLOCKS) if learner_named(config.algorithm).points else env
-    return SessionVecEnv(acting, truncates="place" not in config.state.split("+"))
 
 
 def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseAlgorithm:
@@ -118,17 +76,14 @@ def algorithm_of(config: TrainConfig) -> Any:
     Raises:
         ConfigError: it is one's own, and cannot be imported, or is none.
     """
-    learner = learner_named(config.algorithm)
-    return _imported("algorithm", learner.path, BaseAlgorithm if learner.policies else DQN)
+    return _imported("algorithm", config.learner.path, DQN if config.is_q_learner else BaseAlgorithm)
 
 
 def _policy_of(config: TrainConfig) -> str | type[BasePolicy]:
-    if config.is_q_learner:
-        path = NETWORKS.get(config.policy, config.policy)
-        return _imported("policy", path, MlpPolicy) if ":" in path else path
-    path = ALGORITHMS[config.algorithm].policies[config.policy]
-    own: Any = BasePolicy
-    return _imported("policy", path, own) if ":" in path else path
+    known = NETWORKS if config.is_q_learner else config.learner.policies
+    base: Any = MlpPolicy if config.is_q_learner else BasePolicy
+    path = known.get(config.policy, config.policy)
+    return _imported("policy", path, base) if ":" in path else path
 
 
 def _imported(setting: str, path: str, base: type[T]) -> type[T]:
@@ -145,7 +100,7 @@ def _arguments_of(config: TrainConfig, algorithm: Any, policy: Any) -> dict[str,
     if config.is_q_learner:
         kind = algorithm.policy_aliases[policy] if isinstance(policy, str) else policy
         return _q_arguments_of(config) | {"policy_kwargs": _policy_arguments(config, kind)}
-    preset = learner_named(config.algorithm).arguments.get(config.policy, {})
+    preset = config.learner.arguments.get(config.policy, {})
     arguments = {**preset, **config.other_arguments}
     known = inspect.signature(algorithm).parameters
     if unknown := sorted(set(arguments) - set(known)):

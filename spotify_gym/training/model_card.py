@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from spotify_gym.algorithms import learner_named
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+
 from spotify_gym.catalogue.files import replacing
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.run_folder import RunFolder
@@ -49,6 +52,20 @@ people has not been tried.
 """
 
 
+def mean_return(model: BaseAlgorithm) -> float:
+    """Return the mean return of the last 100 sessions, exploration included; NaN before the first has ended."""
+    returns = [episode["r"] for episode in model.ep_info_buffer or ()]
+    return float(np.mean(returns)) if returns else np.nan
+
+
+def earned_by(model: BaseAlgorithm, stopped: bool) -> str:
+    """Say what the training came to."""
+    when = f"{'Stopped' if stopped else 'Finished'} after {model.num_timesteps:,} steps"
+    earned = mean_return(model)
+    told = "" if math.isnan(earned) else f"; mean return of the last 100 sessions, exploration included: {earned:.2f}"
+    return f"{when}{told}. `spotify-gym evaluate` puts what it earns in held-out sessions here."
+
+
 def write_card(folder: RunFolder, config: TrainConfig, numbers: str) -> None:
     """Write README.md of a run folder, where model hubs look for it.
 
@@ -61,7 +78,7 @@ def write_card(folder: RunFolder, config: TrainConfig, numbers: str) -> None:
     facts: dict[str, Any] = {name: getattr(config, name) for name in ("env", "algorithm", "policy", "state")}
     text = _CARD.format(
         **facts,
-        learner=learner_named(config.algorithm).title,
+        learner=config.learner.title,
         discount=f", γ = {config.gamma:g}" if config.is_q_learner else "",
         steps=config.total_steps,
         seed=config.seed,

@@ -20,7 +20,7 @@ from spotify_gym.catalogue.track_search import TrackSearch
 from spotify_gym.session import SessionDynamics
 from spotify_gym.training.artifacts import Run
 from spotify_gym.training.evaluation import Pointing
-from spotify_gym.training.learners import sessions_of
+from spotify_gym.training.vec_adapter import sessions_of
 
 _SHOWN = 5  # tracks in a message
 

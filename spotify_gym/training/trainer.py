@@ -15,9 +15,10 @@ from spotify_gym.catalogue import Catalogue
 from spotify_gym.training.artifacts import Run
 from spotify_gym.training.callbacks import ProgressBarCallback, recorded
 from spotify_gym.training.config import TrainConfig
-from spotify_gym.training.learners import catalogue_of, learner_of, sessions_of
+from spotify_gym.training.learners import learner_of
 from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import RunError
+from spotify_gym.training.vec_adapter import catalogue_of, sessions_of
 
 _ROWS = 200  # of the log of a training, about
 

@@ -1,9 +1,10 @@
-"""The native vector environment, as Stable-Baselines3 wants to see it."""
+"""From settings to the environment in which Stable-Baselines3 learns: the native vector environment, as it sees one."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -14,9 +15,50 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
+from spotify_gym.catalogue import Catalogue, as_catalogue
 from spotify_gym.session import SpotifyVectorEnv
+from spotify_gym.training.config import ConfigError, TrainConfig
+from spotify_gym.wrappers.vector import ProtoAction
 
 Infos = list[dict[str, Any]]
+
+_SAMPLE_SEED = 0  # one sample for all runs, so that they can be compared
+_by_points = partial(ProtoAction, coordinates="unit+raw", most_blocks=64)  # nearly the best; evaluation is exact
+
+
+def catalogue_of(config: TrainConfig) -> Catalogue:
+    """Return the catalogue that the settings name.
+
+    Raises:
+        CatalogueError: it cannot be read.
+    """
+    catalogue = as_catalogue(config.catalogue, scaling=config.scaling)
+    if config.max_tracks is None or config.max_tracks >= len(catalogue):
+        return catalogue
+    sample = np.random.default_rng(_SAMPLE_SEED).choice(len(catalogue), config.max_tracks, replace=False)
+    return catalogue.take(np.sort(sample))
+
+
+def sessions_of(
+    config: TrainConfig, catalogue: Catalogue, n_envs: int, *, whole: bool = True, **options: Any
+) -> SessionVecEnv:
+    """Return an environment of `n_envs` sessions in which SB3 can learn; further options go before the settings'.
+
+    Where no `whole` session is going to be played, a few songs will do.
+
+    Raises:
+        ConfigError: it does not know one of the settings, or the catalogue does not allow it.
+    """
+    try:
+        options = {**config.env_options, **options}
+        if not whole and len(catalogue) < config.history_length + config.session_length:
+            options["max_episode_steps"] = -1
+        env = gym.make_vec(config.env, num_envs=n_envs, autoreset_mode="SameStep", catalogue=catalogue, **options)
+    except ValueError as error:
+        raise ConfigError(f"{config.env}: {error}") from error
+    assert isinstance(env, SpotifyVectorEnv)  # all ids of this package make one
+    acting = _by_points(env) if config.learner.points else env
+    return SessionVecEnv(acting, truncates="place" not in config.state.split("+"))
 
 
 class SessionVecEnv(VecEnv):

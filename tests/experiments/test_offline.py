@@ -26,7 +26,7 @@ from spotify_gym import Catalogue
 from spotify_gym.cli.command import run_command
 from spotify_gym.policies import NearestPolicy, RandomPolicy
 from spotify_gym.training import TrainConfig, evaluate
-from spotify_gym.training.learners import catalogue_of
+from spotify_gym.training.vec_adapter import catalogue_of
 
 TASK = TrainConfig(catalogue="builtin:300", env="SpotifyPlaylist-v0")
 

@@ -20,7 +20,7 @@ from spotify_gym.policies import NearestPolicy, PopularPolicy, RandomPolicy
 from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate, load_run, train
 from spotify_gym.training.evaluation import Evaluation, intra_list_diversity, novelty, repeat_rate, value_bias
 from spotify_gym.training.leaderboard import HeldOut, skills_of
-from spotify_gym.training.learners import sessions_of
+from spotify_gym.training.vec_adapter import sessions_of
 
 
 class Sequence:

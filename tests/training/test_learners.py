@@ -16,7 +16,8 @@ from spotify_gym.listeners import SkippingListener
 from spotify_gym.session.observation import Decayed
 from spotify_gym.training import ConfigError, RunError, TrainConfig, evaluate, load_run, recommend, resume, train
 from spotify_gym.training.artifacts import weights_of
-from spotify_gym.training.learners import catalogue_of, learner_of, sessions_of
+from spotify_gym.training.learners import learner_of
+from spotify_gym.training.vec_adapter import catalogue_of, sessions_of
 
 QUICK: dict[str, Any] = {"catalogue": "builtin:300", "hidden": (8,), "steps": 200, "learning_starts": 50, "n_envs": 4}
 OWN = {
