@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue.report import Account, CatalogueError, Finding
 from spotify_gym.catalogue.tracks import FEATURE_NAMES
+
+T = TypeVar("T")
 
 ALIASES: Mapping[str, str] = {
     # role: names of its column, by letters and digits alone, the more specific ones first
@@ -71,6 +75,22 @@ class RawTable:
     cells: pa.Table  # the columns that `roles` speaks of
     places: NDArray[np.int64]  # (n_rows,), the line or row of the file where each row begins
     account: Account  # of what has been found so far, such as rows that could not even be split into columns
+
+    def find(self, role: str, parse: Callable[[pa.Array], T | None]) -> T | None:
+        """Return what the first column that can serve a role holds; `None` where there is none.
+
+        Args:
+            role: "track_id", "name", "artists", "genre" or "popularity".
+            parse: makes it of the texts (n_rows,), "" where missing, without outer blanks and the control characters
+                that a terminal might obey; `None` where they cannot serve.
+        """
+        for name in self.roles.candidates.get(role, ()):
+            texts = pc.fill_null(self.cells[name].combine_chunks().cast(pa.string()), "")
+            found = parse(pc.utf8_trim_whitespace(pc.replace_substring_regex(texts, r"\p{Cc}+", " ")))
+            if found is not None:
+                self.account.columns[role] = name
+                return found
+        return None
 
 
 def concatenate(tables: Sequence[RawTable]) -> RawTable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 from spotify_gym.catalogue.columns import (
     MANY_ROWS,
     first_equal,
+    genres_in,
+    ids_in,
+    make_ids,
+    popularity_in,
     read_features,
-    read_genres,
-    read_ids,
-    read_popularity,
-    read_words,
     split_values,
+    words_in,
 )
 from spotify_gym.catalogue.delimited import read_delimited
 from spotify_gym.catalogue.files import is_workbook, read_parts
@@ -128,10 +130,12 @@ def _describe(table: RawTable, schema: Schema) -> Draft:
     feature_names, features, kept = read_features(table, schema)
     if not kept.all():
         table = replace(table, cells=table.cells.filter(kept), places=table.places[kept])
-    titles, artists = read_words(table, "name"), read_words(table, "artists")
+    titles, artists = table.find("name", words_in), table.find("artists", words_in)
     artists = None if artists is None else split_values(artists)
-    ids = read_ids(table, titles, artists, features, given=bool(schema.columns.get("track_id")))
-    genres, genre_names = read_genres(table)
+    given = bool(schema.columns.get("track_id"))
+    ids = table.find("track_id", partial(ids_in, titles=titles, features=features, given=given))
+    ids = make_ids(table, titles, artists, features) if ids is None else ids
+    genres, genre_names = table.find("genre", partial(genres_in, account=table.account)) or (None, ())
     tracks = Tracks(
         features=features,
         track_ids=TextColumn.from_arrow(ids),
@@ -140,7 +144,7 @@ def _describe(table: RawTable, schema: Schema) -> Draft:
         artists=None if artists is None else TextColumn.from_arrow(artists),
         genres=genres,
         genre_names=genre_names,
-        popularity=read_popularity(table),
+        popularity=table.find("popularity", partial(popularity_in, account=table.account)),
     )
     account = table.account
     account.notes += _missing(table, schema)
