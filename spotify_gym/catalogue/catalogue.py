@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spotify_gym.catalogue.builtin import builtin_scaling, invent_tracks
-from spotify_gym.catalogue.groups import first_equal_rows, first_of_songs, related_groups, split_groups
+from spotify_gym.catalogue.groups import ROWS_AT_ONCE, first_equal_rows, first_of_songs, related_groups, split_groups
 from spotify_gym.catalogue.report import CatalogueError, Report
 from spotify_gym.catalogue.scaling import MAX_MAGNITUDE, Scaling
 from spotify_gym.catalogue.tracks import FEATURE_NAMES, ID_IN_LINK, TEXTS, TextColumn, Tracks, read_only
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from spotify_gym.search.pruned import InnerProductIndex
 
 _ARRAYS = {"features": np.float32, "genres": np.bool_, "popularity": np.float32}
-_ROWS_AT_ONCE = 4096  # all at once would take memory in every process that holds the catalogue
 _live: WeakValueDictionary[int, Catalogue] = WeakValueDictionary()  # all that this process holds, by `id`
 
 TINY = np.float32(1e-12)
@@ -220,8 +219,8 @@ class Catalogue(Tracks):
         """Mean (d,) and covariance (d, d) of the unit features."""
         d = self.features.shape[1]
         total, squares = np.zeros(d), np.zeros((d, d))
-        for start in range(0, len(self), _ROWS_AT_ONCE):
-            units = units_of(self.features[start : start + _ROWS_AT_ONCE]).astype(np.float64)
+        for start in range(0, len(self), ROWS_AT_ONCE):
+            units = units_of(self.features[start : start + ROWS_AT_ONCE]).astype(np.float64)
             total += units.sum(axis=0)
             squares += units.T @ units
         mean = total / len(self)

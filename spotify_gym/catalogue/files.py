@@ -51,21 +51,20 @@ def read_parts(path: Path) -> list[bytes]:
     Raises:
         CatalogueError: if a file is missing, empty, unreadable, too large or no table at all.
     """
+    file, parts = path, []
     try:
-        parts, size = [], 0
         for file in _list_parts(path) if path.is_dir() else [path]:
             parts.append(_read_content(file))
-            size += len(parts[-1])
-            _check_size(size, path)
-        return parts
-    except CatalogueError:
-        raise
+            _check_size(sum(map(len, parts)))
+    except CatalogueError as error:
+        raise CatalogueError(f"{file}: {error}") from error
     except FileNotFoundError:
-        raise CatalogueError(f"{path}: there is no such file (looked from {Path.cwd()}).") from None
+        raise CatalogueError(f"{file}: there is no such file (looked from {Path.cwd()}).") from None
     except OSError as error:
-        raise CatalogueError(f"cannot read {path}: {error.strerror or error}.") from error
+        raise CatalogueError(f"cannot read {file}: {error.strerror or error}.") from error
     except ValueError as error:  # no system has a file of such a name
-        raise CatalogueError(f"{str(path)!r} is no name of a file: {error}.") from error
+        raise CatalogueError(f"{str(file)!r} is no name of a file: {error}.") from error
+    return parts
 
 
 def _list_parts(folder: Path) -> list[Path]:
@@ -73,7 +72,7 @@ def _list_parts(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
         files = [Path(one) for one in islice(entries, MAX_ENTRIES) if one.is_file(follow_symlinks=False)]
     parts = sorted(file for file in files if file.name.startswith("part-") and file.stat().st_size)
-    return parts or [folder / _only_table([file.name for file in files], folder)]
+    return parts or [folder / _only_table([file.name for file in files])]
 
 
 def tables_below(folder: Path) -> list[Path]:
@@ -82,23 +81,23 @@ def tables_below(folder: Path) -> list[Path]:
     return sorted(folder / name for name in names if _TABLE.search(name) and not _HIDDEN.search(name))
 
 
-def _only_table(names: Sequence[str], path: Path) -> str:
+def _only_table(names: Sequence[str]) -> str:
     """Return the only name that is one of a table, and raise `CatalogueError` where there is none or are several."""
     tables = sorted(name for name in names if _TABLE.search(name))
     if len(tables) != 1:
-        found = f"has {len(tables)} tables, {', '.join(map(repr, tables[:20]))}" if tables else "has no table in it"
-        raise CatalogueError(f"{path} {found}; one is needed.")
+        found = f"{len(tables)} tables, {', '.join(map(repr, tables[:20]))}" if tables else "no table in it"
+        raise CatalogueError(f"it has {found}; one is needed.")
     return tables[0]
 
 
 def _read_content(path: Path) -> bytes:
     with open_regular(path) as file:
-        content = _unpack(_read_within_limit(file, path), path)
+        content = _unpack(_read_within_limit(file))
     if not content or content.isspace():
-        raise CatalogueError(f"{path} is empty.")
+        raise CatalogueError("it is empty.")
     for beginning, kind in _NO_TABLES.items():
         if re.match(beginning, content[:1000], re.IGNORECASE):
-            raise CatalogueError(f"{path} {kind}.")
+            raise CatalogueError(f"it {kind}.")
     return content
 
 
@@ -106,7 +105,7 @@ def open_regular(path: Path) -> BinaryIO:
     """Open a file for reading; not a pipe or a device, which may have no end and is a `CatalogueError`."""
     status = path.stat()
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-        raise CatalogueError(f"{path} is no regular file.")
+        raise CatalogueError("it is no regular file.")
     return path.open("rb")
 
 
@@ -115,7 +114,7 @@ def is_workbook(content: bytes) -> bool:
     return content.startswith(b"PK") and b"[Content_Types].xml" in content
 
 
-def _unpack(content: bytes, path: Path) -> bytes:
+def _unpack(content: bytes) -> bytes:
     """Take off every layer of packing, as long as there are few."""
     packed = len(content)
     for _ in range(MAX_LAYERS + 1):
@@ -123,54 +122,54 @@ def _unpack(content: bytes, path: Path) -> bytes:
         if opener is None or is_workbook(content):
             return content
         try:
-            with opener(io.BytesIO(content), path) as file:
-                content = _read_within_limit(file, path, packed)
+            with opener(io.BytesIO(content)) as file:
+                content = _read_within_limit(file, packed)
         except CatalogueError:
             raise
         except Exception as error:  # each packing has its own
-            raise CatalogueError(f"{path} is packed, but damaged, cut off or encrypted: {error}.") from error
-    raise CatalogueError(f"{path} is packed more than {MAX_LAYERS} times over.")
+            raise CatalogueError(f"it is packed, but damaged, cut off or encrypted: {error}.") from error
+    raise CatalogueError(f"it is packed more than {MAX_LAYERS} times over.")
 
 
-def _open_member(file: io.BytesIO, path: Path) -> IO[bytes]:
+def _open_member(file: io.BytesIO) -> IO[bytes]:
     """Open the only table in a zip archive."""
     if file.getvalue().count(b"PK\x01\x02") > MAX_ENTRIES:
-        raise CatalogueError(f"{path} is a zip archive of more than {MAX_ENTRIES:,} files.")
+        raise CatalogueError(f"it is a zip archive of more than {MAX_ENTRIES:,} files.")
     archive = zipfile.ZipFile(file)
     names = [name for name in archive.namelist() if not name.endswith("/") and not _HIDDEN.search(name)]
     if any(name.endswith(".npy") for name in names):
-        raise CatalogueError(f"{path} is a prepared catalogue: that is opened by Catalogue.load, not read.")
-    return archive.open(names[0] if len(names) == 1 else _only_table(names, path))
+        raise CatalogueError("it is a prepared catalogue: that is opened by Catalogue.load, not read.")
+    return archive.open(names[0] if len(names) == 1 else _only_table(names))
 
 
-def _open_zst(file: io.BytesIO, _: Path) -> Any:
+def _open_zst(file: io.BytesIO) -> Any:
     import pyarrow as pa
 
     return pa.CompressedInputStream(file, "zstd")
 
 
-_PACKED: Mapping[bytes, Callable[[io.BytesIO, Path], Any]] = {
-    b"\x1f\x8b": lambda file, _: gzip.GzipFile(fileobj=file),
-    b"BZh": lambda file, _: bz2.BZ2File(file),
-    b"\xfd7zXZ\x00": lambda file, _: lzma.LZMAFile(file),  # noqa: SIM115 (whoever reads it closes it)
+_PACKED: Mapping[bytes, Callable[[io.BytesIO], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
     b"\x28\xb5\x2f\xfd": _open_zst,
     b"PK\x03\x04": _open_member,
 }
 
 
-def _read_within_limit(file: IO[bytes], path: Path, packed: int | None = None) -> bytes:
+def _read_within_limit(file: IO[bytes], packed: int | None = None) -> bytes:
     content = io.BytesIO()
     while part := file.read(_PART):  # not all at once, which would set aside as much memory as is allowed
         content.write(part)
-        _check_size(content.tell(), path)
+        _check_size(content.tell())
         if packed is not None and content.tell() > max(_FREE, MAX_RATIO * packed):
-            raise CatalogueError(f"{path} unpacks to more than {MAX_RATIO} times its size; no table does.")
+            raise CatalogueError(f"it unpacks to more than {MAX_RATIO} times its size; no table does.")
     return content.getvalue()
 
 
-def _check_size(size: int, path: Path) -> None:
+def _check_size(size: int) -> None:
     if size > MAX_BYTES:
-        raise CatalogueError(f"{path} holds more than {MAX_BYTES / 1e9:.1f} GB; a table that large cannot be read.")
+        raise CatalogueError(f"it holds more than {MAX_BYTES / 1e9:.1f} GB; a table that large cannot be read.")
 
 
 def check_name(path: Path) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 
-_ROWS_AT_ONCE = 4096  # many processes may hold the same file; what each computes of it must not take more memory
+ROWS_AT_ONCE = 4096  # many processes may hold the same file; what each computes of it must not take more memory
 
 _GUESTS = (
     r"[(\[]\s*(?:feat|ft|featuring|with)\b[^)\]]*[)\]]"  # "(feat. Dido)", "[with Diplo]"
@@ -34,7 +34,7 @@ def first_equal_rows(features: NDArray[Any]) -> Ints:
 
     Albums and compilations carry one recording under several ids; its audio features are the same to the last digit.
     """
-    parts = [slice(start, start + _ROWS_AT_ONCE) for start in range(0, max(1, len(features)), _ROWS_AT_ONCE)]
+    parts = [slice(start, start + ROWS_AT_ONCE) for start in range(0, max(1, len(features)), ROWS_AT_ONCE)]
     keys = np.concatenate([_hashes(_words(features[part])) for part in parts])
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     result = first[inverse].astype(np.int64)

@@ -73,7 +73,8 @@ class Report:
         lines += [f"  note     {note}" for note in self.notes]
         lines += [f"  warning  {warning}" for warning in self.warnings]
         if self.columns:
-            lines.append("  columns  " + ", ".join(_pair(role, column) for role, column in self.columns))
+            pairs = (role if role == column else f"{role} = {column!r}" for role, column in self.columns)
+            lines.append(f"  columns  {', '.join(pairs)}")
         lines += [f"  range    {name:<17}{low:>10.4g} to {high:.4g}" for name, low, high in self.ranges]
         return printable("\n".join(lines))
 
@@ -100,7 +101,3 @@ class Account:
     dropped: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-
-
-def _pair(role: str, column: str) -> str:
-    return role if role == column else f"{role} = {column!r}"
