@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
 
-import gymnasium as gym
-
 from spotify_gym.app.agents import EXPECTED, Learned, references
 from spotify_gym.app.listening import Agent, ListeningSession, dynamics_for_a_person
 from spotify_gym.app.pca_map import PcaMap
@@ -68,7 +66,7 @@ class AppState:
             Learned(name, _about(run), _value_name(run), own, run)
             for name, (run, own) in zip(names, loaded, strict=True)
         ]
-        return cls.around(dynamics, trained, _length_of(first))
+        return cls.around(dynamics, trained, first.config.session_length)
 
     @classmethod
     def around(cls, dynamics: SessionDynamics, learned: Sequence[Learned], length: int) -> AppState:
@@ -113,14 +111,8 @@ def _dynamics(run: Run) -> SessionDynamics:
     return dynamics_for_a_person(sessions_of(run.config, run.catalogue, n_envs=1, whole=False).env.dynamics)
 
 
-def _length_of(run: Run) -> int:
-    length = gym.spec(run.config.env).max_episode_steps
-    assert length is not None  # every environment of this package is truncated by its registration
-    return length
-
-
 def _about(run: Run) -> str:
-    return _ABOUT.format(sessions=run.config.total_steps // _length_of(run), c=run.config)
+    return _ABOUT.format(sessions=run.config.total_steps // run.config.session_length, c=run.config)
 
 
 def _value_name(run: Run) -> str:

@@ -113,7 +113,7 @@ def _on_map(pca_map: PcaMap, low: Sequence[float], high: Sequence[float]) -> Cal
     return lambda data: _chart(data).encode(x, y)
 
 
-def _ground(at: Callable[[Any], alt.Chart], pca_map: PcaMap, genre: str | None = None) -> tuple[alt.Chart, alt.Chart]:
+def _ground(at: Callable[[Any], alt.Chart], pca_map: PcaMap, genre: str | None) -> tuple[alt.Chart, alt.Chart]:
     """Draw the tracks and the names of genres, which the browser asks for once."""
     of_genre = f"indexof(datum.genres, {json.dumps(genre)}) >= 0"
     tracks, names = (
@@ -177,11 +177,9 @@ def _spec(chart: alt.LayerChart | alt.FacetChart) -> Spec:
     return spec
 
 
-def _axis(kind: type[Any], domain: tuple[float, float], title: str | None = None) -> Any:
-    """Return a channel, `alt.X` or `alt.Y`, that shows no scale but a title where there is one."""
+def _axis(kind: type[Any], domain: tuple[float, float], title: str) -> Any:
+    """Return a channel, `alt.X` or `alt.Y`, that shows no scale but a title."""
     channel = kind(f"{kind.__name__.lower()}:Q").scale(domain=list(map(float, domain)), nice=False, zero=False)
-    if title is None:
-        return channel.axis(None)
     return channel.axis(title=title, titleFontWeight="normal", labels=False, ticks=False, grid=False, domain=False)
 
 

@@ -21,7 +21,7 @@ def well_known(catalogue: Catalogue, most: int = 8) -> Ints:
     popularity = np.nan_to_num(catalogue.popularity, nan=-1)
     known = np.argpartition(-popularity, n_candidates - 1)[:n_candidates]
     ordered = known[np.lexsort((known, -popularity[known]))]
-    return _one_each(catalogue, ordered[popularity[ordered] >= 0])[:most]
+    return catalogue.one_of_each_song(ordered[popularity[ordered] >= 0])[:most]
 
 
 def mood_start(catalogue: Catalogue, direction: NDArray[np.float64], n_tracks: int, seed: int) -> Ints:
@@ -61,7 +61,7 @@ def surprise_start(catalogue: Catalogue, n_tracks: int, seed: int) -> Ints:
     """
     rng = np.random.default_rng(seed)
     drawn = rng.integers(len(catalogue), size=min(len(catalogue), 400))
-    pool = _one_each(catalogue, np.concatenate([drawn, np.arange(min(len(catalogue), 4 * n_tracks))]))
+    pool = catalogue.one_of_each_song(np.concatenate([drawn, np.arange(min(len(catalogue), 4 * n_tracks))]))
     likeness = catalogue.unit_features[pool] @ catalogue.unit_features[pool[0]]
     return pool[np.argsort(-likeness, kind="stable")[:n_tracks]]
 
@@ -73,7 +73,7 @@ def _draw(catalogue: Catalogue, tracks: Ints, n_tracks: int, seed: int) -> Ints:
         ValueError: there are too few.
     """
     known = tracks[np.argsort(-_popularity(catalogue, tracks), kind="stable")]
-    pool = _one_each(catalogue, known[: max(4 * n_tracks, int(_KNOWN_SHARE * len(known)))])
+    pool = catalogue.one_of_each_song(known[: max(4 * n_tracks, int(_KNOWN_SHARE * len(known)))])
     if len(pool) < n_tracks:
         raise ValueError(f"only {len(pool)} different tracks to draw from, and a session starts from {n_tracks}")
     return np.random.default_rng(seed).choice(pool, n_tracks, replace=False)
@@ -83,9 +83,3 @@ def _popularity(catalogue: Catalogue, tracks: Ints) -> NDArray[np.float32]:
     if catalogue.popularity is None:
         return np.zeros(len(tracks), np.float32)
     return np.nan_to_num(catalogue.popularity[tracks], nan=-1)
-
-
-def _one_each(catalogue: Catalogue, tracks: Ints) -> Ints:
-    """Keep the first version of each song, in order."""
-    _, first = np.unique(catalogue.songs[tracks], return_index=True)
-    return tracks[np.sort(first)]

@@ -238,6 +238,10 @@ class Catalogue(Tracks):
             return self.recordings
         return read_only(first_of_songs(self.recordings, self.names, self.artists), np.int64)
 
+    def one_of_each_song(self, tracks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the first version of each song among some tracks (k,), in their order."""
+        return tracks[np.sort(np.unique(self.songs[tracks], return_index=True)[1])]
+
     def index(self, same: Literal["recording", "song"] = "recording") -> InnerProductIndex:
         """Return the unit features of all recordings, by their first tracks, to search in.
 

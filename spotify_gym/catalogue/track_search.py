@@ -39,12 +39,9 @@ class TrackSearch:
         artists = catalogue.artists.arrow if catalogue.artists is not None else [""] * len(catalogue)
         each = pc.split_pattern(pa.array(artists, pa.large_string()), ";")
         folded_each = type(each).from_arrays(each.offsets, folded(each.flatten()))
-        joined, empty = (
-            pc.binary_join(folded_each, pa.scalar("\n", pa.large_string())),
-            pa.scalar("", pa.large_string()),
-        )
-        line = pa.scalar("\n", pa.large_string())
-        self._texts = pc.binary_join_element_wise(self._titles, joined, pa.scalar(" ", pa.large_string()))
+        line, blank, empty = pa.array(["\n", " ", ""], pa.large_string())
+        joined = pc.binary_join(folded_each, line)
+        self._texts = pc.binary_join_element_wise(self._titles, joined, blank)
         self._artists = pc.binary_join_element_wise(line, joined, line, empty)  # a line for each
 
     def find(self, text: str, most: int = 12) -> Ints:
@@ -65,7 +62,7 @@ class TrackSearch:
         found = self._with_all([[word] for word in words])
         if not len(found):
             found = self._with_all([self._spellings(word) for word in words])
-        return self._distinct(found[self._order(found, query)])[:most]
+        return self._catalogue.one_of_each_song(found[self._order(found, query)])[:most]
 
     def named(self, name: str) -> Ints:
         """Return the tracks with exactly this title, or this "Title — Artist", but for case, accents, punctuation."""
@@ -95,10 +92,6 @@ class TrackSearch:
         by_artist = self._mask(self._artists.take(found), "match_substring", f"\n{query}\n")
         exact, begins = (self._mask(titles, how, query) for how in ("equal", "starts_with"))
         return np.lexsort((found, -known, ~begins, ~exact, ~by_artist))
-
-    def _distinct(self, tracks: Ints) -> Ints:
-        _, first = np.unique(self._catalogue.songs[tracks], return_index=True)
-        return tracks[np.sort(first)]
 
     def _mask(self, texts: pa.Array, function: str, text: str) -> Bools:
         import pyarrow.compute as pc
