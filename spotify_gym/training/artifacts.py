@@ -153,12 +153,12 @@ def load_run(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # PPO's: one session fills no batch
             model = learner_of(config, env, **changes)
-        if about.get("fingerprint") != chosen.fingerprint and config.learner.points:
-            raise BindingError(
-                f"{path} plays by points in a space as wide as the catalogue it learned from, and this is another one"
-            )
         if about.get("fingerprint") != chosen.fingerprint:
-            learned_in = Spaces(env.observation_space, _space(folder, about))
+            if config.learner.points:
+                raise BindingError(
+                    f"{path} plays by points in a space as wide as the catalogue it learned from, and this is another"
+                )
+            learned_in = Spaces(env.observation_space, _learned_from(folder, about)[1])
             check = getattr(model.policy, "check_spaces", check_same)
             check(learned_in, Spaces(env.observation_space, env.action_space))
         load_weights(model, read_tensors(weights_file).arrays)
@@ -169,7 +169,7 @@ def load_run(
 
 def _scaled(catalogue: str | Path | Catalogue, folder: RunFolder, about: dict[str, Any]) -> Catalogue:
     """Scale a catalogue as that of the training was."""
-    scaling = _scaling(folder, about)
+    scaling, _ = _learned_from(folder, about)
     try:
         return as_catalogue(catalogue, scaling)
     except CatalogueError:
@@ -183,23 +183,16 @@ def _scaled(catalogue: str | Path | Catalogue, folder: RunFolder, about: dict[st
         ) from None
 
 
-def _scaling(folder: RunFolder, about: dict[str, Any]) -> Scaling:
-    try:
-        return Scaling(**about["scaling"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{folder.path / 'meta.json'} does not say how tracks were scaled: {error}") from error
-
-
-def _space(folder: RunFolder, about: dict[str, Any]) -> Discrete:
-    """Return the action space of the training, as far as it is known without its catalogue."""
+def _learned_from(folder: RunFolder, about: dict[str, Any]) -> tuple[Scaling, Discrete]:
+    """Return how tracks were scaled in the training, and its action space as far as it is known without them."""
     try:
         space = Discrete(int(about["n_tracks"]))
         vars(space).update({name: about[name] for name in ("fingerprint", "coordinates", "feature_names")})
+        return Scaling(**about["scaling"]), space
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise RunError(
             f"{folder.path / 'meta.json'} does not say which catalogue the run learned from: {error}"
         ) from error
-    return space
 
 
 def _unpickled(folder: RunFolder, config: TrainConfig, env: SessionVecEnv) -> BaseAlgorithm:
