@@ -125,15 +125,13 @@ class Catalogue(Tracks):
         Its scaling is fixed, not fitted: built-in catalogues of every size and seed have the same `coordinates`.
         """
         tracks = invent_tracks(n_tracks, seed)
-        note = (
-            "synthetic: these tracks, titles and artists are invented; only their distribution is measured on real ones"
-        )
+        invented = "these tracks, titles and artists are invented; only their distribution is measured on real ones"
         return cls.of(
             tracks,
             scaling if isinstance(scaling, Scaling) else builtin_scaling(scaling),
             source=f"builtin(n_tracks={n_tracks}, seed={seed})",
             synthetic=True,
-            report=Report(rows=n_tracks, tracks=n_tracks, notes=(note,)),
+            report=Report(rows=n_tracks, tracks=n_tracks, notes=(f"synthetic: {invented}",)),
             origin=partial(cls.builtin, n_tracks, seed, scaling),
         )
 
@@ -325,11 +323,10 @@ class Catalogue(Tracks):
         fitted = given if isinstance(given, Scaling) else Scaling.fit(raw, given)
         return replace(self, features=fitted.apply(raw), scaling=fitted, origin=None)
 
-    def __copy__(self) -> Catalogue:
+    def __deepcopy__(self, memo: Any = None) -> Catalogue:
         return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Catalogue:
-        return self
+    __copy__ = __deepcopy__
 
     def __reduce__(self) -> tuple[Callable[..., Catalogue], tuple[str, Callable[[], Catalogue]]]:
         return _revive, (self.fingerprint, self.origin or partial(Catalogue, **self._fields()))
