@@ -156,7 +156,8 @@ def load_run(
         if about.get("fingerprint") != chosen.fingerprint:
             if config.learner.points:
                 raise BindingError(
-                    f"{path} plays by points in a space as wide as the catalogue it learned from, and this is another"
+                    f"{path} plays by points in a space as wide as the catalogue it learned from, "
+                    "and this is another one"
                 )
             learned_in = Spaces(env.observation_space, _learned_from(folder, about)[1])
             check = getattr(model.policy, "check_spaces", check_same)
