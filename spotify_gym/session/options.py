@@ -77,11 +77,11 @@ def make_dynamics(
         raise ValueError(f'same={same!r} is not known; choose "recording" or "song"')
     return SessionDynamics(
         as_catalogue(catalogue, scaling=scaling),
-        reward=dict(reward),
-        history_length=history_length,
+        reward={name: float(weight) for name, weight in reward.items()},
+        history_length=int(history_length),  # NumPy's integers overflow
         state=state,
         repeats=repeats,
-        reward_baseline=reward_baseline,
+        reward_baseline=None if reward_baseline is None else float(reward_baseline),
         listener=person,
         same=same,
     )

@@ -108,6 +108,7 @@ OPTION_NAMES = ("state", "history_length", "repeats", "reward", "reward_baseline
 
 @PATIENTLY
 @given(options=st.dictionaries(st.sampled_from(OPTION_NAMES), ANYTHING, min_size=1, max_size=2))
+@example(options={"history_length": np.int8(3), "reward_baseline": np.float16(0.1), "reward": {"flow": np.uint8(2)}})
 def test_make__takes_any_options_or_names_the_wrong_one(options: dict[str, Any]) -> None:
     env = tried(lambda: gym.make("SpotifySession-v0", catalogue=TRACKS, **options), ValueError)
     if isinstance(env, str):
