@@ -15,10 +15,10 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from stable_baselines3.common.utils import safe_mean
 from stable_baselines3.common.vec_env import VecEnv
 
-from spotify_gym.algorithms.learned_model import Seen
+from spotify_gym.algorithms.learned_model import LearnedModel, Seen
 from spotify_gym.algorithms.planning_policy import PlanningPolicy
 from spotify_gym.algorithms.played import Played, draw_unplayed, played_next, played_of
-from spotify_gym.search.planning import Floats, Ints
+from spotify_gym.search.planning import Floats, Ints, Rollout
 
 _SCHEDULE = ((0.5, 0.0), (0.2, 0.125), (0.15, 0.5), (0.15, 1.0))
 """Shares of the steps, and how much of the library is there by then; without any, play is random."""
@@ -30,13 +30,14 @@ class ModelBased(BaseAlgorithm):
     """Search in a learned model of sessions: an algorithm of SB3 that learns from experience alone and plans at play.
 
     It learns what is seen next and what a track earns, from random play first. Then it searches, in what it has
-    learned, for plans that earn most from starts that it has seen, each from the best plan so far, plays them and
-    learns from what they really earned: else the search would exploit the errors of the model. What it is told beside
-    observations, rewards and the features of tracks is the length of a session, and by `predict`'s state the place in
-    it. It counts on sessions of that length, and sums rewards without discount.
+    learned, for plans that earn most from starts that it has seen, each from the best plan so far crossed with another.
+    It plays them and learns from what they really earned: else the search would exploit the errors of the model. What
+    it is told beside observations, rewards and the features of tracks is the length of a session, and by `predict`'s
+    state the place in it. It counts on sessions of that length, and sums rewards without discount.
 
-    The search: Lourenço, Martin and Stützle (2003), "Iterated local search"; learning a model to plan in and learning
-    it again on what the plans led to: Sutton (1991), "Dyna".
+    The search: Moscato (1989), "On evolution, search, optimization, genetic algorithms and martial arts: towards
+    memetic algorithms"; learning a model to plan in and learning it again on what the plans led to: Sutton (1991),
+    "Dyna".
 
     What an SB3 algorithm has and this one has not: a learning rate, a discount, exploration at play; steps of gradient
     descent between those of the environment; a replay buffer to save.
@@ -147,17 +148,24 @@ class ModelBased(BaseAlgorithm):
         return self
 
     def _plan_library(self, first: int, n: int) -> None:
-        """Search for plans until there are n: the first ones from random plans, then each from the best there is."""
+        """Search for plans until there are n: the first ones from random plans, the others from what there is."""
         policy, starts = self.policy, self._experience.starts
         model, distinct = policy.model(), policy.tracks.distinct
         for place in range(first, n if starts else 0):
             start = starts[self.rng.integers(len(starts))]
             if first:
-                (rollout,) = policy.best_of_library(model, start, 1, place)
+                rollout = self._crossed(model, start, place)
             else:
                 plan = self.rng.choice(distinct, policy.horizon, replace=len(distinct) < policy.horizon)
                 rollout = model.rollout(start, plan)
-            policy.remember(place, policy.improved(model, rollout).plan)
+            policy.remember(place, policy.improved(model, rollout, seed=place).plan)
+
+    def _crossed(self, model: LearnedModel, start: Seen, n: int) -> Rollout[Seen]:
+        """Return the best of n plans for a start, with a part of any other in its place."""
+        best, other = next(self.policy.best_of_library(model, start, 1, n)).plan, self.policy.plans[self.rng.integers(n)]
+        places = np.arange(len(best))
+        ends = self.rng.integers(len(best) + 1, size=2)
+        return self.policy.rollout(model, start, np.where((ends.min() <= places) & (places < ends.max()), other, best))
 
     def _play(self, callback: BaseCallback, end: int, log_interval: int, by_library: bool) -> bool:
         """Play new sessions until step `end`, by the library or at random; say whether to go on."""

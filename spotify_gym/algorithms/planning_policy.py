@@ -133,12 +133,15 @@ class PlanningPolicy(BasePolicy):
     ) -> Iterator[Rollout[Seen]]:
         """Give those n plans of the library that promise most for one session, the best first."""
         for place in largest(model.returns(seen, self.plans[:n_known]).astype(np.float32), n):
-            plan = self.plans[place]
-            yield model.rollout(seen, plan if model.repeats else self._allowed(plan, seen))
+            yield self.rollout(model, seen, self.plans[place])
 
-    def improved(self, model: LearnedModel, rollout: Rollout[Seen]) -> Rollout[Seen]:
-        """Replace tracks by some drawn at random, then by near ones, while that earns more."""
-        rng, tracks = np.random.default_rng(0), self.tracks
+    def rollout(self, model: LearnedModel, seen: Seen, plan: Ints) -> Rollout[Seen]:
+        """Play a plan out in one session, each track that may not play replaced by the nearest that may."""
+        return model.rollout(seen, plan if model.repeats else self._allowed(plan, seen))
+
+    def improved(self, model: LearnedModel, rollout: Rollout[Seen], seed: int = 0) -> Rollout[Seen]:
+        """Replace tracks by some drawn at random, others for each seed, then by near ones, while that earns more."""
+        rng, tracks = np.random.default_rng(seed), self.tracks
 
         def drawn(plan: Ints, place: int) -> Ints:
             some: Ints = tracks.distinct[rng.integers(len(tracks.distinct), size=_DRAWN)]
@@ -152,7 +155,8 @@ class PlanningPolicy(BasePolicy):
 
     def planned(self, model: LearnedModel, seen: Seen) -> Rollout[Seen]:
         """Return the best plan that is found for one session that begins."""
-        found = [self.improved(model, rollout) for rollout in self.best_of_library(model, seen, self.n_improved)]
+        best = self.best_of_library(model, seen, self.n_improved)
+        found = [self.improved(model, rollout, seed) for seed, rollout in enumerate(best)]
         return max(found, key=attrgetter("value"))
 
     def rank(self, observation: Floats, played: Ints, k: int, plan: Ints | None = None) -> tuple[Ints, Floats]:
