@@ -12,7 +12,8 @@ from itertools import pairwise
 import torch as th
 
 BLOCK = 128  # tracks whose maximum is kept: small blocks make the second pass cheap, large ones the first
-CHUNK = 2**20  # scores held at once: 4 MiB
+CHUNK = 2**20  # scores held at once: 4 MiB, which stay in the cache
+GPU_CHUNK = 2**27  # half a GiB, which keeps a GPU busy
 ROWS = 64  # queries scanned together
 LANES = 32  # where the batch is a multiple of these, the product is fastest with the tracks as its rows
 
@@ -68,7 +69,8 @@ def _block_maxima(table: th.Tensor, n: int, queries: th.Tensor, excluded: th.Ten
     """Return the largest allowed dot product of each query in each block, (batch, blocks)."""
     batch, n_columns = len(queries), table.shape[1]
     maxima = queries.new_empty(n_columns // BLOCK, batch)
-    width = min(max(CHUNK // batch // BLOCK, 1) * BLOCK, n_columns)
+    at_once = CHUNK if queries.device.type == "cpu" else GPU_CHUNK
+    width = min(max(at_once // batch // BLOCK, 1) * BLOCK, n_columns)
     memory = queries.new_empty(batch * width)
     for start, (rows, columns) in zip(range(0, n_columns, width), _by_chunk(excluded, n_columns, width), strict=True):
         chunk = table[:, start : start + width]

@@ -6,7 +6,7 @@ import csv
 import inspect
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -126,7 +126,7 @@ def load_run(
     trust: bool = False,
     share: float | None = None,
 ) -> Run:
-    """Load a trained model, ready to play.
+    """Load a trained model, ready to play on the processor, wherever it learned: one decision is quicker there.
 
     Only JSON and safetensors are read, so that the folder may be a stranger's.
 
@@ -152,7 +152,7 @@ def load_run(
         changes = {"buffer_size": 1} if replays else {}  # to play, not to learn
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # PPO's: one session fills no batch
-            model = learner_of(config, env, **changes)
+            model = learner_of(replace(config, device="cpu"), env, **changes)
         if about.get("fingerprint") != chosen.fingerprint:
             if config.learner.points:
                 raise BindingError(
@@ -206,7 +206,7 @@ def _unpickled(folder: RunFolder, config: TrainConfig, env: SessionVecEnv) -> Ba
             "pass --trust if you know where it comes from"
         )
     try:
-        model: BaseAlgorithm = algorithm_of(config).load(file, env, device=config.device)
+        model: BaseAlgorithm = algorithm_of(config).load(file, env, device="cpu")
         return model
     except (ValueError, KeyError, AssertionError, RuntimeError, UnpicklingError) as error:
         raise RunError(f"{file} is damaged, or is no model of this program: {error}") from error
