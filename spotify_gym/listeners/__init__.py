@@ -1,6 +1,6 @@
 """Who listens: models of a person, arrays in and arrays out."""
 
-from spotify_gym.listeners.listener import BatchState, Listener, Response
+from spotify_gym.listeners.listener import BatchState, CompiledListener, Listener, Response
 from spotify_gym.listeners.logged import LoggedListener
 from spotify_gym.listeners.named import LISTENERS, as_listener
 from spotify_gym.listeners.person import Person
@@ -10,6 +10,7 @@ from spotify_gym.listeners.skipping import SkippingListener
 __all__ = [
     "LISTENERS",
     "BatchState",
+    "CompiledListener",
     "Listener",
     "LoggedListener",
     "Person",

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
+from numba.extending import overload
 from numpy.typing import NDArray
+
+from spotify_gym.compiled import compiled
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -261,6 +264,65 @@ class Listener(ABC, Generic[S]):
     def to_json(self, path: str | Path) -> None:
         """Write :meth:`to_dict` to a file."""
         Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+class CompiledListener(Listener[S]):
+    """A listener of one term that responds in compiled code, which :func:`answers` has been told."""
+
+    @abstractmethod
+    def compiled_form(self, state: S) -> tuple[Any, Any]:
+        """Return the listener's numbers and `state` as named tuples of arrays and numbers, not copied."""
+
+    def respond(self, state: S, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
+        """Respond one session after the other."""
+        term, flags = np.empty(len(unit), np.float32), np.empty((2, len(unit)), np.bool_)
+        _respond(*self.compiled_form(state), unit, cosine, uniforms, term, flags)
+        return Response(dict.fromkeys(self.term_bounds, term), *flags)
+
+
+Answer = Callable[[Any, Any, int, Floats, np.float32, Floats], tuple[np.float32, bool, bool]]
+
+
+def answer(listener: Any, mind: Any, b: int, unit: Floats, cosine: np.float32, chance: Floats) -> Any:
+    """Respond to one track in session b, and move what the listener remembers of it: for compiled loops alone.
+
+    Args:
+        listener: its numbers, as :meth:`CompiledListener.compiled_form` returns them,
+        mind: and what it remembers of each session.
+        b: the session.
+        unit: (d,) unit features of the track.
+        cosine: of the track to the vibe.
+        chance: (n_uniforms,) in [0, 1).
+
+    Returns:
+        The term, whether the track was heard out, whether the listener leaves.
+    """
+    raise NotImplementedError
+
+
+def answers(kind: type) -> Callable[[Answer], Answer]:
+    """Say how listeners :func:`answer` whose numbers are a `kind`, a class of named tuples.
+
+    Numba keeps the loops that ask on disk and looks at their own files alone: who changes an answer deletes
+    `__pycache__`. A test compares the loops with what is compiled anew.
+    """
+
+    def register(respond: Answer) -> Answer:
+        @overload(answer, strict=False)
+        def of_kind(listener: Any, mind: Any, b: Any, unit: Any, cosine: Any, chance: Any) -> Answer | None:
+            return respond if getattr(listener, "instance_class", None) is kind else None
+
+        return respond
+
+    return register
+
+
+@compiled
+def _respond(
+    listener: Any, mind: Any, units: Floats, cosine: Floats, chance: Floats, term: Floats, flags: Bools
+) -> None:
+    for b in range(len(units)):
+        term[b], flags[0, b], flags[1, b] = answer(listener, mind, b, units[b], cosine[b], chance[b])
 
 
 def values_in(path: str | Path) -> dict[str, Any]:

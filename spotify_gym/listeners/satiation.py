@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.compiled import compiled
-from spotify_gym.listeners.listener import BatchState, Floats, Listener, Response
+from spotify_gym.listeners.listener import BatchState, CompiledListener, Floats, answers
 
 
 @dataclass
@@ -21,8 +20,15 @@ class Satiation(BatchState):
     """(B, d) the sum of the unit features of all tracks heard, weights falling geometrically with age [tracks]."""
 
 
+class Satiated(NamedTuple):
+    """The numbers of a :class:`SatiatedListener`, for compiled code."""
+
+    decay: float
+    weight: float
+
+
 @dataclass(frozen=True)
-class SatiatedListener(Listener[Satiation]):
+class SatiatedListener(CompiledListener[Satiation]):
     """A listener who tires of what sounds alike: a track is worth less the more of its like was heard of late.
 
     *State*: exposure e, one number per feature. e·u says how many tracks like u the listener has just had.
@@ -83,11 +89,9 @@ class SatiatedListener(Listener[Satiation]):
         exposure = np.einsum("h,bhd->bd", weights, pool[:, :history_length])
         return np.tile(places, (len(pool), 1)), Satiation(exposure)
 
-    def respond(self, state: Satiation, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
-        """Enjoy the track less by the exposure to its like, then add it to the exposure."""
-        loss = np.empty(len(unit), np.float32)
-        _respond(self.decay, self.weight, state.exposure, unit, loss)
-        return Response({"satiation": loss})
+    def compiled_form(self, state: Satiation) -> tuple[Satiated, Floats]:
+        """Return the two numbers, and the exposure."""
+        return Satiated(self.decay, self.weight), state.exposure
 
     def expect(self, state: Satiation, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
         """Give the "satiation" of every track, exactly: nothing is random."""
@@ -120,12 +124,13 @@ class SatiatedListener(Listener[Satiation]):
         return loss
 
 
-@compiled
-def _respond(decay: float, weight: float, exposure: Floats, unit: Floats, loss: Floats) -> None:
-    """Say what each track loses by the exposure to its like, (B,), and add it to the exposure, in place."""
-    for b in range(len(unit)):
-        heard = np.float32(0)
-        for j in range(unit.shape[1]):
-            heard += unit[b, j] * exposure[b, j]
-            exposure[b, j] = np.float32(decay) * exposure[b, j] + unit[b, j]
-        loss[b] = min(np.float32(-weight) * heard, np.float32(0))
+@answers(Satiated)
+def _answer(
+    listener: Satiated, mind: Floats, b: int, unit: Floats, cosine: np.float32, chance: Floats
+) -> tuple[np.float32, bool, bool]:
+    """Enjoy the track less by the exposure to its like, then add it to the exposure."""
+    heard = np.float32(0)
+    for j in range(len(unit)):
+        heard += unit[j] * mind[b, j]
+        mind[b, j] = np.float32(listener.decay) * mind[b, j] + unit[j]
+    return min(np.float32(-listener.weight) * heard, np.float32(0)), True, False

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.compiled import compiled
-from spotify_gym.listeners.listener import BatchState, Floats, Listener, Response
+from spotify_gym.listeners.listener import BatchState, CompiledListener, Floats, answers
 
 MEMORY = 3
 """Responses that the listener is influenced by, and shows."""
@@ -34,7 +34,7 @@ class Mind(BatchState):
 
 
 @dataclass(frozen=True)
-class SkippingListener(Listener[Mind]):
+class SkippingListener(CompiledListener[Mind]):
     """A listener with a hidden taste, who hears a track out or skips it, and leaves when patience runs out.
 
     *State*: taste τ, a direction; mood m; patience p; position t of the track in the session, from 0; and the last
@@ -120,24 +120,9 @@ class SkippingListener(Listener[Mind]):
             responses=np.zeros((n_batch, MEMORY), np.float32),
         )
 
-    def respond(self, state: Mind, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
-        """Skip or hear the track out, and leave if that was one skip too many."""
-        completed, left = np.empty((2, len(unit)), np.bool_)
-        _respond(
-            *self._odds,
-            self.taste_weight,
-            self.patience,
-            state.taste,
-            state.mood,
-            state.patience,
-            state.position,
-            state.responses,
-            unit,
-            uniforms,
-            completed,
-            left,
-        )
-        return Response({"listened": completed.astype(np.float32)}, completed, left)
+    def compiled_form(self, state: Mind) -> tuple[Odds, tuple[Any, ...]]:
+        """Return the odds, and the mind."""
+        return self._odds, (state.taste, state.mood, state.patience, state.position, state.responses)
 
     def expect(self, state: Mind, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
         """Give the probability that each track would be heard out."""
@@ -146,7 +131,7 @@ class SkippingListener(Listener[Mind]):
 
     def rising(self, state: Mind) -> tuple[Floats, Callable[[Floats], Floats]]:
         """Return the tastes, by their weight, and the probability of being heard out."""
-        readiness = _readiness(*self._odds, state.mood, state.position, state.responses)[:, None]
+        readiness = _readiness(self._odds, state.mood, state.position, state.responses)[:, None]
         return np.float32(self.taste_weight) * state.taste, lambda products: sigmoid(products - readiness)
 
     def visible(self, state: Mind) -> Floats:
@@ -159,77 +144,59 @@ class SkippingListener(Listener[Mind]):
         return -high, high
 
     @cached_property
-    def _odds(self) -> tuple[Floats, float, float]:
-        return np.array(self.position, np.float32), self.last_skip, self.recent_skips
+    def _odds(self) -> Odds:
+        numbers = self.last_skip, self.recent_skips, self.taste_weight, self.patience
+        return Odds(np.array(self.position, np.float32), *numbers)
+
+
+class Odds(NamedTuple):
+    """The numbers of a :class:`SkippingListener`, for compiled code."""
+
+    position: Floats
+    last_skip: float
+    recent_skips: float
+    taste_weight: float
+    patience: float
 
 
 @compiled(inline="always")
-def _ready(
-    at_position: Floats,
-    last_skip: float,
-    recent_skips: float,
-    mood: Floats,
-    position: NDArray[np.int64],
-    responses: Floats,
-    b: int,
-) -> np.float32:
+def _ready(odds: Odds, mood: Floats, position: NDArray[np.int64], responses: Floats, b: int) -> np.float32:
     """Return the log-odds of a skip, before the track is known."""
     n_skipped = 0
     for response in responses[b]:
         n_skipped += response < 0
-    odds = at_position[min(position[b], len(at_position) - 1)] + mood[b]
-    odds += np.float32(last_skip) * np.float32(responses[b, -1] < 0)
-    return odds + np.float32(recent_skips) * np.float32(n_skipped)  # type: ignore[no-any-return]
+    log_odds = odds.position[min(position[b], len(odds.position) - 1)] + mood[b]
+    log_odds += np.float32(odds.last_skip) * np.float32(responses[b, -1] < 0)
+    return log_odds + np.float32(odds.recent_skips) * np.float32(n_skipped)  # type: ignore[no-any-return]
 
 
 @compiled
-def _readiness(
-    at_position: Floats,
-    last_skip: float,
-    recent_skips: float,
-    mood: Floats,
-    position: NDArray[np.int64],
-    responses: Floats,
-) -> Floats:
+def _readiness(odds: Odds, mood: Floats, position: NDArray[np.int64], responses: Floats) -> Floats:
     log_odds = np.empty_like(mood)
     for b in range(len(mood)):
-        log_odds[b] = _ready(at_position, last_skip, recent_skips, mood, position, responses, b)
+        log_odds[b] = _ready(odds, mood, position, responses, b)
     return log_odds
 
 
-@compiled
-def _respond(
-    at_position: Floats,
-    last_skip: float,
-    recent_skips: float,
-    taste_weight: float,
-    most_patience: float,
-    taste: Floats,
-    mood: Floats,
-    patience: Floats,
-    position: NDArray[np.int64],
-    responses: Floats,
-    unit: Floats,
-    uniforms: Floats,
-    completed: NDArray[np.bool_],
-    left: NDArray[np.bool_],
-) -> None:
-    """Say who hears the track out and who leaves, (B,) each, and move the minds, in place."""
-    for b in range(len(unit)):
-        likeness = np.float32(0)
-        for j in range(unit.shape[1]):
-            likeness += unit[b, j] * taste[b, j]
-        ready = _ready(at_position, last_skip, recent_skips, mood, position, responses, b)
-        log_odds = ready - np.float32(taste_weight) * likeness
-        skips = (np.tanh(log_odds * np.float32(0.5)) + np.float32(1)) * np.float32(0.5)
-        completed[b] = uniforms[b, 0] >= skips
-        response = np.float32(1) if completed[b] else np.float32(-1)
-        for place in range(MEMORY - 1):
-            responses[b, place] = responses[b, place + 1]
-        responses[b, MEMORY - 1] = response
-        patience[b] = min(patience[b] + response, np.float32(most_patience))
-        position[b] += 1
-        left[b] = patience[b] <= 0
+@answers(Odds)
+def _answer(
+    listener: Odds, mind: tuple[Any, ...], b: int, unit: Floats, cosine: np.float32, chance: Floats
+) -> tuple[np.float32, bool, bool]:
+    """Skip or hear the track out, and leave if that was one skip too many."""
+    taste, mood, patience, position, responses = mind
+    likeness = np.float32(0)
+    for j in range(len(unit)):
+        likeness += unit[j] * taste[b, j]
+    log_odds = _ready(listener, mood, position, responses, b) - np.float32(listener.taste_weight) * likeness
+    skips = (np.tanh(log_odds * np.float32(0.5)) + np.float32(1)) * np.float32(0.5)
+    completed = chance[0] >= skips
+    response = np.float32(1) if completed else np.float32(-1)
+    for place in range(MEMORY - 1):
+        responses[b, place] = responses[b, place + 1]
+    responses[b, MEMORY - 1] = response
+    patience[b] = min(patience[b] + response, np.float32(listener.patience))
+    position[b] += 1
+    return np.float32(completed), completed, patience[b] <= 0
 
 
 def beginning(pool: Floats, history_length: int) -> tuple[Floats, NDArray[np.intp]]:

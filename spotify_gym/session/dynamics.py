@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.listeners import Listener, Response
+from spotify_gym.listeners import CompiledListener, Listener, Response
 from spotify_gym.registry import make_named
 from spotify_gym.session import kernels
 from spotify_gym.session.kernels import unit
 from spotify_gym.session.observation import Observer, observer
 from spotify_gym.session.reward import Look, RewardTerm, expected_cosine
-from spotify_gym.session.state import Bools, Floats, Ints, Log, SessionState, StepResult, log_of
+from spotify_gym.session.state import Bools, Floats, Ints, Log, SessionState, StepResult
 from spotify_gym.session.streams import Keys, chances, uniforms
 
 _ROOM = 52  # tracks that a fresh session has room for, two to spare; it grows
@@ -35,6 +36,7 @@ def _fit(catalogue: Catalogue, b: float) -> RewardTerm:
 REWARD_TERMS: dict[str, Callable[[Catalogue, float], RewardTerm]] = {"flow": _flow, "fit": _fit}
 """The reward terms that need no listener, by name: from the catalogue and its baseline b to the term."""
 _LOOP_TERMS = ("flow", "fit")  # that the compiled loop earns
+_N_NUMBERS = 5  # that it says of a track
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,92 +86,108 @@ class SessionDynamics:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, f.name) for f in fields(self))
 
-    def start(self, keys: Keys, history: Ints | None = None) -> SessionState:
-        """Begin one session per key, (B,), with the given history (B, H) or one drawn from the key."""
-        n_start = self.listener.n_start_uniforms if self.listener is not None else 0
-        n_pool = 0 if history is not None else self._pool_size
-        before = np.zeros(len(keys), np.int64) - 1
-        pool = kernels.distinct(uniforms(keys, before, n_pool), len(self.catalogue)) if history is None else history
-        listener = None
-        if self.listener is not None:
-            units = kernels.pool_units(self.catalogue.features, pool)
-            dealt = self._chances(keys, before, n_start, n_pool)
-            chosen, listener = self.listener.start(units, self.history_length, dealt)
-            pool = pool[np.arange(len(pool))[:, None], chosen]
-        sessions = self._sessions(keys, pool, listener)
-        self.observer.start(sessions)
+    def start(self, keys: Keys, history: Ints | None = None, room: int | None = None) -> SessionState:
+        """Begin one session per key, (B,), with the given history (B, H) or one drawn from the key.
+
+        There is room for `room` tracks played, or some more than in the sessions of the family; it grows.
+        """
+        n, length, d = len(keys), self.history_length, self.catalogue.features.shape[1]
+        shape = n, length + _ROOM if room is None else room
+        sessions = SessionState(
+            key=np.empty(n, np.uint64),
+            time=np.empty(n, np.int64),
+            played=np.empty(shape, np.int64),
+            history=np.empty((n, length), np.int64),
+            window=np.empty((n, length, d), np.float32),
+            vibe=np.empty((n, d), np.float32),
+            seed_vibe=np.empty((n, d), np.float32),
+            memory=None,
+            listener=None,
+            log=None if not self._keeps_log else Log(np.empty(shape, np.int64), np.empty(shape, np.int8)),
+        )
+        self.restart(sessions, np.arange(n), keys, history)
         return sessions
 
-    def step(self, sessions: SessionState, tracks: Ints) -> StepResult:
+    def restart(self, sessions: SessionState, rows: NDArray[np.intp], keys: Keys, history: Ints | None = None) -> None:
+        """Begin some sessions anew, in place: one per key, (n,), in `rows`, (n,), as :meth:`start` does."""
+        n_start = self.listener.n_start_uniforms if self.listener is not None else 0
+        n_pool = 0 if history is not None else self._pool_size
+        before = np.full(len(keys), -1)
+        starts = kernels.distinct(uniforms(keys, before, n_pool), len(self.catalogue)) if history is None else history
+        if self.listener is not None:
+            units = kernels.pool_units(self.catalogue.features, starts)
+            dealt = self._chances(keys, before, n_start, n_pool)
+            chosen, listener = self.listener.start(units, self.history_length, dealt)
+            starts = starts[np.arange(len(starts))[:, None], chosen]
+            if sessions.listener is None:
+                sessions.listener = listener
+            else:
+                sessions.listener.put(rows, listener)
+        sessions.key[rows] = keys
+        kernels.begin(self.catalogue.features, self.first_versions, starts, rows, sessions.seed_vibe, *sessions.moved)
+        self.observer.start(sessions, rows)
+
+    def step(self, sessions: SessionState, tracks: Ints, result: StepResult | None = None) -> StepResult:
         """Play one track in each session, (B,), and move `sessions`, in place.
 
         Look at the tracks; ask the listeners; sum up weight · term, "flow" = cos − b among them; let what was heard out
         enter the window, whose mean is the vibe. Where repeats are forbidden, a repeat is asked of nobody, earns the
-        lowest of each term, and enters nothing.
+        lowest of each term, and enters nothing. Where a result is given it is written over and returned.
         """
-        step = self._play if self._is_plain else self._ask
-        result, full = step(sessions, tracks, np.empty((5, len(tracks)), np.float32))
-        if full:
+        if result is None:
+            result = self.no_step(len(tracks))
+        if (self._play if self._is_compiled else self._ask)(sessions, tracks, result):
             sessions.grow()
         self.observer.move(sessions, result)
         return result
 
-    def _play(self, sessions: SessionState, tracks: Ints, numbers: Floats) -> tuple[StepResult, bool]:
-        """Take a step in one loop, where nobody has to be asked and only the window is remembered."""
-        flags = np.empty((3, len(tracks)), np.bool_)
-        given = self.catalogue.features, self.first_versions, tracks, self._earning, self.repeats
-        window = sessions.time, sessions.played, sessions.history, sessions.window, sessions.vibe
-        full = kernels.play(*given, *window, self._seed_vibe(sessions), numbers, flags)
-        return StepResult(numbers[2], {name: numbers[row] for name, row in self._rows}, numbers[3], *flags), full
+    def no_step(self, n_sessions: int) -> StepResult:
+        """Return the result of no step at all, in B sessions."""
+        n_numbers = _N_NUMBERS + len(self._others)
+        return StepResult(
+            np.zeros((n_numbers, n_sessions), np.float32), np.zeros((3, n_sessions), np.bool_), self._rows
+        )
 
-    def _ask(self, sessions: SessionState, tracks: Ints, numbers: Floats) -> tuple[StepResult, bool]:
-        """Take a step in which listeners respond, or more than the window is remembered."""
-        features, version, repeat = self.catalogue.features, np.empty_like(tracks), np.empty(len(tracks), np.bool_)
-        units = None if self.listener is None else np.empty((len(tracks), features.shape[1]), np.float32)
-        given = features, self.first_versions, tracks, self._earning, self.repeats
+    def _play(self, sessions: SessionState, tracks: Ints, result: StepResult) -> bool:
+        """Take a step in one compiled call."""
+        one: Any = self.listener
+        listener, mind = (None, None) if one is None else one.compiled_form(sessions.listener)
+        before = self._given, tracks, self._earning, result.numbers, result.flags
+        drawn = sessions.key, self._n_uniforms, self.certain
+        return kernels.play(*before, *sessions.moved, self._seed_vibe(sessions), listener, mind, *drawn)
+
+    def _ask(self, sessions: SessionState, tracks: Ints, result: StepResult) -> bool:
+        """Take a step in which listeners or terms have a say that are not compiled."""
+        numbers, flags, _ = result
+        units = None if self.listener is None else np.empty((len(tracks), sessions.vibe.shape[1]), np.float32)
         state = sessions.time, sessions.played, sessions.history, sessions.vibe, self._seed_vibe(sessions)
-        refused = repeat if kernels.look(*given, *state, numbers, version, repeat, units) else None
-        response, completed, left = self._respond(sessions, units, numbers[3], refused)
-        terms = {name: numbers[row] for name, row in self._rows}
-        if self._others:
-            terms |= self._earn(sessions, Look(tracks, numbers[3], numbers[4], repeat, response), refused)
-        window = sessions.time, sessions.played, sessions.history, sessions.window, sessions.vibe
-        log = log_of(sessions)
-        moved = features, version, tracks, self.repeats, repeat, completed
-        full = kernels.move(*moved, *window, log.tracks, log.answers)
-        return StepResult(reduce(np.add, terms.values()), terms, numbers[3], repeat, completed, left), full
+        any_refused = kernels.look(self._given, tracks, *state, numbers, flags, units)
+        refused = flags[0].copy() if any_refused else None
+        response = {} if units is None else self._respond(sessions, units, result, refused)
+        look = Look(tracks, numbers[1], numbers[2], flags[0], response)
+        for row, (_, term) in enumerate(self._others, _N_NUMBERS):
+            assert term.value is not None  # the loop does not say it
+            numbers[row] = term.value(sessions, look)
+        return kernels.move(self._given, tracks, self._earning, numbers, flags, *sessions.moved)
 
     def _respond(
-        self, sessions: SessionState, units: Floats | None, cosine: Floats, refused: Bools | None
-    ) -> tuple[Mapping[str, Floats], Bools, Bools]:
-        """Ask the listeners whose track is not refused; return their terms, completed and left."""
-        n = len(cosine)
-        if self.listener is None or units is None:
-            return {}, np.ones(n, np.bool_) if refused is None else ~refused, np.zeros(n, np.bool_)
-        chance = self._chances(sessions.key, sessions.time, self.listener.n_uniforms)
+        self, sessions: SessionState, units: Floats, result: StepResult, refused: Bools | None
+    ) -> Mapping[str, Floats]:
+        """Ask the listeners whose track is not refused who completes it and who leaves; return their terms."""
+        assert self.listener is not None  # there is somebody to ask
+        cosine, chance = result.cosine, self._chances(sessions.key, sessions.time, self.listener.n_uniforms)
         if refused is None:
             response = self.listener.respond(sessions.listener, units, cosine, chance)
-            return response.terms, *_both(response, n)
+            _note(response, result.flags, slice(None))
+            return response.terms
         asked = np.flatnonzero(~refused)
         state = sessions.listener.take(asked)
         response = self.listener.respond(state, units[asked], cosine[asked], chance[asked])
         sessions.listener.put(asked, state)
-        completed, left = np.zeros((2, n), np.bool_)
-        completed[asked], left[asked] = _both(response, len(asked))
-        terms = {name: np.zeros(n, np.float32) for name in response.terms}
+        _note(response, result.flags, asked)
+        terms = {name: np.zeros(len(cosine), np.float32) for name in response.terms}
         for name, values in response.terms.items():
             terms[name][asked] = values
-        return terms, completed, left
-
-    def _earn(self, sessions: SessionState, look: Look, refused: Bools | None) -> dict[str, Floats]:
-        """Weigh the terms that the loop does not earn, (B,), each at its lowest where the track is refused."""
-        terms = {}
-        for name, term, weight in self._others:
-            assert term.value is not None  # the loop does not earn it
-            value = np.asarray(term.value(sessions, look), np.float32)
-            terms[name] = value if weight is None else weight * value
-            if refused is not None:
-                terms[name] = np.where(refused, self._lowest(name), terms[name])
         return terms
 
     def observe(self, sessions: SessionState) -> Floats:
@@ -303,34 +321,57 @@ class SessionDynamics:
         return RewardTerm(bounds, lambda _, look: look.response[name], expected)
 
     @cached_property
-    def _rows(self) -> list[tuple[str, int]]:
-        """The terms that the compiled loop earns, and where they stand in its numbers."""
-        return [(name, _LOOP_TERMS.index(name)) for name in self.reward if name in _LOOP_TERMS]
+    def _others(self) -> list[tuple[str, RewardTerm]]:
+        """The rewarded terms that the compiled loop does not say by itself."""
+        return [(name, self._terms[name]) for name in self.reward if name not in _LOOP_TERMS]
 
     @cached_property
-    def _others(self) -> list[tuple[str, RewardTerm, Floats | None]]:
-        """The other terms, with weights of shape (1,), which NumPy multiplies faster than scalars; None for 1."""
-        weights = [(name, w) for name, w in self.reward.items() if name not in _LOOP_TERMS]
-        return [(name, self._terms[name], None if w == 1 else np.array([w], np.float32)) for name, w in weights]
+    def _rows(self) -> dict[str, int]:
+        """Where the rewarded terms stand in the numbers of a step."""
+        rows = {name: row for row, name in enumerate((*_LOOP_TERMS, *(name for name, _ in self._others)), 3)}
+        return {name: rows[name] for name in self.reward}
+
+    @cached_property
+    def _given(self) -> tuple[Floats, Ints, bool]:
+        """What the loops have to know of the tracks."""
+        return self.catalogue.features, self.first_versions, self.repeats
 
     @cached_property
     def _earning(self) -> Floats:
-        """What the loop has to know of its terms: b, their weights, and what they are where a track is refused."""
-        weights = [self.reward.get(name, 0.0) for name in _LOOP_TERMS]
-        return np.array([self.baseline, *weights, *map(self._lowest, _LOOP_TERMS)], np.float32)
+        """For each row of the numbers of a step: weight, what is taken away before, what it is where refused."""
+        earning = np.zeros((3, _N_NUMBERS + len(self._others)), np.float32)
+        earning[1, list(range(3, _N_NUMBERS))] = self.baseline
+        for name, row in self._rows.items():
+            earning[[0, 2], row] = self.reward[name], self._lowest(name)
+        return earning
 
     def _lowest(self, name: str) -> np.float32:
         return np.float32(min(self.reward.get(name, 0.0) * bound for bound in self._terms[name].bounds))
 
     def _seed_vibe(self, sessions: SessionState) -> Floats | None:
         """Return the seed vibe where any term may ask for the likeness to it."""
-        return sessions.seed_vibe if self._others or "fit" in self.reward else None
+        return sessions.seed_vibe if self._asks_fit else None
 
     @cached_property
-    def _is_plain(self) -> bool:
-        """Whether the loop over the tracks is all there is to a step."""
+    def _asks_fit(self) -> bool:
+        return "fit" in self.reward or not self._is_compiled
+
+    @cached_property
+    def _is_compiled(self) -> bool:
+        """Whether all that a step asks for is compiled: whoever listens, and each term."""
+        own = () if self.listener is None else self.listener.term_bounds
+        kind = type(self.listener)
+        is_compiled = issubclass(kind, CompiledListener) and kind.respond is CompiledListener.respond
+        return (self.listener is None or is_compiled) and all(name in own for name, _ in self._others)
+
+    @cached_property
+    def _n_uniforms(self) -> int:
+        return 0 if self.listener is None else self.listener.n_uniforms
+
+    @cached_property
+    def _keeps_log(self) -> bool:
         observes_more = self.observer.n_memory or self.observer.reads_log
-        return self.listener is None and not observes_more and not self._others
+        return bool(self.listener is not None or observes_more or self._others)
 
     @property
     def _pool_size(self) -> int:
@@ -346,31 +387,12 @@ class SessionDynamics:
         """Draw what listeners are dealt, (B, n) in [0, 1), after numbers drawn for something else; or 1/2."""
         return np.full((len(keys), n), 0.5, np.float32) if self.certain else chances(keys, time, n, n_before)
 
-    def _sessions(self, keys: Keys, history: Ints, listener: Any) -> SessionState:
-        room = self.history_length + _ROOM
-        played, window, vibe = kernels.begin(self.catalogue.features, self.first_versions, history, room)
-        log = None
-        if not self._is_plain:
-            log = Log(np.full_like(played, -1), np.zeros(played.shape, np.int8))
-            log.tracks[:, : self.history_length] = history
-        return SessionState(
-            key=keys,
-            time=np.zeros(len(keys), np.int64),
-            played=played,
-            history=history.copy(),
-            window=window,
-            vibe=vibe,
-            seed_vibe=vibe.copy(),
-            memory=None,
-            listener=listener,
-            log=log,
-        )
 
-
-def _both(response: Response, n: int) -> tuple[Bools, Bools]:
-    """Return who of n listeners completed the track and who left."""
-    completed = np.ones(n, np.bool_) if response.completed is None else np.asarray(response.completed, np.bool_)
-    return completed, np.zeros(n, np.bool_) if response.left is None else np.asarray(response.left, np.bool_)
+def _note(response: Response, flags: Bools, asked: NDArray[np.intp] | slice) -> None:
+    """Note who of the listeners asked has completed the track and who has left; the rest has not."""
+    completed, left = response.completed, response.left
+    flags[1, asked] = True if completed is None else completed
+    flags[2, asked] = False if left is None else left
 
 
 def _grouped(versions: Ints) -> tuple[Ints, Ints]:

@@ -14,7 +14,7 @@ from spotify_gym.session import rendering
 from spotify_gym.session.options import EnvOptions, Source, history_of, make_dynamics
 from spotify_gym.session.shared import SharedEnv
 from spotify_gym.session.spaces import spaces_of
-from spotify_gym.session.state import Bools, Floats, StepResult
+from spotify_gym.session.state import Bools, Floats, SessionState
 from spotify_gym.session.streams import KeyStream
 
 _SLOT = np.zeros(1, dtype=np.intp)
@@ -158,7 +158,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
         self._info_texts, self._width_given = info_texts, played_width
         self._make_room(None)
         self._n_tracks = len(self.catalogue)
-        self._tracks = np.zeros(1, np.int64)
+        self._tracks, self._result = np.zeros(1, np.int64), self.dynamics.no_step(1)
         self._trace: rendering.Trace | None = None
         self._left = False
 
@@ -167,30 +167,30 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
         super().reset(seed=seed)
         if seed is not None or self.keys is None:
             self.keys = KeyStream([self.np_random])
-        history = history_of(options, self.dynamics, n_sessions=1)
-        self._sessions = self._start(self.keys.next(_SLOT), history)
+        sessions = self._begin(_SLOT, history_of(options, self.dynamics, n_sessions=1))
         self._left = False
         if self.render_mode is not None:
-            self._trace = rendering.Trace(self.catalogue, self._sessions.history[0].copy(), self._sessions.vibe[0])
+            self._trace = rendering.Trace(self.catalogue, sessions.history[0].copy(), sessions.vibe[0].copy())
             self._show()
-        return self.dynamics.observe(self._sessions)[0], self._info(-1, self._begun(1))
+        self._result.numbers[:], self._result.flags[:] = 0, False
+        return self.dynamics.observer.observe(sessions)[0], self._info(-1, sessions, *self._told())
 
     def step(self, action: Any) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
         """Play the track with index `action`; see Rewards, Episode End and Information."""
         sessions, track = self.sessions, self._track(action)
         if self._left:
             raise ResetNeeded("the listener has left; call reset() to begin another session")
-        if sessions.time[0] >= self._room:
+        if sessions.time.item() >= self._room:
             self._refuse_more()
         self._tracks[0] = track
-        result = self.dynamics.step(sessions, self._tracks)
-        self._left = result.left.item()
-        reward = result.reward.item()
+        self.dynamics.step(sessions, self._tracks, self._result)
+        numbers, flags = self._told()
+        self._left = flags[2]
+        info = self._info(track, sessions, numbers, flags)
         if self._trace is not None:
-            play = rendering.Play(track, reward, result.cosine.item(), result.completed.item())
-            self._trace.plays.append(play)
+            self._trace.plays.append(rendering.Play(track, numbers[0], info["cosine"], info["completed"]))
             self._show()
-        return self.dynamics.observe(sessions)[0], reward, self._left, False, self._info(track, result)
+        return self.dynamics.observer.observe(sessions)[0], numbers[0], self._left, False, info
 
     def render(self) -> str | NDArray[np.uint8] | None:
         """Return the session as text ("ansi") or as a picture, (480, 800, 3) uint8 ("rgb_array")."""
@@ -216,20 +216,23 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
             raise InvalidAction(f"action {track} is no track of this catalogue; choose from 0 to {self._n_tracks - 1}")
         return track
 
-    def _info(self, track: int, result: StepResult) -> dict[str, Any]:
-        assert self._sessions is not None  # a session has begun
+    def _told(self) -> tuple[list[float], list[bool]]:
+        """Return numbers and flags of the one session, see :class:`~spotify_gym.session.state.StepResult`."""
+        return self._result.numbers.ravel().tolist(), self._result.flags.ravel().tolist()
+
+    def _info(self, track: int, sessions: SessionState, numbers: list[float], flags: list[bool]) -> dict[str, Any]:
         info = {
             "track": track,
-            "cosine": result.cosine.item(),
-            "repeat": result.repeat.item(),
-            "completed": result.completed.item(),
-            "history": self._sessions.history[0].copy(),
-            "end": int(self._left),
+            "cosine": numbers[1],
+            "repeat": flags[0],
+            "completed": flags[1],
+            "history": sessions.history[0].copy(),
+            "end": int(flags[2]),
         }
-        for name, values in result.terms.items():
-            info[name] = values.item()
+        for name, row in self._result.rows.items():
+            info[name] = numbers[row]
         if not self.dynamics.repeats:
-            info["played"] = self._sessions.played[0, : self.played_width].copy()
+            info["played"] = sessions.played[0, : self.played_width].copy()
         if self._info_texts:
             ids = self.catalogue.track_ids
             info["track_id"] = ids[track] if track >= 0 else ""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue.catalogue import TINY
 from spotify_gym.compiled import compiled
+from spotify_gym.listeners.listener import answer
+from spotify_gym.session.streams import Keys, chances
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Given = tuple[Floats, Ints, bool]
 
 _FEATURES, _LENGTH = 9, 5  # d and H as most catalogues and sessions have them
 _LANES = 8  # sums that NumPy keeps at once
@@ -63,28 +68,41 @@ def pool_units(features: Floats, tracks: Ints) -> Floats:
 
 
 @compiled
-def begin(features: Floats, recordings: Ints, history: Ints, room: int) -> tuple[Ints, Floats, Floats]:
-    """Look up the tracks that sessions begin with, (B, H).
+def begin(
+    features: Floats,
+    versions: Ints,
+    starts: Ints,
+    rows: NDArray[np.intp],
+    seed_vibe: Floats,
+    time: Ints,
+    played: Ints,
+    history: Ints,
+    window: Floats,
+    vibe: Floats,
+    logged: Ints | None,
+    answers: NDArray[np.int8] | None,
+) -> None:
+    """Begin some sessions, in place, with the tracks `starts`, (n, H), in `rows`, (n,); for the rest see :func:`move`.
 
-    Returns:
-        What was played, (B, room), padded with -1; the window, (B, H, d); and its mean, the vibe, (B, d).
+    What was played and the log are padded with -1, the answers with 0.
     """
-    (n_batch, length), n_features = history.shape, features.shape[1]
-    played = np.full((n_batch, room), -1, np.int64)
-    window, vibe = np.empty((n_batch, length, n_features), np.float32), np.empty((n_batch, n_features), np.float32)
-    for b in range(n_batch):  # first of all and by itself, so that the waits for memory overlap
-        for h in range(length):
-            played[b, h] = recordings[history[b, h]]
-            window[b, h, 0] = features[history[b, h], 0]
-            window[b, h, n_features - 1] = features[history[b, h], n_features - 1]
-    for b in range(n_batch):
+    n_features = features.shape[1]
+    for b, row in enumerate(rows):  # first of all and by itself, so that the waits for memory overlap
+        played[row] = -1
+        for h in range(starts.shape[1]):
+            played[row, h] = versions[starts[b, h]]
+            window[row, h, 0] = features[starts[b, h], 0] + features[starts[b, h], n_features - 1]
+    for b, row in enumerate(rows):
+        time[row], history[row] = 0, starts[b]
+        if logged is not None and answers is not None:
+            logged[row], answers[row] = -1, 0
+            logged[row, : starts.shape[1]] = starts[b]
         for j in range(n_features):
             total = np.float32(0)
-            for h in range(length):
-                window[b, h, j] = features[history[b, h], j]
-                total += window[b, h, j]
-            vibe[b, j] = total / np.float32(length)
-    return played, window, vibe
+            for h in range(starts.shape[1]):
+                window[row, h, j] = features[starts[b, h], j]
+                total += window[row, h, j]
+            vibe[row, j] = seed_vibe[row, j] = total / np.float32(starts.shape[1])
 
 
 @compiled
@@ -107,34 +125,31 @@ def distinct(uniform: NDArray[np.float64], n_tracks: int) -> Ints:
 
 
 @compiled(inline="always")
-def _likeness(
-    features: Floats, track: int, vibe: Floats, seed_vibe: Floats, b: int, n_features: int
-) -> tuple[np.float32, np.float32]:
-    """Return the cosines of a track to vibe and seed vibe of session b; faster if `n_features` is a constant."""
-    flow_dot = fit_dot = square = flow_square = fit_square = np.float32(0)
+def _products(
+    features: Floats, track: int, vectors: Floats, b: int, n_features: int
+) -> tuple[np.float32, np.float32, np.float32]:
+    """Return x·v, x·x and v·v of a track and the vector of session b; faster if `n_features` is a constant."""
+    dot = square = other = np.float32(0)
     for j in range(n_features):
-        x, v, s = features[track, j], vibe[b, j], seed_vibe[b, j]
-        flow_dot += x * v
-        fit_dot += x * s
+        x, v = features[track, j], vectors[b, j]
+        dot += x * v
         square += x * x
-        flow_square += v * v
-        fit_square += s * s
-    length = max(np.sqrt(square), TINY)
-    return flow_dot / length / max(np.sqrt(flow_square), TINY), fit_dot / length / max(np.sqrt(fit_square), TINY)
+        other += v * v
+    return dot, square, other
 
 
-@compiled
-def _cosines(
-    features: Floats, tracks: Ints, vibe: Floats, seed_vibe: Floats | None, cosine: Floats, seed_cosine: Floats
-) -> None:
-    other, n_features = vibe, features.shape[1]
-    if seed_vibe is not None:
-        other = seed_vibe
+@compiled(error_model="numpy")  # lengths are not 0, and to look whether they are takes as long as the rest
+def _cosines(features: Floats, tracks: Ints, vectors: Floats, numbers: Floats, row: int) -> None:
+    """Write the cosines of tracks to vectors, (B, d), to a row of `numbers`; what stands from row 3 on is lost."""
     for b in range(len(tracks)):
-        if n_features == _FEATURES:
-            cosine[b], seed_cosine[b] = _likeness(features, tracks[b], vibe, other, b, _FEATURES)
+        if features.shape[1] == _FEATURES:
+            products = _products(features, tracks[b], vectors, b, _FEATURES)
         else:
-            cosine[b], seed_cosine[b] = _likeness(features, tracks[b], vibe, other, b, n_features)
+            products = _products(features, tracks[b], vectors, b, features.shape[1])
+        numbers[row, b], numbers[3, b], numbers[4, b] = products
+    cosine, square, other = numbers[row], numbers[3], numbers[4]
+    for b in range(len(tracks)):  # by itself, so that several are rooted and divided at once
+        cosine[b] = cosine[b] / max(np.sqrt(square[b]), TINY) / max(np.sqrt(other[b]), TINY)
 
 
 @compiled
@@ -163,72 +178,74 @@ def _enter(features: Floats, track: int, window: Floats, vibe: Floats, b: int, l
 
 @compiled
 def look(
-    features: Floats,
-    versions: Ints,
+    given: Given,
     tracks: Ints,
-    earning: Floats,
-    repeats: bool,
     time: Ints,
     played: Ints,
     history: Ints,
     vibe: Floats,
     seed_vibe: Floats | None,
     numbers: Floats,
-    version: Ints,
-    repeat: Bools,
+    flags: Bools,
     units: Floats | None,
 ) -> bool:
     """Look up one track per session and compare it with its vibe, its seed vibe and what it has played.
 
     Args:
-        features: (N, d) scaled features.
-        versions: (N,) the first version of each track.
+        given: scaled features, (N, d); the first version of each track, (N,); whether none played before is refused.
         tracks: (B,) the tracks to look at.
-        earning: (5,) b, the weights of "flow" and "fit", and what each of them is where a track is refused.
-        repeats: whether a track played before is not refused.
         time: (B,) tracks recommended so far.
         played: (B, L) versions played, of which the first H + time places are in use.
         history: (B, H).
         vibe: (B, d).
         seed_vibe: (B, d); None where nobody asks for it, and the vibe stands for it.
-        numbers: (5, B) out: the weighted "flow" and "fit", their sum, the cosines to the vibe and to the seed vibe.
-        version: (B,) out: the first versions of the tracks.
-        repeat: (B,) out: whether the track was played before.
+        numbers: (5 + n, B) out: cosines to the vibe and to the seed vibe in rows 1 and 2; the rest is lost.
+        flags: (3, B) out: whether the track was played before, whether it is not refused, and False.
         units: (B, d) out: unit features of the tracks; None where nobody asks for them.
 
     Returns:
         Whether any track is refused.
     """
-    flow, fit, total, cosine, seed_cosine = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+    features, versions, repeats = given
+    version = np.empty(len(tracks), np.int64)
     for b in range(len(tracks)):  # first of all and by itself, so that the waits for memory overlap
         version[b] = versions[tracks[b]]
-        cosine[b], flow[b] = features[tracks[b], 0], features[tracks[b], features.shape[1] - 1]
-    _cosines(features, tracks, vibe, seed_vibe, cosine, seed_cosine)
+        numbers[0, b] = features[tracks[b], 0] + features[tracks[b], features.shape[1] - 1]
+    _cosines(features, tracks, vibe, numbers, 1)
+    numbers[2] = numbers[1]
+    if seed_vibe is not None:
+        _cosines(features, tracks, seed_vibe, numbers, 2)
     if units is not None:
         _units(features, tracks, units)
-    shift, flow_weight, fit_weight = earning[0], earning[1], earning[2]
-    for b in range(len(tracks)):
-        flow[b], fit[b] = flow_weight * (cosine[b] - shift), fit_weight * (seed_cosine[b] - shift)
-        total[b] = flow[b] + fit[b]
     any_refused = False
     for b in range(len(tracks)):
         found = False
         for place in range(history.shape[1] + time[b]):
             found |= played[b, place] == version[b]
-        repeat[b] = found
-        if found and not repeats:
-            any_refused, flow[b], fit[b], total[b] = True, earning[3], earning[4], earning[3] + earning[4]
+        flags[0, b], flags[1, b], flags[2, b] = found, repeats or not found, False
+        any_refused |= found and not repeats
     return any_refused
 
 
 @compiled
+def _earn(earning: Floats, repeats: bool, numbers: Floats, flags: Bools) -> None:
+    """Weigh the terms, rows 3 and up of `numbers`, and sum them up in row 0; see :func:`move`."""
+    numbers[3], numbers[4], numbers[0] = numbers[1], numbers[2], 0
+    for row in range(3, len(numbers)):
+        weight, shift, lowest = earning[0, row], earning[1, row], earning[2, row]
+        for b in range(numbers.shape[1]):
+            refused = flags[0, b] and not repeats
+            numbers[row, b] = lowest if refused else weight * (numbers[row, b] - shift)
+            numbers[0, b] += numbers[row, b]
+
+
+@compiled
 def move(
-    features: Floats,
-    version: Ints,
+    given: Given,
     tracks: Ints,
-    repeats: bool,
-    repeat: Bools,
-    completed: Bools,
+    earning: Floats,
+    numbers: Floats,
+    flags: Bools,
     time: Ints,
     played: Ints,
     history: Ints,
@@ -237,15 +254,16 @@ def move(
     logged: Ints | None,
     answers: NDArray[np.int8] | None,
 ) -> bool:
-    """Note one track per session as played and let those completed enter history, window and vibe, in place.
+    """Sum up what each track earns, note it as played and let those completed enter the window, in place.
 
     Args:
-        features: (N, d).
-        version: (B,) the first versions of the tracks.
+        given: as in :func:`look`.
         tracks: (B,) the tracks played.
-        repeats: whether a track played before is not refused.
-        repeat: (B,) which of them were.
-        completed: (B,) which of them enter the history.
+        earning: (3, 5 + n) for each row of `numbers` that is a term its weight, what is taken away from it before, and
+            what it is where a track is refused.
+        numbers: (5 + n, B) as in :class:`~spotify_gym.session.state.StepResult`; n terms that are not yet weighed
+            come in, with the two cosines, and all that is earned goes out.
+        flags: (3, B) whether the tracks were played before, whether they enter the history, and a third.
         time: (B,) tracks recommended before; counted up.
         played: (B, L) versions played, with room for one more.
         history: (B, H) tracks heard, the oldest first.
@@ -257,16 +275,18 @@ def move(
     Returns:
         Whether `played` is now full in some session.
     """
+    features, versions, repeats = given
+    _earn(earning, repeats, numbers, flags)
     n_batch, length, n_features = window.shape
-    if logged is not None and answers is not None:
-        for b in range(n_batch):
-            logged[b, length + time[b]] = tracks[b]
-            answers[b, length + time[b]] = 0 if repeat[b] and not repeats else (1 if completed[b] else -1)
-    full = False
+    full, repeat, completed = False, flags[0], flags[1]
     for b in range(n_batch):
-        played[b, length + time[b]] = version[b]
+        place = length + time[b]
+        played[b, place] = versions[tracks[b]]
+        if logged is not None and answers is not None:
+            logged[b, place] = tracks[b]
+            answers[b, place] = 0 if repeat[b] and not repeats else (1 if completed[b] else -1)
         time[b] += 1
-        full |= length + time[b] >= played.shape[1]
+        full |= place + 1 >= played.shape[1]
         if not completed[b]:
             continue
         for h in range(length - 1):
@@ -281,34 +301,50 @@ def move(
 
 @compiled
 def play(
-    features: Floats,
-    versions: Ints,
+    given: Given,
     tracks: Ints,
     earning: Floats,
-    repeats: bool,
+    numbers: Floats,
+    flags: Bools,
     time: Ints,
     played: Ints,
     history: Ints,
     window: Floats,
     vibe: Floats,
+    logged: Ints | None,
+    answers: NDArray[np.int8] | None,
     seed_vibe: Floats | None,
-    numbers: Floats,
-    flags: Bools,
+    listener: Any,
+    mind: Any,
+    key: Keys,
+    n_uniforms: int,
+    certain: bool,
 ) -> bool:
-    """Look, then move: in one call, where no listener responds in between, because calls cost more than loops.
+    """Look, ask a compiled listener, and move: in one call, because calls cost more than loops.
 
-    The arguments are those of :func:`look` and :func:`move`; `flags`, (3, B), out, are repeat, completed and left.
+    The first arguments are those of :func:`move`, then comes the seed vibe of :func:`look`, and who listens, as in
+    :func:`~spotify_gym.listeners.listener.answer`, with the key of each session, (B,), the numbers drawn from it for
+    each answer, and whether they are 1/2. Where `listener` is None everything is heard out.
 
     Returns:
         Whether `played` is now full in some session.
     """
-    version, repeat, completed = np.empty(len(tracks), np.int64), flags[0], flags[1]
     state = time, played, history, vibe, seed_vibe
-    look(features, versions, tracks, earning, repeats, *state, numbers, version, repeat, None)
-    for b in range(len(tracks)):
-        completed[b], flags[2, b] = repeats or not repeat[b], False
-    state_after = time, played, history, window, vibe
-    return move(features, version, tracks, repeats, repeat, completed, *state_after, None, None)
+    if listener is None:
+        look(given, tracks, *state, numbers, flags, None)
+    else:
+        units = np.empty((len(tracks), vibe.shape[1]), np.float32)
+        look(given, tracks, *state, numbers, flags, units)
+        dealt = chances(key, time, n_uniforms, 0)
+        if certain:
+            dealt[:] = 0.5
+        for b in range(len(tracks)):
+            if flags[1, b]:
+                term, flags[1, b], flags[2, b] = answer(listener, mind, b, units[b], numbers[1, b], dealt[b])
+                if len(numbers) > 5:  # the term is rewarded
+                    numbers[5, b] = term
+    window_after = time, played, history, window, vibe
+    return move(given, tracks, earning, numbers, flags, *window_after, logged, answers)
 
 
 @compiled

@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.catalogue.catalogue import TINY
@@ -293,12 +294,15 @@ class Observer:
         self.n_memory = sum(block.n_memory for block in blocks)
         self._parts = list(zip(blocks, _side_by_side([block.n_memory for block in blocks]), strict=True))
 
-    def start(self, sessions: SessionState) -> None:
-        """Give sessions that begin the memory that the blocks need."""
+    def start(self, sessions: SessionState, rows: NDArray[np.intp]) -> None:
+        """Give the sessions that begin, (n,), the memory that the blocks need."""
         if self.n_memory:
-            sessions.memory = np.empty((len(sessions), self.n_memory), np.float32)
+            if sessions.memory is None:
+                sessions.memory = np.empty((len(sessions), self.n_memory), np.float32)
+            begun, memory = sessions.take(rows), sessions.memory[rows]
             for block, place in self._parts:
-                block.start(sessions, sessions.memory[:, place])
+                block.start(begun, memory[:, place])
+            sessions.memory[rows] = memory
 
     def move(self, sessions: SessionState, result: StepResult) -> None:
         """Bring the memory up to date after a step."""
@@ -311,9 +315,9 @@ class Observer:
         memory: Any = sessions.memory
         if len(self._parts) == 1:
             return self._parts[0][0].read(sessions, memory).copy()
-        owned: list[Any] = [memory if memory is None else memory[:, place] for _, place in self._parts]
-        seen = [block.read(sessions, own) for (block, _), own in zip(self._parts, owned, strict=True)]
-        return np.concatenate(seen, axis=1)
+        if self.n_memory:
+            return np.concatenate([block.read(sessions, memory[:, place]) for block, place in self._parts], axis=1)
+        return np.concatenate([block.read(sessions, memory) for block, _ in self._parts], axis=1)
 
 
 def _side_by_side(widths: Sequence[int]) -> list[slice]:

@@ -13,16 +13,18 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
+from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue, address_of
 from spotify_gym.listeners import Listener, as_listener
 from spotify_gym.registration import refuse_catalogue
 from spotify_gym.session.dynamics import SessionDynamics
-from spotify_gym.session.state import Ints, SessionState, StepResult
-from spotify_gym.session.streams import Keys, KeyStream
+from spotify_gym.session.state import Ints, SessionState
+from spotify_gym.session.streams import KeyStream
 
 _LENGTH, _MOST = 50, 1000  # tracks that `played` has room for where sessions have no length, or an enormous one
 _MANY = 10_000  # tracks
+_SPARE = 2  # places, so that a session is over before `played` is full
 
 
 class SessionSpec(EnvSpec):
@@ -119,22 +121,21 @@ class SharedEnv:
                     f"from and {n_played} to play; bring more songs, or say by played_width={there} that it is shorter"
                 )
 
-    def _start(self, keys: Keys, history: Ints | None = None) -> SessionState:
-        sessions = self.dynamics.start(keys, history)
-        sessions.grow(self.played_width)
-        return sessions
+    def _begin(self, slots: NDArray[np.intp], history: Ints | None = None) -> SessionState:
+        """Begin the next session in each of the slots; return all sessions."""
+        assert self.keys is not None  # set up by whoever resets
+        keys = self.keys.next(slots)
+        if self._sessions is None:
+            self._sessions = self.dynamics.start(keys, history, self.played_width + _SPARE)
+        else:
+            self.dynamics.restart(self._sessions, slots, keys, history)
+        return self._sessions
 
     def _refuse_more(self) -> NoReturn:
         raise ValueError(
             f"played_width={self.played_width} has room for the start and {self._room} tracks, and a session has "
             "played them; make the environment with a larger played_width"
         )
-
-    def _begun(self, n_sessions: int) -> StepResult:
-        """Return the result of no step at all."""
-        zeros, no = np.zeros(n_sessions, np.float32), np.zeros(n_sessions, np.bool_)
-        terms = {name: zeros.copy() for name in self.dynamics.reward}
-        return StepResult(zeros, terms, zeros.copy(), no, no.copy(), no.copy())
 
 
 def _plain(value: Any) -> Any:

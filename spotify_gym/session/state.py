@@ -54,6 +54,12 @@ class SessionState(BatchState):
     def __len__(self) -> int:
         return len(self.key)
 
+    @property
+    def moved(self) -> tuple[Any, Any, Any, Any, Any, Any, Any]:
+        """What a step moves, in the order in which the loops take it: from `time` to `vibe`, and the log."""
+        log = (None, None) if self.log is None else (self.log.tracks, self.log.answers)
+        return self.time, self.played, self.history, self.window, self.vibe, *log
+
     def put(self, rows: NDArray[Any], other: Self) -> None:
         """Overwrite the given sessions, whichever of the two has more room for played tracks."""
         room = max(self.played.shape[1], other.played.shape[1])
@@ -85,15 +91,44 @@ def log_of(sessions: SessionState) -> Log:
 class StepResult(NamedTuple):
     """What one recommendation in each of B sessions led to."""
 
-    reward: Floats
-    """(B,) the sum of the weighted terms."""
-    terms: Mapping[str, Floats]
-    """Weighted reward terms by name, each (B,)."""
-    cosine: Floats
-    """(B,) cosine of the track to the vibe before it, in [-1, 1]."""
-    repeat: Bools
-    """(B,) whether the recording had been played in the session before."""
-    completed: Bools
-    """(B,) whether the track was heard out, and so entered the history."""
-    left: Bools
-    """(B,) whether the listener ended the session."""
+    numbers: Floats
+    """(5 + n, B) the reward; the cosines to vibe and seed vibe; the weighted terms "flow" and "fit", and n others."""
+    flags: Bools
+    """(3, B) `repeat`, `completed` and `left`."""
+    rows: Mapping[str, int]
+    """Where the rewarded terms stand in `numbers`."""
+
+    @property
+    def reward(self) -> Floats:
+        """(B,) the sum of the weighted terms."""
+        reward: Floats = self.numbers[0]
+        return reward
+
+    @property
+    def terms(self) -> dict[str, Floats]:
+        """Weighted reward terms by name, each (B,)."""
+        return {name: self.numbers[row] for name, row in self.rows.items()}
+
+    @property
+    def cosine(self) -> Floats:
+        """(B,) cosine of the track to the vibe before it, in [-1, 1]."""
+        cosine: Floats = self.numbers[1]
+        return cosine
+
+    @property
+    def repeat(self) -> Bools:
+        """(B,) whether the recording had been played in the session before."""
+        repeat: Bools = self.flags[0]
+        return repeat
+
+    @property
+    def completed(self) -> Bools:
+        """(B,) whether the track was heard out, and so entered the history."""
+        completed: Bools = self.flags[1]
+        return completed
+
+    @property
+    def left(self) -> Bools:
+        """(B,) whether the listener ended the session."""
+        left: Bools = self.flags[2]
+        return left

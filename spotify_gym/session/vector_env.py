@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from typing import Any, Unpack
 
 import numpy as np
@@ -90,14 +89,10 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         if seed is not None or self.keys is None:
             super().reset(seed=int(seed) if isinstance(seed, (int, np.integer)) else None)
             self.keys = KeyStream.seeded(seed, self.num_envs)
-        fresh = self._start(self.keys.next(rows), history_of(options, self.dynamics, len(rows)))
-        if self._sessions is None:
-            self._sessions = fresh
-        else:
-            self._sessions.put(rows, fresh)
+        sessions = self._begin(rows, history_of(options, self.dynamics, len(rows)))
         self._ended[rows] = False
-        info = self._describe(np.full(self.num_envs, -1), self._begun(self.num_envs))
-        return self.dynamics.observe(self.sessions), _masked(info, chosen)
+        info = self._describe(np.full(self.num_envs, -1), self.dynamics.no_step(self.num_envs))
+        return self.dynamics.observe(sessions), _masked(info, chosen)
 
     def step(self, actions: Ints) -> tuple[Floats, Floats, Bools, Bools, dict[str, Any]]:
         """Play one track in each session.
@@ -118,15 +113,15 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         result = self.dynamics.step(sessions, tracks)
         truncated = sessions.time >= (2**62 if self.max_episode_steps is None else self.max_episode_steps)
         if len(restarts):  # the action of an ended session only starts the next one
-            self._restart(restarts)
+            self._begin(restarts)
             tracks = _blank(tracks, result, restarts)
             truncated[restarts] = False
         done = result.left | truncated
         observations, info = self.dynamics.observe(self.sessions), self._describe(tracks, result)
         if self.autoreset_mode == AutoresetMode.SAME_STEP and done.any():
             final = {"final_obs": observations, "final_info": _masked(info, done)}
-            self._restart(np.flatnonzero(done))
-            begun = deepcopy(result)
+            self._begin(np.flatnonzero(done))
+            begun = StepResult(result.numbers.copy(), result.flags.copy(), result.rows)
             info = self._describe(_blank(tracks, begun, done), begun)
             observations = self.dynamics.observe(self.sessions)
             return (
@@ -198,14 +193,6 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
             info["history_ids"] = np.array(heard, object).reshape(sessions.history.shape)
         return info
 
-    def _restart(self, rows: NDArray[np.intp]) -> None:
-        assert self.keys is not None  # a session has begun
-        fresh = self._start(self.keys.next(rows))
-        if len(rows) == self.num_envs:
-            self._sessions = fresh
-        else:
-            self.sessions.put(rows, fresh)
-
 
 def _length(max_episode_steps: object) -> int | None:
     if max_episode_steps in (None, -1):
@@ -222,8 +209,7 @@ def _masked(info: Mapping[str, Any], rows: Bools) -> dict[str, Any]:
 
 def _blank(tracks: Ints, result: StepResult, rows: NDArray[Any]) -> Ints:
     """Make the result of some sessions, in place, that of no step at all; return the tracks, -1 for them."""
-    for values in (*result.terms.values(), *(part for part in result if isinstance(part, np.ndarray))):
-        values[rows] = 0
+    result.numbers[:, rows], result.flags[:, rows] = 0, False
     blank = tracks.copy()
     blank[rows] = -1
     return blank

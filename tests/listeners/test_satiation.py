@@ -49,8 +49,10 @@ def test_respond__costs_nothing_for_the_opposite_of_the_recent():
 
 def test_respond__hears_every_track_out():
     response = SatiatedListener().respond(after(SatiatedListener(), EAST)[1], EAST[None], NONE, NO_CHANCE)
-    assert response.completed is None
-    assert response.left is None
+    assert response.completed is not None
+    assert response.left is not None
+    assert response.completed.all()
+    assert not response.left.any()
 
 
 def test_expect__is_exact_and_moves_nothing():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.session.kernels import unit
+from spotify_gym.session.kernels import Given, unit
 from spotify_gym.session.streams import Keys
 
 Floats = NDArray[np.float32]
@@ -33,41 +33,31 @@ def uniforms(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float64]
 
 
 def look(
-    features: Floats,
-    versions: Ints,
+    given: Given,
     tracks: Ints,
-    earning: Floats,
-    repeats: bool,
     time: Ints,
     played: Ints,
     history: Ints,
     vibe: Floats,
     seed_vibe: Floats,
     numbers: Floats,
-    version: Ints,
-    repeat: Bools,
+    flags: Bools,
     units: Floats,
 ) -> bool:
-    b, weights, lowest = earning[0], earning[1:3], earning[3:]
-    version[:], units[:], repeat[:] = (
-        versions[tracks],
-        unit(features[tracks]),
-        (played == versions[tracks, None]).any(1),
-    )
-    cosines = np.stack([np.vecdot(units, unit(vibe)), np.vecdot(units, unit(seed_vibe))])
-    refused = np.zeros_like(repeat) if repeats else repeat
-    terms = np.where(refused, lowest[:, None], weights[:, None] * (cosines - b))
-    numbers[:] = np.concatenate([terms, terms.sum(axis=0, keepdims=True), cosines])
-    return bool(refused.any())
+    features, versions, repeats = given
+    units[:] = unit(features[tracks])
+    numbers[1], numbers[2] = np.vecdot(units, unit(vibe)), np.vecdot(units, unit(seed_vibe))
+    repeat = (played == versions[tracks, None]).any(1)
+    flags[0], flags[1], flags[2] = repeat, repeats | ~repeat, False
+    return bool((~flags[1]).any())
 
 
 def move(
-    features: Floats,
-    version: Ints,
+    given: Given,
     tracks: Ints,
-    repeats: bool,
-    repeat: Bools,
-    completed: Bools,
+    earning: Floats,
+    numbers: Floats,
+    flags: Bools,
     time: Ints,
     played: Ints,
     history: Ints,
@@ -76,9 +66,14 @@ def move(
     logged: Ints,
     answers: NDArray[np.int8],
 ) -> bool:
+    (features, versions, repeats), (repeat, completed, _) = given, flags
+    weight, shift, lowest = earning[:, 3:, None]
+    refused = repeat & (not repeats)
+    numbers[3:] = np.where(refused, lowest, weight * (np.concatenate([numbers[1:3], numbers[5:]]) - shift))
+    numbers[0] = numbers[3:].sum(axis=0)
     sessions, place = np.arange(len(time)), history.shape[1] + time
-    played[sessions, place], logged[sessions, place] = version, tracks
-    answers[sessions, place] = np.where(repeat & (not repeats), 0, np.where(completed, 1, -1))
+    played[sessions, place], logged[sessions, place] = versions[tracks], tracks
+    answers[sessions, place] = np.where(refused, 0, np.where(completed, 1, -1))
     time += 1
     rows = np.flatnonzero(completed)
     history[rows, :-1] = history[rows, 1:]

@@ -9,13 +9,15 @@ import pytest
 
 from spotify_gym import Catalogue
 from spotify_gym.catalogue import units_of
+from spotify_gym.listeners import SatiatedListener, SkippingListener
 from spotify_gym.session import kernels
+from spotify_gym.session.streams import chances
 from tests.session import reference_kernels
 
 B, H, L = 64, 5, 30
 
 
-EARNING = np.array([0.1, 0.5, 2, -0.5, -3], np.float32)
+EARNING = np.array([[0, 0, 0, 0.5, 2, -1.5], [0, 0, 0, 0.1, 0.1, 0], [0, 0, 0, -0.5, -3, -7]], np.float32)
 
 
 def begun(catalogue: Catalogue, room: int) -> dict[str, Any]:
@@ -32,15 +34,17 @@ def tracks_of(step: int) -> Any:
     return np.random.default_rng(step).integers(400, size=B)
 
 
-def looked(loops: Any, catalogue: Catalogue, state: dict[str, Any], *, repeats: bool, step: int = 0) -> list[Any]:
-    """Return what a look says: numbers, versions, repeats, unit features and whether any is refused."""
-    numbers, version = np.empty((5, B), np.float32), np.empty(B, np.int64)
-    repeat, units = np.empty(B, np.bool_), np.empty((B, 9), np.float32)
+def seed_vibe(state: dict[str, Any]) -> Any:
+    return np.roll(state["vibe"], 1, axis=0)
+
+
+def looked(loops: Any, catalogue: Catalogue, state: dict[str, Any], *, repeats: bool) -> list[Any]:
+    """Return what a look says: cosines, flags, unit features and whether any is refused."""
+    numbers, flags, units = np.empty((6, B), np.float32), np.empty((3, B), np.bool_), np.empty((B, 9), np.float32)
     names = "time", "played", "history", "vibe"
-    given = *(state[name] for name in names), np.roll(state["vibe"], 1, axis=0)
-    tracks, found = tracks_of(step), (numbers, version, repeat, units)
-    any_refused = loops.look(catalogue.features, catalogue.recordings, tracks, EARNING, repeats, *given, *found)
-    return [*found, np.array(any_refused)]
+    given = (catalogue.features, catalogue.recordings, repeats), tracks_of(0), *(state[name] for name in names)
+    any_refused = loops.look(*given, seed_vibe(state), numbers, flags, units)
+    return [numbers[1:3], flags, units, np.array(any_refused)]
 
 
 @pytest.mark.parametrize("repeats", [False, True])
@@ -50,8 +54,8 @@ def test_look__compiled_equals_numpy(small: Catalogue, repeats: bool) -> None:
     slow, fast = (looked(loops, small, state, repeats=repeats) for loops in (reference_kernels, kernels))
     for expected, got in zip(slow, fast, strict=True):
         assert np.allclose(expected, got, atol=1e-6)
-    assert fast[0][3, 3] == 0
-    assert fast[2][:8].all()
+    assert fast[0][0, 3] == 0
+    assert fast[1][0, :8].all()
     assert fast[-1] == (not repeats)
 
 
@@ -61,30 +65,40 @@ def test_move__compiled_equals_numpy(small: Catalogue, repeats: bool) -> None:
     for loops in reference_kernels, kernels:
         rng, state = np.random.default_rng(1), begun(small, H + 3)
         state |= {"logged": np.full((B, H + 3), -1), "answers": np.zeros((B, H + 3), np.int8)}
-        version, full = np.arange(B), []
+        numbers, full = rng.random((6, B), np.float32), []
         for step in range(3):
-            repeat, completed = rng.random((2, B)) < 0.5
-            given = small.features, version, tracks_of(step), repeats, repeat, completed
-            full.append(loops.move(*given, *state.values()))  # type: ignore[attr-defined]
-        after.append([*state.values(), np.array(full)])
+            given = (small.features, small.recordings, repeats), tracks_of(step), EARNING, numbers
+            full.append(loops.move(*given, rng.random((3, B)) < 0.5, *state.values()))  # type: ignore[attr-defined]
+        after.append([numbers, *state.values(), np.array(full)])
     assert after[0][-1].tolist() == [False, False, True]
     for slow, fast in zip(*after, strict=True):
         assert np.allclose(slow, fast, atol=1e-6)
 
 
+@pytest.mark.parametrize("listener", [SatiatedListener(), SkippingListener(position=(0.0,), patience=1.0)])
 @pytest.mark.parametrize("repeats", [False, True])
-def test_play__is_a_look_and_a_move(small: Catalogue, repeats: bool) -> None:
-    one, other = begun(small, H + 3), begun(small, H + 3)
-    seed_vibe, given = np.roll(one["vibe"], 1, axis=0), (small.features, small.recordings, tracks_of(0))
-    numbers, version, repeat, *_ = looked(kernels, small, one, repeats=repeats)
-    full = kernels.move(
-        small.features, version, tracks_of(0), repeats, repeat, repeats | ~repeat, *one.values(), None, None
-    )
-    at_once, flags = np.empty((5, B), np.float32), np.empty((3, B), np.bool_)
-    assert kernels.play(*given, EARNING, repeats, *other.values(), seed_vibe, at_once, flags) == full
-    expected = numbers, np.stack([repeat, repeats | ~repeat, np.zeros(B, np.bool_)]), *one.values()
-    for before, after in zip(expected, (at_once, flags, *other.values()), strict=True):
-        assert np.array_equal(before, after)
+def test_play__is_a_look_an_answer_and_a_move(small: Catalogue, repeats: bool, listener: Any) -> None:
+    """The answer is that of the listener alone, whose loop is compiled in its own module."""
+    one, other = ({**begun(small, H + 3), "logged": None, "answers": None} for _ in range(2))
+    given, key = (small.features, small.recordings, repeats), np.arange(B, dtype=np.uint64)
+    cosines, flags, units, _ = looked(kernels, small, one, repeats=repeats)
+    _, mind = listener.start(units[:, None].repeat(H, axis=1), H, np.full((B, 2), 0.5, np.float32))
+    asked, twin = np.flatnonzero(flags[1]), mind.take(np.arange(B))
+    its = mind.take(asked)
+    luck = chances(key, one["time"], listener.n_uniforms)[asked]
+    response = listener.respond(its, units[asked], cosines[0, asked], luck)
+    mind.put(asked, its)
+    numbers = np.concatenate([np.zeros((1, B), np.float32), cosines, np.zeros((3, B), np.float32)])
+    (numbers[5, asked],) = response.terms.values()
+    flags[1:, asked] = response.completed, response.left
+    full = kernels.move(given, tracks_of(0), EARNING, numbers, flags, *one.values())
+    at_once, flags_at_once = np.empty((6, B), np.float32), np.empty((3, B), np.bool_)
+    before = given, tracks_of(0), EARNING, at_once, flags_at_once, *other.values()
+    played = seed_vibe(other), *listener.compiled_form(twin), key, listener.n_uniforms, False
+    assert kernels.play(*before, *played) == full
+    expected = numbers, flags, *one.values(), *vars(mind).values()
+    for slow, fast in zip(expected, (at_once, flags_at_once, *other.values(), *vars(twin).values()), strict=True):
+        assert np.array_equal(slow, fast)
 
 
 @pytest.mark.parametrize("draw", [reference_kernels.distinct, kernels.distinct])
