@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.listeners import CompiledListener, Listener, Response
+from spotify_gym.listeners import CompiledListener, Listener
 from spotify_gym.registry import make_named
 from spotify_gym.session import kernels
 from spotify_gym.session.kernels import unit
@@ -36,7 +36,7 @@ def _fit(catalogue: Catalogue, b: float) -> RewardTerm:
 REWARD_TERMS: dict[str, Callable[[Catalogue, float], RewardTerm]] = {"flow": _flow, "fit": _fit}
 """The reward terms that need no listener, by name: from the catalogue and its baseline b to the term."""
 _LOOP_TERMS = ("flow", "fit")  # that the compiled loop earns
-_N_NUMBERS = 5  # that it says of a track
+_N_NUMBERS = 3  # that stand before the terms in the numbers of a step
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +93,7 @@ class SessionDynamics:
         """
         n, length, d = len(keys), self.history_length, self.catalogue.features.shape[1]
         shape = n, length + _ROOM if room is None else room
+        is_plain = self._is_compiled and self.listener is None and not self.observer.n_memory
         sessions = SessionState(
             key=np.empty(n, np.uint64),
             time=np.empty(n, np.int64),
@@ -103,20 +104,20 @@ class SessionDynamics:
             seed_vibe=np.empty((n, d), np.float32),
             memory=None,
             listener=None,
-            log=None if not self._keeps_log else Log(np.empty(shape, np.int64), np.empty(shape, np.int8)),
+            log=None
+            if is_plain and not self.observer.reads_log
+            else Log(np.empty(shape, np.int64), np.empty(shape, np.int8)),
         )
         self.restart(sessions, np.arange(n), keys, history)
         return sessions
 
     def restart(self, sessions: SessionState, rows: NDArray[np.intp], keys: Keys, history: Ints | None = None) -> None:
         """Begin some sessions anew, in place: one per key, (n,), in `rows`, (n,), as :meth:`start` does."""
-        n_start = self.listener.n_start_uniforms if self.listener is not None else 0
-        n_pool = 0 if history is not None else self._pool_size
-        before = np.full(len(keys), -1)
+        n_pool, before = 0 if history is not None else self._pool_size, np.full(len(keys), -1)
         starts = kernels.distinct(uniforms(keys, before, n_pool), len(self.catalogue)) if history is None else history
         if self.listener is not None:
             units = kernels.pool_units(self.catalogue.features, starts)
-            dealt = self._chances(keys, before, n_start, n_pool)
+            dealt = chances(keys, before, self.listener.n_start_uniforms, n_pool, self.certain)
             chosen, listener = self.listener.start(units, self.history_length, dealt)
             starts = starts[np.arange(len(starts))[:, None], chosen]
             if sessions.listener is None:
@@ -143,49 +144,47 @@ class SessionDynamics:
 
     def no_step(self, n_sessions: int) -> StepResult:
         """Return the result of no step at all, in B sessions."""
-        n_numbers = _N_NUMBERS + len(self._others)
-        return StepResult(
-            np.zeros((n_numbers, n_sessions), np.float32), np.zeros((3, n_sessions), np.bool_), self._rows
-        )
+        numbers = np.zeros((self._earning.shape[1], n_sessions), np.float32)
+        flags, terms = np.zeros((3, n_sessions), np.bool_), {name: numbers[row] for name, row in self._rows.items()}
+        return StepResult(numbers, flags, numbers[0], terms, numbers[1], *flags)
 
     def _play(self, sessions: SessionState, tracks: Ints, result: StepResult) -> bool:
         """Take a step in one compiled call."""
         one: Any = self.listener
-        listener, mind = (None, None) if one is None else one.compiled_form(sessions.listener)
+        mind = (None, None, 0) if one is None else (*one.compiled_form(sessions.listener), one.n_uniforms)
         before = self._given, tracks, self._earning, result.numbers, result.flags
-        drawn = sessions.key, self._n_uniforms, self.certain
-        return kernels.play(*before, *sessions.moved, self._seed_vibe(sessions), listener, mind, *drawn)
+        seed_vibe = sessions.seed_vibe if "fit" in self.reward else None
+        return kernels.play(*before, *sessions.moved, seed_vibe, sessions.key, self.certain, *mind)
 
     def _ask(self, sessions: SessionState, tracks: Ints, result: StepResult) -> bool:
         """Take a step in which listeners or terms have a say that are not compiled."""
-        numbers, flags, _ = result
-        units = None if self.listener is None else np.empty((len(tracks), sessions.vibe.shape[1]), np.float32)
-        state = sessions.time, sessions.played, sessions.history, sessions.vibe, self._seed_vibe(sessions)
-        any_refused = kernels.look(self._given, tracks, *state, numbers, flags, units)
-        refused = flags[0].copy() if any_refused else None
-        response = {} if units is None else self._respond(sessions, units, result, refused)
-        look = Look(tracks, numbers[1], numbers[2], flags[0], response)
-        for row, (_, term) in enumerate(self._others, _N_NUMBERS):
+        numbers, flags, units = (
+            result.numbers,
+            result.flags,
+            np.empty((len(tracks), sessions.vibe.shape[1]), np.float32),
+        )
+        state = sessions.time, sessions.played, sessions.history, sessions.vibe, sessions.seed_vibe
+        kernels.look(self._given, tracks, *state, numbers, flags, units)
+        response = {} if self.listener is None else self._respond(sessions, units, result)
+        look = Look(tracks, result.cosine, numbers[2], result.repeat, response)
+        for name, term in self._others.items():
             assert term.value is not None  # the loop does not say it
-            numbers[row] = term.value(sessions, look)
+            result.terms[name][:] = term.value(sessions, look)
         return kernels.move(self._given, tracks, self._earning, numbers, flags, *sessions.moved)
 
-    def _respond(
-        self, sessions: SessionState, units: Floats, result: StepResult, refused: Bools | None
-    ) -> Mapping[str, Floats]:
+    def _respond(self, sessions: SessionState, units: Floats, result: StepResult) -> Mapping[str, Floats]:
         """Ask the listeners whose track is not refused who completes it and who leaves; return their terms."""
         assert self.listener is not None  # there is somebody to ask
-        cosine, chance = result.cosine, self._chances(sessions.key, sessions.time, self.listener.n_uniforms)
-        if refused is None:
-            response = self.listener.respond(sessions.listener, units, cosine, chance)
-            _note(response, result.flags, slice(None))
-            return response.terms
-        asked = np.flatnonzero(~refused)
-        state = sessions.listener.take(asked)
-        response = self.listener.respond(state, units[asked], cosine[asked], chance[asked])
-        sessions.listener.put(asked, state)
-        _note(response, result.flags, asked)
-        terms = {name: np.zeros(len(cosine), np.float32) for name in response.terms}
+        asked, state = np.flatnonzero(result.completed), sessions.listener
+        chance = chances(sessions.key, sessions.time, self.listener.n_uniforms, 0, self.certain)
+        if len(asked) < len(units):
+            state, units, chance = state.take(asked), units[asked], chance[asked]
+        response = self.listener.respond(state, units, result.cosine[asked], chance)
+        if len(asked) < len(result.cosine):
+            sessions.listener.put(asked, state)
+        result.completed[asked] = True if response.completed is None else response.completed
+        result.left[asked] = False if response.left is None else response.left
+        terms = {name: np.zeros(len(result.cosine), np.float32) for name in response.terms}
         for name, values in response.terms.items():
             terms[name][asked] = values
         return terms
@@ -321,14 +320,14 @@ class SessionDynamics:
         return RewardTerm(bounds, lambda _, look: look.response[name], expected)
 
     @cached_property
-    def _others(self) -> list[tuple[str, RewardTerm]]:
+    def _others(self) -> dict[str, RewardTerm]:
         """The rewarded terms that the compiled loop does not say by itself."""
-        return [(name, self._terms[name]) for name in self.reward if name not in _LOOP_TERMS]
+        return {name: self._terms[name] for name in self.reward if name not in _LOOP_TERMS}
 
     @cached_property
     def _rows(self) -> dict[str, int]:
         """Where the rewarded terms stand in the numbers of a step."""
-        rows = {name: row for row, name in enumerate((*_LOOP_TERMS, *(name for name, _ in self._others)), 3)}
+        rows = {name: row for row, name in enumerate((*_LOOP_TERMS, *self._others), _N_NUMBERS)}
         return {name: rows[name] for name in self.reward}
 
     @cached_property
@@ -339,39 +338,21 @@ class SessionDynamics:
     @cached_property
     def _earning(self) -> Floats:
         """For each row of the numbers of a step: weight, what is taken away before, what it is where refused."""
-        earning = np.zeros((3, _N_NUMBERS + len(self._others)), np.float32)
-        earning[1, list(range(3, _N_NUMBERS))] = self.baseline
+        earning = np.zeros((3, _N_NUMBERS + len(_LOOP_TERMS) + len(self._others)), np.float32)
+        earning[1, _N_NUMBERS : _N_NUMBERS + len(_LOOP_TERMS)] = self.baseline
         for name, row in self._rows.items():
-            earning[[0, 2], row] = self.reward[name], self._lowest(name)
+            weight = self.reward[name]
+            earning[[0, 2], row] = weight, min(weight * bound for bound in self._terms[name].bounds)
         return earning
-
-    def _lowest(self, name: str) -> np.float32:
-        return np.float32(min(self.reward.get(name, 0.0) * bound for bound in self._terms[name].bounds))
-
-    def _seed_vibe(self, sessions: SessionState) -> Floats | None:
-        """Return the seed vibe where any term may ask for the likeness to it."""
-        return sessions.seed_vibe if self._asks_fit else None
-
-    @cached_property
-    def _asks_fit(self) -> bool:
-        return "fit" in self.reward or not self._is_compiled
 
     @cached_property
     def _is_compiled(self) -> bool:
         """Whether all that a step asks for is compiled: whoever listens, and each term."""
-        own = () if self.listener is None else self.listener.term_bounds
+        if self.listener is None:
+            return not self._others
         kind = type(self.listener)
         is_compiled = issubclass(kind, CompiledListener) and kind.respond is CompiledListener.respond
-        return (self.listener is None or is_compiled) and all(name in own for name, _ in self._others)
-
-    @cached_property
-    def _n_uniforms(self) -> int:
-        return 0 if self.listener is None else self.listener.n_uniforms
-
-    @cached_property
-    def _keeps_log(self) -> bool:
-        observes_more = self.observer.n_memory or self.observer.reads_log
-        return bool(self.listener is not None or observes_more or self._others)
+        return is_compiled and self._others.keys() <= self.listener.term_bounds.keys()
 
     @property
     def _pool_size(self) -> int:
@@ -382,17 +363,6 @@ class SessionDynamics:
     @cached_property
     def _by_version(self) -> tuple[Ints, Ints]:
         return _grouped(self.first_versions)
-
-    def _chances(self, keys: Keys, time: Ints, n: int, n_before: int = 0) -> Floats:
-        """Draw what listeners are dealt, (B, n) in [0, 1), after numbers drawn for something else; or 1/2."""
-        return np.full((len(keys), n), 0.5, np.float32) if self.certain else chances(keys, time, n, n_before)
-
-
-def _note(response: Response, flags: Bools, asked: NDArray[np.intp] | slice) -> None:
-    """Note who of the listeners asked has completed the track and who has left; the rest has not."""
-    completed, left = response.completed, response.left
-    flags[1, asked] = True if completed is None else completed
-    flags[2, asked] = False if left is None else left
 
 
 def _grouped(versions: Ints) -> tuple[Ints, Ints]:

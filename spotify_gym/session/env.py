@@ -173,7 +173,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
             self._trace = rendering.Trace(self.catalogue, sessions.history[0].copy(), sessions.vibe[0].copy())
             self._show()
         self._result.numbers[:], self._result.flags[:] = 0, False
-        return self.dynamics.observer.observe(sessions)[0], self._info(-1, sessions, *self._told())
+        return self.dynamics.observe(sessions)[0], self._info(-1, sessions)
 
     def step(self, action: Any) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
         """Play the track with index `action`; see Rewards, Episode End and Information."""
@@ -183,14 +183,13 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
         if sessions.time.item() >= self._room:
             self._refuse_more()
         self._tracks[0] = track
-        self.dynamics.step(sessions, self._tracks, self._result)
-        numbers, flags = self._told()
-        self._left = flags[2]
-        info = self._info(track, sessions, numbers, flags)
+        result = self.dynamics.step(sessions, self._tracks, self._result)
+        reward, self._left = result.reward.item(), result.left.item()
         if self._trace is not None:
-            self._trace.plays.append(rendering.Play(track, numbers[0], info["cosine"], info["completed"]))
+            play = rendering.Play(track, reward, result.cosine.item(), result.completed.item())
+            self._trace.plays.append(play)
             self._show()
-        return self.dynamics.observer.observe(sessions)[0], numbers[0], self._left, False, info
+        return self.dynamics.observe(sessions)[0], reward, self._left, False, self._info(track, sessions)
 
     def render(self) -> str | NDArray[np.uint8] | None:
         """Return the session as text ("ansi") or as a picture, (480, 800, 3) uint8 ("rgb_array")."""
@@ -216,21 +215,18 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
             raise InvalidAction(f"action {track} is no track of this catalogue; choose from 0 to {self._n_tracks - 1}")
         return track
 
-    def _told(self) -> tuple[list[float], list[bool]]:
-        """Return numbers and flags of the one session, see :class:`~spotify_gym.session.state.StepResult`."""
-        return self._result.numbers.ravel().tolist(), self._result.flags.ravel().tolist()
-
-    def _info(self, track: int, sessions: SessionState, numbers: list[float], flags: list[bool]) -> dict[str, Any]:
+    def _info(self, track: int, sessions: SessionState) -> dict[str, Any]:
+        result = self._result
         info = {
             "track": track,
-            "cosine": numbers[1],
-            "repeat": flags[0],
-            "completed": flags[1],
+            "cosine": result.cosine.item(),
+            "repeat": result.repeat.item(),
+            "completed": result.completed.item(),
             "history": sessions.history[0].copy(),
-            "end": int(flags[2]),
+            "end": int(self._left),
         }
-        for name, row in self._result.rows.items():
-            info[name] = numbers[row]
+        for name, values in result.terms.items():
+            info[name] = values.item()
         if not self.dynamics.repeats:
             info["played"] = sessions.played[0, : self.played_width].copy()
         if self._info_texts:

@@ -188,7 +188,7 @@ def look(
     numbers: Floats,
     flags: Bools,
     units: Floats | None,
-) -> bool:
+) -> None:
     """Look up one track per session and compare it with its vibe, its seed vibe and what it has played.
 
     Args:
@@ -202,9 +202,6 @@ def look(
         numbers: (5 + n, B) out: cosines to the vibe and to the seed vibe in rows 1 and 2; the rest is lost.
         flags: (3, B) out: whether the track was played before, whether it is not refused, and False.
         units: (B, d) out: unit features of the tracks; None where nobody asks for them.
-
-    Returns:
-        Whether any track is refused.
     """
     features, versions, repeats = given
     version = np.empty(len(tracks), np.int64)
@@ -217,14 +214,11 @@ def look(
         _cosines(features, tracks, seed_vibe, numbers, 2)
     if units is not None:
         _units(features, tracks, units)
-    any_refused = False
     for b in range(len(tracks)):
         found = False
         for place in range(history.shape[1] + time[b]):
             found |= played[b, place] == version[b]
         flags[0, b], flags[1, b], flags[2, b] = found, repeats or not found, False
-        any_refused |= found and not repeats
-    return any_refused
 
 
 @compiled
@@ -314,17 +308,17 @@ def play(
     logged: Ints | None,
     answers: NDArray[np.int8] | None,
     seed_vibe: Floats | None,
+    key: Keys,
+    certain: bool,
     listener: Any,
     mind: Any,
-    key: Keys,
     n_uniforms: int,
-    certain: bool,
 ) -> bool:
     """Look, ask a compiled listener, and move: in one call, because calls cost more than loops.
 
-    The first arguments are those of :func:`move`, then comes the seed vibe of :func:`look`, and who listens, as in
-    :func:`~spotify_gym.listeners.listener.answer`, with the key of each session, (B,), the numbers drawn from it for
-    each answer, and whether they are 1/2. Where `listener` is None everything is heard out.
+    The arguments are those of :func:`move`, the seed vibe of :func:`look`, two of
+    :func:`~spotify_gym.session.streams.chances`, and the listener of :func:`~spotify_gym.listeners.listener.answer`;
+    where that is None everything is heard out.
 
     Returns:
         Whether `played` is now full in some session.
@@ -335,9 +329,7 @@ def play(
     else:
         units = np.empty((len(tracks), vibe.shape[1]), np.float32)
         look(given, tracks, *state, numbers, flags, units)
-        dealt = chances(key, time, n_uniforms, 0)
-        if certain:
-            dealt[:] = 0.5
+        dealt = chances(key, time, n_uniforms, 0, certain)
         for b in range(len(tracks)):
             if flags[1, b]:
                 term, flags[1, b], flags[2, b] = answer(listener, mind, b, units[b], numbers[1, b], dealt[b])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,13 +60,6 @@ class SessionState(BatchState):
         log = (None, None) if self.log is None else (self.log.tracks, self.log.answers)
         return self.time, self.played, self.history, self.window, self.vibe, *log
 
-    def put(self, rows: NDArray[Any], other: Self) -> None:
-        """Overwrite the given sessions, whichever of the two has more room for played tracks."""
-        room = max(self.played.shape[1], other.played.shape[1])
-        self.grow(room)
-        other.grow(room)
-        super().put(rows, other)
-
     def grow(self, room: int | None = None) -> None:
         """Make room for played tracks, (B, room); None: twice as much as there is."""
         room = 2 * self.played.shape[1] if room is None else room
@@ -95,40 +88,15 @@ class StepResult(NamedTuple):
     """(5 + n, B) the reward; the cosines to vibe and seed vibe; the weighted terms "flow" and "fit", and n others."""
     flags: Bools
     """(3, B) `repeat`, `completed` and `left`."""
-    rows: Mapping[str, int]
-    """Where the rewarded terms stand in `numbers`."""
-
-    @property
-    def reward(self) -> Floats:
-        """(B,) the sum of the weighted terms."""
-        reward: Floats = self.numbers[0]
-        return reward
-
-    @property
-    def terms(self) -> dict[str, Floats]:
-        """Weighted reward terms by name, each (B,)."""
-        return {name: self.numbers[row] for name, row in self.rows.items()}
-
-    @property
-    def cosine(self) -> Floats:
-        """(B,) cosine of the track to the vibe before it, in [-1, 1]."""
-        cosine: Floats = self.numbers[1]
-        return cosine
-
-    @property
-    def repeat(self) -> Bools:
-        """(B,) whether the recording had been played in the session before."""
-        repeat: Bools = self.flags[0]
-        return repeat
-
-    @property
-    def completed(self) -> Bools:
-        """(B,) whether the track was heard out, and so entered the history."""
-        completed: Bools = self.flags[1]
-        return completed
-
-    @property
-    def left(self) -> Bools:
-        """(B,) whether the listener ended the session."""
-        left: Bools = self.flags[2]
-        return left
+    reward: Floats
+    """(B,) the sum of the weighted terms."""
+    terms: Mapping[str, Floats]
+    """Weighted reward terms by name, each (B,)."""
+    cosine: Floats
+    """(B,) cosine of the track to the vibe before it, in [-1, 1]."""
+    repeat: Bools
+    """(B,) whether the recording had been played in the session before."""
+    completed: Bools
+    """(B,) whether the track was heard out, and so entered the history."""
+    left: Bools
+    """(B,) whether the listener ended the session."""

@@ -43,14 +43,16 @@ def uniforms(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float64]
 
 
 @compiled
-def chances(keys: Keys, time: NDArray[np.int64], n: int, n_before: int = 0) -> NDArray[np.float32]:
-    """Draw the same numbers as :func:`uniforms` in float32, none of them rounded up to 1, but for the first few."""
-    drawn = np.empty((len(keys), n), np.float32)
-    for b in range(len(keys)):
-        at_time = _mix(keys[b] + _GOLDEN * (np.uint64(time[b]) + np.uint64(1)))
-        for j in range(n):
-            word = _mix(at_time + _GOLDEN * np.uint64(n_before + j + 1)) >> _S11
-            drawn[b, j] = word * 2.0**-53 * (1 - 2.0**-24)
+def chances(
+    keys: Keys, time: NDArray[np.int64], n: int, n_before: int = 0, certain: bool = False
+) -> NDArray[np.float32]:
+    """Draw the same numbers as :func:`uniforms` in float32, none of them rounded up to 1, but for the first few.
+
+    Where `certain` they are 1/2.
+    """
+    drawn = np.full((len(keys), n), np.float32(0.5))
+    if not certain:
+        drawn[:] = uniforms(keys, time, n_before + n)[:, n_before:] * (1 - 2.0**-24)
     return drawn
 
 

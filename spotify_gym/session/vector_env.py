@@ -114,15 +114,14 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         truncated = sessions.time >= (2**62 if self.max_episode_steps is None else self.max_episode_steps)
         if len(restarts):  # the action of an ended session only starts the next one
             self._begin(restarts)
-            tracks = _blank(tracks, result, restarts)
+            tracks, result = self._blanked(tracks, result, restarts)
             truncated[restarts] = False
         done = result.left | truncated
         observations, info = self.dynamics.observe(self.sessions), self._describe(tracks, result)
         if self.autoreset_mode == AutoresetMode.SAME_STEP and done.any():
             final = {"final_obs": observations, "final_info": _masked(info, done)}
             self._begin(np.flatnonzero(done))
-            begun = StepResult(result.numbers.copy(), result.flags.copy(), result.rows)
-            info = self._describe(_blank(tracks, begun, done), begun)
+            info = self._describe(*self._blanked(tracks, result, done))
             observations = self.dynamics.observe(self.sessions)
             return (
                 observations,
@@ -193,6 +192,13 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
             info["history_ids"] = np.array(heard, object).reshape(sessions.history.shape)
         return info
 
+    def _blanked(self, tracks: Ints, result: StepResult, rows: NDArray[Any]) -> tuple[Ints, StepResult]:
+        """Return tracks and result with those of some sessions as where no step was taken: track -1 and all else 0."""
+        tracks, blank = tracks.copy(), self.dynamics.no_step(self.num_envs)
+        blank.numbers[:], blank.flags[:] = result.numbers, result.flags
+        tracks[rows], blank.numbers[:, rows], blank.flags[:, rows] = -1, 0, False
+        return tracks, blank
+
 
 def _length(max_episode_steps: object) -> int | None:
     if max_episode_steps in (None, -1):
@@ -205,14 +211,6 @@ def _length(max_episode_steps: object) -> int | None:
 def _masked(info: Mapping[str, Any], rows: Bools) -> dict[str, Any]:
     """Add to each entry Gymnasium's mask, (B,), of the sessions that it is about: one array for all."""
     return {**info, **dict.fromkeys([f"_{name}" for name in info], rows.copy())}
-
-
-def _blank(tracks: Ints, result: StepResult, rows: NDArray[Any]) -> Ints:
-    """Make the result of some sessions, in place, that of no step at all; return the tracks, -1 for them."""
-    result.numbers[:, rows], result.flags[:, rows] = 0, False
-    blank = tracks.copy()
-    blank[rows] = -1
-    return blank
 
 
 def _array(values: Any) -> NDArray[Any]:

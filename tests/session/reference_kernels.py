@@ -43,13 +43,12 @@ def look(
     numbers: Floats,
     flags: Bools,
     units: Floats,
-) -> bool:
+) -> None:
     features, versions, repeats = given
     units[:] = unit(features[tracks])
     numbers[1], numbers[2] = np.vecdot(units, unit(vibe)), np.vecdot(units, unit(seed_vibe))
     repeat = (played == versions[tracks, None]).any(1)
     flags[0], flags[1], flags[2] = repeat, repeats | ~repeat, False
-    return bool((~flags[1]).any())
 
 
 def move(
