@@ -14,7 +14,7 @@ from spotify_gym.session import rendering
 from spotify_gym.session.options import EnvOptions, Source, history_of, make_dynamics
 from spotify_gym.session.shared import SharedEnv
 from spotify_gym.session.spaces import spaces_of
-from spotify_gym.session.state import Bools, Floats, SessionState
+from spotify_gym.session.state import Bools, Floats, SessionState, StepResult
 from spotify_gym.session.streams import KeyStream
 
 _SLOT = np.zeros(1, dtype=np.intp)
@@ -158,7 +158,8 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
         self._info_texts, self._width_given = info_texts, played_width
         self._make_room(None)
         self._n_tracks = len(self.catalogue)
-        self._tracks, self._result = np.zeros(1, np.int64), self.dynamics.no_step(1)
+        self._tracks = np.zeros(1, np.int64)
+        self._result: StepResult | None = None  # what the next step writes over, because to make one takes longer
         self._trace: rendering.Trace | None = None
         self._left = False
 
@@ -172,8 +173,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
         if self.render_mode is not None:
             self._trace = rendering.Trace(self.catalogue, sessions.history[0].copy(), sessions.vibe[0].copy())
             self._show()
-        self._result.numbers[:], self._result.flags[:] = 0, False
-        return self.dynamics.observe(sessions)[0], self._info(-1, sessions)
+        return self.dynamics.observe(sessions)[0], self._info(-1, sessions, self.dynamics.no_step(1))
 
     def step(self, action: Any) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
         """Play the track with index `action`; see Rewards, Episode End and Information."""
@@ -183,13 +183,13 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
         if sessions.time.item() >= self._room:
             self._refuse_more()
         self._tracks[0] = track
-        result = self.dynamics.step(sessions, self._tracks, self._result)
+        self._result = result = self.dynamics.step(sessions, self._tracks, self._result)
         reward, self._left = result.reward.item(), result.left.item()
         if self._trace is not None:
             play = rendering.Play(track, reward, result.cosine.item(), result.completed.item())
             self._trace.plays.append(play)
             self._show()
-        return self.dynamics.observe(sessions)[0], reward, self._left, False, self._info(track, sessions)
+        return self.dynamics.observe(sessions)[0], reward, self._left, False, self._info(track, sessions, result)
 
     def render(self) -> str | NDArray[np.uint8] | None:
         """Return the session as text ("ansi") or as a picture, (480, 800, 3) uint8 ("rgb_array")."""
@@ -215,8 +215,10 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
             raise InvalidAction(f"action {track} is no track of this catalogue; choose from 0 to {self._n_tracks - 1}")
         return track
 
-    def _info(self, track: int, sessions: SessionState) -> dict[str, Any]:
-        result = self._result
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_result": None}  # a copy of its views would be none
+
+    def _info(self, track: int, sessions: SessionState, result: StepResult) -> dict[str, Any]:
         info = {
             "track": track,
             "cosine": result.cosine.item(),
