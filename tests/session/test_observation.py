@@ -166,7 +166,7 @@ class Count(Block):
 def test_own_block__keeps_its_memory_beside_others(small: Catalogue) -> None:
     state = f"decayed+{__name__}:Count+decayed"
     env = gym.make_vec("SpotifyPlaylist-v0", num_envs=2, catalogue=small, state=state, autoreset_mode="SameStep")
-    env.reset(options={"history": [0, 1, 2, 3, 4]})
+    env.reset(seed=0, options={"history": [0, 1, 2, 3, 4]})
     counts = [env.step(np.array([track, track % 7]))[0][:, 9].tolist() for track in range(5, 25)]
     assert counts[:4] == [[1, 1], [2, 2], [3, 2], [4, 2]]  # tracks 0 to 4 are in the start
     assert counts[-1] == [0, 0]  # new sessions
