@@ -72,7 +72,7 @@ class Recordings:
     def __init__(self, space: spaces.Space[object], device: th.device) -> None:
         features, first = features_of(space), recordings_of(space)
         self.first = th.tensor(first, device=device)
-        self.actions = th.tensor(np.unique(first), device=device)
+        self.actions = th.tensor(np.flatnonzero(first == np.arange(len(first))), device=device)
         self.n = len(self.actions)
         self.units = unit(th.tensor(features, device=device))
 

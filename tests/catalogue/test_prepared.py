@@ -17,8 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spotify_gym.catalogue import Catalogue, CatalogueError
+from spotify_gym.catalogue import Catalogue, CatalogueError, hashing
+from spotify_gym.catalogue import prepared as prepared_module
 from spotify_gym.catalogue.prepared import ALIGNMENT
+from spotify_gym.catalogue.tracks import TextColumn
 
 SMALL = Catalogue.builtin(40)
 
@@ -259,6 +261,21 @@ def test_load__of_a_forged_column_says_what_is_wrong(kind: str, prepared: Path) 
     path = rewritten(prepared, lambda _, columns: {**columns, name: column})
     with pytest.raises(CatalogueError, match=rf"cannot load .*rewritten.arrow: .*{message}"):
         Catalogue.load(path)
+
+
+def test_load__finds_one_id_that_stands_twice_among_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids, many = [f"{n}" for n in range(20_000)], Catalogue.builtin(20_000)
+    path = tmp_path / "many.arrow"
+    monkeypatch.setattr(prepared_module, "_MANY", 20_000)
+    for texts in (ids, [*ids[:-1], ids[7]]):
+        replace(many, track_ids=TextColumn.of(texts)).save(path)
+        for hashes in (hashing._hashes, lambda _, begins: np.zeros(len(begins) - 1, np.uint64)):
+            monkeypatch.setattr(hashing, "_hashes", hashes)
+            if texts is ids:
+                assert list(Catalogue.load(path).track_ids) == ids
+            else:
+                with pytest.raises(CatalogueError, match="a track id stands twice"):
+                    Catalogue.load(path)
 
 
 @pytest.mark.parametrize(
