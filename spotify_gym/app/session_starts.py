@@ -18,7 +18,7 @@ def well_known(catalogue: Catalogue, most: int = 8) -> Ints:
     if catalogue.popularity is None:
         return np.zeros(0, np.int64)
     n_candidates = min(10 * most, len(catalogue))
-    popularity = np.nan_to_num(catalogue.popularity, nan=-1)
+    popularity = catalogue.known_popularity
     known = np.argpartition(-popularity, n_candidates - 1)[:n_candidates]
     ordered = known[np.lexsort((known, -popularity[known]))]
     return catalogue.one_of_each_song(ordered[popularity[ordered] >= 0])[:most]
@@ -72,14 +72,8 @@ def _draw(catalogue: Catalogue, tracks: Ints, n_tracks: int, seed: int) -> Ints:
     Raises:
         ValueError: there are too few.
     """
-    known = tracks[np.argsort(-_popularity(catalogue, tracks), kind="stable")]
+    known = tracks[np.argsort(-catalogue.known_popularity[tracks], kind="stable")]
     pool = catalogue.one_of_each_song(known[: max(4 * n_tracks, int(_KNOWN_SHARE * len(known)))])
     if len(pool) < n_tracks:
         raise ValueError(f"only {len(pool)} different tracks to draw from, and a session starts from {n_tracks}")
     return np.random.default_rng(seed).choice(pool, n_tracks, replace=False)
-
-
-def _popularity(catalogue: Catalogue, tracks: Ints) -> NDArray[np.float32]:
-    if catalogue.popularity is None:
-        return np.zeros(len(tracks), np.float32)
-    return np.nan_to_num(catalogue.popularity[tracks], nan=-1)

@@ -114,6 +114,14 @@ class Schema:
     columns: Mapping[str, str]  # role: name in this table; "" where it has none
     features: Sequence[str] | None  # names in this table, or of features; None: those of the nine that are there
 
+    def __post_init__(self) -> None:
+        for role in self.columns.keys() - ALIASES.keys():
+            near = "".join(f" (did you mean {one!r}?)" for one in get_close_matches(role, ALIASES, n=1, cutoff=0.5))
+            raise CatalogueError(
+                f"--columns {role}=...: there is no such role{near}. "
+                f"Write ROLE=COLUMN; the roles are {', '.join(ALIASES)}."
+            )
+
     def likeness(self, names: Sequence[str]) -> int:
         """Count the roles for which there is a column; a chance word or two in a line make no header of it."""
         given = {*self.columns.values(), *(self.features or ())}.intersection(names)
@@ -126,7 +134,7 @@ class Schema:
         Raises:
             CatalogueError: if there are too few features, or the user names what is not there, or one column twice.
         """
-        given = {role: [self._find(role, name, names)] if name else [] for role, name in self.columns.items()}
+        given = {role: [_column(name, names, {})] if name else [] for role, name in self.columns.items()}
         taken = list(chain(*given.values()))
         found: dict[str, list[str]] = {}
         for name in sorted(dict.fromkeys(names), key=lambda name: _role_of(name)[1]):
@@ -159,15 +167,6 @@ class Schema:
         for role in missing:
             for near in get_close_matches(role, unknown, n=1, cutoff=0.8):
                 yield f"{role} may be {unknown[near]!r}: {self.command('--columns', f'{role}={unknown[near]}')}"
-
-    def _find(self, role: str, name: str, names: Sequence[str]) -> str:
-        if role not in ALIASES:
-            near = "".join(f" (did you mean {one!r}?)" for one in get_close_matches(role, ALIASES, n=1, cutoff=0.5))
-            raise CatalogueError(
-                f"--columns {role}=...: there is no such role{near}. "
-                f"Write ROLE=COLUMN; the roles are {', '.join(ALIASES)}."
-            )
-        return _column(name, names, {})
 
     def _complain(self, known: Mapping[str, str], names: Sequence[str]) -> str:
         have = f"only {', '.join(known)} of the nine are there" if known else "there is none of the nine"

@@ -81,9 +81,8 @@ class Draft:
 
     def merge_recordings(self) -> None:
         """Make one track of those with exactly equal features: the most popular, or first, speaks for all."""
-        known = 0.0 if self.tracks.popularity is None else np.nan_to_num(self.tracks.popularity, nan=-1.0)
         first = first_equal_rows(self.tracks.features)
-        keeper = pd.Series(known, range(len(first))).groupby(first).transform("idxmax").to_numpy()
+        keeper = pd.Series(self.tracks.known_popularity).groupby(first).transform("idxmax").to_numpy()
         self._fold(keeper, {"same recording as another track": np.flatnonzero(keeper != np.arange(len(keeper)))})
 
     def drop_unpopular(self, min_popularity: float) -> None:

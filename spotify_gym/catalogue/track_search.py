@@ -87,8 +87,7 @@ class TrackSearch:
         return [word, *(other for other, _, _ in near)]
 
     def _order(self, found: Ints, query: str) -> NDArray[np.intp]:
-        titles, popularity = self._titles.take(found), self._catalogue.popularity
-        known = np.zeros(len(found)) if popularity is None else np.nan_to_num(popularity[found], nan=-1)
+        titles, known = self._titles.take(found), self._catalogue.known_popularity[found]
         by_artist = self._mask(self._artists.take(found), "match_substring", f"\n{query}\n")
         exact, begins = (self._mask(titles, how, query) for how in ("equal", "starts_with"))
         return np.lexsort((found, -known, ~begins, ~exact, ~by_artist))

@@ -139,6 +139,12 @@ class Tracks:
     def __len__(self) -> int:
         return len(self.features)
 
+    @property
+    def known_popularity(self) -> NDArray[np.float32]:
+        """The popularity (n_tracks,), -1 where it is unknown; 0 everywhere where there is none."""
+        unknown = np.zeros(len(self), np.float32)
+        return unknown if self.popularity is None else np.nan_to_num(self.popularity, nan=-1)
+
     def take(self: Self, indices: ArrayLike) -> Self:
         """Return the tracks at ``indices`` (k,), in that order."""
         chosen = np.asarray(indices, dtype=np.int64)
