@@ -101,7 +101,7 @@ def _find_header(lines: Sequence[bytes], schema: Schema) -> tuple[tuple[str, ...
         (tuple(names), delimiter, number, number + taken)
         for number in range(min(MAX_HEADER, len(lines)))
         for delimiter in DELIMITERS
-        for names, taken, _ in [_split_row(lines, number, delimiter, None, MAX_HEADER)]
+        for names, taken in [_split_row(lines, number, delimiter, None, MAX_HEADER)]
         if any(names)
     ]
     if not headers:
@@ -117,7 +117,7 @@ def _fit_header(
     pandas names its index in a line of its own below several lines of names; others do not name the numbers of the rows
     in front, or end every row with a separator.
     """
-    below, taken, _ = _split_row(lines, start, delimiter, len(names), 1) if start < len(lines) else ([], 0, b"")
+    below, taken = _split_row(lines, start, delimiter, len(names), 1) if start < len(lines) else ([], 0)
     is_alone = not any(name and cell for name, cell in zip(names, below, strict=False))
     if is_alone and "".join(below)[:1].isalpha():
         return tuple(map("".join, zip(names, below, strict=True))), start + taken
@@ -146,9 +146,9 @@ def _find_rows(
         if size[place] > MAX_LINE_BYTES:
             fault = f"longer than {MAX_LINE_BYTES:,} bytes"
         elif b'"' in lines[place] or width > MAX_REPEATS:
-            cells, taken, row = _split_row(lines, place, delimiter, width, max(waste, 1))
+            cells, taken = _split_row(lines, place, delimiter, width, max(waste, 1))
             if cells:
-                lines[place], end = row, place + taken
+                lines[place], end = _write_row(cells, delimiter), place + taken
                 is_row[place:end] = np.arange(taken) == 0
                 continue
             waste -= taken
@@ -169,11 +169,11 @@ def _is_row(text: pa.LargeBinaryArray, delimiter: str, width: int) -> NDArray[np
 
 def _split_row(
     lines: Sequence[bytes], number: int, delimiter: str, width: int | None, ahead: int
-) -> tuple[list[str], int, bytes]:
+) -> tuple[list[str], int]:
     """Split the row of so many columns that begins on a line, and may run on to others.
 
     Returns:
-        its cells, none if there is no row; the number of lines that were read; the row as Arrow reads it.
+        its cells, none if there is no row; the number of lines that were read.
     """
     n_lines = 1
     dialects = [dialect for mark, dialect in _DIALECTS.items() if mark in lines[number]]
@@ -188,12 +188,12 @@ def _split_row(
         finally:
             n_lines = max(n_lines, reader.line_num)
         if len(cells) == (width or len(cells)) and sum(map(len, cells)) <= MAX_ROW_BYTES:
-            end = number + reader.line_num
-            return cells, reader.line_num, _write_row(cells, delimiter) if dialect else b"\n".join(lines[number:end])
-    return [], n_lines, b""
+            return cells, reader.line_num
+    return [], n_lines
 
 
 def _write_row(cells: Sequence[str], delimiter: str) -> bytes:
+    """Write cells in quotes, as Arrow reads them whatever is in them."""
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter, lineterminator="", quoting=csv.QUOTE_ALL).writerow(cells)
     return text.getvalue().encode()

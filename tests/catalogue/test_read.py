@@ -138,14 +138,6 @@ def draft_of(ids: str, features: list[float], genres: list[int], popularity: lis
     return Draft(tracks, places=np.arange(len(ids)) + 2)
 
 
-def test_fold_ids__gathers_the_genres_of_one_track() -> None:
-    folded = draft_of("abab", [1, 2, 1, 2], [0, 1, 2, 1])
-    folded.fold_ids()
-    assert list(folded.tracks.track_ids) == ["a", "b"]
-    assert folded.tracks.genres.astype(int).tolist() == [[1, 0, 1], [0, 1, 0]]
-    assert [(finding.rows, finding.lines) for finding in folded.account.folded] == [(2, (4, 5))]
-
-
 def test_fold_ids__keeps_the_first_and_reports_other_features_apart() -> None:
     folded = draft_of("aaa", [1, 1, 9], [0, 0, 0])
     folded.fold_ids()
@@ -168,16 +160,6 @@ def test_merge__keeps_the_first_where_popularity_is_unknown() -> None:
     merged = draft_of("abc", [5, 6, 5], [0, 0, 0])
     merged.merge_recordings()
     assert list(merged.tracks.track_ids) == ["a", "b"]
-
-
-def test_drop_unpopular__drops_the_unknown_too() -> None:
-    dropped = draft_of("abc", [1, 2, 3], [0, 0, 0], [50, np.nan, 20])
-    dropped.drop_unpopular(30)
-    assert list(dropped.tracks.track_ids) == ["a"]
-    assert [(finding.what, finding.lines) for finding in dropped.account.dropped] == [
-        ("popularity is unknown", (3,)),
-        ("popularity is below 30", (4,)),
-    ]
 
 
 def test_drop_unpopular__needs_popularity() -> None:

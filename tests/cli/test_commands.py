@@ -134,6 +134,14 @@ def test_evaluate__refuses(call: Call, trained: Path) -> None:
     assert (code, err) == (2, "prog: error: n_sessions=0 must be at least 1\n")
 
 
+def test_evaluate__plays_from_another_catalogue_than_the_one_trained_on(call: Call) -> None:
+    train(TrainConfig(catalogue="builtin:300", steps=400, learning_starts=200, hidden=(8,)), Path("run"))
+    code, out, _ = call(Evaluate, "run", "--sessions", 10, "--catalogue", "builtin:500", "--out", "rows.csv")
+    assert code == 0
+    assert "SpotifySession-v0 on builtin(n_tracks=500, seed=0): 10 held-out sessions" in out
+    assert Path("rows.csv").read_text().count("\n") == 1 + 5 * 10
+
+
 def test_compare__puts_runs_side_by_side(call: Call, trained: Path) -> None:
     shutil.copytree(trained, "other")
     code, out, _ = call(Compare, trained, "other", "--sessions", 10, "--out", "rows.csv")
@@ -259,18 +267,3 @@ def test_train__ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert "Traceback" not in err
     assert {"model.zip", "weights.safetensors", "learning_curve.png"} <= {file.name for file in tmp_path.iterdir()}
     assert not list(tmp_path.glob(".*.tmp"))
-
-
-def test_evaluate__plays_from_another_catalogue_than_the_one_trained_on(tmp_path: Path) -> None:
-    train(TrainConfig(catalogue="builtin:300", steps=400, learning_starts=200, hidden=(8,)), tmp_path / "run")
-    arguments = [tmp_path / "run", "--sessions", 10, "--catalogue", "builtin:500", "--out", tmp_path / "rows.csv"]
-    done = subprocess.run(
-        [sys.executable, "-m", "spotify_gym.cli", "evaluate", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "SpotifySession-v0 on builtin(n_tracks=500, seed=0): 10 held-out sessions" in done.stdout
-    assert (tmp_path / "rows.csv").read_text().count("\n") == 1 + 5 * 10

@@ -11,7 +11,6 @@ import pytest
 
 from spotify_gym import Catalogue, cli
 from spotify_gym.app.app_state import SHIPPED_RUN
-from tests.catalogues import real_table
 
 HEADER = "track_id,acousticness,danceability,energy,instrumentalness,liveness,loudness,speechiness,tempo,valence"
 ROWS = "\n".join(f"t{i},0.{i},0.5,0.{9 - i},0.1,0.2,-{i}.5,0.05,{100 + i},0.{i}" for i in range(8))
@@ -137,12 +136,6 @@ def test_prepare__wrong_option(capsys: pytest.CaptureFixture[str]) -> None:
     err = capsys.readouterr().err
     assert err.startswith("spotify-gym prepare: error: invalid choice 'log' for argument '--scaling'")
     assert err.count("\n") == 1
-
-
-def test_prepare__reads_the_users_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = real_table("SpotifyFeatures_spreadsheet_damaged.csv")
-    assert cli.main(["prepare", str(path), "--out", str(tmp_path / "cat.arrow")]) == 0
-    assert "dropped" in capsys.readouterr().out
 
 
 WITHOUT_EXTRA = """
