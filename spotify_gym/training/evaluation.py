@@ -212,15 +212,11 @@ def _bound(model: Any, env: SpotifyVectorEnv, seed: int) -> Iterator[Policy]:
     """Let a model play from the catalogue of `env`, if it can, with what chance it needs; leave it as it was."""
     offered = (env.single_observation_space, env.single_action_space)
     policy: Any = getattr(model, "policy", None)
-    if isinstance(getattr(model, "action_space", None), Box):
-        if model.observation_space != env.single_observation_space:
+    points = isinstance(getattr(model, "action_space", None), Box)
+    if points or not hasattr(policy, "bind"):
+        if offered != (model.observation_space, offered[1] if points else model.action_space):
             raise ValueError(f"this {type(model).__name__} was trained on another catalogue or another state")
-        yield Pointing(model, env.dynamics, env)
-        return
-    if not hasattr(policy, "bind"):
-        if offered != (model.observation_space, model.action_space):
-            raise ValueError(f"this {type(model).__name__} was trained on another catalogue or another state")
-        yield model
+        yield Pointing(model, env.dynamics, env) if points else model
         return
     import torch  # not above: reference policies need none
 
