@@ -87,7 +87,7 @@ def save_results(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm) -
     if isinstance(model, DQN):
         with replacing(folder.path / "q_network_checkpoint.pth") as file:
             torch.save(model.q_net.state_dict(), file)
-    write_tensors(folder.weights_file, Tensors(weights, {"steps": model.num_timesteps}))
+    write_tensors(folder.weights_file(), Tensors(weights, {"steps": model.num_timesteps}))
 
 
 def draw_curve(folder: Path, title: str) -> None:
@@ -146,7 +146,7 @@ def load_run(
     config, about = folder.config, folder.meta["catalogue"]
     chosen = catalogue_of(config) if catalogue is None else _scaled(catalogue, folder, about)
     env = sessions_of(config, chosen, n_envs=1, whole=False)
-    weights_file = folder.weights_file if share is None else folder.snapshot_file(share)
+    weights_file = folder.weights_file(share)
     if weights_file.exists() or share is not None:
         replays = "buffer_size" in inspect.signature(algorithm_of(config)).parameters
         changes = {"buffer_size": 1} if replays else {}  # to play, not to learn

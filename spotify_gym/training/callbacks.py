@@ -61,7 +61,7 @@ def recorded(model: BaseAlgorithm, config: TrainConfig, folder: RunFolder) -> It
 def _keep_snapshots(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm) -> None:
     """Keep the weights where a share of the training has passed that was asked for, once."""
     for share in config.snapshots:
-        file = folder.snapshot_file(share)
+        file = folder.weights_file(share)
         if model.num_timesteps >= share * config.total_steps and not file.exists():
             write_tensors(file, Tensors(weights_of(model), {"steps": model.num_timesteps}))
 

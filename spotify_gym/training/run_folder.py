@@ -67,19 +67,14 @@ class RunFolder:
         """Where the settings are."""
         return self.path / "config.json"
 
-    @property
-    def weights_file(self) -> Path:
-        """Where the networks are."""
-        return self.path / "weights.safetensors"
+    def weights_file(self, share: float | None = None) -> Path:
+        """Where the networks are; or as they were after a share of the training, in [0, 1]."""
+        return self.path / ("weights.safetensors" if share is None else f"weights-{share:g}.safetensors")
 
     @property
     def checkpoint_file(self) -> Path:
         """Where an unfinished training goes on from."""
         return self.path / "checkpoint.safetensors"
-
-    def snapshot_file(self, share: float) -> Path:
-        """Where the networks are as they were after a share of the training, in [0, 1]."""
-        return self.path / f"weights-{share:g}.safetensors"
 
     @property
     def snapshots(self) -> tuple[float, ...]:
@@ -90,7 +85,7 @@ class RunFolder:
     @property
     def is_finished(self) -> bool:
         """Whether the training came to its end: the weights are the last thing written, the checkpoint then goes."""
-        return self.weights_file.exists() and not self.checkpoint_file.exists()
+        return self.weights_file().exists() and not self.checkpoint_file.exists()
 
     @property
     def config(self) -> TrainConfig:

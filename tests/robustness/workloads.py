@@ -61,7 +61,7 @@ class Training(Workload):
 
     def check_same(self, one: Path, other: Path) -> None:
         """Compare weights and logs bit for bit, times aside."""
-        ours, theirs = (read_tensors(RunFolder(path).weights_file) for path in (one, other))
+        ours, theirs = (read_tensors(RunFolder(path).weights_file()) for path in (one, other))
         assert ours.facts == theirs.facts, f"{other} holds another network than {one}"
         assert ours.arrays.keys() == theirs.arrays.keys(), f"{other} holds another network than {one}"
         for name, array in ours.arrays.items():
