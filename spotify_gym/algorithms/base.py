@@ -167,9 +167,10 @@ class TrackDQN(stable_baselines3.DQN):
         self._check_raw(self._vec_normalize_env)
 
     def _check_raw(self, normalized: VecNormalize | None) -> None:
-        if self.policy.encoder == "mixture" and normalized is not None and normalized.norm_obs:
+        encoder = self.policy.encoder
+        if encoder not in (None, "dense") and normalized is not None and normalized.norm_obs:
             raise ValueError(
-                "encoder='mixture' compares what is seen with the features of tracks, and VecNormalize changes what is "
+                f"{encoder=} compares what is seen with the features of tracks, and VecNormalize changes what is "
                 "seen; wrap with norm_obs=False, or choose policy_kwargs={'encoder': 'dense'}"
             )
 

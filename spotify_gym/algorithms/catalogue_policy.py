@@ -10,11 +10,18 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
 
+from spotify_gym.algorithms.attention import AttentionEncoder
 from spotify_gym.algorithms.compatibility import blocks_of, check_alike, n_features_of, vectors_of
 from spotify_gym.algorithms.embeddings import FixedEmbedding, LearnedEmbedding, Recordings, Table, Tracks
 from spotify_gym.algorithms.networks import DenseQNetwork, TopK
 from spotify_gym.algorithms.policies import MlpPolicy
 from spotify_gym.algorithms.state_encoder import DenseEncoder, MixtureEncoder
+
+ENCODERS: dict[str, type[MixtureEncoder | AttentionEncoder]] = {
+    "mixture": MixtureEncoder,
+    "attention": AttentionEncoder,
+}
+"""Those that read the vectors an observation holds; the other one is "dense"."""
 
 EMBEDDINGS: dict[str, type[FixedEmbedding | LearnedEmbedding]] = {"fixed": FixedEmbedding, "learned": LearnedEmbedding}
 
@@ -39,7 +46,7 @@ class CatalogueQNetwork(BasePolicy):
         activation_fn: between layers.
         normalize_images: SB3's.
         track_embedding: "fixed", the unit features, or "learned", these and a few learned coordinates.
-        encoder: of the state, "mixture" (of the `blocks` that the observation space names) or "dense".
+        encoder: of the state, "mixture" or "attention" (of the `blocks` that the observation space names) or "dense".
         **former: what files of before say of the dense encoder.
     """
 
@@ -55,7 +62,7 @@ class CatalogueQNetwork(BasePolicy):
         activation_fn: type[nn.Module] = nn.ReLU,
         normalize_images: bool = True,
         track_embedding: Literal["fixed", "learned"] = "fixed",
-        encoder: Literal["mixture", "dense"] = "dense",
+        encoder: Literal["mixture", "attention", "dense"] = "dense",
         **former: bool,
     ) -> None:
         super().__init__(
@@ -67,10 +74,10 @@ class CatalogueQNetwork(BasePolicy):
         n_features = n_features_of(action_space)
         self.embedding = EMBEDDINGS[track_embedding](n_features)
         width, hidden = n_features + self.embedding.extra, [64] if net_arch is None else net_arch
-        self.tower: MixtureEncoder | DenseEncoder  # files name its weights so
-        if encoder == "mixture":
+        self.tower: MixtureEncoder | AttentionEncoder | DenseEncoder  # files name its weights so
+        if encoder != "dense":
             blocks = vectors_of(observation_space, n_features)
-            self.tower = MixtureEncoder(blocks, features_dim, hidden, activation_fn)
+            self.tower = ENCODERS[encoder](blocks, features_dim, hidden, activation_fn)
         else:
             self.tower = DenseEncoder(features_dim, n_features, width, hidden, activation_fn, **former)
         self._one: tuple[Any] = (self.tower.value[0].weight,)  # in a tuple PyTorch does not look for weights
@@ -198,9 +205,9 @@ class CataloguePolicy(MlpPolicy):
         for_dense = [name for name in DENSE_ONLY if self._options[name] != self.network_options[name]]
         if chosen is None:
             return "mixture" if blocks_of(self.observation_space) and not for_dense else "dense"
-        if chosen not in ("mixture", "dense"):
-            raise ValueError(f"encoder={chosen!r} is not known; choose 'mixture' or 'dense'")
-        if chosen == "mixture" and for_dense:
+        if chosen not in (*ENCODERS, "dense"):
+            raise ValueError(f"encoder={chosen!r} is not known; choose 'mixture', 'attention' or 'dense'")
+        if chosen != "dense" and for_dense:
             raise ValueError(f"{for_dense[0]}={self._options[for_dense[0]]!r} goes with encoder='dense'")
         return chosen
 
@@ -210,7 +217,7 @@ class CataloguePolicy(MlpPolicy):
         Raises:
             BindingError: this policy knows tracks by other features, or states of another shape.
         """
-        if self.encoder == "mixture":
+        if self.encoder != "dense":
             vectors_of(observation_space, n_features_of(self.action_space))
         super().bind(observation_space, action_space)
         nets: list[Any] = [self.q_net, self.q_net_target]

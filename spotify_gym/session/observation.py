@@ -177,6 +177,32 @@ class Responses(Block):
         return np.concatenate([means.reshape(len(means), -1), counts / (counts + np.float32(_MANY))], axis=1)
 
 
+class Answered(Block):
+    """The last 50 tracks that were answered, the oldest first: unit features, turned round where skipped, (50d,).
+
+    Zeros stand before the first. Nothing is summed up: what answers say is for the learner to find out.
+    """
+
+    n_vectors = _PLACES
+    reads_log = True
+
+    def __init__(self, catalogue: Catalogue, history_length: int) -> None:
+        high = np.full(_PLACES * catalogue.features.shape[1], 1 + 1e-6, np.float32)
+        super().__init__(-high, high)
+        self._units = catalogue.unit_features
+
+    def read(self, sessions: SessionState, memory: Floats) -> Floats:
+        """Look them up."""
+        log = log_of(sessions)
+        asked = log.answers != 0
+        last = np.argsort(asked, axis=1, kind="stable")[:, -_PLACES:]
+        answers, tracks = (np.take_along_axis(part, last, axis=1) for part in (log.answers, log.tracks))
+        answered = self._units[tracks] * answers[:, :, None].astype(np.float32)
+        seen = np.zeros((len(sessions), len(self.high)), np.float32)
+        seen[:, -answered[0].size :] = answered.reshape(len(seen), -1)
+        return seen
+
+
 class Taste(Block):
     """What the answers say of the taste: ridge least squares in the metric of the catalogue, (3d,).
 
@@ -254,6 +280,7 @@ STATES: dict[str, Callable[[Catalogue, int], Block]] = {
     "genres": Genres,
     "place": Place,
     "responses": Responses,
+    "answered": Answered,
     "taste": Taste,
     "ucb": UpperConfidence,
 }

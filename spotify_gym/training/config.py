@@ -72,8 +72,8 @@ class TrainConfig:
     scaling: Literal["standard", "minmax"] = "standard"
     """How a table's features are scaled."""
     state: str = "auto"
-    """What the agent sees: mean, decayed, history, genres, place, responses, taste or ucb, several of them as in
-    mean+responses, or module:Class; "auto": what serves learners in that environment, mean where nothing else does."""
+    """What the agent sees: mean, decayed, history, genres, place, responses, answered, taste or ucb, several of them as
+    in mean+responses, or module:Class; "auto": what serves learners in that environment, else mean."""
     history_length: Annotated[int, Between(1, 1000)] = 5
     """Tracks whose mean is the vibe."""
     repeats: bool | None = None
@@ -92,9 +92,9 @@ class TrainConfig:
     policy: Annotated[str, arg(metavar=_choice(NETWORKS))] = "catalogue"
     """Its network: "mlp" has one output per track, for small catalogues; "catalogue" hears the features of every track.
     The others do so for few candidates at a time, and show what the exact maximum is worth."""
-    encoder: Literal["mixture", "dense"] = "mixture"
-    """How the networks that hear features read a state: as a mixture of the vectors of features that it shows, or as
-    plain numbers."""
+    encoder: Literal["mixture", "attention", "dense"] = "mixture"
+    """How the networks that hear features read a state: as a mixture of the vectors of features that it shows, by
+    attention among them (made for the state "answered"), or as plain numbers."""
     candidates: Annotated[int, Between(1, 10**7)] | None = None
     """Tracks that sampled, shortlist and action_head choose from; None: 2⌈log₂ N⌉ of N."""
     hidden: tuple[Annotated[int, Between(1, 65_536)], ...] = (64,)

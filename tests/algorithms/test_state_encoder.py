@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from spotify_gym.algorithms import BindingError, DoubleDQN, DuelingDoubleDQN
 from spotify_gym.algorithms.ablations import ActionHeadPolicy, SampledPolicy, ShortlistPolicy
+from spotify_gym.algorithms.attention import AttentionEncoder
 from spotify_gym.algorithms.state_encoder import DenseEncoder, MixtureEncoder
 from spotify_gym.session.spaces import BlockBox
 from tests.algorithms.probes import FeatureSpace, Playlist, randomize, tracks
@@ -111,6 +112,47 @@ def test_mixture__starts_at_zero_and_takes_zero_vectors():
     assert th.isfinite(random_mixture((slice(0, 3),), 3)(th.zeros(2, 3))[0]).all()
 
 
+def test_attention__finds_out_a_taste_from_answers():
+    d, n = 4, 12
+    encoder = AttentionEncoder([slice(i * d, i * d + d) for i in range(n)], n * d, [32])
+    rng = th.Generator().manual_seed(0)
+
+    def asked(batch):
+        tastes = th.nn.functional.normalize(th.randn(batch, d, generator=rng), dim=1)
+        units = th.nn.functional.normalize(th.randn(batch, n, d, generator=rng), dim=2)
+        answered = units * (units @ tastes[:, :, None]).sign()
+        answered[:, :4] = 0  # nothing was played there yet
+        return answered.flatten(1), tastes
+
+    def likeness(batch):
+        answered, tastes = asked(batch)
+        return th.cosine_similarity(encoder(answered)[0], tastes).mean()
+
+    assert not encoder(asked(3)[0])[0].any()
+    optimizer = th.optim.Adam(encoder.parameters(), 1e-2)
+    for _ in range(300):
+        optimizer.zero_grad()
+        (-likeness(128)).backward()
+        optimizer.step()
+    with th.no_grad():
+        answered, tastes = asked(1000)
+        mean = th.cosine_similarity(answered.view(1000, n, d).sum(dim=1), tastes).mean()
+        learned = likeness(1000)
+    assert 1 - learned < 0.8 * (1 - mean)  # which is what the answers say when each is taken by itself
+
+
+def test_attention__passes_over_places_where_nothing_was_played():
+    few, many = (AttentionEncoder([slice(i * 3, i * 3 + 3) for i in range(n)], n * 3, [8]) for n in (2, 5))
+    randomize(many)
+    many.places.data[:] = many.places[0]
+    obs = th.randn(10, 15)
+    obs[:, 6:] = 0
+    moved = th.cat([obs[:, 6:], obs[:, :6]], dim=1)
+    for one, other in zip(many(obs), many(moved), strict=True):
+        assert th.allclose(one, other, atol=1e-5)
+    assert few(obs[:, :6])[0].shape == (10, 3)
+
+
 def test_encoder__is_the_mixture_where_the_space_says_what_is_seen():
     assert isinstance(model_of().q_net.tower, MixtureEncoder)
     assert isinstance(model_of(env=Playlist()).q_net.tower, DenseEncoder)  # no number is guessed to be a vector
@@ -126,7 +168,7 @@ def test_encoder__is_the_mixture_where_the_space_says_what_is_seen():
     [
         ({"env": Playlist(), "encoder": "mixture"}, "names them at no place; choose a `state` that shows some, or"),
         ({"encoder": "mixture", "track_embedding": "learned"}, "track_embedding='learned' goes with encoder='dense'"),
-        ({"encoder": "mixed"}, "encoder='mixed' is not known; choose 'mixture' or 'dense'"),
+        ({"encoder": "mixed"}, "encoder='mixed' is not known; choose 'mixture', 'attention' or 'dense'"),
     ],
 )
 def test_encoder__that_cannot_be_is_refused(options, message):

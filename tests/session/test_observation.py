@@ -59,7 +59,9 @@ def test_genres__are_asked_of_a_catalogue_that_has_them() -> None:
         start(hand_made(np.eye(6, dtype=np.float32)), "mean+genres")
 
 
-@pytest.mark.parametrize("state", ["mean", "decayed", "mean+decayed", "mean+genres", "history", "responses", "taste"])
+@pytest.mark.parametrize(
+    "state", ["mean", "decayed", "mean+decayed", "mean+genres", "history", "responses", "answered", "taste"]
+)
 def test_state__stays_within_its_bounds(state: str, small: Catalogue) -> None:
     env = gym.make_vec("SpotifyPlaylist-v0", num_envs=100, catalogue=small, state=state)
     env.reset(seed=0)
@@ -94,6 +96,19 @@ def played(env: gym.vector.VectorEnv, plays: np.ndarray) -> tuple[np.ndarray, np
         seen, *_, info = env.step(tracks)
         answers.append(np.where(info["repeat"], 0, 2 * info["completed"] - 1))
     return seen, np.array(answers)
+
+
+def test_answered__are_the_last_tracks_turned_round_where_they_were_skipped(small: Catalogue) -> None:
+    options = {"listener": SkippingListener(patience=1000), "max_episode_steps": 80}
+    env = gym.make_vec("SpotifyTaste-v0", num_envs=20, catalogue=small, state="answered", **options)
+    seen, _ = env.reset(seed=0)
+    assert not seen[:, :450].any()
+    plays = np.random.default_rng(0).integers(len(small), size=(70, 20))
+    seen, answers = played(env, plays)
+    for session in range(20):
+        asked = answers[:, session] != 0
+        told = (answers[:, [session]] * small.unit_features[plays[:, session]])[asked][-50:]
+        assert np.allclose(seen[session, :450].reshape(50, 9)[-len(told) :], told, atol=1e-6)
 
 
 def test_taste__is_the_ridge_regression_in_the_metric_of_the_catalogue(small: Catalogue) -> None:
