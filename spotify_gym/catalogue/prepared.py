@@ -56,13 +56,13 @@ def save_fields(path: Path, fields: Mapping[str, Any]) -> None:
     check_name(path)
     types = {name: kind for name, kind in _column_types(fields).items() if fields[name] is not None}
     batch = pa.record_batch({name: _to_arrow(fields[name], kind) for name, kind in types.items()})
-    packed, scaling = batch.serialize(), fields["scaling"]
+    packed = batch.serialize()
     message = pa.ipc.read_message(packed)
     header = {name: fields[name] for name in ("feature_names", "genre_names", "source", "synthetic")} | {
         "format": FORMAT,
         "version": VERSION,
         "columns": list(types),
-        "scaling": {"kind": scaling.kind, "centre": scaling.centre.tolist(), "scale": scaling.scale.tolist()},
+        "scaling": fields["scaling"].plain,
         "report": asdict(fields["report"]),
     }
     text = json.dumps(header).encode()

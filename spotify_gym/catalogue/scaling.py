@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,9 +72,14 @@ class Scaling:
         """Bring scaled features (..., d) back to raw ones, to the precision of float32."""
         return np.asarray(scaled, dtype=np.float64) * self.scale + self.centre
 
+    @property
+    def plain(self) -> dict[str, Any]:
+        """Plain values, as JSON has them, from which `Scaling(**plain)` is made again."""
+        return {"kind": self.kind, "centre": self.centre.tolist(), "scale": self.scale.tolist()}
+
     def equals(self, other: Scaling) -> bool:
         """Say whether both scale every track alike."""
-        return (self.kind, *self.centre, *self.scale) == (other.kind, *other.centre, *other.scale)
+        return self.plain == other.plain
 
 
 def check_kind(kind: str) -> ScalingKind:

@@ -120,7 +120,7 @@ def _key(path: Path, scaling: str | Scaling) -> str:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "blake2b")
     code = max(module.stat().st_mtime_ns for module in Path(__file__).parent.glob("*.py"))
-    values = [scaling.kind, *scaling.centre, *scaling.scale] if isinstance(scaling, Scaling) else scaling
+    values = scaling.plain if isinstance(scaling, Scaling) else scaling
     digest.update(repr((str(path), values, code)).encode())
     return digest.hexdigest()[:32]
 

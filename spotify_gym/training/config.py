@@ -197,8 +197,7 @@ class TrainConfig:
         if self.policy not in policies:
             known = " or ".join(map(repr, policies))
             raise ConfigError(f"policy={self.policy!r} is nothing to algorithm={self.algorithm!r}; choose {known}")
-        names = [field.name for field in dataclasses.fields(self)]
-        own = {"candidates", "hidden", *names[names.index("updates_per_step") : names.index("max_grad_norm") + 1]}
+        own = {"candidates", "hidden", *self.q_settings}
         for field in dataclasses.fields(self):
             if field.name in own and getattr(self, field.name) != field.default:
                 raise ConfigError(
@@ -216,6 +215,13 @@ class TrainConfig:
     def is_q_learner(self) -> bool:
         """Whether the learner is one of the Q-learners, or one's own derived from them."""
         return not self.learner.policies
+
+    @property
+    def q_settings(self) -> dict[str, Any]:
+        """What is set of gradients, replay and exploration, by SB3's names but for `updates_per_step` and the rates."""
+        names = [field.name for field in dataclasses.fields(self)]
+        own = names[names.index("updates_per_step") : names.index("max_grad_norm") + 1]
+        return {name: getattr(self, name) for name in own}
 
     @property
     def other_arguments(self) -> dict[str, Any]:

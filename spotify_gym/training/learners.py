@@ -118,22 +118,16 @@ def _arguments_of(config: TrainConfig, algorithm: Any, policy: Any) -> dict[str,
 
 def _q_arguments_of(config: TrainConfig) -> dict[str, Any]:
     train_freq, gradient_steps = config.update_cycle
+    settings = config.q_settings
+    for ours in ("updates_per_step", "learning_rate_end"):
+        del settings[ours]
     return {
+        **settings,
         "learning_rate": partial(_falling, config.learning_rate, config.learning_rate_end),
-        "buffer_size": config.buffer_size,
-        "learning_starts": config.learning_starts,
-        "batch_size": config.batch_size,
-        "tau": config.tau,
-        "gamma": config.gamma,
         "train_freq": train_freq,
         "gradient_steps": gradient_steps,
-        "n_steps": config.n_steps,
         # Counted in environment steps; SB3 warns where a step of all sessions is more than that.
         "target_update_interval": max(config.target_update_interval, config.n_envs),
-        "exploration_fraction": config.exploration_fraction,
-        "exploration_initial_eps": config.exploration_initial_eps,
-        "exploration_final_eps": config.exploration_final_eps,
-        "max_grad_norm": config.max_grad_norm,
         "seed": config.seed,
         "device": config.device,
     }

@@ -200,7 +200,6 @@ class RunFolder:
 
 def _described(catalogue: Catalogue) -> dict[str, Any]:
     """Return what identifies a catalogue and scales another one alike, as plain values."""
-    scaling = catalogue.scaling
     return {
         "source": catalogue.source,
         "synthetic": catalogue.synthetic,
@@ -208,7 +207,7 @@ def _described(catalogue: Catalogue) -> dict[str, Any]:
         "fingerprint": catalogue.fingerprint,
         "coordinates": catalogue.coordinates,
         "feature_names": list(catalogue.feature_names),
-        "scaling": {"kind": scaling.kind, "centre": scaling.centre.tolist(), "scale": scaling.scale.tolist()},
+        "scaling": catalogue.scaling.plain,
     }
 
 
