@@ -280,19 +280,19 @@ class CompiledListener(Listener[S]):
         return Response(dict.fromkeys(self.term_bounds, term), *flags)
 
 
-Answer = Callable[[Any, Any, int, Floats, np.float32, Floats], tuple[np.float32, bool, bool]]
+Answer = Callable[[Any, Any, int, Floats, Floats, Floats], tuple[np.float32, bool, bool]]
 
 
-def answer(listener: Any, mind: Any, b: int, unit: Floats, cosine: np.float32, chance: Floats) -> Any:
+def answer(listener: Any, mind: Any, b: int, units: Floats, cosine: Floats, chance: Floats) -> Any:
     """Respond to one track in session b, and move what the listener remembers of it: for compiled loops alone.
 
     Args:
         listener: its numbers, as :meth:`CompiledListener.compiled_form` returns them,
         mind: and what it remembers of each session.
         b: the session.
-        unit: (d,) unit features of the track.
-        cosine: of the track to the vibe.
-        chance: (n_uniforms,) in [0, 1).
+        units: (B, d) unit features of the tracks.
+        cosine: (B,) of the tracks to the vibe.
+        chance: (B, n_uniforms) in [0, 1).
 
     Returns:
         The term, whether the track was heard out, whether the listener leaves.
@@ -308,8 +308,8 @@ def answers(kind: type) -> Callable[[Answer], Answer]:
     """
 
     def register(respond: Answer) -> Answer:
-        @overload(answer, strict=False)
-        def of_kind(listener: Any, mind: Any, b: Any, unit: Any, cosine: Any, chance: Any) -> Answer | None:
+        @overload(answer, strict=False, inline="always")
+        def of_kind(listener: Any, mind: Any, b: Any, units: Any, cosine: Any, chance: Any) -> Answer | None:
             return respond if getattr(listener, "instance_class", None) is kind else None
 
         return respond
@@ -322,7 +322,7 @@ def _respond(
     listener: Any, mind: Any, units: Floats, cosine: Floats, chance: Floats, term: Floats, flags: Bools
 ) -> None:
     for b in range(len(units)):
-        term[b], flags[0, b], flags[1, b] = answer(listener, mind, b, units[b], cosine[b], chance[b])
+        term[b], flags[0, b], flags[1, b] = answer(listener, mind, b, units, cosine, chance)
 
 
 def values_in(path: str | Path) -> dict[str, Any]:

@@ -126,11 +126,11 @@ class SatiatedListener(CompiledListener[Satiation]):
 
 @answers(Satiated)
 def _answer(
-    listener: Satiated, mind: Floats, b: int, unit: Floats, cosine: np.float32, chance: Floats
+    listener: Satiated, mind: Floats, b: int, units: Floats, cosine: Floats, chance: Floats
 ) -> tuple[np.float32, bool, bool]:
     """Enjoy the track less by the exposure to its like, then add it to the exposure."""
     heard = np.float32(0)
-    for j in range(len(unit)):
-        heard += unit[j] * mind[b, j]
-        mind[b, j] = np.float32(listener.decay) * mind[b, j] + unit[j]
+    for j in range(units.shape[1]):
+        heard += units[b, j] * mind[b, j]
+        mind[b, j] = np.float32(listener.decay) * mind[b, j] + units[b, j]
     return min(np.float32(-listener.weight) * heard, np.float32(0)), True, False

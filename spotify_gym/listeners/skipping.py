@@ -163,10 +163,10 @@ class Odds(NamedTuple):
 def _ready(odds: Odds, mood: Floats, position: NDArray[np.int64], responses: Floats, b: int) -> np.float32:
     """Return the log-odds of a skip, before the track is known."""
     n_skipped = 0
-    for response in responses[b]:
-        n_skipped += response < 0
+    for place in range(MEMORY):
+        n_skipped += responses[b, place] < 0
     log_odds = odds.position[min(position[b], len(odds.position) - 1)] + mood[b]
-    log_odds += np.float32(odds.last_skip) * np.float32(responses[b, -1] < 0)
+    log_odds += np.float32(odds.last_skip) * np.float32(responses[b, MEMORY - 1] < 0)
     return log_odds + np.float32(odds.recent_skips) * np.float32(n_skipped)  # type: ignore[no-any-return]
 
 
@@ -180,16 +180,16 @@ def _readiness(odds: Odds, mood: Floats, position: NDArray[np.int64], responses:
 
 @answers(Odds)
 def _answer(
-    listener: Odds, mind: tuple[Any, ...], b: int, unit: Floats, cosine: np.float32, chance: Floats
+    listener: Odds, mind: tuple[Any, ...], b: int, units: Floats, cosine: Floats, chance: Floats
 ) -> tuple[np.float32, bool, bool]:
     """Skip or hear the track out, and leave if that was one skip too many."""
     taste, mood, patience, position, responses = mind
     likeness = np.float32(0)
-    for j in range(len(unit)):
-        likeness += unit[j] * taste[b, j]
+    for j in range(units.shape[1]):
+        likeness += units[b, j] * taste[b, j]
     log_odds = _ready(listener, mood, position, responses, b) - np.float32(listener.taste_weight) * likeness
     skips = (np.tanh(log_odds * np.float32(0.5)) + np.float32(1)) * np.float32(0.5)
-    completed = chance[0] >= skips
+    completed = chance[b, 0] >= skips
     response = np.float32(1) if completed else np.float32(-1)
     for place in range(MEMORY - 1):
         responses[b, place] = responses[b, place + 1]

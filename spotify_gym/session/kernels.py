@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from spotify_gym.catalogue.catalogue import TINY
 from spotify_gym.compiled import compiled
 from spotify_gym.listeners.listener import answer
+from spotify_gym.session.state import Bools, Floats, Ints
 from spotify_gym.session.streams import Keys, chances
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 Given = tuple[Floats, Ints, bool]
 
 _FEATURES, _LENGTH = 9, 5  # d and H as most catalogues and sessions have them
@@ -32,7 +30,7 @@ def unit(vectors: Floats) -> Floats:
 
 @compiled(inline="always")
 def _write_unit(features: Floats, track: int, units: Floats, b: int, n_features: int) -> None:
-    """Write the unit features of a track; faster if `n_features` is a constant."""
+    """Write the unit features of a track."""
     square = 0.0
     for j in range(n_features):
         square += features[track, j] * features[track, j]
@@ -152,16 +150,6 @@ def _cosines(features: Floats, tracks: Ints, vectors: Floats, numbers: Floats, r
         cosine[b] = cosine[b] / max(np.sqrt(square[b]), TINY) / max(np.sqrt(other[b]), TINY)
 
 
-@compiled
-def _units(features: Floats, tracks: Ints, units: Floats) -> None:
-    n_features = features.shape[1]
-    for b in range(len(tracks)):
-        if n_features == _FEATURES:
-            _write_unit(features, tracks[b], units, b, _FEATURES)
-        else:
-            _write_unit(features, tracks[b], units, b, n_features)
-
-
 @compiled(inline="always")
 def _enter(features: Floats, track: int, window: Floats, vibe: Floats, b: int, length: int, n_features: int) -> None:
     """Let a track enter window and vibe of session b; faster if `length` and `n_features` are constants."""
@@ -191,17 +179,9 @@ def look(
 ) -> None:
     """Look up one track per session and compare it with its vibe, its seed vibe and what it has played.
 
-    Args:
-        given: scaled features, (N, d); the first version of each track, (N,); whether none played before is refused.
-        tracks: (B,) the tracks to look at.
-        time: (B,) tracks recommended so far.
-        played: (B, L) versions played, of which the first H + time places are in use.
-        history: (B, H).
-        vibe: (B, d).
-        seed_vibe: (B, d); None where nobody asks for it, and the vibe stands for it.
-        numbers: (5 + n, B) out: cosines to the vibe and to the seed vibe in rows 1 and 2; the rest is lost.
-        flags: (3, B) out: whether the track was played before, whether it is not refused, and False.
-        units: (B, d) out: unit features of the tracks; None where nobody asks for them.
+    The arguments are those of :func:`move`, seed vibes, (B, d), and room for the unit features of the tracks, (B, d);
+    None where nobody asks for them, and the vibe stands for the seed vibe. Written are the cosines, rows 1 and 2 of
+    `numbers` (the rest is lost), and `flags`: whether the track was played before, whether it is allowed, and False.
     """
     features, versions, repeats = given
     version = np.empty(len(tracks), np.int64)
@@ -213,24 +193,13 @@ def look(
     if seed_vibe is not None:
         _cosines(features, tracks, seed_vibe, numbers, 2)
     if units is not None:
-        _units(features, tracks, units)
+        for b in range(len(tracks)):
+            _write_unit(features, tracks[b], units, b, features.shape[1])
     for b in range(len(tracks)):
         found = False
         for place in range(history.shape[1] + time[b]):
             found |= played[b, place] == version[b]
         flags[0, b], flags[1, b], flags[2, b] = found, repeats or not found, False
-
-
-@compiled
-def _earn(earning: Floats, repeats: bool, numbers: Floats, flags: Bools) -> None:
-    """Weigh the terms, rows 3 and up of `numbers`, and sum them up in row 0; see :func:`move`."""
-    numbers[3], numbers[4], numbers[0] = numbers[1], numbers[2], 0
-    for row in range(3, len(numbers)):
-        weight, shift, lowest = earning[0, row], earning[1, row], earning[2, row]
-        for b in range(numbers.shape[1]):
-            refused = flags[0, b] and not repeats
-            numbers[row, b] = lowest if refused else weight * (numbers[row, b] - shift)
-            numbers[0, b] += numbers[row, b]
 
 
 @compiled
@@ -251,7 +220,7 @@ def move(
     """Sum up what each track earns, note it as played and let those completed enter the window, in place.
 
     Args:
-        given: as in :func:`look`.
+        given: scaled features, (N, d); the first version of each track, (N,); whether repeats are legal.
         tracks: (B,) the tracks played.
         earning: (3, 5 + n) for each row of `numbers` that is a term its weight, what is taken away from it before, and
             what it is where a track is refused.
@@ -259,7 +228,7 @@ def move(
             come in, with the two cosines, and all that is earned goes out.
         flags: (3, B) whether the tracks were played before, whether they enter the history, and a third.
         time: (B,) tracks recommended before; counted up.
-        played: (B, L) versions played, with room for one more.
+        played: (B, L) versions played, of which the first H + time places are in use, with room for one more.
         history: (B, H) tracks heard, the oldest first.
         window: (B, H, d) their features.
         vibe: (B, d) the mean of the window.
@@ -270,9 +239,13 @@ def move(
         Whether `played` is now full in some session.
     """
     features, versions, repeats = given
-    _earn(earning, repeats, numbers, flags)
-    n_batch, length, n_features = window.shape
-    full, repeat, completed = False, flags[0], flags[1]
+    (n_batch, length, n_features), full, repeat, completed = window.shape, False, flags[0], flags[1]
+    numbers[3], numbers[4], numbers[0] = numbers[1], numbers[2], 0
+    for row in range(3, len(numbers)):
+        weight, shift, lowest = earning[0, row], earning[1, row], earning[2, row]
+        for b in range(n_batch):
+            numbers[row, b] = lowest if repeat[b] and not repeats else weight * (numbers[row, b] - shift)
+            numbers[0, b] += numbers[row, b]
     for b in range(n_batch):
         place = length + time[b]
         played[b, place] = versions[tracks[b]]
@@ -332,7 +305,7 @@ def play(
         dealt = chances(key, time, n_uniforms, 0, certain)
         for b in range(len(tracks)):
             if flags[1, b]:
-                term, flags[1, b], flags[2, b] = answer(listener, mind, b, units[b], numbers[1, b], dealt[b])
+                term, flags[1, b], flags[2, b] = answer(listener, mind, b, units, numbers[1], dealt)
                 if len(numbers) > 5:  # the term is rewarded
                     numbers[5, b] = term
     window_after = time, played, history, window, vibe

@@ -62,17 +62,12 @@ class SessionState(BatchState):
 
     def grow(self, room: int | None = None) -> None:
         """Make room for played tracks, (B, room); None: twice as much as there is."""
-        room = 2 * self.played.shape[1] if room is None else room
-        if room > self.played.shape[1]:
-            self.played = _widened(self.played, room, -1)
+        more = self.played.shape[1] if room is None else room - self.played.shape[1]
+        if more > 0:
+            wider = ((0, 0), (0, more))
+            self.played = np.pad(self.played, wider, constant_values=-1)
             if self.log is not None:
-                self.log = Log(_widened(self.log.tracks, room, -1), _widened(self.log.answers, room, 0))
-
-
-def _widened(rows: NDArray[Any], width: int, padding: int) -> NDArray[Any]:
-    wider = np.full((len(rows), width), padding, rows.dtype)
-    wider[:, : rows.shape[1]] = rows
-    return wider
+                self.log = Log(np.pad(self.log.tracks, wider, constant_values=-1), np.pad(self.log.answers, wider))
 
 
 def log_of(sessions: SessionState) -> Log:

@@ -57,10 +57,11 @@ def chances(
 
 
 @compiled
-def _session_keys(roots: Keys, sessions: NDArray[np.uint64]) -> Keys:
-    keys = np.empty_like(roots)
-    for slot in range(len(roots)):
-        keys[slot] = _mix(roots[slot] + _GOLDEN * sessions[slot])
+def _next_keys(roots: Keys, begun: NDArray[np.uint64], slots: NDArray[np.intp]) -> Keys:
+    keys = np.empty(len(slots), np.uint64)
+    for i, slot in enumerate(slots):
+        begun[slot] += np.uint64(1)
+        keys[i] = _mix(roots[slot] + _GOLDEN * begun[slot])
     return keys
 
 
@@ -86,5 +87,4 @@ class KeyStream:
 
     def next(self, slots: NDArray[np.intp]) -> Keys:
         """Return the key of the next session in each of the given slots."""
-        self.begun[slots] += np.uint64(1)
-        return _session_keys(self._roots[slots], self.begun[slots])
+        return _next_keys(self._roots, self.begun, slots)

@@ -114,24 +114,26 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         truncated = sessions.time >= (2**62 if self.max_episode_steps is None else self.max_episode_steps)
         if len(restarts):  # the action of an ended session only starts the next one
             self._begin(restarts)
-            tracks, result = self._blanked(tracks, result, restarts)
+            tracks = _blank(tracks, result, restarts)
             truncated[restarts] = False
         done = result.left | truncated
         observations, info = self.dynamics.observe(self.sessions), self._describe(tracks, result)
         if self.autoreset_mode == AutoresetMode.SAME_STEP and done.any():
             final = {"final_obs": observations, "final_info": _masked(info, done)}
             self._begin(np.flatnonzero(done))
-            info = self._describe(*self._blanked(tracks, result, done))
+            begun = self.dynamics.no_step(self.num_envs)
+            begun.numbers[:], begun.flags[:] = result.numbers, result.flags
+            info = self._describe(_blank(tracks, begun, done), begun)
             observations = self.dynamics.observe(self.sessions)
             return (
                 observations,
                 result.reward,
                 result.left,
                 truncated,
-                _masked(info, np.ones_like(done)) | _masked(final, done),
+                _masked(info, np.ones(self.num_envs, np.bool_)) | _masked(final, done),
             )
         self._ended = done
-        return observations, result.reward, result.left, truncated, _masked(info, np.ones_like(done))
+        return observations, result.reward, result.left, truncated, _masked(info, np.ones(self.num_envs, np.bool_))
 
     def action_masks(self) -> Bools:
         """Return which tracks each session may play now, (B, N); all of them where repeats are legal."""
@@ -165,12 +167,13 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
             raise InvalidAction(
                 f"actions must be {self.num_envs} integers, one track per session; got {tracks.dtype} {tracks.shape}"
             )
-        if tracks.astype(np.uint64, copy=False).max() >= len(self.catalogue):  # a negative number has become large
+        indices = tracks.astype(np.int64, copy=False)
+        if indices.view(np.uint64).max() >= len(self.catalogue):  # a negative number looks large
             wrong = tracks[(tracks < 0) | (tracks >= len(self.catalogue))][0]
             raise InvalidAction(
                 f"action {wrong} is no track of this catalogue; choose from 0 to {len(self.catalogue) - 1}"
             )
-        return tracks.astype(np.int64, copy=False)
+        return indices
 
     def _describe(self, tracks: Ints, result: StepResult) -> dict[str, NDArray[Any]]:
         """Return `info` of all sessions; those that just began have track -1, and 0 for the rest."""
@@ -192,13 +195,6 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
             info["history_ids"] = np.array(heard, object).reshape(sessions.history.shape)
         return info
 
-    def _blanked(self, tracks: Ints, result: StepResult, rows: NDArray[Any]) -> tuple[Ints, StepResult]:
-        """Return tracks and result with those of some sessions as where no step was taken: track -1 and all else 0."""
-        tracks, blank = tracks.copy(), self.dynamics.no_step(self.num_envs)
-        blank.numbers[:], blank.flags[:] = result.numbers, result.flags
-        tracks[rows], blank.numbers[:, rows], blank.flags[:, rows] = -1, 0, False
-        return tracks, blank
-
 
 def _length(max_episode_steps: object) -> int | None:
     if max_episode_steps in (None, -1):
@@ -211,6 +207,13 @@ def _length(max_episode_steps: object) -> int | None:
 def _masked(info: Mapping[str, Any], rows: Bools) -> dict[str, Any]:
     """Add to each entry Gymnasium's mask, (B,), of the sessions that it is about: one array for all."""
     return {**info, **dict.fromkeys([f"_{name}" for name in info], rows.copy())}
+
+
+def _blank(tracks: Ints, result: StepResult, rows: NDArray[Any]) -> Ints:
+    """Make the result of some sessions, in place, that of no step at all; return the tracks, -1 for them."""
+    blank = tracks.copy()
+    blank[rows], result.numbers[:, rows], result.flags[:, rows] = -1, 0, False
+    return blank
 
 
 def _array(values: Any) -> NDArray[Any]:
