@@ -26,14 +26,14 @@ class Table:
     """φ of all recordings, to search in.
 
     Args:
-        vectors: (n, width).
-        actions: (n,) int64 what stands for each of them, in order.
-        mean: (width,) over the actions.
+        vectors: (n_actions, width).
+        actions: (n,) int64 those that stand for a recording, in order.
         lasts: whether it will be asked often; one that changes with every step of training is not worth an index.
     """
 
-    def __init__(self, vectors: th.Tensor, actions: th.Tensor, mean: th.Tensor, lasts: bool) -> None:
-        self.vectors, self.actions, self.mean, self.lasts = vectors, actions, mean, lasts
+    def __init__(self, vectors: th.Tensor, actions: th.Tensor, lasts: bool) -> None:
+        self.actions, self.mean, self.lasts = actions, vectors.mean(dim=0), lasts
+        self._vectors = vectors
 
     def largest(self, queries: th.Tensor, k: int, excluded: th.Tensor | None = None) -> tuple[th.Tensor, th.Tensor]:
         """Find the `k` actions with the largest dot product, as :func:`~spotify_gym.search.exact_topk.largest`."""
@@ -43,20 +43,20 @@ class Table:
             return th.from_numpy(values), th.from_numpy(actions)
         if excluded is not None:
             excluded = th.where(excluded < 0, -1, th.searchsorted(self.actions, excluded))
-        products, places = exact_topk.largest(self._columns, len(self.vectors), queries, k, excluded)
+        products, places = exact_topk.largest(self._columns, len(self.actions), queries, k, excluded)
         return products, self.actions[places]
 
     @cached_property
     def _index(self) -> InnerProductIndex | None:
         """Where it saves time over a scan."""
-        if not self.lasts or self.vectors.device.type != "cpu":
+        if not self.lasts or self.actions.device.type != "cpu":
             return None
-        index = InnerProductIndex(self.vectors.numpy(), self.actions.numpy())
+        index = InnerProductIndex(self._vectors.numpy(), rows=self.actions.numpy())
         return index if index.is_worthwhile else None
 
     @cached_property
     def _columns(self) -> th.Tensor:
-        return exact_topk.in_blocks(self.vectors)
+        return exact_topk.in_blocks(self._vectors[self.actions])
 
 
 class Recordings:
@@ -72,7 +72,7 @@ class Recordings:
     def __init__(self, space: spaces.Space[object], device: th.device) -> None:
         features, first = features_of(space), recordings_of(space)
         self.first = th.tensor(first, device=device)
-        self.actions = th.tensor(np.flatnonzero(first == np.arange(len(first))), device=device)
+        self.actions = th.from_numpy(np.flatnonzero(first == np.arange(len(first)))).to(device)
         self.n = len(self.actions)
         self.units = unit(th.tensor(features, device=device))
 
@@ -83,7 +83,7 @@ class Recordings:
 
     def table(self, vectors: th.Tensor, lasts: bool = False) -> Table:
         """Lay out φ of all actions, (n_actions, width), to search in."""
-        return Table(vectors[self.actions], self.actions, vectors.mean(dim=0), lasts)
+        return Table(vectors, self.actions, lasts)
 
     def played(self, actions: th.Tensor | None) -> th.Tensor | None:
         """Return the first actions of the same recordings, (batch, width); padding stays -1."""

@@ -251,7 +251,7 @@ class Catalogue(Tracks):
 
             tracks = np.flatnonzero(self.recordings == np.arange(len(self)))
             first = self.songs if same == "song" else self.recordings
-            self._indices[same] = InnerProductIndex(self.unit_features[tracks], tracks, first[tracks])
+            self._indices[same] = InnerProductIndex(self.unit_features, groups=first, rows=tracks)
         return self._indices[same]
 
     @cached_property

@@ -8,7 +8,7 @@ at an angle φ from that centre has a cosine of at most cos(φ − θ), or of 1 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,47 +47,57 @@ class CapTree(NamedTuple):
     """M."""
 
 
-def build_tree(vectors: Floats, labels: Ints, groups: Ints, order: Ints | None = None) -> tuple[CapTree, Ints]:
-    """Arrange vectors.
+def build_tree(vectors: Floats, rows: Ints, labels: Ints | None, groups: Ints | None) -> CapTree:
+    """Arrange some vectors.
 
     Args:
-        vectors: (n, d), finite, n at least 1.
-        labels: (n,) what to call them, at least 0.
-        groups: (n,) what to exclude them by, at least 0.
-        order: (n,) that of a tree over vectors that pointed nearly the same way; finding one is most of the work.
-
-    Returns:
-        The tree, and the order in which its blocks hold the vectors.
+        vectors: (n_all, d), finite.
+        rows: (n,) which of them, n at least 1.
+        labels: (n_all,) what to call them, at least 0; None for their rows.
+        groups: (n_all,) what to exclude them by, at least 0; None for the labels.
     """
     squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64)
     length = float(np.sqrt(squares.max())) or 1.0
-    heights = np.sqrt(np.maximum(length**2 - squares, 0)).astype(np.float32)
-    if order is None:
-        order = _order(vectors, heights)
+    heights = np.sqrt(np.maximum(length**2 - squares, 0, out=squares), out=squares).astype(np.float32)
+    del squares
+    order = rows.copy()
+    _sort(vectors, heights, order)
     levels = [_caps(vectors, heights, length, order, LANES)]
     while len(levels[-1][0]) > 1:
         levels.append(_caps(vectors, heights, length, order, LANES ** (len(levels) + 1)))
-    n_blocks = -(-len(vectors) // LANES)
+    n_blocks = -(-len(rows) // LANES)
     starts = np.cumsum([0, n_blocks, *(len(centres) for centres, _, _ in levels[:-1])])
     children = [start + LANES * np.arange(len(level[0])) for start, level in zip(starts, levels, strict=False)]
     centres, cosines, sines = (np.concatenate(parts) for parts in zip(*levels, strict=True))
-    leaves = _in_blocks(vectors[order], n_blocks, 0).swapaxes(1, 2).copy()
-    names, kinds = (_in_blocks(numbers[order], n_blocks, -1) for numbers in (labels, groups))
-    return CapTree(names, kinds, leaves, centres, cosines, sines, np.concatenate(children), length), order
+    names = _in_blocks(order if labels is None else labels[order])
+    kinds = names if groups is None else _in_blocks(groups[order])
+    leaves = _leaves(vectors, order, n_blocks)
+    return CapTree(names, kinds, leaves, centres, cosines, sines, np.concatenate(children), length)
 
 
-def _in_blocks(values: NDArray[Any], n_blocks: int, padding: int) -> NDArray[Any]:
-    """Return (n, ...) as (n_blocks, LANES, ...)."""
-    blocks = np.full((n_blocks * LANES, *values.shape[1:]), padding, values.dtype)
-    blocks[: len(values)] = values
-    return blocks.reshape(n_blocks, LANES, *values.shape[1:])
+def _in_blocks(numbers: Ints) -> Ints:
+    """Return numbers (n,), 64 a block, with -1 behind the last one."""
+    blocks = np.full((-(-len(numbers) // LANES), LANES), -1)
+    blocks.reshape(-1)[: len(numbers)] = numbers
+    return blocks
+
+
+@compiled
+def _leaves(vectors: Floats, order: Ints, n_blocks: int) -> Floats:
+    """Return vectors in an order as (n_blocks, d, 64), with zeros behind the last one."""
+    d = vectors.shape[1]
+    leaves = np.zeros((n_blocks, d, LANES), np.float32)
+    for place, row in enumerate(order):
+        for q in range(d):
+            leaves[place // LANES, q, place % LANES] = vectors[row, q]
+    return leaves
 
 
 @compiled(fastmath={"contract"})
-def _order(vectors: Floats, heights: Floats) -> Ints:
-    """Halve the vectors again and again along the direction in which they vary most, so that nodes come out full."""
-    n, d = vectors.shape
-    order, keys = np.arange(n), np.empty(n, np.float32)
+def _sort(vectors: Floats, heights: Floats, order: Ints) -> None:
+    """Halve vectors again and again along the direction in which they vary most, so that nodes come out full."""
+    n, d = len(order), vectors.shape[1]
+    keys = np.empty(n, np.float32)
     sample, axis = np.empty((2 * _SAMPLE, d + 1), np.float32), np.empty(d + 1, np.float32)
     parts = [(0, n)]
     while len(parts) > 0:
@@ -115,7 +125,6 @@ def _order(vectors: Floats, heights: Floats) -> Ints:
         _halve(keys[start:stop], order[start:stop], middle - start)
         parts.append((start, middle))
         parts.append((middle, stop))
-    return order
 
 
 @compiled(fastmath={"contract"})
@@ -187,7 +196,7 @@ def _halve(keys: Floats, order: Ints, middle: int) -> None:
 @compiled(fastmath={"contract"})
 def _caps(vectors: Floats, heights: Floats, length: float, order: Ints, span: int) -> tuple[Floats, Floats, Floats]:
     """Return centres, cosines and sines of the caps around every `span` vectors, 64 in a node."""
-    n, d = vectors.shape
+    n, d = len(order), vectors.shape[1]
     n_caps = (n + span - 1) // span
     n_nodes = (n_caps + LANES - 1) // LANES
     centres = np.zeros((n_nodes, d, LANES), np.float32)

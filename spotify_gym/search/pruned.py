@@ -34,27 +34,23 @@ class InnerProductIndex:
     """Vectors to search in.
 
     Args:
-        vectors: (n, d) finite float32, n at least 1.
-        labels: (n,) distinct numbers from 0 on to call them by; None for their places.
-        groups: (n,) numbers from 0 on to exclude them by, equal for those to be excluded together; None for the labels.
-        like: an index over as many vectors that pointed nearly the same way, which makes building faster.
+        vectors: (n_all, d) finite float32.
+        labels: (n_all,) distinct numbers from 0 on to call them by; None for their rows.
+        groups: (n_all,) numbers from 0 on to exclude them by, equal for those to be excluded together; None for the
+            labels.
+        rows: (n,) which of them to search in, in order, n at least 1; None for all.
     """
 
     def __init__(
-        self,
-        vectors: Floats,
-        labels: Ints | None = None,
-        groups: Ints | None = None,
-        like: InnerProductIndex | None = None,
+        self, vectors: Floats, labels: Ints | None = None, groups: Ints | None = None, rows: Ints | None = None
     ) -> None:
-        labels = np.arange(len(vectors)) if labels is None else labels
-        groups = labels if groups is None else groups
-        built = build_tree(vectors, labels, groups, None if like is None else like._order)
-        self._tree: CapTree = built[0]
-        self._order: Ints = built[1]
+        rows = np.arange(len(vectors)) if rows is None else rows
+        self._tree: CapTree = build_tree(vectors, rows, labels, groups)
         self._unrolled = (0,) * vectors.shape[1]
-        order = np.argsort(labels, kind="stable")
-        self._in_order = labels[order], groups[order]
+        names = rows if labels is None else labels[rows]
+        kinds = names if groups is None else groups[rows]
+        order = slice(None) if labels is None else np.argsort(names)
+        self._in_order = names[order], kinds[order]
 
     def largest(
         self, queries: Floats, k: int = 1, excluded: Ints | None = None, most_blocks: int | None = None

@@ -115,15 +115,16 @@ def test_largest__leaves_out_all_of_a_group():
     assert labels.tolist() == [[9, 5, 4, 3], [8, 7, 6, 2]]
 
 
-def test_index__over_vectors_that_moved__is_exact_too():
+def test_largest__of_some_rows__is_that_of_these_vectors_under_their_numbers():
     rng = np.random.default_rng(2)
-    vectors = rng.integers(-3, 4, size=(1000, 2)).astype(np.float32)
-    first = InnerProductIndex(vectors)
-    wider = np.concatenate([vectors, rng.integers(-2, 3, size=(1000, 7))], axis=1).astype(np.float32)
-    queries = rng.integers(-3, 4, size=(6, 9)).astype(np.float32)
-    values, labels = InnerProductIndex(wider, like=first).largest(queries, 8)
-    assert np.array_equal(values, everything(wider, queries, 8)[0])
-    assert np.array_equal(labels, everything(wider, queries, 8)[1])
+    vectors, queries = rng.integers(-3, 4, size=(900, 3)).astype(np.float32), np.eye(3, dtype=np.float32)
+    rows, groups, excluded = np.arange(1, 900, 3), np.arange(900) // 6, np.array([[7, 30], [8, -1], [-1, -1]])
+    some = InnerProductIndex(vectors, groups=groups, rows=rows).largest(queries, 5, excluded)
+    alone = InnerProductIndex(vectors[rows], rows, groups[rows]).largest(queries, 5, excluded)
+    assert np.array_equal(some[0], alone[0])
+    assert np.array_equal(some[1], alone[1])
+    nothing = InnerProductIndex(vectors, rows=rows).largest(np.zeros((1, 3), np.float32), 3, np.array([[4]]))
+    assert nothing[1].tolist() == [[1, 7, 10]]
 
 
 def test_index__is_worthwhile_in_few_dimensions_only():
@@ -146,9 +147,10 @@ def test_search__looks_at_a_part_that_gets_smaller_as_there_are_more():
 def test_tree__holds_every_vector_once_in_full_blocks_within_its_caps(n):
     rng = np.random.default_rng(n)
     vectors = (rng.normal(size=(n, 4)) * rng.uniform(0.1, 3, size=(n, 1))).astype(np.float32)
-    tree, order = cap_tree.build_tree(vectors, np.arange(n), np.arange(n) // 2)
+    tree = cap_tree.build_tree(vectors, np.arange(n), None, np.arange(n) // 2)
+    order, rest = np.split(tree.labels.ravel(), [n])
     assert sorted(order) == list(range(n))
-    assert tree.labels.ravel().tolist() == [*order, *[-1] * (-n % 64)]
+    assert rest.tolist() == [-1] * (-n % 64)
     assert (tree.groups.ravel()[:n] == order // 2).all()
     lifted = np.concatenate(
         [vectors, np.sqrt(np.maximum(tree.length**2 - (vectors**2).sum(axis=1), 0))[:, None]], axis=1
