@@ -275,8 +275,8 @@ class CompiledListener(Listener[S]):
 
     def respond(self, state: S, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
         """Respond one session after the other."""
-        term, flags = np.empty(len(unit), np.float32), np.empty((2, len(unit)), np.bool_)
-        _respond(*self.compiled_form(state), unit, cosine, uniforms, term, flags)
+        term, flags = np.empty(len(unit), np.float32), np.ones((2, len(unit)), np.bool_)
+        ask(*self.compiled_form(state), unit, cosine, uniforms, term, flags)
         return Response(dict.fromkeys(self.term_bounds, term), *flags)
 
 
@@ -317,12 +317,12 @@ def answers(kind: type) -> Callable[[Answer], Answer]:
     return register
 
 
-@compiled
-def _respond(
-    listener: Any, mind: Any, units: Floats, cosine: Floats, chance: Floats, term: Floats, flags: Bools
-) -> None:
+@compiled(_nrt=False)  # nothing is allocated here, and to count references to arrays would take longer than all else
+def ask(listener: Any, mind: Any, units: Floats, cosine: Floats, chance: Floats, term: Floats, flags: Bools) -> None:
+    """Let the listeners whose first flag is set answer; write terms, (B,), and who completed and who left, (2, B)."""
     for b in range(len(units)):
-        term[b], flags[0, b], flags[1, b] = answer(listener, mind, b, units, cosine, chance)
+        if flags[0, b]:
+            term[b], flags[0, b], flags[1, b] = answer(listener, mind, b, units, cosine, chance)
 
 
 def values_in(path: str | Path) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
-from typing import Any, ClassVar, Literal
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.compiled import compiled
-from spotify_gym.listeners.listener import BatchState, Floats, Listener, Response
+from spotify_gym.listeners.listener import BatchState, CompiledListener, Floats, answers
 from spotify_gym.listeners.skipping import MEMORY, beginning, directions, sigmoid
 
 Ints = NDArray[np.int64]
@@ -54,7 +54,7 @@ class LoggedMind(BatchState):
 
 
 @dataclass(frozen=True)
-class LoggedListener(Listener[LoggedMind]):
+class LoggedListener(CompiledListener[LoggedMind]):
     """A listener whose responses have grades and whose mood moves slowly, which can be fitted to any log of plays.
 
     *State*: taste τ, a direction; regard for sound w; mood m; position t in the session, from 0; how the last three
@@ -208,42 +208,21 @@ class LoggedListener(Listener[LoggedMind]):
             mood=np.float32(self.mood_sd) * radius * np.cos(angle),
             position=np.zeros(n_batch, np.int64),
             grades=grades,
-            started=np.searchsorted(self._chances[1][NONE, :3], uniforms[:, 2], side="right"),
+            started=np.searchsorted(self._numbers.starts[NONE, :3], uniforms[:, 2], side="right"),
             heard=np.full((n_batch, HEARD), _NOBODYS, np.float32),
         )
 
-    def respond(self, state: LoggedMind, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
-        """Leave the track at some time, and perhaps the session after it."""
-        likeness = cosine if self.regard == "vibe" else np.einsum("bd,bd->b", unit, self._liked(state))
-        log_odds = self._readiness(state) - state.regard * likeness
-        if self.again:
-            known = _signature(unit)
-            log_odds += np.float32(self.again) * _stands_in(known, state.heard)
-            state.heard[:, :-1], state.heard[:, -1] = state.heard[:, 1:], known
-        completed, left = np.empty((2, len(unit)), np.bool_)
-        _respond(
-            log_odds,
-            uniforms,
-            *self._chances,
-            self.mood_decay,
-            self.skip_from,
-            state.mood,
-            state.position,
-            state.grades,
-            state.started,
-            completed,
-            left,
-        )
-        if self.regard == "decayed":
-            state.taste[completed] = DECAY * state.taste[completed] + unit[completed]
-        return Response({"listened": completed.astype(np.float32)}, completed, left)
+    def compiled_form(self, state: LoggedMind) -> tuple[Numbers, tuple[Any, ...]]:
+        """Return the numbers, and the mind."""
+        mind = state.taste, state.regard, state.mood, state.position, state.grades, state.started, state.heard
+        return self._numbers, (*mind, _marks(state.taste.shape[1]))
 
     def expect(self, state: LoggedMind, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
         """Give the probability that each track would not be skipped."""
         log_odds: Floats = (cosine if self.regard == "vibe" else self._liked(state) @ units.T) * state.regard[:, None]
         log_odds -= self._readiness(state)[:, None]
         if self.again:
-            known = _signature(units)
+            known = units @ _marks(units.shape[1])
             again = np.stack([_stands_in(known, np.broadcast_to(row, (len(known), HEARD))) for row in state.heard])
             log_odds -= np.float32(self.again) * again
         return {"listened": sigmoid(log_odds)}
@@ -270,94 +249,128 @@ class LoggedListener(Listener[LoggedMind]):
 
     def _readiness(self, state: LoggedMind) -> Floats:
         """Log-odds of a skip, (B,), before the track is known."""
-        return _readiness(*self._odds, state.mood, state.position, state.grades, state.started)
+        return _readiness(self._numbers, state.mood, state.position, state.grades, state.started)
 
     @cached_property
-    def _odds(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """Position; start, by how the last track was left; how each of the last three was, and all; none comes last."""
+    def _numbers(self) -> Numbers:
         started = np.zeros((NONE + 1, len(STARTS)), np.float32)
         started[:, 1:] = self.started
         started[:NONE, 1:] += np.reshape(self.started_after or np.zeros(12), (4, 3))
-        left = np.array([(0, *effects, 0) for effects in self.left], np.float32)
         together = np.zeros(3 * (NONE + 1,), np.float32)
         together[:NONE, :NONE, :NONE] = np.reshape(self.together or np.zeros(64), (4, 4, 4))
-        return np.array(self.position, np.float32), started, left, together
-
-    @cached_property
-    def _chances(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """Grades, starts summed up, leave, mood_shift as the loop takes them; the row of no last grade comes last."""
-        return (
+        return Numbers(
+            np.array(self.position, np.float32),
+            started,
+            np.array([(0, *effects, 0) for effects in self.left], np.float32),
+            together,
             np.roll(np.array(self.grades, np.float32), -1, axis=0),
             np.roll(np.cumsum(np.array(self.starts, np.float32), axis=1), -1, axis=0),
             sigmoid(np.array(self.leave, np.float32)),
             np.array((0, *self.mood_shift), np.float32),
+            self.mood_decay,
+            self.skip_from,
+            self.again,
+            self.regard == "vibe",
+            self.regard == "decayed",
         )
 
 
+class Numbers(NamedTuple):
+    """The numbers of a :class:`LoggedListener`, for compiled code; the row of no last grade comes last."""
+
+    position: Floats
+    started: Floats  # (5, 4) log-odds by how the last track was left and how the play is started
+    left: Floats  # (3, 5)
+    together: Floats  # (5, 5, 5)
+    grades: Floats  # (5, 4)
+    starts: Floats  # (5, 4) summed up
+    leave: Floats  # (2,) probabilities
+    mood_shift: Floats  # (4,)
+    mood_decay: float
+    skip_from: int
+    again: float
+    to_vibe: bool
+    decays: bool
+
+
+@compiled(inline="always")
+def _ready(numbers: Numbers, mood: Floats, position: Ints, grades: Ints, started: Ints, b: int) -> Any:
+    """Return the log-odds of a skip, before the track is known."""
+    odds = mood[b] + numbers.position[min(max(position[b], 0), len(numbers.position) - 1)]
+    one = min(max(grades[b, MEMORY - 1], 0), NONE)
+    two = min(max(grades[b, MEMORY - 2], 0), NONE)
+    three = min(max(grades[b, MEMORY - 3], 0), NONE)
+    odds += numbers.started[one, min(max(started[b], 0), 3)]
+    return (
+        odds + numbers.left[0, one] + numbers.left[1, two] + numbers.left[2, three] + numbers.together[one, two, three]
+    )
+
+
 @compiled
-def _readiness(
-    at_position: Floats,
-    at_start: Floats,
-    left: Floats,
-    together: Floats,
-    mood: Floats,
-    position: Ints,
-    grades: Ints,
-    started: Ints,
-) -> Floats:
+def _readiness(numbers: Numbers, mood: Floats, position: Ints, grades: Ints, started: Ints) -> Floats:
     log_odds = np.empty_like(mood)
     for b in range(len(mood)):
-        odds = mood[b] + at_position[min(max(position[b], 0), len(at_position) - 1)]
-        one = min(max(grades[b, MEMORY - 1], 0), NONE)
-        two = min(max(grades[b, MEMORY - 2], 0), NONE)
-        three = min(max(grades[b, MEMORY - 3], 0), NONE)
-        odds += at_start[one, min(max(started[b], 0), 3)]
-        log_odds[b] = odds + left[0, one] + left[1, two] + left[2, three] + together[one, two, three]
+        log_odds[b] = _ready(numbers, mood, position, grades, started, b)
     return log_odds
 
 
-@compiled
-def _respond(
-    log_odds: Floats,
-    uniforms: Floats,
-    table: Floats,
-    starts: Floats,
-    leave: Floats,
-    mood_shift: Floats,
-    mood_decay: float,
-    skip_from: int,
-    mood: Floats,
-    position: Ints,
-    grades: Ints,
-    started: Ints,
-    completed: NDArray[np.bool_],
-    left: NDArray[np.bool_],
-) -> None:
-    """Say who does not skip and who leaves, (B,) each, and move the minds, in place.
+@compiled(inline="always")
+def _log_odds(listener: Numbers, mind: tuple[Any, ...], b: int, units: Floats, cosine: Floats) -> Any:
+    """Return the log-odds of a skip, and know the track again from now on."""
+    taste, regard, mood, position, grades, started, heard, marks = mind
+    likeness, square = cosine[b], np.float32(0)
+    if not listener.to_vibe:
+        likeness = np.float32(0)
+        for j in range(units.shape[1]):
+            likeness += units[b, j] * taste[b, j]
+            square += taste[b, j] * taste[b, j]
+    if listener.decays and square > 0:
+        likeness /= np.sqrt(square)
+    log_odds = _ready(listener, mood, position, grades, started, b) - regard[b] * likeness
+    if listener.again != 0:
+        known, stands = np.float32(0), False
+        for j in range(units.shape[1]):
+            known += units[b, j] * marks[j]
+        for place in range(HEARD):
+            stands |= abs(heard[b, place] - known) < 1e-5
+            heard[b, place] = known if place == HEARD - 1 else heard[b, place + 1]
+        log_odds += np.float32(listener.again) * np.float32(stands)
+    return log_odds
+
+
+@answers(Numbers)
+def _answer(
+    listener: Numbers, mind: tuple[Any, ...], b: int, units: Floats, cosine: Floats, chance: Floats
+) -> tuple[np.float32, bool, bool]:
+    """Leave the track at some time, and perhaps the session after it.
 
     What is left of chance divides skips, and the others, among the grades; the luckier, the longer a track is heard.
     """
-    for b in range(len(log_odds)):
-        skips = (np.tanh(log_odds[b] * np.float32(0.5)) + np.float32(1)) * np.float32(0.5)
-        chance, last = uniforms[b, 0], min(max(grades[b, MEMORY - 1], 0), NONE)
-        completed[b] = chance >= skips
-        if completed[b]:
-            grade, least, share = skip_from - 1, 0, (chance - skips) / max(1 - skips, 1e-30)
-        else:
-            grade, least, share = 3, skip_from, chance / max(skips, 1e-30)
-        reached = table[last, grade]
-        while grade > least and share >= reached:
-            grade -= 1
-            reached += table[last, grade]
-        for place in range(MEMORY - 1):
-            grades[b, place] = grades[b, place + 1]
-        grades[b, MEMORY - 1] = grade
-        mood[b] = np.float32(mood_decay) * mood[b] + mood_shift[grade]
-        position[b] += 1
-        left[b] = uniforms[b, 1] < leave[0 if completed[b] else 1]
-        started[b] = 0
-        while started[b] < 3 and uniforms[b, 2] >= starts[grade, started[b]]:
-            started[b] += 1
+    taste, _, mood, position, grades, started, _, _ = mind
+    log_odds = _log_odds(listener, mind, b, units, cosine)
+    skips = (np.tanh(log_odds * np.float32(0.5)) + np.float32(1)) * np.float32(0.5)
+    last = min(max(grades[b, MEMORY - 1], 0), NONE)
+    completed = chance[b, 0] >= skips
+    if completed:
+        grade, least, share = listener.skip_from - 1, 0, (chance[b, 0] - skips) / max(1 - skips, 1e-30)
+    else:
+        grade, least, share = 3, listener.skip_from, chance[b, 0] / max(skips, 1e-30)
+    reached = listener.grades[last, grade]
+    while grade > least and share >= reached:
+        grade -= 1
+        reached += listener.grades[last, grade]
+    for place in range(MEMORY - 1):
+        grades[b, place] = grades[b, place + 1]
+    grades[b, MEMORY - 1] = grade
+    mood[b] = np.float32(listener.mood_decay) * mood[b] + listener.mood_shift[grade]
+    position[b] += 1
+    started[b] = 0
+    while started[b] < 3 and chance[b, 2] >= listener.starts[grade, started[b]]:
+        started[b] += 1
+    if listener.decays and completed:
+        for j in range(units.shape[1]):
+            taste[b, j] = DECAY * taste[b, j] + units[b, j]
+    return np.float32(completed), completed, chance[b, 1] < listener.leave[0 if completed else 1]
 
 
 def _check_numbers(name: str, value: Any, shape: tuple[int, ...]) -> None:
@@ -372,11 +385,10 @@ def _check_numbers(name: str, value: Any, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name}={str(value)[:60]} must be {what}, from -1e6 to 1e6")
 
 
-def _signature(units: Floats) -> Floats:
-    """Return a number for each track, (N,), that tracks of the same features share."""
-    weights = np.random.default_rng(0).standard_normal(units.shape[1], np.float32)
-    signature: Floats = np.einsum("nd,d->n", units, weights)
-    return signature
+@lru_cache
+def _marks(n_features: int) -> Floats:
+    """Return weights, (d,), by which the sum of a track's features is its signature, which equal ones share."""
+    return np.random.default_rng(0).standard_normal(n_features, np.float32)
 
 
 def _stands_in(known: Floats, heard: Floats) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spotify_gym.catalogue.catalogue import TINY
 from spotify_gym.compiled import compiled
-from spotify_gym.listeners.listener import answer
+from spotify_gym.listeners.listener import ask
 from spotify_gym.session.state import Bools, Floats, Ints
 from spotify_gym.session.streams import Keys, chances
 
@@ -303,11 +303,9 @@ def play(
         units = np.empty((len(tracks), vibe.shape[1]), np.float32)
         look(given, tracks, *state, numbers, flags, units)
         dealt = chances(key, time, n_uniforms, 0, certain)
-        for b in range(len(tracks)):
-            if flags[1, b]:
-                term, flags[1, b], flags[2, b] = answer(listener, mind, b, units, numbers[1], dealt)
-                if len(numbers) > 5:  # the term is rewarded
-                    numbers[5, b] = term
+        ask(
+            listener, mind, units, numbers[1], dealt, numbers[-1], flags[1:]
+        )  # which is free where no term is asked for
     window_after = time, played, history, window, vibe
     return move(given, tracks, earning, numbers, flags, *window_after, logged, answers)
 

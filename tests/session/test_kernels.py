@@ -9,7 +9,7 @@ import pytest
 
 from spotify_gym import Catalogue
 from spotify_gym.catalogue import units_of
-from spotify_gym.listeners import SatiatedListener, SkippingListener
+from spotify_gym.listeners import LoggedListener, SatiatedListener, SkippingListener
 from spotify_gym.session import kernels
 from spotify_gym.session.streams import chances
 from tests.session import reference_kernels
@@ -75,14 +75,14 @@ def test_move__compiled_equals_numpy(small: Catalogue, repeats: bool) -> None:
         assert np.allclose(slow, fast, atol=1e-6)
 
 
-@pytest.mark.parametrize("listener", [SatiatedListener(), SkippingListener(position=(0.0,), patience=1.0)])
+@pytest.mark.parametrize("listener", [SatiatedListener(), SkippingListener(patience=1.0), LoggedListener(again=1.0)])
 @pytest.mark.parametrize("repeats", [False, True])
 def test_play__is_a_look_an_answer_and_a_move(small: Catalogue, repeats: bool, listener: Any) -> None:
     """The answer is that of the listener alone, whose loop is compiled in its own module."""
     one, other = ({**begun(small, H + 3), "logged": None, "answers": None} for _ in range(2))
     given, key = (small.features, small.recordings, repeats), np.arange(B, dtype=np.uint64)
     cosines, flags, units = looked(kernels, small, one, repeats=repeats)
-    _, mind = listener.start(units[:, None].repeat(H, axis=1), H, np.full((B, 2), 0.5, np.float32))
+    _, mind = listener.start(units[:, None].repeat(H, axis=1), H, np.full((B, 3), 0.5, np.float32))
     asked, twin = np.flatnonzero(flags[1]), mind.take(np.arange(B))
     its = mind.take(asked)
     luck = chances(key, one["time"], listener.n_uniforms)[asked]
