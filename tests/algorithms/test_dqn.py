@@ -171,3 +171,16 @@ def test_learner__never_plays_what_is_forbidden(n_envs, n_steps):
 def test_learner__refuses_a_policy_that_cannot_leave_tracks_out():
     with pytest.raises(TypeError, match="MlpPolicy"):
         DQN(stable_baselines3.dqn.MlpPolicy, Playlist())
+
+
+class Stock(th.optim.Adam):
+    """PyTorch's, and none that is changed."""
+
+
+def test_optimizer__gives_the_weights_of_pytorchs_adam():
+    runs = [
+        DQN("CataloguePolicy", Playlist(tracks(30)), seed=3, policy_kwargs=options, **QUICK).learn(150)
+        for options in ({}, {"optimizer_class": Stock, "optimizer_kwargs": {"fused": True}})
+    ]
+    assert th.equal(*map(weights, runs))
+    assert all(th.equal(a, b) for a, b in zip(*map(optimizer_state, runs), strict=True))

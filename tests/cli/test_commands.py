@@ -207,10 +207,15 @@ def test_show_table__obeys_nothing_that_a_title_says(capsys: pytest.CaptureFixtu
     assert sys.stdout is not None
 
 
-def test_recommend__loads_no_compiler(trained: Path) -> None:
-    arguments = ["recommend", str(trained), "--history", ",".join(f"builtin-0-{i:07d}" for i in range(5))]
-    code = f"import sys; from spotify_gym.cli import main; main({arguments}); sys.exit('torch._dynamo' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+def test_commands__load_no_compiler(trained: Path, tmp_path: Path) -> None:
+    history = ",".join(f"builtin-0-{i:07d}" for i in range(5))
+    begins = ["train", "--catalogue", "builtin:300", "--algorithm", "double", "--steps", "300"]
+    for arguments in (["recommend", str(trained), "--history", history], [*begins, "--out", str(tmp_path / "run")]):
+        code = (
+            f"import sys; from spotify_gym.cli import main; failed = main({arguments}); "
+            "sys.exit(failed or 'torch._dynamo' in sys.modules)"
+        )
+        assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
 # In a process of their own.
