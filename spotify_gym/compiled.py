@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, overload
 
 from numba import njit
@@ -26,6 +27,19 @@ def compiled(loop: Any = None, **options: Any) -> Any:
     if loop is None:
         return partial(compiled, **options)
     try:
-        return njit(cache=True, nogil=True, **options)(loop)
+        kept: Any = njit(cache=True, nogil=True, **options)(loop)
     except RuntimeError:  # no folder to keep compiled code in
         return njit(nogil=True, **options)(loop)
+    index = kept._cache._cache_file  # Numba has no public way to say what compiled code depends on
+    index._source_stamp = index._source_stamp, sources()
+    return kept
+
+
+@cache
+def sources() -> tuple[float, int]:
+    """Return when the sources of the package were last changed, and their size.
+
+    A loop takes in functions of other modules, and Numba would keep it until its own module changes.
+    """
+    found = [path.stat() for path in Path(__file__).parent.rglob("*.py")]
+    return max(file.st_mtime for file in found), sum(file.st_size for file in found)

@@ -1,7 +1,10 @@
-"""Compiled loops where nothing can be kept on disk."""
+"""Compiled loops are kept on disk, where there is a place, for as long as no source changes."""
 
 from __future__ import annotations
 
+import importlib
+import sys
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -27,3 +30,17 @@ def test_compiled__does_without_a_folder(monkeypatch: pytest.MonkeyPatch) -> Non
         return 3 * x
 
     assert (double(2.0), triple(2.0)) == (4.0, 6.0)
+
+
+def test_compiled__is_kept_until_a_source_changes_that_it_may_have_taken_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "from spotify_gym.compiled import compiled\n\n@compiled\ndef double(x):\n    return 2 * x\n"
+    (tmp_path / "loops_of_a_test.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    for sources, n_hits in ((1.0, 1), 0), ((1.0, 1), 1), ((2.0, 1), 0):
+        monkeypatch.setattr(module, "sources", lambda stamp=sources: stamp)
+        sys.modules.pop("loops_of_a_test", None)
+        double = importlib.import_module("loops_of_a_test").double
+        assert double(2.0) == 4.0
+        assert sum(double.stats.cache_hits.values()) == n_hits
