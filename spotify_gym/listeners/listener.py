@@ -301,11 +301,7 @@ def answer(listener: Any, mind: Any, b: int, units: Floats, cosine: Floats, chan
 
 
 def answers(kind: type) -> Callable[[Answer], Answer]:
-    """Say how listeners :func:`answer` whose numbers are a `kind`, a class of named tuples.
-
-    Numba keeps the loops that ask on disk and looks at their own files alone: who changes an answer deletes
-    `__pycache__`. A test compares the loops with what is compiled anew.
-    """
+    """Say how listeners :func:`answer` whose numbers are a `kind`, a class of named tuples."""
 
     def register(respond: Answer) -> Answer:
         @overload(answer, strict=False, inline="always")

@@ -78,7 +78,6 @@ def test_move__compiled_equals_numpy(small: Catalogue, repeats: bool) -> None:
 @pytest.mark.parametrize("listener", [SatiatedListener(), SkippingListener(patience=1.0), LoggedListener(again=1.0)])
 @pytest.mark.parametrize("repeats", [False, True])
 def test_play__is_a_look_an_answer_and_a_move(small: Catalogue, repeats: bool, listener: Any) -> None:
-    """The answer is that of the listener alone, whose loop is compiled in its own module."""
     one, other = ({**begun(small, H + 3), "logged": None, "answers": None} for _ in range(2))
     given, key = (small.features, small.recordings, repeats), np.arange(B, dtype=np.uint64)
     cosines, flags, units = looked(kernels, small, one, repeats=repeats)
