@@ -158,11 +158,8 @@ class SessionDynamics:
 
     def _ask(self, sessions: SessionState, tracks: Ints, result: StepResult) -> bool:
         """Take a step in which listeners or terms have a say that are not compiled."""
-        numbers, flags, units = (
-            result.numbers,
-            result.flags,
-            np.empty((len(tracks), sessions.vibe.shape[1]), np.float32),
-        )
+        numbers, flags = result.numbers, result.flags
+        units = np.empty((len(tracks), sessions.vibe.shape[1]), np.float32)
         state = sessions.time, sessions.played, sessions.history, sessions.vibe, sessions.seed_vibe
         kernels.look(self._given, tracks, *state, numbers, flags, units)
         response = {} if self.listener is None else self._respond(sessions, units, result)

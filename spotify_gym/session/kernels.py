@@ -303,9 +303,8 @@ def play(
         units = np.empty((len(tracks), vibe.shape[1]), np.float32)
         look(given, tracks, *state, numbers, flags, units)
         dealt = chances(key, time, n_uniforms, 0, certain)
-        ask(
-            listener, mind, units, numbers[1], dealt, numbers[-1], flags[1:]
-        )  # which is free where no term is asked for
+        term = numbers[-1]  # which is free where nobody asks for the listener's
+        ask(listener, mind, units, numbers[1], dealt, term, flags[1:])
     window_after = time, played, history, window, vibe
     return move(given, tracks, earning, numbers, flags, *window_after, logged, answers)
 
