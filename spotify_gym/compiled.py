@@ -12,6 +12,8 @@ from numba import njit
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_ROOMS = ("algorithms", "catalogue", "listeners", "search", "session")
+
 
 @overload
 def compiled(loop: Callable[P, R]) -> Callable[P, R]: ...
@@ -37,9 +39,9 @@ def compiled(loop: Any = None, **options: Any) -> Any:
 
 @cache
 def sources() -> tuple[float, int]:
-    """Return when the sources of the package were last changed, and their size.
+    """Return when a source of the rooms that hold loops was last changed, and their size.
 
     A loop takes in functions of other modules, and Numba would keep it until its own module changes.
     """
-    found = [path.stat() for path in Path(__file__).parent.rglob("*.py")]
+    found = [path.stat() for room in _ROOMS for path in (Path(__file__).parent / room).glob("*.py")]
     return max(file.st_mtime for file in found), sum(file.st_size for file in found)
