@@ -344,12 +344,12 @@ class SessionDynamics:
 
     @cached_property
     def _is_compiled(self) -> bool:
-        """Whether all that a step asks for is compiled: whoever listens, and each term."""
+        """Whether all that a step asks for is compiled: whoever listens, and each term; a loop takes one of a listener."""
         if self.listener is None:
             return not self._others
         kind = type(self.listener)
         is_compiled = issubclass(kind, CompiledListener) and kind.respond is CompiledListener.respond
-        return is_compiled and self._others.keys() <= self.listener.term_bounds.keys()
+        return is_compiled and len(self._others) <= 1 and self._others.keys() <= self.listener.term_bounds.keys()
 
     @property
     def _pool_size(self) -> int:

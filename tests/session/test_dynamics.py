@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -75,3 +77,18 @@ def test_own_term__is_one_line_in_the_registry(small: Catalogue, monkeypatch: py
     *_, info = env.step(np.array([1, 2, 3]))
     assert info["smoothness"].shape == (3,)
     assert env.unwrapped.dynamics.reward_bounds[1] == 2.0  # type: ignore[attr-defined]
+
+
+def test_own_listener__of_two_terms_earns_both(small: Catalogue) -> None:
+    class Twice(SkippingListener):
+        name: ClassVar[str] = "twice"
+        term_bounds: ClassVar[Any] = {"listened": (0.0, 1.0), "stayed": (0.0, 1.0)}
+
+    options = {"listener": Twice(), "reward": {"listened": 1.0, "stayed": 1.0}}
+    env = gym.make_vec("SpotifySkip-v0", num_envs=20, catalogue=small, **options)
+    env.reset(seed=0)
+    _, reward, *_, info = env.step(np.arange(20))
+    assert info["listened"].any()
+    assert np.array_equal(info["listened"], info["completed"])
+    assert np.array_equal(info["stayed"], info["completed"])
+    assert np.array_equal(reward, 2 * info["completed"])
