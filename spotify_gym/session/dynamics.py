@@ -344,7 +344,7 @@ class SessionDynamics:
 
     @cached_property
     def _is_compiled(self) -> bool:
-        """Whether all that a step asks for is compiled: whoever listens, and each term; a loop takes one of a listener."""
+        """Whether all that a step asks for is compiled: whoever listens, and each term, one of a listener's at most."""
         if self.listener is None:
             return not self._others
         kind = type(self.listener)
