@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path, PurePath
+
+import numpy as np
+from numpy.typing import NDArray
 
 from spotify_gym.app.agents import EXPECTED, Learned, references
 from spotify_gym.app.listening import Agent, ListeningSession, dynamics_for_a_person
 from spotify_gym.app.pca_map import PcaMap
-from spotify_gym.app.session_starts import Ints, genres_to_start_from, well_known
 from spotify_gym.app.words import listed
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.catalogue.track_search import TrackSearch
@@ -39,6 +40,8 @@ class AppState:
     search: TrackSearch
     genres: tuple[str, ...]
     """Those with tracks enough to start from."""
+    well_known: NDArray[np.int64]
+    """What to offer those who cannot think of a track."""
     length: int
     """Tracks in a session of the environment."""
 
@@ -75,19 +78,14 @@ class AppState:
         for agent in agents:  # what is computed only once shall not wait for the first click
             ListeningSession(dynamics, agent, range(dynamics.history_length)).offers()
         catalogue = dynamics.catalogue
-        genres = genres_to_start_from(catalogue, dynamics.history_length)
+        starts = genres_to_start_from(catalogue, dynamics.history_length), well_known(catalogue)
         by_name = {agent.name: agent for agent in agents}
-        return cls(dynamics, by_name, PcaMap.of(catalogue), TrackSearch(catalogue), genres, length)
+        return cls(dynamics, by_name, PcaMap.of(catalogue), TrackSearch(catalogue), *starts, length)
 
     @property
     def catalogue(self) -> Catalogue:
         """What can be played."""
         return self.dynamics.catalogue
-
-    @cached_property
-    def well_known(self) -> Ints:
-        """What to offer those who cannot think of a track."""
-        return well_known(self.catalogue)
 
 
 def _beside(first: Run, dynamics: SessionDynamics, path: Path, trust: bool) -> tuple[Run, SessionDynamics]:
@@ -140,3 +138,23 @@ def _tail(parts: tuple[str, ...], others: Sequence[tuple[str, ...]]) -> str:
 def _readable(path: Path) -> Path:
     """Write out what is no text in a path: names of files are bytes, and need not be UTF-8."""
     return Path(str(path).encode(errors="backslashreplace").decode())
+
+
+def well_known(catalogue: Catalogue, most: int = 8) -> NDArray[np.int64]:
+    """Return the most popular tracks, for those who cannot think of one; none where popularity is unknown."""
+    if catalogue.popularity is None:
+        return np.zeros(0, np.int64)
+    n_candidates = min(10 * most, len(catalogue))
+    popularity = catalogue.known_popularity
+    known = np.argpartition(-popularity, n_candidates - 1)[:n_candidates]
+    ordered = known[np.lexsort((known, -popularity[known]))]
+    return catalogue.one_of_each_song(ordered[popularity[ordered] >= 0])[:most]
+
+
+def genres_to_start_from(catalogue: Catalogue, n_tracks: int) -> tuple[str, ...]:
+    """Return the genres, by name, that have at least `n_tracks` songs; none where genres are unknown."""
+    if catalogue.genres is None:
+        return ()
+    first_versions = catalogue.songs == np.arange(len(catalogue))
+    enough = catalogue.genres[first_versions].sum(axis=0) >= n_tracks
+    return tuple(sorted(name for name, is_enough in zip(catalogue.genre_names, enough, strict=True) if is_enough))

@@ -1,7 +1,11 @@
-"""Two agents side by side on the session as it stands: what each would play, and how the two differ."""
+"""Two agents side by side: on the session as it stands, and over a whole session from one start, on one map.
+
+The second is also a game: which of the two is Random?
+"""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,22 +13,31 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from spotify_gym.app.agents import Learned
+from spotify_gym.app.charts import NEXT, QUIET, VIBE, map_chart
 from spotify_gym.app.explanation import Profile
 from spotify_gym.app.listening import Agent, ListeningSession, Offer, cosine
-from spotify_gym.app.markup import headline, small_line, track_card, track_row
+from spotify_gym.app.markup import colour_key, headline, line_below, meters, small_line, track_card, track_row
 from spotify_gym.app.user_session import UserSession
-from spotify_gym.app.widgets import two_agents
 from spotify_gym.app.words import listed, signed
+
+Choice = tuple[Agent, Sequence[Offer]]
 
 _ROWS = 5
 _CLOSE = 0.02  # of similarity: a difference below is none
 _POPULAR = 10  # points of popularity: the same
 
+_RANDOM = "Random"
+_HIDDEN = ("Agent A", "Agent B")
+_KEPT = 20  # sessions played out, in a tab
+_TRACKS = 20  # of a session without an end
+_ALT = "Map of the catalogue with the ways that the two sessions take through it"
+
 
 def show_comparison(user: UserSession, session: ListeningSession) -> None:
     """Show what two agents of one's choice would play."""
     st.html(headline("same session, two agents", "What would each play now?"))
-    agents = two_agents(user, ("left", "right"))
+    agents = _two_agents(user, ("left", "right"))
     choices = [(agent, session.offers_of(agent)) for agent in agents]
     said = findings(session, *choices)
     st.html(headline("why they differ", said[0], " ".join(said[1:])))
@@ -45,9 +58,6 @@ def _show_others(session: ListeningSession, agent: Agent, offers: Sequence[Offer
     st.html(small_line(f"after it, {agent.name} would play ({agent.value_name})"))
     for place, offer in enumerate(offers[1:_ROWS], start=2):
         st.html(track_row(session.dynamics.catalogue, offer.track, place, signed(offer.score, 3)))
-
-
-Choice = tuple[Agent, Sequence[Offer]]
 
 
 def findings(session: ListeningSession, left: Choice, right: Choice) -> list[str]:
@@ -80,3 +90,96 @@ def _larger(names: tuple[str, str], values: NDArray[Any], least: float, decimals
         return ""
     larger = int(values.argmax())
     return sentence.format(names[larger], *(signed(float(values[i]), decimals) for i in (larger, 1 - larger)))
+
+
+def show_race(user: UserSession, session: ListeningSession) -> None:
+    """Show what two agents of one's choice make of the start of the session."""
+    st.html(headline("one start, two agents", "Who keeps the session going?"))
+    hidden = st.toggle("Hide who is who", key="blind", help="One of two is Random. Which one? Judge by what they play.")
+    agents = _hidden(user) if hidden else _two_agents(user, ("racer-0", "racer-1"))
+    with st.spinner("Both play a whole session ..."):
+        racers = [_played(session, agent) for agent in agents]
+    names = list(_HIDDEN) if hidden else [agent.name for agent in agents]
+    spec = map_chart(user.app_state.pca_map, racers[0], rival=racers[1])
+    st.vega_lite_chart(spec=spec, key="race-map", alt=_ALT)
+    ways = [f"the way of {name}" for name in names]
+    st.html(colour_key([*zip((VIBE, NEXT), ways, strict=True), (QUIET, "other tracks")]))
+    if hidden:
+        _show_guess(agents)
+    else:
+        earned = [sum(play.reward for play in racer.plays) for racer in racers]
+        st.html(meters(dict(zip(names, earned, strict=True))))
+    for column, name, racer in zip(st.columns(2, gap="large"), names, racers, strict=True):
+        with column:
+            st.html(headline("plays", name))
+            for place, play in enumerate(racer.plays, start=1):
+                value = "skipped" if not play.heard else "" if hidden else signed(play.reward)
+                st.html(track_row(session.dynamics.catalogue, play.track, place, value))
+
+
+def _hidden(user: UserSession) -> Sequence[Agent]:
+    """Return the agent of the session and Random, in an order that only chance knows."""
+    agents = user.app_state.agents
+    other = user.agent if user.agent.name != _RANDOM else next(iter(agents.values()))
+    if "random-first" not in st.session_state:
+        st.session_state["random-first"] = bool(secrets.randbelow(2))
+    pair = (agents[_RANDOM], other)
+    return pair if st.session_state["random-first"] else pair[::-1]
+
+
+def _show_guess(agents: Sequence[Agent]) -> None:
+    st.html(line_below("Which one is Random? Nothing but chance decides what it plays."))
+    if guess := st.segmented_control("Your guess", _HIDDEN, key="guess"):
+        right = agents[_HIDDEN.index(guess)].name == _RANDOM
+        st.html(line_below(f"{'Right' if right else 'No'}: A is {agents[0].name}, B is {agents[1].name}."))
+        st.button("Once more", key="guess-again", on_click=_forget)
+
+
+def _forget() -> None:
+    for key in ("random-first", "guess"):
+        st.session_state.pop(key, None)
+
+
+def _played(session: ListeningSession, agent: Agent) -> ListeningSession:
+    """Return a session from the same start that the agent has played to its end; it is kept until the start changes."""
+    kept: dict[tuple[object, ...], ListeningSession] = st.session_state.setdefault("races", {})
+    key = session.start, session.key, agent.name
+    if key not in kept:
+        if len(kept) >= _KEPT:
+            kept.clear()
+        kept[key] = play_out(session, agent)
+    return kept[key]
+
+
+def play_out(session: ListeningSession, agent: Agent) -> ListeningSession:
+    """Let an agent play a whole session from the start of this one to the listener of the environment."""
+    length = session.length or _TRACKS
+    racer = ListeningSession(session.dynamics, agent, session.start, length, session.key)
+    while not racer.is_over and not racer.has_left and racer.offers():
+        racer.answered()
+    return racer
+
+
+def _two_agents(user: UserSession, keys: tuple[str, str]) -> list[Agent]:
+    """Let two agents be chosen, side by side; of one that was kept on its way, how much it has learned, too."""
+    names, agents = list(user.app_state.agents), []
+    for place, (column, key) in enumerate(zip(st.columns(2, gap="large"), keys, strict=True)):
+        with column:
+            agent = user.app_state.agents[st.selectbox("Agent", names, index=place, key=key)]
+            st.caption(agent.about)
+            agents.append(_at_a_stage(agent, key) if isinstance(agent, Learned) and agent.stages else agent)
+    return agents
+
+
+def _at_a_stage(agent: Learned, key: str) -> Agent:
+    share = st.select_slider(
+        "How much of its training it has had",
+        [*agent.stages, 1.0],
+        value=1.0,
+        format_func=lambda share: f"{100 * share:g}%",
+        key=f"stage-{key}-{agent.name}",
+    )
+    loaded: dict[tuple[str, float], Agent] = st.session_state.setdefault("stages", {})
+    if (agent.name, share) not in loaded:
+        loaded[agent.name, share] = agent if share == 1.0 else agent.at(share)
+    return loaded[agent.name, share]

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pyarrow as pa
 import streamlit as st
 
-from spotify_gym.app.autoplay_timer import AutoplayTimer
 from spotify_gym.app.charts import GENRE, NEXT, VIBE, time_chart
-from spotify_gym.app.ending import scores, to_png
 from spotify_gym.app.explanation import Profile, similarity_shares
 from spotify_gym.app.listening import ListeningSession, Offer, has_hidden_taste
-from spotify_gym.app.map_view import show_map
-from spotify_gym.app.markup import (
-    colour_key,
-    headline,
-    line_below,
-    meter,
-    meters,
-    scales,
-    small_line,
-    track_card,
-    track_row,
-)
-from spotify_gym.app.playlist_view import show_download, show_playlist
+from spotify_gym.app.markup import colour_key, headline, line_below, meter, scales, small_line, track_card, track_row
+from spotify_gym.app.outcome_view import show_ending, show_playlist
 from spotify_gym.app.user_session import UserSession
-from spotify_gym.app.widgets import track_line, user_button
+from spotify_gym.app.widgets import show_map, track_line, user_button
 from spotify_gym.app.words import link_of, signed
 
 _WIDTHS = [5, 6]
@@ -42,7 +31,7 @@ def show_session(user: UserSession, session: ListeningSession) -> None:
     left, right = st.columns(_WIDTHS, gap="large")
     with left:
         if session.is_over:
-            _show_ending(user, session)
+            show_ending(user, session)
         else:
             _show_next(user, session, offers)
         _show_controls(user, session)
@@ -147,29 +136,6 @@ def _show_player(link: str) -> None:
         st.iframe(link.replace(".com/track/", ".com/embed/track/"), height=80)
 
 
-def _show_ending(user: UserSession, session: ListeningSession) -> None:
-    """Show what the session came to, beside the references from the same start, and the ways on from here."""
-    skipped = f"{sum(not play.heard for play in session.plays)} of {len(session.plays)} tracks were skipped"
-    with st.container(border=True):
-        with st.spinner("Others play from your start ..."):
-            earned = scores(session)
-        who, *_ = [name for name in earned if name.startswith(session.agent.name)]
-        st.html(headline("the session is over", f"{who} earned {signed(earned[who])}"))
-        st.html(meters(earned))
-        others = "to the same listener" if session.taste is not None else _OTHERS[has_hidden_taste(session.dynamics)]
-        st.html(line_below(f"{skipped}, which earn nothing. The others play {others}."))
-        if session.taste is not None:
-            profile = Profile.of(session.dynamics.catalogue)
-            st.html(line_below(f"What they like, told only now: {profile.describe(profile.at(session.taste))}."))
-        with st.container(horizontal=True, gap="xsmall"):
-            again = partial(user.begin, session.start, session.key)
-            user_button(user, "Again from here", "again", again, icon=":material/replay:", primary=True)
-            user_button(user, "Go on listening", "go-on", session.go_on, icon=":material/play_arrow:")
-            user_button(user, "Undo", "undo", session.undo, icon=":material/undo:")
-            show_download("Picture", partial(to_png, session), "session.png", "image/png")
-        st.caption("To let another agent play from the same start, choose it below, then *Again from here*.")
-
-
 def _show_controls(user: UserSession, session: ListeningSession) -> None:
     names, tab = list(user.app_state.agents), st.session_state["tab"]
     st.selectbox(
@@ -249,7 +215,35 @@ def _show_course(session: ListeningSession) -> None:
         st.vega_lite_chart(spec=time_chart(session), key="time", alt=_TIME_ALT)
 
 
-_OTHERS = {
-    False: "from your five tracks, and all they play is heard out",
-    True: "from your five tracks to listeners who like how these sound, and answer by chance",
-}
+class AutoplayTimer:
+    """Beats once a track, at a steady pace however long the page takes to be drawn after each.
+
+    The browser asks whether it is time, and is not to be relied on: it asks late, or twice, or for a page that has
+    been drawn anew since.
+
+    Args:
+        clock: what time it is [s].
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._due = math.inf
+        self._last: float | None = None  # when the beat was due that the page is being drawn for
+
+    def wind(self, pace: float) -> float:
+        """Set the next beat while the page is drawn, and return how long it is until then [s].
+
+        It comes `pace` seconds after the last one, so that drawing is part of them, up to a half: the other half is
+        for looking at the page. Where the page is drawn for another reason than a beat, it is `pace` seconds from now.
+        """
+        now = self._clock()
+        since = now if self._last is None else self._last
+        self._due, self._last = max(since + pace, now + pace / 2), None
+        return self._due - now
+
+    def beats(self) -> bool:
+        """Say whether it is time; after that not again before the next `wind`."""
+        if self._clock() < self._due:
+            return False
+        self._due, self._last = math.inf, self._due
+        return True

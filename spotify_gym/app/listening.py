@@ -105,9 +105,6 @@ class ListeningSession:
             where listeners have nothing to hide.
     """
 
-    _offers: Sequence[Offer] | None
-    _before: Sequence[Offer] | None  # the last answer
-
     def __init__(
         self,
         dynamics: SessionDynamics,
@@ -116,11 +113,9 @@ class ListeningSession:
         length: int | None = None,
         key: int | None = None,
     ) -> None:
-        self.dynamics, self.key = dynamics, key
+        self.dynamics, self.agent, self.length, self.key = dynamics, agent, length, key
         self.start = tuple(map(int, start))
         self._check()
-        self._agent = agent
-        self.length = length
         self.plays: list[Play] = []
         self.memory: dict[str, list[Any]] = {}
         """What agents, by name, want to remember of each place so far, the one they are asked about included."""
@@ -131,16 +126,6 @@ class ListeningSession:
         """Begin a session with the simulated listener of this key, who answers to it by :meth:`answered`."""
         start = as_simulated(dynamics).start(np.array([key], np.uint64)).history[0]
         return cls(dynamics, agent, start, length, key)
-
-    @property
-    def agent(self) -> Agent:
-        """Who recommends."""
-        return self._agent
-
-    @agent.setter
-    def agent(self, agent: Agent) -> None:
-        self._agent = agent
-        self._forget()
 
     @property
     def vibe(self) -> Floats:
@@ -163,16 +148,16 @@ class ListeningSession:
 
     def offers(self) -> Sequence[Offer]:
         """Return the next track and the runners-up, ten or what is left, one version of each song."""
-        if self._offers is None:
-            self._offers = self.offers_of(self._agent)
-        return self._offers
+        return self.offers_of(self.agent)
 
     def offers_of(self, agent: Agent) -> Sequence[Offer]:
         """Return what any agent would play now, as `offers` does."""
-        songs: dict[int, Offer] = {}
-        for track, score in agent.rank(self, 3 * OFFERS):
-            songs.setdefault(int(self.dynamics.first_versions[track]), Offer(track, score, self.similarity(track)))
-        return list(songs.values())[:OFFERS]
+        if agent.name not in self._offers:
+            songs: dict[int, Offer] = {}
+            for track, score in agent.rank(self, 3 * OFFERS):
+                songs.setdefault(int(self.dynamics.first_versions[track]), Offer(track, score, self.similarity(track)))
+            self._offers[agent.name] = list(songs.values())[:OFFERS]
+        return self._offers[agent.name]
 
     def after(self, heard: bool) -> Self:
         """Return the session as it would be after this answer to the next track; it stays as it is."""
@@ -185,9 +170,9 @@ class ListeningSession:
     @property
     def moved(self) -> bool | None:
         """Whether the last skip changed what comes, beyond the track that is gone; None: there was no skip."""
-        if not self.plays or self.plays[-1].heard or self._before is None:
+        if not self.plays or self.plays[-1].heard or self.agent.name not in self._before:
             return None
-        expected = [offer.track for offer in self._before if offer.track != self.plays[-1].track]
+        expected = [one.track for one in self._before[self.agent.name] if one.track != self.plays[-1].track]
         return [offer.track for offer in self.offers()][: len(expected)] != expected
 
     @property
@@ -227,23 +212,20 @@ class ListeningSession:
 
     def answered(self) -> None:
         """Let the listener of the environment answer to the next track; where there is none, hear it out."""
-        listener, mind = simulated(self.dynamics), self.state.listener.replaced
+        listener, mind, heard = simulated(self.dynamics), self.state.listener.replaced, True
         for offer in self.offers()[:1] if listener is not None else ():
             luck = np.random.default_rng((self.key or 0, len(self.plays))).random((1, listener.n_uniforms), np.float32)
-            unit, likeness = (
-                self.dynamics.catalogue.unit_features[[offer.track]],
-                np.array([offer.similarity], np.float32),
-            )
+            unit = self.dynamics.catalogue.unit_features[[offer.track]]
+            likeness = np.array([offer.similarity], np.float32)
             response = listener.respond(mind.take(np.zeros(1, np.intp)), unit, likeness, luck)
-            self._play_next(heard=response.completed is None or bool(response.completed[0]))
-            return
-        self._play_next(heard=True)
+            heard = response.completed is None or bool(response.completed[0])
+        self._play_next(heard)
 
     def play(self, track: int) -> None:
         """Hear out a track of one's own choice, which may be an offer; nothing happens where it was played before."""
         if not self.has_played(track):
             offered = track in {offer.track for offer in self.offers()}
-            self._answer(track, True, self._agent.name if offered else YOU)
+            self._answer(track, True, self.agent.name if offered else YOU)
 
     def has_played(self, track: int) -> bool:
         """Say whether this song was played or skipped in this session."""
@@ -272,7 +254,7 @@ class ListeningSession:
         ids = self.dynamics.catalogue.track_ids
         plays = [{"track": ids[play.track], "heard": play.heard, "agent": play.agent} for play in self.plays]
         start = [ids[track] for track in self.start]
-        return {"start": start, "plays": plays, "agent": self._agent.name, "key": self.key}
+        return {"start": start, "plays": plays, "agent": self.agent.name, "key": self.key}
 
     @classmethod
     def from_json(
@@ -307,24 +289,22 @@ class ListeningSession:
             self.state.listener.replaced = as_simulated(self.dynamics).start(np.array([self.key], np.uint64)).listener
         self.vibes: list[Floats] = [self.state.vibe[0].copy()]
         self._seen: dict[SessionDynamics, SessionState] = {}
-        self._forget()
-
-    def _forget(self) -> None:
-        self._offers = self._before = None
+        self._offers: dict[str, Sequence[Offer]] = {}  # by agent
+        self._before = self._offers  # the last answer
 
     def _play_next(self, heard: bool) -> None:
         for offer in self.offers()[:1]:
-            self._answer(offer.track, heard, self._agent.name)
+            self._answer(offer.track, heard, self.agent.name)
 
     def _answer(self, track: int, heard: bool, agent: str) -> None:
-        known = self.known_by(self._agent)
+        known = self.known_by(self.agent)
         for places in self.memory.values():
             del places[len(self.plays) + 1 :]
         outcome = _step(self.dynamics, self.state, track, heard)
         reward = float(outcome.reward[0]) if heard else 0.0
         self.plays.append(Play(track, heard, agent, float(outcome.cosine[0]), reward, known))
         self.vibes.append(self.state.vibe[0].copy())
-        self._before, self._offers = self._offers, None
+        self._before, self._offers = self._offers, {}
 
 
 def _begun(dynamics: SessionDynamics, start: Sequence[int]) -> SessionState:

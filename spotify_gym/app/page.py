@@ -7,11 +7,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from spotify_gym.app.compare_view import show_comparison
+from spotify_gym.app.compare_view import show_comparison, show_race
 from spotify_gym.app.listen_view import show_session
 from spotify_gym.app.listening import ListeningSession
 from spotify_gym.app.markup import headline
-from spotify_gym.app.race_view import show_race
 from spotify_gym.app.serve import served
 from spotify_gym.app.start_view import show_start
 from spotify_gym.app.user_session import Tab, UserSession

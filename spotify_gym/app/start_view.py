@@ -1,4 +1,4 @@
-"""The first view: five tracks to start from."""
+"""The first view: five tracks to start from, of one's own choice, or drawn: a mood, a genre, a surprise."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from spotify_gym.app.listening import has_hidden_taste
-from spotify_gym.app.map_view import show_map
 from spotify_gym.app.markup import empty_place, small_line
-from spotify_gym.app.session_starts import Ints, genre_start, mood_start, surprise_start
 from spotify_gym.app.user_session import UserSession
-from spotify_gym.app.widgets import track_line, user_button
+from spotify_gym.app.widgets import show_map, track_line, user_button
+from spotify_gym.catalogue import Catalogue
+
+Ints = NDArray[np.int64]
 
 _PLAY = ":material/play_arrow:"
 _PAUSE = "50ms"  # in typing, until the search begins
+_KNOWN_SHARE = 0.1  # of a genre or a mood, the most popular, that a start is drawn from
+_FAR_SHARE = 0.02  # of the catalogue, those furthest in its direction, that make a mood
 
 
 def show_start(user: UserSession) -> None:
@@ -91,3 +96,49 @@ def _show_chosen(user: UserSession) -> None:
     for place in range(len(user.chosen), wanted):
         st.html(empty_place(f"Track {place + 1}"))
     user_button(user, "Start listening", "begin", user.begin, icon=_PLAY, primary=True, disabled=not user.is_full)
+
+
+def mood_start(catalogue: Catalogue, direction: NDArray[np.float64], n_tracks: int, seed: int) -> Ints:
+    """Draw `n_tracks` songs out of those that lie furthest in a direction (d,) of feature space.
+
+    Of these, the better known where popularity is known.
+    """
+    far = np.argsort(-(catalogue.unit_features @ direction.astype(np.float32)), kind="stable")
+    return _draw(catalogue, far[: max(20 * n_tracks, int(_FAR_SHARE * len(far)))], n_tracks, seed)
+
+
+def genre_start(catalogue: Catalogue, genre: str, n_tracks: int, seed: int) -> Ints:
+    """Draw `n_tracks` songs of a genre, out of its best known tenth if popularity is known.
+
+    Raises:
+        ValueError: the catalogue does not know the genre, or has too few tracks of it.
+    """
+    if catalogue.genres is None or genre not in catalogue.genre_names:
+        raise ValueError(f"this catalogue has no genre {genre!r}")
+    member = np.flatnonzero(catalogue.genres[:, catalogue.genre_names.index(genre)])
+    return _draw(catalogue, member, n_tracks, seed)
+
+
+def surprise_start(catalogue: Catalogue, n_tracks: int, seed: int) -> Ints:
+    """Draw one track, and then its nearest neighbours among a few hundred others: a start with a taste.
+
+    Five tracks from all over the catalogue would have a vibe of nothing in particular.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(catalogue), size=min(len(catalogue), 400))
+    pool = catalogue.one_of_each_song(np.concatenate([drawn, np.arange(min(len(catalogue), 4 * n_tracks))]))
+    likeness = catalogue.unit_features[pool] @ catalogue.unit_features[pool[0]]
+    return pool[np.argsort(-likeness, kind="stable")[:n_tracks]]
+
+
+def _draw(catalogue: Catalogue, tracks: Ints, n_tracks: int, seed: int) -> Ints:
+    """Draw songs out of the best known tenth of some tracks.
+
+    Raises:
+        ValueError: there are too few.
+    """
+    known = tracks[np.argsort(-catalogue.known_popularity[tracks], kind="stable")]
+    pool = catalogue.one_of_each_song(known[: max(4 * n_tracks, int(_KNOWN_SHARE * len(known)))])
+    if len(pool) < n_tracks:
+        raise ValueError(f"only {len(pool)} different tracks to draw from, and a session starts from {n_tracks}")
+    return np.random.default_rng(seed).choice(pool, n_tracks, replace=False)

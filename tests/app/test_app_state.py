@@ -12,7 +12,7 @@ from spotify_gym import Catalogue, CatalogueError
 from spotify_gym.app.agents import Learned
 from spotify_gym.app.app_state import SHIPPED_RUN, AppState
 from spotify_gym.app.listening import ListeningSession
-from spotify_gym.app.session_starts import surprise_start
+from spotify_gym.app.start_view import surprise_start
 from spotify_gym.training import RunError, TrainConfig
 from spotify_gym.training.tensors import read_tensors
 from tests.app.conftest import barely_trained
@@ -44,6 +44,8 @@ def test_open__names_what_is_missing_or_does_not_fit(run_folder: Path, tmp_path:
         AppState.open([run_folder], tmp_path / "none.csv")
     with pytest.raises(ValueError, match="fingerprint"):  # one output per track: no other catalogue
         AppState.open([run_folder], "builtin:500")
+    with pytest.raises(RunError, match="no/such/run cannot play beside"):
+        AppState.open([SHIPPED_RUN, "no/such/run"], "builtin:500")
 
 
 @pytest.fixture(scope="module")

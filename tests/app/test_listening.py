@@ -17,10 +17,10 @@ from spotify_gym import ENVS, Catalogue
 from spotify_gym.app.agents import references
 from spotify_gym.app.app_state import AppState
 from spotify_gym.app.charts import map_chart
-from spotify_gym.app.ending import play_out, scores
+from spotify_gym.app.compare_view import play_out
 from spotify_gym.app.listening import OFFERS, YOU, Agent, ListeningSession, Offer, dynamics_for_a_person
+from spotify_gym.app.outcome_view import links, scores, to_csv
 from spotify_gym.app.pca_map import PcaMap
-from spotify_gym.app.playlist_view import links, to_csv
 from spotify_gym.app.words import link_of
 from spotify_gym.catalogue import TextColumn
 from spotify_gym.session import SessionDynamics, make_dynamics

@@ -87,6 +87,8 @@ def test_page__welcomes_somebody_who_knows_nothing(open_page: Open) -> None:
 def test_start__by_search(open_page: Open) -> None:
     tab = open_page()
     assert tab.button(key="begin").disabled
+    tab.text_input(key="search").input("no such song").run()
+    assert "Nothing found" in text_of(tab)
     tab.text_input(key="search").input("band 7").run()
     for place in range(5):
         tab.button(key=f"add-{place}").click().run()
@@ -100,12 +102,6 @@ def test_start__by_search(open_page: Open) -> None:
     assert all("7" in title + artist for title, artist in zip(playlist["title"], playlist["artists"], strict=True))
 
 
-def test_start__by_search__says_when_nothing_is_found(open_page: Open) -> None:
-    tab = open_page()
-    tab.text_input(key="search").input("no such song").run()
-    assert "Nothing found" in text_of(tab)
-
-
 def test_start__by_genre(open_page: Open) -> None:
     tab = open_page()
     tab.segmented_control(key="way").set_value("Pick a genre").run()
@@ -116,7 +112,12 @@ def test_start__by_genre(open_page: Open) -> None:
 
 def test_listen_skip_choose_and_undo(open_page: Open) -> None:
     tab = begin(open_page())
+    assert [key for button in tab.button if "instead" in (key := str(button.key))] == [
+        f"instead-{i}" for i in range(1, 10)
+    ]
+    assert len(tab.get("vega_lite_chart")) == 1
     tab.button(key="listened").click().run()
+    assert len(tab.get("vega_lite_chart")) == 2
     tab.button(key="skip").click().run()
     tab.button(key="instead-4").click().run()
     assert plays_of(tab) == ["listened", "skipped", "listened"]
@@ -139,20 +140,6 @@ def test_why__is_told_in_words_and_numbers(open_page: Open) -> None:
     assert numbers["adds"].sum() == pytest.approx(float(similarity[1].replace("−", "-")), abs=0.05)
 
 
-def test_pictures__are_all_there_once_a_track_is_played(open_page: Open) -> None:
-    tab = begin(open_page())
-    assert len(tab.get("vega_lite_chart")) == 1
-    tab.button(key="listened").click().run()
-    assert len(tab.get("vega_lite_chart")) == 2
-
-
-def test_runners_up__are_the_next_nine(open_page: Open) -> None:
-    tab = begin(open_page())
-    assert [button.key for button in tab.button if "instead" in str(button.key)] == [
-        f"instead-{i}" for i in range(1, 10)
-    ]
-
-
 def test_playlist__can_be_taken_along(open_page: Open) -> None:
     tab = begin(open_page())
     tab.button(key="listened").click().run()
@@ -167,14 +154,6 @@ def test_player__is_off_until_it_is_wanted(open_page: Open) -> None:
     assert not tab.get("iframe")
     tab.toggle(key="player").set_value(True).run()
     assert len(tab.get("iframe")) == 1
-
-
-def test_double_click__counts_once(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    tab = begin(open_page())
-    monkeypatch.setattr(user_session_module, "DOUBLE_CLICK", 60.0)
-    tab.button(key="listened").click().run()
-    tab.button(key="listened").click().run()
-    assert plays_of(tab) == ["listened"]
 
 
 def test_reload__keeps_the_session(open_page: Open) -> None:
@@ -301,22 +280,6 @@ def test_address__leads_back_and_on(open_page: Open) -> None:
             tab.query_params[name] = value
         assert said in text_of(tab.run())
         assert dict(tab.query_params) == address
-
-
-@pytest.mark.parametrize(
-    ("runs", "catalogue", "said"),
-    [
-        (["no/such/run"], None, "holds no run"),
-        ([], "no_such_table.csv", "no such file"),
-        ([], "builtin:500", "fingerprint"),
-        ([SHIPPED_RUN, "no/such/run"], "builtin:500", "no/such/run cannot play beside"),
-    ],
-)
-def test_what_cannot_be_opened__is_told_in_a_sentence(
-    open_page: Open, runs: list[str | Path], catalogue: str | None, said: str
-) -> None:
-    with pytest.raises(ValueError, match=said):
-        open_page(*runs, catalogue=catalogue)
 
 
 def test_page__says_what_opens_it(monkeypatch: pytest.MonkeyPatch) -> None:

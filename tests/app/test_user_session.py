@@ -10,10 +10,10 @@ import pytest
 
 from spotify_gym import Catalogue
 from spotify_gym.app import user_session as user_session_module
-from spotify_gym.app.app_state import AppState
-from spotify_gym.app.autoplay_timer import AutoplayTimer
+from spotify_gym.app.app_state import AppState, genres_to_start_from, well_known
+from spotify_gym.app.listen_view import AutoplayTimer
 from spotify_gym.app.pca_map import PcaMap
-from spotify_gym.app.session_starts import genre_start, genres_to_start_from, mood_start, surprise_start, well_known
+from spotify_gym.app.start_view import genre_start, mood_start, surprise_start
 from spotify_gym.app.user_session import DOUBLE_CLICK, Tab, UserSession, UserSessions
 from spotify_gym.session import SessionDynamics
 from tests.catalogues import hand_made
