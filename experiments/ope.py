@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from experiments.lib import main
-from experiments.lib.plot_style import caption, figure, styles
+from experiments.lib.plots import caption, figure, styles
 from experiments.lib.report import show, write
 from experiments.logged.behaviour import MixedPolicy
 from spotify_gym.catalogue import Catalogue, as_catalogue, units_of
@@ -190,14 +190,14 @@ def play(env: SpotifyVectorEnv, epsilon: float, judged: tuple[float, ...], seed:
         seed: of sessions and mixture.
     """
     base = "nearest" if POLICIES["nearest-seen"].lacks(env.dynamics) else "nearest-seen"
-    policy, policies = MixedPolicy(env, base, epsilon, seed), judged or (epsilon,)
+    policy, epsilons = MixedPolicy(env, base, epsilon, seed), np.array(judged or (epsilon,))[:, None]  # (P, 1)
     (mean, covariance), listener = env.catalogue.unit_moments, env.dynamics.listener
     env.reset(seed=1_000_003 * seed)
     going, length = np.ones(env.num_envs, np.bool_), env.max_episode_steps or 0
     rewards: list[Floats] = []
     features: list[Floats] = []
-    ratios: list[list[Floats]] = []
-    expected: list[list[Floats]] = []
+    ratios: list[Floats] = []
+    expected: list[Floats] = []
     for t in range(length):
         tracks, sessions = policy.choose(env.sessions), env.sessions
         seen = None if listener is None else listener.visible(sessions.listener)
@@ -210,20 +210,17 @@ def play(env: SpotifyVectorEnv, epsilon: float, judged: tuple[float, ...], seed:
             np.einsum("bd,bd->b", vibe, units_of(env.catalogue.features[these])) for these in (policy.chosen, tracks)
         )
         chosen, anything = _described(context, best, best**2), _described(context, vibe @ mean, square)
-        likely: list[Floats] = [policy.probability(sessions, tracks, one) / policy.propensity for one in policies]
+        likely = policy.probability(sessions, tracks, epsilons) / policy.propensity  # (P, S)
         alive = going[:, None].astype(np.float64)
         _, reward, terminated, truncated, _ = env.step(tracks)
         rewards.append(going * reward)
         features.append(alive * _described(context, taken, taken**2))
-        ratios.append([np.where(going, ratio, np.ones_like(ratio)) for ratio in likely])
-        expected.append([alive * ((1 - one) * chosen + one * anything) for one in policies])
+        ratios.append(np.where(going, likely, 1.0))
+        expected.append(alive * ((1 - epsilons[..., None]) * chosen + epsilons[..., None] * anything))
         going = going & ~terminated & ~truncated
     earned, done = np.stack(rewards, axis=1), np.stack(features, axis=1)
-
-    def of(steps: list[list[Floats]], n: int) -> Floats:
-        return np.stack([step[n] for step in steps], axis=1)
-
-    return {one: Logged(earned, of(ratios, n), done, of(expected, n)) for n, one in enumerate(policies)}
+    of_policies = zip(judged or (epsilon,), np.stack(ratios, axis=2), np.stack(expected, axis=2), strict=True)
+    return {one: Logged(earned, ratio, done, later) for one, ratio, later in of_policies}
 
 
 def from_log(path: Path, catalogue: Catalogue, pulls: tuple[float, ...]) -> Mapping[float, Logged]:

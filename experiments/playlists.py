@@ -24,11 +24,10 @@ import tyro
 from numpy.typing import NDArray
 
 from experiments.lib import Case, Study, learner_name, main, scale_of
-from experiments.lib.plot_style import caption, figure
-from experiments.lib.plots import interval_plot
+from experiments.lib.aggregation import over_sessions
+from experiments.lib.plots import caption, figure, interval_plot
 from experiments.lib.ranking import Ranking
 from experiments.lib.report import estimate_text
-from experiments.lib.statistics import bootstrap_interval
 from spotify_gym.catalogue import Catalogue, CatalogueError, Finding
 from spotify_gym.catalogue.files import read_parts
 from spotify_gym.policies import POLICIES
@@ -125,7 +124,7 @@ class Playlists(Study):
         for file, of_file in rows.groupby("file", sort=False):
             columns = {}
             for measure in MEASURES:
-                found = means(of_file, measure)
+                found = over_sessions(of_file, measure)
                 texts = map(estimate_text, found["estimate"], found["low"], found["high"])
                 columns[measure] = pd.Series(texts, found["method"])
             n_lists, n_tracks, n_known = of_file["session"].nunique(), *of_file[["n_tracks", "n_known"]].iloc[0]
@@ -136,7 +135,7 @@ class Playlists(Study):
         """Draw a panel per measure."""
         with figure(self.out / "playlists.png", len(MEASURES), size=(6.5, 2.6)) as panels:
             for axes, measure in zip(panels, MEASURES, strict=True):
-                interval_plot(axes, means(rows, measure))
+                interval_plot(axes, over_sessions(rows, measure))
                 axes.set(xlabel=f"{measure}, mean over playlists")
             caption(panels[0], "Point: mean over playlists (n). Line: its 95 % bootstrap interval. Higher is better.")
 
@@ -240,19 +239,6 @@ def judge(scores: Scores, env: SpotifyVectorEnv, playlist: NDArray[np.int64]) ->
     recordings = env.catalogue.recordings
     ranking = Ranking.of(scores(env, observation), rest, np.flatnonzero(np.isin(recordings, recordings[start])))
     return {name: measure(ranking) for name, measure in MEASURES.items()}
-
-
-def means(results: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Average a measure over playlists, with an interval over them: `method, estimate, low, high, n_runs`.
-
-    A learner's number for a playlist is the mean of its runs; `n_runs` is the number of playlists.
-    """
-    by_list = results.groupby(["method", "session"], sort=False)[measure].mean()
-    rows = [
-        (method, *map(float, bootstrap_interval(numbers, np.mean)), len(numbers))
-        for method, numbers in by_list.groupby("method", sort=False)
-    ]
-    return pd.DataFrame(rows, columns=["method", "estimate", "low", "high", "n_runs"])
 
 
 if __name__ == "__main__":

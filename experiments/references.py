@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from experiments.lib import FAMILY, REFERENCES, Case, Experiment, main, scale_of
+from experiments.lib.aggregation import over_sessions
 from experiments.lib.report import interval_text
-from experiments.lib.statistics import bootstrap_interval
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies.bound import upper_bound
 from spotify_gym.training import EVALUATION_SEED, TrainConfig
@@ -51,13 +51,13 @@ class References(Experiment):
     def tables(self, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         """Return mean return and interval over sessions for each policy, lowest first, and the bound."""
         for task, of_task in rows.groupby("env", sort=False):
-            lines = []
-            for name, returns in of_task.groupby("method", sort=False)["return"]:
-                mean, low, high = map(float, bootstrap_interval(returns, np.mean))
-                lines.append((name, mean, interval_text(low, high)))
-            table = pd.DataFrame(lines, columns=["policy", "return", "95 % interval over sessions"])
-            table = table.sort_values("return")
-            yield str(task), table.assign(**{"return": table["return"].map("{:.2f}".format)})
+            found = over_sessions(of_task, "return").sort_values("estimate")
+            texts = {
+                "policy": found["method"],
+                "return": found["estimate"].map("{:.2f}".format),
+                "95 % interval over sessions": [*map(interval_text, found["low"], found["high"])],
+            }
+            yield str(task), pd.DataFrame(texts)
 
     def draw(self, rows: pd.DataFrame) -> None:
         """Draw nothing: the table is short."""

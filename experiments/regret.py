@@ -19,7 +19,7 @@ import tyro
 from numpy.typing import NDArray
 
 from experiments.lib import Case, Study, learner_name, main
-from experiments.lib.plot_style import figure, styles
+from experiments.lib.plots import figure, styles
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import POLICIES, NearestPolicy, SeenPolicy
 from spotify_gym.session import SessionState

@@ -17,8 +17,7 @@ import pandas as pd
 
 from experiments.lib import Case, Study, learner_name, main
 from experiments.lib.aggregation import aggregates
-from experiments.lib.plot_style import figure
-from experiments.lib.plots import learning_curves
+from experiments.lib.plots import figure, learning_curves
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.training import train
 from spotify_gym.training.callbacks import OnTheWay

@@ -20,8 +20,7 @@ import tyro
 from optuna.trial import TrialState
 
 from experiments.lib import Case, Experiment, main, scale_of
-from experiments.lib.plot_style import caption, figure
-from experiments.lib.plots import bar_plot
+from experiments.lib.plots import bar_plot, caption, figure
 from experiments.lib.report import show
 from experiments.lib.runner import alone_in, backend, progress
 from experiments.lib.search_space import Search, give_up_lost, made_in, make_trial, open_study

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.lib.report import read_tables, write
+from experiments.lib.report import write
 from noxfile import lowest_versions
 from spotify_gym import Catalogue
 from spotify_gym.cli import main
@@ -48,6 +49,14 @@ def test_readme__names_only_files_that_are_there() -> None:
 # The tables of the pages come from the data beside them; a table of a page that changes is changed there too.
 
 PAGES = sorted((ROOT / "docs" / "results").glob("*.md"))
+
+
+def read_tables(path: Path) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the tables of a `tables.csv` with their headings, as texts; columns that are empty in a table left out."""
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for title, of_table in rows.groupby("table", sort=False):
+        table = of_table.drop(columns="table")
+        yield str(title), table.loc[:, (table != "").any()]
 
 
 def tables_in(text: str) -> list[str]:

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from experiments.lib.significance import Difference, compare, holm
 from experiments.lib.statistics import (
-    BOOTSTRAP,
-    Bootstrap,
+    Difference,
     FloatArray,
     Interval,
     bootstrap_interval,
+    compare,
+    holm,
     interquartile_mean,
     performance_profile,
     probability_of_improvement,
@@ -86,9 +86,7 @@ def score_array(results: pd.DataFrame, value: str, axes: Sequence[str] = ("seed"
     return cells["mean"].to_numpy(np.float64).reshape([len(values) for values in entries])
 
 
-def aggregates(
-    results: pd.DataFrame, value: str = "skill", bootstrap: Bootstrap = BOOTSTRAP, along: str | None = None
-) -> pd.DataFrame:
+def aggregates(results: pd.DataFrame, value: str = "skill", along: str | None = None) -> pd.DataFrame:
     """Aggregate each method over its runs and envs: `method, estimate, low, high, n_runs, n_envs`.
 
     The estimate is the interquartile mean; a method of one run, such as a reference policy, has no interval (NaN).
@@ -96,14 +94,13 @@ def aggregates(
     Args:
         results: The result frame.
         value: The measure.
-        bootstrap: How intervals are made.
         along: A column, such as `step`, that each method has a row for each value of; runs must all have the same.
     """
     frames = []
     for method, rows in results.groupby("method", sort=False):
         scores = score_array(rows, value, ("seed", "env") if along is None else (along, "seed", "env"))
         if scores.shape[-2] > 1:
-            interval = bootstrap_interval(scores, bootstrap=bootstrap)
+            interval = bootstrap_interval(scores)
         else:
             estimate = interquartile_mean(scores[..., 0, :], axis=-1)
             interval = Interval(estimate, unknown := np.full_like(estimate, np.nan), unknown)
@@ -114,31 +111,42 @@ def aggregates(
     return pd.concat(frames, ignore_index=True)
 
 
-def profiles(
-    results: pd.DataFrame, thresholds: ArrayLike, value: str = "skill", bootstrap: Bootstrap = BOOTSTRAP
-) -> pd.DataFrame:
+def over_sessions(results: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Average a measure over sessions, with an interval over them: `method, estimate, low, high, n_runs`.
+
+    A method's number for a session is the mean of its runs; `n_runs` is the number of sessions.
+    """
+    by_session = results.groupby(["method", "session"], sort=False)[value].mean()
+    rows = [
+        (method, *map(float, bootstrap_interval(numbers, np.mean)), len(numbers))
+        for method, numbers in by_session.groupby("method", sort=False)
+    ]
+    return pd.DataFrame(rows, columns=["method", "estimate", "low", "high", "n_runs"])
+
+
+def profiles(results: pd.DataFrame, thresholds: ArrayLike) -> pd.DataFrame:
     """Give the share of runs above each threshold: `method, threshold, estimate, low, high, n_runs, n_envs`.
 
     Methods of one run are left out: a profile shows how runs spread.
     """
     frames = []
     for method, rows in results.groupby("method", sort=False):
-        scores = score_array(rows, value)
+        scores = score_array(rows, "skill")
         if len(scores) > 1:
-            frame = _tidy(method, performance_profile(scores, thresholds, bootstrap), scores.shape)
+            frame = _tidy(method, performance_profile(scores, thresholds), scores.shape)
             frame.insert(1, "threshold", np.asarray(thresholds))
             frames.append(frame)
     return pd.concat(frames, ignore_index=True)
 
 
-def improvements(results: pd.DataFrame, value: str = "skill", bootstrap: Bootstrap = BOOTSTRAP) -> pd.DataFrame:
+def improvements(results: pd.DataFrame) -> pd.DataFrame:
     """Give the probability that a run of `method` beats one of `other`: `method, other, estimate, low, high`.
 
     All pairs of methods are set against each other but those of a single run.
     """
-    scores = {method: score_array(rows, value) for method, rows in results.groupby("method", sort=False)}
+    scores = {method: score_array(rows, "skill") for method, rows in results.groupby("method", sort=False)}
     rows = [
-        (method, other, *map(float, probability_of_improvement(scores[method], scores[other], bootstrap)))
+        (method, other, *map(float, probability_of_improvement(scores[method], scores[other])))
         for method, other in combinations([method for method, runs in scores.items() if len(runs) > 1], 2)
     ]
     return pd.DataFrame(rows, columns=["method", "other", "estimate", "low", "high"])

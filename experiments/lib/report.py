@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.lib.aggregation import aggregates, improvements, profiles
-from experiments.lib.plot_style import figure
-from experiments.lib.plots import SKILL_MARKS, improvement_plot, interval_plot, profile_plot
+from experiments.lib.plots import SKILL_MARKS, figure, improvement_plot, interval_plot, profile_plot
 from spotify_gym.catalogue.files import replacing
 from spotify_gym.cli import page
 from spotify_gym.cli.command import show_table
@@ -60,11 +59,13 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         other measures, the most of the costs.
     """
     skill = aggregates(rows, "skill").set_index("method")
-    of_method = rows.groupby("method")
+    of_method, seen = rows.groupby("method"), {}
+    if "skill_seen" in rows and rows["skill_seen"].notna().all():
+        seen["of what is seen"] = aggregates(rows, "skill_seen").set_index("method")["estimate"].map("{:z.3f}".format)
     columns = {
         "return": aggregates(rows, "return").set_index("method")["estimate"].map("{:.2f}".format),
         "skill": skill["estimate"].map("{:z.3f}".format),
-        **_seen(rows),
+        **seen,
         "95 % interval": pd.Series(map(interval_text, skill["low"], skill["high"]), skill.index),
         "runs": skill["n_runs"].map("{:d}".format),
         "train [s]": of_method["train_seconds"].max().map(_text("{:.1f}")),
@@ -74,13 +75,6 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     order = skill["estimate"].sort_values(ascending=False).index
     table = pd.DataFrame(columns).loc[order].rename_axis("method").reset_index()
     return table if skill["n_runs"].max() > 1 else table.drop(columns="95 % interval")
-
-
-def _seen(rows: pd.DataFrame) -> dict[str, pd.Series[str]]:
-    """Return the column of the scale of what can be seen, where there is one."""
-    if "skill_seen" not in rows or rows["skill_seen"].isna().any():
-        return {}
-    return {"of what is seen": aggregates(rows, "skill_seen").set_index("method")["estimate"].map("{:z.3f}".format)}
 
 
 def overview(rows: pd.DataFrame) -> pd.DataFrame:
@@ -209,14 +203,6 @@ def write(folder: Path, tables: Tables, lists: Lists) -> Path:
     with replacing(folder / "tables.csv") as file:
         file.write(pd.concat(frames)[columns].set_index("table").to_csv().encode())
     return written
-
-
-def read_tables(path: Path) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the tables of a `tables.csv` with their headings, as texts; columns that are empty in a table left out."""
-    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    for title, of_table in rows.groupby("table", sort=False):
-        table = of_table.drop(columns="table")
-        yield str(title), table.loc[:, (table != "").any()]
 
 
 def _text(form: str) -> Callable[[float], str]:

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 import joblib
 import pandas as pd
 from filelock import FileLock, Timeout
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Column
+from tqdm import tqdm
 
 from experiments.lib.cases import Case
 from spotify_gym.catalogue.files import replacing
@@ -47,7 +46,8 @@ def run_cases(cases: Sequence[Case], out: Path, *, jobs: int = 2, cluster: str |
     with alone_in(out, "cases"):
         missing = [case for case, file in files.items() if not file.exists()]
         if cluster is None:
-            _check(missing)
+            for case in {(type(case), case.task, str(case.config.env_options)): case for case in missing}.values():
+                case.check()
         failures = []
         with progress(len(files), len(missing)) as advance, backend(jobs, cluster):
             for case, result in results_of(missing):
@@ -76,11 +76,6 @@ def alone_in(folder: Path, work: str) -> Iterator[None]:
         for unfinished in folder.rglob(".*.tmp"):
             unfinished.unlink(missing_ok=True)
         yield
-
-
-def _check(cases: Sequence[Case]) -> None:
-    for one in {(type(case), case.task, str(case.config.env_options)): case for case in cases}.values():
-        one.check()
 
 
 def results_of(cases: Sequence[Case]) -> Iterator[tuple[Case, pd.DataFrame | str]]:
@@ -145,14 +140,11 @@ def backend(jobs: int, cluster: str | None = None) -> Iterator[None]:
 @contextmanager
 def progress(n_cases: int, n_missing: int) -> Iterator[Callable[[str], Any]]:
     """Show on one line how many cases are done, which was the last, and how long the rest will take."""
-    columns = (
-        MofNCompleteColumn(),
-        BarColumn(bar_width=16),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
-    )
-    with Progress(*columns, console=Console(stderr=True), expand=True) as shown:
-        bar = shown.add_task("cases", total=n_cases, completed=n_cases - n_missing)
-        yield lambda name: shown.update(bar, advance=1, description=name)
+    form = "{n_fmt}/{total_fmt} {bar:16} {elapsed} left {remaining} {desc}"
+    with tqdm(total=n_cases, initial=n_cases - n_missing, bar_format=form, ncols=get_terminal_size().columns) as bar:
+
+        def advance(name: str) -> None:
+            bar.set_description_str(name, refresh=False)
+            bar.update()
+
+        yield advance

@@ -27,8 +27,7 @@ from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
-from experiments.lib.plot_style import FAINT, figure
-from experiments.lib.plots import exponent, growth_plot
+from experiments.lib.plots import FAINT, exponent, figure, growth_plot
 from spotify_gym.catalogue.files import replacing
 from spotify_gym.training.run_folder import circumstances
 

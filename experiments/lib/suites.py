@@ -70,9 +70,10 @@ def main(catalogue: str) -> Iterator[Case]:
         yield from _learners(task, n_seeds=10)
         if env == "SpotifySatiation-v0":  # where plans count
             yield from Case("Search in a learned model", replace(task, algorithm="model")).seeded(10)
-        yield from _per_track(replace(task, steps=40_000), n_seeds=10)
+        small = replace(task, catalogue=SMALL, policy="mlp", steps=40_000)
+        yield from scale_of(small, references=REFERENCES)
+        yield from Case("DQN, per track", small).seeded(10)
         if env == "SpotifySession-v0":  # the only one where nothing is forbidden, which it could not be told
-            small = replace(task, catalogue=SMALL, policy="mlp", steps=40_000)
             yield from Case("QRDQN, per track", replace(small, algorithm="qrdqn", arguments=QUANTILES)).seeded(10)
 
 
@@ -136,13 +137,6 @@ def _learners(task: TrainConfig, n_seeds: int) -> Iterator[Case]:
     for method, algorithm in LEARNERS.items():
         yield from Case(method, replace(task, algorithm=algorithm)).seeded(n_seeds)
     yield from Case("DQN, γ = 0", replace(task, gamma=0.0)).seeded(n_seeds)
-
-
-def _per_track(task: TrainConfig, n_seeds: int) -> Iterator[Case]:
-    """Give the references and the learner with one output per track, on a small catalogue."""
-    task = replace(task, catalogue=SMALL, policy="mlp")
-    yield from scale_of(task, references=REFERENCES)
-    yield from Case("DQN, per track", task).seeded(n_seeds)
 
 
 def learner_name(config: TrainConfig) -> str:

@@ -35,8 +35,11 @@ class MixedPolicy(ReferencePolicy):
         self.propensity = self.probability(sessions, tracks, self._epsilon)
         return tracks
 
-    def probability(self, sessions: SessionState, tracks: NDArray[np.int64], epsilon: float) -> NDArray[np.float64]:
-        """Return the exact probability, (B,), that such a mixture plays tracks in the sessions last chosen for."""
+    def probability(self, sessions: SessionState, tracks: NDArray[np.int64], epsilon: Any) -> NDArray[np.float64]:
+        """Return the exact probability, (B,), that such a mixture plays tracks in the sessions last chosen for.
+
+        Of P mixtures, `epsilon` (P, 1), these are (P, B).
+        """
         n_allowed = np.full(len(sessions), len(self.dynamics.catalogue))
         if not self.dynamics.repeats:
             n_allowed -= np.bincount(self.dynamics.refused(sessions)[0], minlength=len(sessions))

@@ -13,10 +13,11 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import gymnasium as gym
 import minari
@@ -78,7 +79,8 @@ class Log:
         env: Any = gym.make_vec(self.task.env, num_envs=_AT_ONCE, **options).unwrapped
         policy = MixedPolicy(env, self.behaviour, self.epsilon)
         episodes = list(record(env, policy, self.n_sessions, self.task.first_seed))
-        with _minari_in(folder), warnings.catch_warnings():
+        there = {"MINARI_DATASETS_PATH": str(folder.resolve())}  # a relative one Minari would look for in itself
+        with patch.dict(os.environ, there), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that no author is named
             minari.create_dataset_from_buffers(
                 self.dataset_id,
@@ -136,18 +138,3 @@ def _play(env: SpotifyVectorEnv, policy: ReferencePolicy, seed: int) -> list[Epi
         )
         for slot, n in enumerate(lengths)
     ]
-
-
-@contextmanager
-def _minari_in(folder: Path) -> Iterator[None]:
-    """Let Minari keep its datasets in a folder."""
-    name = "MINARI_DATASETS_PATH"
-    before = os.environ.get(name)
-    os.environ[name] = str(folder.resolve())  # which Minari would look for in itself
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before

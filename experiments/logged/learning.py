@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,7 @@ _RIVALS = 127  # tracks, drawn at random, that a cloned choice is told from
 
 def learn_offline(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN:
     """Train a learner as `train` would, but on logged transitions: as many updates, of both networks, as online."""
-    with one_thread():
-        model = filled_learner(config, data, catalogue)
-        for _ in _rounds(model, config):
-            model.train(config.update_cycle[1], config.batch_size)
-            model._on_step()  # moves the target network
-    return model
+    return _learned(config, data, catalogue, DQN.train)
 
 
 def clone(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN:
@@ -40,7 +36,7 @@ def clone(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN:
     Its outputs are taken for log-odds. The softmax is over the track played and some drawn at random, not over the
     catalogue: what it converges to is the same, up to what does not depend on the track (Gutmann and Hyvärinen 2010).
     """
-    return _descended(config, data, catalogue, cloning_loss)
+    return _learned(config, data, catalogue, partial(_descend, cloning_loss))
 
 
 def learn_conservatively(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN:
@@ -48,7 +44,7 @@ def learn_conservatively(config: TrainConfig, data: Path, catalogue: Catalogue) 
 
     To the loss is added what log Σₐ exp Q(s, a), exact over the whole catalogue, is above Q of the track played.
     """
-    return _descended(config, data, catalogue, conservative_loss)
+    return _learned(config, data, catalogue, partial(_descend, conservative_loss))
 
 
 def conservative_loss(model: DQN, batch_size: int, alpha: float = 1.0) -> th.Tensor:
@@ -113,25 +109,24 @@ def filled_learner(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN
     return model
 
 
-def _descended(config: TrainConfig, data: Path, catalogue: Catalogue, loss_of: Callable[[DQN, int], th.Tensor]) -> DQN:
-    """Return a learner after as many updates as online, by a loss of its own."""
-    with one_thread():
-        model = filled_learner(config, data, catalogue)
-        optimizer = model.policy.optimizer
-        for _ in _rounds(model, config):
-            model._update_learning_rate(optimizer)
-            for _ in range(config.update_cycle[1]):
-                loss = loss_of(model, config.batch_size)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-            model._on_step()  # moves the target network
-    return model
+def _descend(loss_of: Callable[[DQN, int], th.Tensor], model: DQN, gradient_steps: int, batch_size: int) -> None:
+    """Do as `DQN.train`, by a loss of its own."""
+    optimizer = model.policy.optimizer
+    model._update_learning_rate(optimizer)
+    for _ in range(gradient_steps):
+        loss = loss_of(model, batch_size)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
 
 
-def _rounds(model: DQN, config: TrainConfig) -> Iterator[int]:
-    """Count the rounds of learning of an online run, and tell the model how far it is."""
+@one_thread()
+def _learned(config: TrainConfig, data: Path, catalogue: Catalogue, train: Callable[[DQN, int, int], None]) -> DQN:
+    """Return a learner after as many updates, of both networks, as online."""
+    model = filled_learner(config, data, catalogue)
     n_rounds = max(0, config.total_steps - config.learning_starts) // (config.update_cycle[0] * config.n_envs)
     for number in range(n_rounds):
         model._update_current_progress_remaining(number, n_rounds)
-        yield number
+        train(model, config.update_cycle[1], config.batch_size)
+        model._on_step()  # moves the target network
+    return model

@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 
 from experiments.lib.aggregation import aggregates, comparisons, improvements, profiles, score_array
-from experiments.lib.statistics import Bootstrap, interquartile_mean
+from experiments.lib.statistics import interquartile_mean
 
 ENVS = ("A-v0", "B-v0")
-QUICK = Bootstrap(n_resamples=200)
 
 
 def make_results(method: str, quality: float, n_runs: int, n_sessions: int = 20) -> pd.DataFrame:
@@ -64,7 +63,7 @@ def test_score_array__names_the_run_that_is_missing(results, damage) -> None:
 
 
 def test_aggregates__gives_each_method_its_row_in_order(results) -> None:
-    table = aggregates(results, bootstrap=QUICK)
+    table = aggregates(results)
     assert list(table["method"]) == ["DQN", "DoubleDQN", "nearest"]
     scores = score_array(results[results["method"] == "DQN"], "skill")
     assert table["estimate"][0] == pytest.approx(interquartile_mean(scores))
@@ -74,7 +73,7 @@ def test_aggregates__gives_each_method_its_row_in_order(results) -> None:
 
 
 def test_aggregates__gives_a_single_run_no_interval(results) -> None:
-    nearest = aggregates(results, bootstrap=QUICK).iloc[2]
+    nearest = aggregates(results).iloc[2]
     assert nearest["estimate"] == pytest.approx(0.95, abs=0.05)
     assert np.isnan(nearest["low"])
     assert np.isnan(nearest["high"])
@@ -82,27 +81,27 @@ def test_aggregates__gives_a_single_run_no_interval(results) -> None:
 
 def test_aggregates__along_steps_is_a_learning_curve(results) -> None:
     steps = pd.concat([results.assign(step=step, skill=results["skill"] * step) for step in (2, 0, 1)])
-    frame = aggregates(steps, bootstrap=QUICK, along="step")
+    frame = aggregates(steps, along="step")
     assert list(frame["step"][:3]) == [0, 1, 2]
     last = frame[(frame["method"] == "DQN") & (frame["step"] == 2)].iloc[0]
-    assert last["estimate"] == pytest.approx(2 * aggregates(results, bootstrap=QUICK)["estimate"][0])
+    assert last["estimate"] == pytest.approx(2 * aggregates(results)["estimate"][0])
 
 
 def test_aggregates__names_the_step_that_is_missing(results) -> None:
     steps = pd.concat([results.assign(step=0), results[results["seed"] != 4].assign(step=1)])
     with pytest.raises(ValueError, match="DQN, step 1, seed 4, env A-v0: 0 values"):
-        aggregates(steps, bootstrap=QUICK, along="step")
+        aggregates(steps, along="step")
 
 
 def test_profiles__leaves_out_methods_of_one_run(results) -> None:
-    frame = profiles(results, np.linspace(0, 1, 5), bootstrap=QUICK)
+    frame = profiles(results, np.linspace(0, 1, 5))
     assert list(frame["method"].unique()) == ["DQN", "DoubleDQN"]
     assert list(frame["threshold"][:5]) == [0, 0.25, 0.5, 0.75, 1]
     assert list(frame["estimate"][:5]) == [1, 1, 1, 1, 0]
 
 
 def test_improvements__sets_learners_against_each_other(results) -> None:
-    learners = improvements(results, bootstrap=QUICK)
+    learners = improvements(results)
     assert list(learners[["method", "other"]].itertuples(index=False, name=None)) == [("DQN", "DoubleDQN")]
     assert learners["estimate"][0] == 0
 

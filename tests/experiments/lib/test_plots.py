@@ -11,15 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from experiments.lib.plot_style import figure, styles
 from experiments.lib.plots import (
     SKILL_MARKS,
     bar_plot,
+    figure,
     growth_plot,
     improvement_plot,
     interval_plot,
     learning_curves,
     profile_plot,
+    styles,
 )
 
 METHODS = pd.DataFrame(

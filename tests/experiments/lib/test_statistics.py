@@ -1,4 +1,4 @@
-"""The statistics against closed forms and known truths."""
+"""The statistics against closed forms, known truths, and SciPy's tests where one of them applies."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from experiments.lib import statistics
 from experiments.lib.statistics import (
-    Bootstrap,
     bootstrap_interval,
+    compare,
+    holm,
     interquartile_mean,
     performance_profile,
     probability_of_improvement,
@@ -65,16 +67,19 @@ def test_performance_profile__is_the_share_of_runs_above() -> None:
 
 
 @pytest.mark.parametrize(("n_runs", "n_tasks", "statistic"), [(10, 1, np.mean), (10, 4, interquartile_mean)])
-def test_bootstrap_interval__covers_the_mean_of_a_normal_as_often_as_it_says(n_runs, n_tasks, statistic) -> None:
+def test_bootstrap_interval__covers_the_mean_of_a_normal_as_often_as_it_says(
+    n_runs, n_tasks, statistic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics, "N_RESAMPLES", 500)
     samples = np.random.default_rng(2).normal(5.0, 2.0, (2_000, n_runs, n_tasks))
-    interval = bootstrap_interval(samples, statistic, Bootstrap(n_resamples=500))
+    interval = bootstrap_interval(samples, statistic)
     coverage = np.mean((interval.low <= 5) & (interval.high >= 5))
     assert 0.93 <= coverage <= 0.98
 
 
 def test_bootstrap_interval__has_the_width_of_the_normal_interval() -> None:
     scores = np.random.default_rng(3).normal(size=(400, 1))
-    interval = bootstrap_interval(scores, np.mean, Bootstrap(n_resamples=10_000))
+    interval = bootstrap_interval(scores, np.mean)
     half_width = 1.96 * scores.std(ddof=1) / 20
     assert interval.high - interval.low == pytest.approx(2 * half_width, rel=0.05)
 
@@ -84,17 +89,9 @@ def test_bootstrap_interval__resamples_within_tasks() -> None:
     assert [float(part) for part in bootstrap_interval(scores, np.mean)] == [50, 50, 50]
 
 
-def test_bootstrap_interval__repeats_with_the_seed() -> None:
+def test_bootstrap_interval__is_the_same_every_time() -> None:
     scores = np.random.default_rng(4).normal(size=(10, 3))
-    first, again, other = (bootstrap_interval(scores, bootstrap=Bootstrap(seed=seed)) for seed in (7, 7, 8))
-    assert first == again
-    assert first != other
-
-
-def test_bootstrap_interval__widens_with_confidence() -> None:
-    scores = np.random.default_rng(5).normal(size=(10, 3))
-    narrow, wide = (bootstrap_interval(scores, bootstrap=Bootstrap(confidence=level)) for level in (0.8, 0.99))
-    assert wide.low < narrow.low < narrow.estimate < narrow.high < wide.high
+    assert bootstrap_interval(scores) == bootstrap_interval(scores)
 
 
 def test_bootstrap_interval__keeps_leading_axes() -> None:
@@ -119,3 +116,78 @@ def test_probability_of_improvement__refuses_what_it_cannot_judge() -> None:
         probability_of_improvement(np.ones((3, 2)), np.ones((3, 1)))
     with pytest.raises(ValueError, match="at least two runs"):
         probability_of_improvement([1.0], [2.0])
+
+
+# Two methods compared.
+
+
+def test_compare__of_two_learners_is_welchs_test() -> None:
+    generator = np.random.default_rng(0)
+    ours, theirs = generator.normal(1, 1, 10), generator.normal(0, 3, 7)
+    found, known = compare(ours, theirs), stats.ttest_ind(ours, theirs, equal_var=False)
+    interval = known.confidence_interval()
+    assert found.p_value == pytest.approx(known.pvalue)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_compare__of_two_deterministic_policies_is_the_paired_test() -> None:
+    ours, theirs = np.random.default_rng(1).normal(size=(2, 1, 50))
+    found, known = compare(ours, theirs), stats.ttest_rel(ours[0], theirs[0])
+    interval = known.confidence_interval()
+    assert found.p_value == pytest.approx(known.pvalue)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_compare__ignores_what_makes_a_session_hard_for_both() -> None:
+    generator = np.random.default_rng(2)
+    hardness = generator.normal(0, 100, 200)
+    ours, theirs = hardness + generator.normal(0.5, 0.1, (5, 200)), hardness + generator.normal(0, 0.1, (1, 200))
+    found = compare(ours, theirs)
+    assert found.significant
+    assert 0.4 < found.low < 0.5 < found.high < 0.6
+
+
+def test_compare__errs_no_more_often_than_it_says() -> None:
+    generator = np.random.default_rng(3)
+    n_trials, n_runs, n_sessions = 1_000, 5, 40
+    sessions = generator.normal(size=(n_trials, 1, n_sessions))
+    runs = generator.normal(0, 0.3, (n_trials, n_runs, 1)) + generator.normal(0, 0.5, (n_trials, n_runs, n_sessions))
+    wrong = [compare(ours, theirs).significant for ours, theirs in zip(sessions + runs, sessions, strict=True)]
+    assert 0.02 < np.mean(wrong) < 0.07
+
+
+def test_compare__is_antisymmetric_and_says_the_same() -> None:
+    ours, theirs = np.random.default_rng(4).normal(size=(2, 5, 20))
+    one, other = compare(ours, theirs), compare(theirs, ours)
+    assert one.estimate == -other.estimate
+    assert one.describe("A", "B") == other.describe("B", "A")
+
+
+def test_compare__says_in_words_what_is_significant() -> None:
+    sentence = compare([[1.0, 1.1, 0.9]], [[0.0, 0.0, 0.1]]).describe("greedy", "random", "skill")
+    assert sentence.startswith("greedy beats random by 0.967 in skill (95 % interval 0.587 to 1.35, p = 0.0082;")
+    sentence = compare([0.0, 1.0, 2.0], [0.0, 1.0, 2.5]).describe("DQN", "DoubleDQN")
+    assert sentence.startswith("DoubleDQN does not differ significantly from DQN in return: +0.167")
+    assert sentence.endswith("3 runs against 3).")
+
+
+def test_compare__knows_certainty() -> None:
+    same, sure = compare([1.0, 1.0], [1.0, 1.0]), compare([2.0, 2.0], [1.0, 1.0])
+    assert not same.significant
+    assert sure.significant
+    assert (sure.low, sure.high) == (1, 1)
+
+
+def test_compare__refuses_what_it_cannot_judge() -> None:
+    with pytest.raises(ValueError, match="different sessions: 3 and 2"):
+        compare(np.ones((2, 3)), np.ones((2, 2)))
+    with pytest.raises(ValueError, match="say nothing of chance"):
+        compare([1.0], [2.0])
+    with pytest.raises(ValueError, match="not finite"):
+        compare([1.0, np.inf], [2.0, 3.0])
+
+
+def test_holm__by_hand() -> None:
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm([0.9, 0.8]), [1, 1])
+    assert holm([]).size == 0
