@@ -17,7 +17,7 @@ from experiments.lib import FAMILY, REFERENCES, Case, Experiment, main, scale_of
 from experiments.lib.aggregation import over_sessions
 from experiments.lib.report import interval_text
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.policies.bound import upper_bound
+from spotify_gym.policies.planner import upper_bound
 from spotify_gym.training import EVALUATION_SEED, TrainConfig
 from spotify_gym.training.vec_adapter import sessions_of
 

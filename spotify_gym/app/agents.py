@@ -13,7 +13,7 @@ from spotify_gym.app.listening import Agent, ListeningSession, Offer, has_hidden
 from spotify_gym.app.words import signed
 from spotify_gym.policies import POLICIES, NearestPolicy, RankingPolicy
 from spotify_gym.policies.bandits import OptimisticPolicy
-from spotify_gym.policies.seen import DirectedPolicy
+from spotify_gym.policies.policy import DirectedPolicy
 from spotify_gym.session import SessionDynamics
 from spotify_gym.training import Run, RunFolder, load_run
 from spotify_gym.training.recommendation import best_tracks, direction_of, plans_of

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.listeners import Person
-from spotify_gym.policies.seen import simulated
+from spotify_gym.policies.policy import simulated
 from spotify_gym.session import SessionDynamics, SessionState, StepResult
 
 Floats = NDArray[np.float32]

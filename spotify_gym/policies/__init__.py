@@ -1,11 +1,16 @@
 """Who recommends without learning: policies that give every number its scale."""
 
 from spotify_gym.policies.bandits import KalmanUCBPolicy, LinUCBPolicy, ThompsonPolicy
-from spotify_gym.policies.baselines import NearestPolicy, PopularPolicy, RandomPolicy
+from spotify_gym.policies.baselines import (
+    NearestCompletedPolicy,
+    NearestPolicy,
+    NearestSeenPolicy,
+    PopularPolicy,
+    RandomPolicy,
+)
 from spotify_gym.policies.belief import BeliefPolicy
 from spotify_gym.policies.planner import FixedPolicy, PlannerPolicy
-from spotify_gym.policies.policy import Ranking, RankingPolicy, ReferencePolicy
-from spotify_gym.policies.seen import NearestCompletedPolicy, NearestSeenPolicy, SeenPolicy
+from spotify_gym.policies.policy import Ranking, RankingPolicy, ReferencePolicy, SeenPolicy
 
 POLICIES: dict[str, type[ReferencePolicy]] = {
     "random": RandomPolicy,

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from spotify_gym.listeners import SkippingListener
 from spotify_gym.policies.belief import readiness
-from spotify_gym.policies.policy import ValuingPolicy
-from spotify_gym.policies.seen import DirectedPolicy, SeenPolicy, simulated
+from spotify_gym.policies.policy import DirectedPolicy, SeenPolicy, ValuingPolicy, simulated
 from spotify_gym.session import SessionDynamics, SessionState
 from spotify_gym.session.estimation import logistic_filter, regression
 from spotify_gym.session.state import Floats, Ints, log_of

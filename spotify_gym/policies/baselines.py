@@ -1,4 +1,4 @@
-"""Baselines that choose one track at a time: random, popular, and nearest (greedy)."""
+"""Baselines that choose one track at a time: random, popular, and nearest to what was heard or by reward (greedy)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from spotify_gym.policies.policy import Ranking, RankingPolicy, ValuingPolicy, best_of
+from spotify_gym.policies.policy import DirectedPolicy, Ranking, RankingPolicy, ValuingPolicy, best_of
 from spotify_gym.session import SessionDynamics, SessionState
-from spotify_gym.session.state import Floats, Ints
+from spotify_gym.session.kernels import told, unit
+from spotify_gym.session.state import Floats, Ints, log_of
 
 
 class RandomPolicy(RankingPolicy):
@@ -117,3 +118,25 @@ class NearestPolicy(ValuingPolicy):
     def values(self, sessions: SessionState) -> Floats:
         """Return the expected rewards."""
         return self.dynamics.expected_rewards(sessions)
+
+
+class NearestSeenPolicy(DirectedPolicy):
+    """Play the track nearest to the vibe by cosine: what there is to do without noticing any answer."""
+
+    about = "Plays whatever sounds most like the last tracks you heard out, and knows nothing else of you."
+
+    def directions(self, sessions: SessionState) -> Floats:
+        """Return the directions of the vibes."""
+        return unit(sessions.vibe)
+
+
+class NearestCompletedPolicy(DirectedPolicy):
+    """Play the track nearest to the mean of all that was heard out, the start included."""
+
+    about = "Plays whatever sounds most like all that you have heard out so far."
+
+    def directions(self, sessions: SessionState) -> Floats:
+        """Return the directions of the means of unit features."""
+        log, n_start = log_of(sessions), self.dynamics.history_length
+        means, counts = told(self.dynamics.catalogue.features, log.tracks, log.answers, n_start)
+        return unit(n_start * means[:, 0] + counts[:, :1] * means[:, 1])

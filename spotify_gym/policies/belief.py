@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.listeners import SkippingListener
-from spotify_gym.policies.seen import DirectedPolicy, simulated
+from spotify_gym.policies.policy import DirectedPolicy, simulated
 from spotify_gym.session import SessionState
 from spotify_gym.session.state import Bools, Floats, Ints, Log, log_of
 
@@ -41,7 +41,9 @@ class BeliefPolicy(DirectedPolicy):
         super().__init__(env)
         self._listener: SkippingListener = simulated(self.dynamics)
         self._rng = np.random.default_rng(seed)
-        self._tastes = self._drawn(n_tastes)  # (P, d)
+        units = self.dynamics.catalogue.unit_features
+        some = self._rng.choice(len(units), min(n_tastes, len(units)), replace=False)
+        self._tastes: Floats = units[np.sort(some)]  # (P, d)
         nodes, weights = np.polynomial.hermite_e.hermegauss(n_moods)
         self._moods = (nodes * self._listener.mood_sd).astype(np.float32)
         self._prior = np.log(weights / weights.sum()).astype(np.float32)
@@ -105,11 +107,6 @@ class BeliefPolicy(DirectedPolicy):
         n_tracks = len(self.dynamics.catalogue)
         sample = self._rng.choice(n_tracks, _SAMPLE, replace=n_tracks < _SAMPLE)
         return np.sort((self._tastes @ self.dynamics.catalogue.unit_features[sample].T).astype(np.float64), axis=1)
-
-    def _drawn(self, n: int) -> Floats:
-        units = self.dynamics.catalogue.unit_features
-        drawn: Floats = units[np.sort(self._rng.choice(len(units), min(n, len(units)), replace=False))]
-        return drawn
 
 
 def readiness(listener: SkippingListener, answers: NDArray[np.int8], places: Ints) -> Floats:

@@ -1,4 +1,4 @@
-"""What all reference policies have in common: they look at the sessions themselves, not at the observation."""
+"""What all reference policies have in common: they look at sessions, or what is seen of them, not at observations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from spotify_gym.listeners import Listener
+from spotify_gym.listeners import Listener, Person
 from spotify_gym.search.planning import largest
 from spotify_gym.session import SessionDynamics, SessionState, SpotifyVectorEnv
 from spotify_gym.session.state import Floats, Ints
@@ -128,6 +128,54 @@ class ValuingPolicy(RankingPolicy):
         return best_of(values, k)
 
 
+class SeenPolicy(RankingPolicy):
+    """A reference policy that knows what anybody could note down, and not what the listener keeps to themselves.
+
+    Of the sessions it reads the tracks, what came of them, and the vibes. It may know by what rules listeners answer,
+    and how they differ; never who is listening.
+
+    Args:
+        env: see :class:`ReferencePolicy`.
+
+    Raises:
+        ValueError: nobody listens, or nothing about them is hidden.
+    """
+
+    knows: ClassVar[type[Listener[Any]] | None] = None
+    """The listener whose rules it knows, where it knows any."""
+
+    @classmethod
+    def suits(cls, listener: Listener[Any] | None) -> bool:
+        """Say whether the listener has something to hide, and answers by rules that the policy knows."""
+        return listener is not None and listener.hides and isinstance(listener, cls.knows or object)
+
+    @classmethod
+    def lacks(cls, dynamics: SessionDynamics) -> str | None:
+        """A listener that suits it."""
+        if cls.suits(simulated(dynamics)):
+            return None
+        if cls.knows is not None:
+            return f"knows how a {cls.knows.__name__} answers, and there is none here; choose another policy"
+        return "needs a listener who hides what decides their answers; where nothing is hidden, ask the nearest policy"
+
+
+class DirectedPolicy(SeenPolicy):
+    """A policy that plays the track whose unit features go furthest in one direction; exact over the catalogue."""
+
+    value_name = "likeness"
+
+    @abstractmethod
+    def directions(self, sessions: SessionState) -> Floats:
+        """Return a direction for each session, (B, d), of any length."""
+
+    def rank(self, sessions: SessionState, k: int) -> Ranking:
+        """Search along the direction."""
+        dynamics = self.dynamics
+        played = None if dynamics.repeats else sessions.played
+        values, tracks = dynamics.catalogue.index(dynamics.same).largest(self.directions(sessions), k, played)
+        return Ranking(tracks, values)
+
+
 def best_of(values: Floats, k: int) -> Ranking:
     """Return the tracks of the k largest of the values (B, N)."""
     tracks = np.array([largest(row, k) for row in values])
@@ -147,3 +195,9 @@ def session_length(env: Any) -> int:
     if length is None:
         raise ValueError(f"{env} has no max_episode_steps, so no plan can be long enough; make it by gymnasium.make")
     return int(length)
+
+
+def simulated(dynamics: SessionDynamics) -> Any:
+    """Return the listener by whose rules answers come, or, where a person answers, are taken to come; None: nobody."""
+    listener = dynamics.listener
+    return listener.replaces if isinstance(listener, Person) else listener

@@ -19,7 +19,7 @@ from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import ReferencePolicy
 from spotify_gym.session import SessionDynamics, SpotifyVectorEnv
 from spotify_gym.training.config import EVALUATION_SEED
-from spotify_gym.wrappers.choices import ProtoActions
+from spotify_gym.wrappers.single import ProtoActions
 
 NOTHING = -1
 """Stands in `Evaluation.tracks` after the end of a session."""

@@ -9,7 +9,7 @@ from gymnasium.vector import VectorActionWrapper, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from spotify_gym.wrappers.choices import Coordinates, ProtoActions, dynamics_of, nearest_unplayed, with_mask_space
+from spotify_gym.wrappers.single import Coordinates, ProtoActions, dynamics_of, nearest_unplayed, with_mask_space
 
 
 class NearestUnplayed(VectorActionWrapper):  # of no types: generic only since Gymnasium 1.4

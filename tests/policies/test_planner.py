@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from spotify_gym import Catalogue
 from spotify_gym.listeners import SatiatedListener, SkippingListener
 from spotify_gym.policies import FixedPolicy, NearestPolicy, PlannerPolicy, RandomPolicy
-from spotify_gym.policies.bound import upper_bound
-from spotify_gym.policies.planner import Search
+from spotify_gym.policies.planner import Search, upper_bound
 from spotify_gym.policies.session_model import SessionModel
 from spotify_gym.search.planning import beam, improve, iterated_local_search
 from spotify_gym.session import SessionDynamics, SessionState, make_dynamics
