@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, ClassVar, Literal
 
 import torch as th
@@ -162,15 +161,6 @@ class DuelingCatalogueQNetwork(CatalogueQNetwork):
     dueling = True
 
 
-class Adam(th.optim.Adam):
-    """PyTorch's, bit for bit, without its compiler, which takes a second and 70 MB to import and has no part in it."""
-
-    add_param_group = inspect.unwrap(th.optim.Adam.add_param_group)
-    state_dict = inspect.unwrap(th.optim.Adam.state_dict)
-    load_state_dict = inspect.unwrap(th.optim.Adam.load_state_dict)
-    step = th.no_grad()(inspect.unwrap(th.optim.Adam.step))
-
-
 class CataloguePolicy(MlpPolicy):
     """The policy of `CatalogueQNetwork`, for actions with features.
 
@@ -185,13 +175,11 @@ class CataloguePolicy(MlpPolicy):
 
     network_class: ClassVar[type[Any]] = CatalogueQNetwork
     network_options: ClassVar[dict[str, Any]] = {"encoder": None, **DENSE_ONLY}
+    adam_options: ClassVar[dict[str, Any]] = {"fused": True}  # all weights at once
     check_spaces = staticmethod(check_alike)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._options = {name: kwargs.pop(name, default) for name, default in self.network_options.items()}
-        if kwargs.get("optimizer_class", th.optim.Adam) is th.optim.Adam:
-            fused = {"fused": True, **(kwargs.get("optimizer_kwargs") or {})}  # all weights at once
-            kwargs |= {"optimizer_class": Adam, "optimizer_kwargs": fused}
         super().__init__(*args, **kwargs)
 
     @property

@@ -14,6 +14,7 @@ from torch import nn
 
 from spotify_gym.algorithms.compatibility import BindingError, blocks_of
 from spotify_gym.algorithms.embeddings import unit
+from spotify_gym.algorithms.networks import Adam
 from spotify_gym.algorithms.state_encoder import columns_of, start_at_zero
 
 UNIT, RAW = 1.5, 0.5
@@ -104,6 +105,7 @@ class MixturePolicy(ActorCriticPolicy):
     ) -> None:
         kwargs = {"net_arch": {"pi": [], "vf": [128, 128]}, "activation_fn": nn.ReLU, **kwargs}
         kwargs.setdefault("features_extractor_class", MixtureInput)
+        kwargs = Adam.instead(kwargs, eps=1e-5)  # as SB3's policy has it
         super().__init__(observation_space, action_space, lr_schedule, log_std_init=log_std_init, **kwargs)
 
     def _build(self, lr_schedule: Schedule) -> None:

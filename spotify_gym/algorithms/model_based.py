@@ -16,6 +16,7 @@ from stable_baselines3.common.utils import safe_mean
 from stable_baselines3.common.vec_env import VecEnv
 
 from spotify_gym.algorithms.learned_model import LearnedModel, Seen
+from spotify_gym.algorithms.networks import Adam
 from spotify_gym.algorithms.planning_policy import PlanningPolicy
 from spotify_gym.algorithms.played import Played, draw_unplayed, played_next, played_of
 from spotify_gym.search.planning import Floats, Ints, Rollout
@@ -224,7 +225,7 @@ class ModelBased(BaseAlgorithm):
         policy.transition.copy_(th.from_numpy(fitted))
         inputs = th.from_numpy(policy.model().read(observations, tracks.units[actions][:, None])[:, 0])
         targets = th.from_numpy(rewards)
-        optimizer = th.optim.Adam(policy.reward.parameters(), 1.0)
+        optimizer = Adam(policy.reward.parameters(), 1.0)
         for step in range(gradient_steps):
             optimizer.param_groups[0]["lr"] = rate * 0.01 ** (step / gradient_steps)
             batch = th.from_numpy(self.rng.integers(len(targets), size=_BATCH))

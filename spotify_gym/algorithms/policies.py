@@ -14,7 +14,7 @@ from stable_baselines3.dqn import policies as sb3
 from stable_baselines3.dqn.policies import DQNPolicy
 
 from spotify_gym.algorithms.compatibility import Spaces, check_same
-from spotify_gym.algorithms.networks import DenseQNetwork, DuelingQNetwork
+from spotify_gym.algorithms.networks import Adam, DenseQNetwork, DuelingQNetwork
 from spotify_gym.algorithms.played import State, chosen_since_start, with_choice
 
 Observation = NDArray[Any] | dict[str, NDArray[Any]]
@@ -43,11 +43,16 @@ class MlpPolicy(DQNPolicy):
     """Arguments of the network beside those of SB3's, with what they are by default."""
     encoder: str | None = None
     """How states are read, where there is a choice."""
+    adam_options: ClassVar[dict[str, Any]] = {}
+    """Of the optimiser, where it is Adam, with what they are by default."""
     check_spaces = staticmethod(check_same)
     q_net: DenseQNetwork
     q_net_target: DenseQNetwork
     _forgetful_calls: int = 0  # in a row, without a word of what was played; only a warning depends on it
     _has_warned: bool = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **Adam.instead(kwargs, **self.adam_options))
 
     def make_q_net(self) -> DenseQNetwork:
         """Return a new network of `network_class`; called for the online and for the target network."""

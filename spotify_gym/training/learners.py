@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -41,8 +39,7 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseA
     algorithm, policy = algorithm_of(config), _policy_of(config)
     arguments = _arguments_of(config, algorithm, policy) | changes
     try:
-        with _uncompiled():
-            model: BaseAlgorithm = algorithm(policy, env, **arguments)
+        model: BaseAlgorithm = algorithm(policy, env, **arguments)
     except BindingError as error:
         raise ConfigError(str(error)) from error
     except (AssertionError, TypeError, ValueError) as error:
@@ -57,17 +54,6 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseA
     env.seed(config.first_seed)  # the algorithm gave them its own seed, and runs of adjacent ones would share sessions
     model.set_logger(Logger(folder=None, output_formats=[]))  # the one that SB3 makes leaves an empty folder behind
     return model
-
-
-@contextmanager
-def _uncompiled() -> Iterator[None]:
-    """Make an optimiser without PyTorch's compiler, which takes a second to import, and nothing of it is used."""
-    add: Any = inspect.unwrap(torch.optim.Optimizer.add_param_group)
-    add.__dynamo_disable = add  # where PyTorch keeps what it makes of this function by means of the compiler
-    try:
-        yield
-    finally:
-        del add.__dynamo_disable
 
 
 def algorithm_of(config: TrainConfig) -> Any:
