@@ -83,21 +83,21 @@ def fit(
     position, left, started, rest = np.split(effects, np.cumsum([n_positions, N_LAGGED, 3]))
     again, weight, *shift, mood_sd, decay = map(float, rest)
     listener = LoggedListener(
-        position=tuple(map(float, position)),
-        left=tuple(tuple(map(float, row)) for row in left.reshape(MEMORY, 3)),
+        position=tuple(position.tolist()),
+        left=tuple(map(tuple, left.reshape(MEMORY, 3).tolist())),
         mood_sd=mood_sd,
         mood_decay=decay,
         mood_shift=tuple(shift),
-        started=tuple(map(float, started)),
+        started=tuple(started.tolist()),
         again=again,
         taste_weight=weight,
-        together=tuple(map(float, crossed[:64])),
-        started_after=tuple(map(float, crossed[64:])) if crossed[64:].any() else (),
+        together=tuple(crossed[:64].tolist()),
+        started_after=tuple(crossed[64:].tolist()) if crossed[64:].any() else (),
         taste_spread=0.0,
         regard="decayed" if plays.decayed else "vibe",
         leave=_leave(plays, intervals),
-        grades=_grades(plays),
-        starts=_starts(plays),
+        grades=_shares(plays, plays.grade, plays.skip_from),
+        starts=LoggedListener.starts if log.started is None else _shares(plays, plays.started, 4),
         skip_from=plays.skip_from,
     )
     spread = _spread(listener, plays, intervals)
@@ -279,29 +279,17 @@ def _leave(plays: Plays, intervals: dict[str, list[float]]) -> tuple[float, ...]
     return tuple(found)
 
 
-def _grades(plays: Plays) -> tuple[tuple[float, ...], ...]:
-    """Count, after each grade and none, how early tracks are left that are skipped, and those that are not."""
-    counts = _counts(plays.last[:, 0], plays.grade, plays.skip_from)
-    return tuple(tuple(map(float, row)) for row in counts)
-
-
-def _counts(last: NDArray[np.int64], what: NDArray[np.int64], cut: int) -> Floats:
-    """Return the shares of 0 to 3 after -1 to 3, (5, 4): those below the cut and the rest each summing to 1.
+def _shares(plays: Plays, what: NDArray[np.int64], cut: int) -> tuple[tuple[float, ...], ...]:
+    """Return the shares of 0 to 3 after no grade yet and each grade: those below the cut, and the rest, sum to 1.
 
     Few counts are helped out by those over all rows.
     """
     table = np.zeros((5, 4))
-    np.add.at(table, (last + 1, what), 1)
+    np.add.at(table, (plays.last[:, 0] + 1, what), 1)
     table += 5 * (table.sum(axis=0) + 1e-3) / (table.sum() + 4e-3)
     for side in (slice(0, cut), slice(cut, 4)):
         table[:, side] /= np.maximum(table[:, side].sum(axis=1, keepdims=True), 1e-300)
-    return table
-
-
-def _starts(plays: Plays) -> tuple[tuple[float, ...], ...]:
-    if plays.log.started is None:
-        return LoggedListener.starts
-    return tuple(tuple(map(float, row)) for row in _counts(plays.last[:, 0], plays.started, 4))
+    return tuple(map(tuple, table.tolist()))
 
 
 def _spread(listener: LoggedListener, plays: Plays, intervals: dict[str, list[float]]) -> float:

@@ -1,7 +1,13 @@
+"""Listeners: one's own, by name, values and file, and a person in the place of one."""
+
 from __future__ import annotations
 
 import doctest
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -9,7 +15,18 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from numpy.typing import NDArray
 
-from spotify_gym.listeners import BatchState, Listener, SatiatedListener
+from spotify_gym import Catalogue
+from spotify_gym.listeners import (
+    LISTENERS,
+    BatchState,
+    Listener,
+    Person,
+    Response,
+    SatiatedListener,
+    SkippingListener,
+    as_listener,
+)
+from spotify_gym.session import SessionDynamics, SessionState, make_dynamics
 
 
 @pytest.fixture(scope="module")
@@ -88,37 +105,155 @@ def test_put__overwrites_these_sessions_and_no_others():
     assert state.nothing is None
 
 
-# What planners ask of a listener: later terms after each of many tracks, the short way and the long way.
+# By name.
+
+KEEN = SkippingListener(position=(-3.0, -2.5), patience=float("inf"))
 
 
-N, K, D = 7, 4, 3
+@dataclass(frozen=True)
+class LouderListener(SatiatedListener):
+    """A listener of one's own."""
+
+    name = ""
+    loudness: float = 2.0
 
 
-def unit(rng, *shape):
-    vectors = rng.normal(size=shape).astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+@pytest.mark.parametrize("listener", [KEEN, SatiatedListener(decay=0.5), LouderListener(loudness=3.0)])
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda listener, path: listener,
+        lambda listener, path: listener.to_dict(),
+        lambda listener, path: json.loads(json.dumps(listener.to_dict())),
+        lambda listener, path: path,
+        lambda listener, path: str(path),
+    ],
+)
+def test_listener__is_given_as_itself_its_values_or_its_file(
+    listener: Listener[Any], given: Callable[..., object], tmp_path: Path, small: Catalogue
+) -> None:
+    path = tmp_path / "listener.json"
+    listener.to_json(path)
+    assert type(listener).from_json(path) == listener
+    option = given(listener, path)
+    assert as_listener(option) == listener
+    env: Any = gymnasium.make("SpotifySession-v0", catalogue=small, listener=option)
+    assert env.unwrapped.dynamics.listener == listener
 
 
-def test_foresee__one_track_after_another__by_hand():
-    listener = SatiatedListener(decay=0.5, weight=0.1)
-    _, state = listener.start(np.array([[[1.0, 0.0]]], np.float32), 1, np.zeros((1, 0), np.float32))
-    tracks, rest = np.array([[1, 0], [0, 1]], np.float32), np.array([[1, 0], [1, 0]], np.float32)
-
-    terms = listener.rollout_rewards(state, tracks, np.zeros(2), rest, np.zeros((2, 2)))
-
-    # e = (1, 0). After (1, 0): 1.5, then 1.75 heard. After (0, 1): 0.5, then 1.25.
-    assert terms["satiation"] == pytest.approx([-0.325, -0.175])
-    assert state.exposure.tolist() == [[1, 0]]
+def test_listener__is_known_by_name() -> None:
+    assert {name: as_listener(name) for name in LISTENERS} == {name: kind() for name, kind in LISTENERS.items()}
+    assert as_listener(f"{__name__}:LouderListener") == LouderListener()
+    assert as_listener({"listener": "skipping", "patience": 4.0}) == SkippingListener(patience=4.0)
+    assert as_listener(None) is None
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.8])
-def test_foresee__satiation_in_one_product__is_the_played_out_one(decay):
-    rng = np.random.default_rng(0)
-    listener = SatiatedListener(decay=decay)
-    _, state = listener.start(unit(rng, 1, 5, D), 5, np.zeros((1, 0), np.float32))
-    question = (state, unit(rng, N, D), np.zeros(N, np.float32), unit(rng, K, D), np.zeros((K, N), np.float32))
+def test_listener__of_a_file_that_names_none_is_a_skipping_one(tmp_path: Path) -> None:
+    values = {name: value for name, value in KEEN.to_dict().items() if name != "listener"}
+    (tmp_path / "listener.json").write_text(json.dumps(values))
+    assert as_listener(tmp_path / "listener.json") == SkippingListener.from_json(tmp_path / "listener.json") == KEEN
 
-    short, long = listener.rollout_rewards(*question), Listener.rollout_rewards(listener, *question)
 
-    assert short.keys() == long.keys()
-    assert short["satiation"] == pytest.approx(long["satiation"], abs=1e-6)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("sleeping", "listener='sleeping' is not known; choose one of 'satiated', 'skipping'"),
+        ("collections:OrderedDict", "listener='collections:OrderedDict' is no Listener"),
+        ("nowhere.json", "nowhere.json holds no listener"),
+        ({"patience": 4.0}, "is no Listener, nor a name, values or a JSON file of one"),
+        ({"listener": "skipping", "patients": 4.0}, "these are no values of SkippingListener: .*patients"),
+        ({"listener": "skipping", "patience": 0.0}, "patience=0.0 must be above 0"),
+        (7, "listener=7 is no Listener"),
+    ],
+)
+def test_listener__that_is_none_is_refused_in_words(given: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        as_listener(given)
+
+
+def test_values__of_what_is_no_list_of_values_are_refused() -> None:
+    class Loud(Listener[Any]):
+        start = respond = expect = term_bounds = None  # type: ignore[assignment]
+
+        def __init__(self) -> None:
+            self.loudness = 7
+
+    with pytest.raises(TypeError, match="Loud a dataclass that lists its values"):
+        Loud().to_dict()
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        SatiatedListener(decay=np.float32(0.5)).to_dict()  # type: ignore[arg-type]
+
+
+def test_response__says_the_new_name_of_listened() -> None:
+    with pytest.raises(TypeError, match="now called `completed`"):
+        Response({}, listened=np.ones(1, np.bool_))
+
+
+def test_file__imports_nothing(tmp_path: Path) -> None:
+    (tmp_path / "listener.json").write_text('{"listener": "tests.nowhere:Harmful"}')
+    with pytest.raises(ValueError, match="yourself first"):
+        as_listener(tmp_path / "listener.json")
+
+
+# A person.
+
+HISTORY = np.array([[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]])
+ANSWERS = [np.array(row) for row in ([True, False], [False, False], [True, True], [False, True])]
+
+
+def play(dynamics: SessionDynamics) -> tuple[SessionState, list[dict[str, list[float]]]]:
+    sessions = dynamics.start(np.arange(2, dtype=np.uint64), HISTORY)
+    terms = []
+    for step, heard in enumerate(ANSWERS):
+        sessions.listener.completed[:] = heard
+        outcome = dynamics.step(sessions, np.array([20 + step, 30 + step]))
+        assert (
+            np.where(heard, [20 + step, 30 + step], 0).tolist() == np.where(heard, sessions.history[:, -1], 0).tolist()
+        )
+        assert not outcome.left.any()
+        terms.append({name: values.tolist() for name, values in outcome.terms.items()})
+    return sessions, terms
+
+
+def test_person__in_nobodys_place__hears_what_they_say(small: Catalogue) -> None:
+    sessions, _ = play(make_dynamics(small, repeats=False, listener=Person()))
+    assert sessions.history.tolist() == [[2, 3, 4, 20, 22], [7, 8, 9, 32, 33]]
+    assert small.recordings[31] in sessions.played[1]  # skipped, and yet not to be played again
+
+
+def test_person__makes_the_skipping_listener_do_the_same(small: Catalogue) -> None:
+    dynamics = make_dynamics(small, repeats=False, listener=Person(SkippingListener()), reward={"listened": 1.0})
+    sessions, terms = play(dynamics)
+    assert sessions.listener.replaced.responses.tolist() == [[-1, 1, -1], [-1, 1, 1]]
+    assert [term["listened"] for term in terms] == [row.astype(float).tolist() for row in ANSWERS]
+    shown = dynamics.observe(sessions)[:, -3:]
+    assert shown.tolist() == [[-1, 1, -1], [-1, 1, 1]]
+
+
+def test_person__satiates_the_listener_with_what_was_heard_alone(small: Catalogue) -> None:
+    listener = SatiatedListener(decay=0.5)
+    sessions, terms = play(make_dynamics(small, repeats=False, listener=Person(listener), reward={"satiation": 1.0}))
+    units = small.unit_features
+    exposure = sum(0.5**age * units[track] for age, track in enumerate([22, 20, 4, 3, 2, 1, 0]))
+    np.testing.assert_allclose(sessions.listener.replaced.exposure[0], exposure, rtol=1e-4, atol=1e-6)
+    assert terms[1]["satiation"] == [0.0, 0.0]
+
+
+def test_person__shows_and_expects_what_the_replaced_listener_does(small: Catalogue) -> None:
+    replaced = SkippingListener(mood_sd=0.0)
+    ours, theirs = (
+        make_dynamics(small, listener=listener, reward={"listened": 1.0}) for listener in (Person(replaced), replaced)
+    )
+    key = np.zeros(1, np.uint64)
+    np.testing.assert_allclose(
+        ours.expected_rewards(ours.start(key, HISTORY[:1])),
+        theirs.expected_rewards(theirs.start(key, HISTORY[:1])),
+        rtol=1e-6,
+    )
+    assert ours.reward_bounds == theirs.reward_bounds
+
+
+@pytest.mark.parametrize("replaced", [None, SatiatedListener(), SkippingListener()])
+def test_person__starts_from_the_history_given(small: Catalogue, replaced: SatiatedListener | None) -> None:
+    dynamics = make_dynamics(small, listener=Person(replaced))
+    assert dynamics.start(np.zeros(2, np.uint64), HISTORY).history.tolist() == HISTORY.tolist()

@@ -168,11 +168,6 @@ def test_parameters__must_make_sense(wrong):
         replace(PLAIN, **wrong)
 
 
-def test_json__gives_the_same_listener_back(tmp_path):
-    PLAIN.to_json(tmp_path / "listener.json")
-    assert SkippingListener.from_json(tmp_path / "listener.json") == PLAIN
-
-
 @pytest.mark.parametrize(
     "text", ["", "[1, 2]", "{}", '{"position": [0], "moods": 1}', '{"position": [0], "mood_sd": "low"}']
 )
