@@ -15,7 +15,7 @@ import tyro
 
 from spotify_gym.cli.command import guarded
 from spotify_gym.training import TrainConfig, train
-from spotify_gym.training.model_card import mean_return
+from spotify_gym.training.artifacts import mean_return
 
 CONFIG = TrainConfig(env="SpotifyPlaylist-v0", algorithm="double", episodes=4000, snapshots=(0, 0.01, 0.1))
 """Playlists, since a page that plays one song over and over reads nobody's taste; the page shows how it learned."""

@@ -17,6 +17,7 @@ from spotify_gym.cli.command import Command, show_table
 from spotify_gym.cli.page import markdown_table
 from spotify_gym.policies import BEST_SEEN, POLICIES
 from spotify_gym.training import EVALUATION_SEED, Run, RunFolder, load_run
+from spotify_gym.training.artifacts import write_card
 from spotify_gym.training.leaderboard import (
     QUICK,
     Leaderboard,
@@ -25,7 +26,6 @@ from spotify_gym.training.leaderboard import (
     skills_of,
     write_sessions,
 )
-from spotify_gym.training.model_card import write_card
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,8 @@ import tyro
 
 from spotify_gym.cli.command import Command, parse
 from spotify_gym.training import ConfigError, Run, RunFolder, TrainConfig, resume, train
+from spotify_gym.training.artifacts import mean_return
 from spotify_gym.training.checkpoint import Stopped
-from spotify_gym.training.model_card import mean_return
 
 
 @dataclass(frozen=True)

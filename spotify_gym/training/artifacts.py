@@ -1,11 +1,16 @@
-"""A trained model on disk: the files of its results, and the way back from a run folder to a model that plays."""
+"""A trained model on disk: the files of its results, and the way back from a run folder to a model that plays.
+
+Among them a model card (Mitchell et al. 2019): what learned from which data, what it earns, how to repeat it.
+"""
 
 from __future__ import annotations
 
 import csv
 import inspect
+import math
+import shlex
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -26,6 +31,42 @@ from spotify_gym.training.learners import algorithm_of, learner_of
 from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import Arrays, RunError, Tensors, read_tensors, write_tensors
 from spotify_gym.training.vec_adapter import SessionVecEnv, catalogue_of, sessions_of
+
+_CARD = """\
+---
+library_name: stable-baselines3
+tags: [reinforcement-learning, recommender-system, music, spotify_gym]
+---
+
+# {learner} in {env}
+
+Made by spotify_gym for listening sessions in which one track after another is recommended out of a whole catalogue.
+
+- **What**: {learner} ({algorithm}, {policy}), {steps:,} environment steps, seed {seed}, state
+  `{state}`{discount}. All settings are in `config.json`.
+- **Data**: {source}, {n_tracks:,} tracks{synthetic}, fingerprint `{fingerprint}`.
+- **Made with**: `{command}`, {versions}.
+
+## Numbers
+
+{numbers}
+
+## Use
+
+```python
+from spotify_gym.training import load_run
+
+run = load_run("{folder}")  # reads JSON and safetensors, nothing that could run code
+```
+
+`spotify-gym recommend {folder} --history ...` names what to play next, and `spotify-gym app {folder}` opens a
+page to listen in.
+
+## What it is not for
+
+It has learned to play a game whose reward is the likeness of audio features, with a modelled listener. That it pleases
+people has not been tried.
+"""
 
 _STEPS, _RETURN, _CHANCE = "time/total_timesteps", "rollout/ep_rew_mean", "rollout/exploration_rate"
 
@@ -70,12 +111,19 @@ def load_weights(model: BaseAlgorithm, weights: Mapping[str, NDArray[Any]]) -> N
         raise RunError(f"the weights are those of another network: {' '.join(str(error).split())}") from error
 
 
-def save_results(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm) -> None:
-    """Write the model in its three forms and draw the learning curve; the weights last, as the sign that all is there.
+def save_results(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm, stopped: bool) -> None:
+    """Write the card, the curve and the model in its three forms; the weights last, as the sign that all is there.
+
+    Args:
+        folder: of the run.
+        config: its settings.
+        model: what was trained.
+        stopped: whether Ctrl-C ended it.
 
     Raises:
         RunError: the weights are no numbers any more.
     """
+    write_card(folder, config, earned_by(model, stopped))
     weights = weights_of(model)
     if (
         isinstance(model, DQN) and "rollout/exploration_rate" in model.logger.name_to_value
@@ -88,6 +136,54 @@ def save_results(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm) -
         with replacing(folder.path / "q_network_checkpoint.pth") as file:
             torch.save(model.q_net.state_dict(), file)
     write_tensors(folder.weights_file(), Tensors(weights, {"steps": model.num_timesteps}))
+
+
+def mean_return(model: BaseAlgorithm) -> float:
+    """Return the mean return of the last 100 sessions, exploration included; NaN before the first has ended."""
+    returns = [episode["r"] for episode in model.ep_info_buffer or ()]
+    return float(np.mean(returns)) if returns else np.nan
+
+
+def earned_by(model: BaseAlgorithm, stopped: bool) -> str:
+    """Say what the training came to."""
+    when = f"{'Stopped' if stopped else 'Finished'} after {model.num_timesteps:,} steps"
+    earned = mean_return(model)
+    told = "" if math.isnan(earned) else f"; mean return of the last 100 sessions, exploration included: {earned:.2f}"
+    return f"{when}{told}. `spotify-gym evaluate` puts what it earns in held-out sessions here."
+
+
+def write_card(folder: RunFolder, config: TrainConfig, numbers: str) -> None:
+    """Write README.md of a run folder, where model hubs look for it.
+
+    Args:
+        folder: of the run.
+        config: its settings.
+        numbers: what it earns, as Markdown.
+    """
+    meta = folder.meta
+    facts: dict[str, Any] = {name: getattr(config, name) for name in ("env", "algorithm", "policy", "state")}
+    text = _CARD.format(
+        **facts,
+        learner=config.learner.title,
+        discount=f", γ = {config.gamma:g}" if config.is_q_learner else "",
+        steps=config.total_steps,
+        seed=config.seed,
+        source=Path(str(meta["catalogue"].get("source"))).name,
+        n_tracks=meta["catalogue"].get("n_tracks"),
+        synthetic=" (synthetic)" if meta["catalogue"].get("synthetic") else "",
+        fingerprint=meta["catalogue"].get("fingerprint"),
+        command=_typed(meta.get("command", [])),
+        versions=", ".join(f"{name} {version}" for name, version in meta.get("versions", {}).items()),
+        numbers=numbers,
+        folder=folder.path.name,
+    )
+    with folder.writing(), replacing(folder.path / "README.md") as file:
+        file.write(text.encode())
+
+
+def _typed(command: Sequence[str]) -> str:
+    """Return a command as it was typed, the program by its name alone."""
+    return shlex.join([Path(word).name if not place else word for place, word in enumerate(command)])
 
 
 def draw_curve(folder: Path, title: str) -> None:

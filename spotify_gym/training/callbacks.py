@@ -22,10 +22,9 @@ from stable_baselines3.common.monitor import ResultsWriter
 from tqdm import tqdm
 
 from spotify_gym.algorithms.base import TrackDQN
-from spotify_gym.training.artifacts import save_results, weights_of
+from spotify_gym.training.artifacts import mean_return, save_results, weights_of
 from spotify_gym.training.checkpoint import Stopped, checkpoints
 from spotify_gym.training.config import TrainConfig
-from spotify_gym.training.model_card import earned_by, mean_return, write_card
 from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import Tensors, write_tensors
 
@@ -52,8 +51,7 @@ def recorded(model: BaseAlgorithm, config: TrainConfig, folder: RunFolder) -> It
             yield callbacks
         except Stopped as ctrl_c:
             stopped = ctrl_c
-        write_card(folder, config, earned_by(model, stopped is not None))
-        save_results(folder, config, model)
+        save_results(folder, config, model, stopped is not None)
         if stopped:
             raise stopped
 

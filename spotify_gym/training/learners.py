@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
+from pkgutil import resolve_name
 from typing import Any, TypeVar
 
 import torch
@@ -13,7 +14,6 @@ from stable_baselines3.common.policies import BasePolicy
 
 from spotify_gym.algorithms import DQN, NETWORKS, BindingError
 from spotify_gym.algorithms.policies import MlpPolicy
-from spotify_gym.registry import resolve
 from spotify_gym.training.config import ConfigError, TrainConfig
 from spotify_gym.training.vec_adapter import SessionVecEnv
 
@@ -74,9 +74,9 @@ def _policy_of(config: TrainConfig) -> str | type[BasePolicy]:
 
 def _imported(setting: str, path: str, base: type[T]) -> type[T]:
     try:
-        kind: Any = resolve(setting, path, {})
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+        kind: Any = resolve_name(path)
+    except (ImportError, AttributeError, ValueError, TypeError, SyntaxError) as error:
+        raise ConfigError(f"{setting}={path!r} cannot be imported as 'module:Class': {error}") from error
     if not (isinstance(kind, type) and issubclass(kind, base)):
         raise ConfigError(f"{setting}={path!r} is no class derived from {base.__module__}.{base.__name__}")
     return kind

@@ -20,10 +20,9 @@ from stable_baselines3.common.monitor import load_results
 
 from spotify_gym import ENVS, Catalogue, CatalogueError
 from spotify_gym.algorithms import DoubleDQN
-from spotify_gym.training.artifacts import Run, load_run, weights_of
+from spotify_gym.training.artifacts import Run, load_run, mean_return, weights_of
 from spotify_gym.training.checkpoint import _PADDING, interruptible
 from spotify_gym.training.config import ConfigError, TrainConfig
-from spotify_gym.training.model_card import mean_return
 from spotify_gym.training.tensors import RunError, read_tensors, write_tensors
 from spotify_gym.training.trainer import resume, train
 
