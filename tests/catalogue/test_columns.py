@@ -14,8 +14,7 @@ import pytest
 
 from spotify_gym.catalogue import FEATURE_NAMES, Catalogue, CatalogueError
 from spotify_gym.catalogue.columns import describe_fault, parse_numbers
-from tests.catalogue.songs import csv_text, frame, plain, raw, read, song, songs, write_csv
-from tests.catalogues import real_table
+from tests.catalogues import csv_text, frame, plain, raw, read, real_table, song, songs, write_csv
 
 
 @pytest.mark.parametrize(

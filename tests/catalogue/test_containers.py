@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from spotify_gym.catalogue import FEATURE_NAMES, Catalogue, CatalogueError
 from spotify_gym.catalogue.delimited import read_delimited
 from spotify_gym.catalogue.schema import RawTable, Roles, Schema
-from tests.catalogue.songs import csv_text, frame, plain, read, song, songs, write_csv
+from tests.catalogues import csv_text, frame, plain, read, song, songs, write_csv
 
 
 class Everything(Schema):

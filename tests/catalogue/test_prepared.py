@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 import zipfile
@@ -14,8 +13,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from spotify_gym.catalogue import Catalogue, CatalogueError, hashing
 from spotify_gym.catalogue import prepared as prepared_module
@@ -94,23 +91,6 @@ def test_load__needs_no_heavy_library(prepared: Path) -> None:
     assert shown.stdout.strip() == "set()"
 
 
-def test_save__replaces_the_old_file_only_when_the_new_one_is_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "catalogue.arrow"
-    SMALL.save(path)
-    before = path.read_bytes()
-
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CatalogueError, match="No space left on device"):
-        Catalogue.builtin(50).save(path)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_save__while_loaded_leaves_the_loaded_one_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "catalogue.arrow"
     SMALL.save(path)
@@ -144,19 +124,6 @@ def test_npz__of_before_is_loaded() -> None:
     assert before.report == Catalogue.builtin(12, seed=3).report
 
 
-class Loud:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.system, ("touch executed",)
-
-
-def test_npz__is_never_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    np.savez("evil.npz", features=np.array([Loud()], dtype=object))
-    with pytest.raises(CatalogueError, match="Python objects, which need pickle, are never loaded"):
-        Catalogue.load("evil.npz")
-    assert not Path("executed").exists()
-
-
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     "head", [b"1L", b"(" * 5000, b"{'descr': '<f4', 'fortran_order': False, 'shape': (9**99,), }\n"]
@@ -172,8 +139,13 @@ def test_npz__describes_its_arrays_in_plain_words(tmp_path: Path, head: bytes) -
 def test_npz__of_others_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "plain.npz", features=np.eye(3))
     np.savez_compressed(tmp_path / "compressed.npz", features=np.eye(3))
-    for name, message in {"plain": "'header'", "compressed": "it is compressed"}.items():
-        with pytest.raises(CatalogueError, match=rf"{name}\.npz: it is no prepared catalogue, or damaged: {message}"):
+    np.savez(tmp_path / "objects.npz", features=np.array([{}], dtype=object))
+    for name, message in {
+        "plain": "it is no prepared catalogue, or damaged: 'header'",
+        "compressed": "it is no prepared catalogue, or damaged: it is compressed",
+        "objects": ".*Python objects, which need pickle, are never loaded",
+    }.items():
+        with pytest.raises(CatalogueError, match=rf"{name}\.npz: {message}"):
             Catalogue.load(tmp_path / f"{name}.npz")
 
 
@@ -246,6 +218,7 @@ FORGED: dict[str, tuple[str, pa.Array, str]] = {
     "a null": ("names", pa.array([None] + ["a"] * 39, pa.large_string()), "a value is missing"),
     "a null among features": ("features", pa.array([[None] * 9] * 40, pa.list_(pa.float32(), 9)), "a value is missing"),
     "NaN": ("features", pa.FixedSizeListArray.from_arrays(pc.divide(FLAT, np.float32(0)), 9), "not a finite number"),
+    "huge": ("features", pa.FixedSizeListArray.from_arrays(pc.add(FLAT, np.float32(1e20)), 9), "larger than 1e"),
     "wild offsets": ("names", offsets(0, 7 * 10**18, -7 * 10**18), "offset"),
     "offsets that go back": ("track_ids", offsets(0, 3), "offset"),
     "half a character": ("names", pa.array([b"\xc3"] * 40, pa.large_binary()).view(pa.large_string()), "UTF8"),
@@ -340,18 +313,6 @@ def test_load__of_other_files_says_that_they_are_none(prepared: Path, tmp_path: 
     for name in ("plain", "table", "empty", "cut"):
         with pytest.raises(CatalogueError, match=rf"{name}.arrow: it is no prepared catalogue, or damaged"):
             Catalogue.load(tmp_path / f"{name}.arrow")
-
-
-@settings(max_examples=1000, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.data())
-def test_any_damage__ends_in_a_valid_catalogue_or_an_error(prepared: Path, tmp_path: Path, data: st.DataObject) -> None:
-    content = bytearray(prepared.read_bytes())
-    start = data.draw(st.integers(0, len(content)))
-    end = data.draw(st.sampled_from([start + 1, start + 8, len(content)]))
-    content[start:end] = data.draw(st.binary(max_size=8))
-    path = tmp_path / "damaged.arrow"
-    path.write_bytes(content)
-    assert loaded_or_refused(path) in (SMALL.fingerprint, None)
 
 
 def test_flips_and_cuts_all_over__end_in_the_catalogue_or_an_error_that_names_the_file(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from spotify_gym.catalogue import Catalogue, CatalogueError, address_of, as_catalogue
 from spotify_gym.catalogue.catalogue import _revive
-from tests.catalogue.songs import songs, write_csv
+from tests.catalogues import songs, write_csv
 
 
 def test_builtin__is_made_once() -> None:

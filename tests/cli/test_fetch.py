@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from spotify_gym import Catalogue, cli
-from tests.catalogue.songs import csv_text, songs
+from tests.catalogues import csv_text, songs
 
 CONTENT = csv_text(songs(5)).encode()
 COMMIT = "0" * 40

@@ -16,7 +16,7 @@ from gymnasium.vector import AutoresetMode
 from spotify_gym import ENVS, Catalogue
 from spotify_gym.listeners import SatiatedListener, SkippingListener
 from spotify_gym.registration import small_id
-from tests.catalogue.songs import songs, write_csv
+from tests.catalogues import songs, write_csv
 
 
 @pytest.fixture
