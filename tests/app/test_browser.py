@@ -378,14 +378,6 @@ def test_auto_play__goes_on_by_itself_until_it_is_stopped(open_tab: Callable[...
     assert page.get_by_text("next track,").inner_text() == said
 
 
-def test_compare__shows_two_agents(open_tab: Callable[..., Any]) -> None:
-    page = open_tab()
-    begin_with_the_known(page)
-    page.get_by_text("Compare", exact=True).click()
-    for agent in ("DQN (Playlist)", "Nearest"):
-        page.get_by_text(f"first choice of {agent}").wait_for()
-
-
 def test_server__talks_to_nobody_else(open_tab: Callable[..., Any], connections: Path) -> None:
     begin_with_the_known(open_tab())
     addresses = connections.read_text().splitlines()

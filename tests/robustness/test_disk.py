@@ -21,7 +21,7 @@ from spotify_gym.training.tensors import read_tensors
 from tests.experiments.lib.test_runner import CASES
 from tests.robustness.run_folders import CONFIG, write_interrupted
 from tests.robustness.specimens import SPECIMENS
-from tests.robustness.workloads import check_files
+from tests.robustness.test_kill import check_files
 
 FULL = "No space left on device"
 
