@@ -14,7 +14,7 @@ from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners import CompiledListener, Listener
 from spotify_gym.registry import make_named
 from spotify_gym.session import kernels
-from spotify_gym.session.kernels import unit
+from spotify_gym.session.kernels import Given, unit
 from spotify_gym.session.observation import Observer, observer
 from spotify_gym.session.reward import Look, RewardTerm, expected_cosine
 from spotify_gym.session.state import Bools, Floats, Ints, Log, SessionState, StepResult
@@ -36,6 +36,8 @@ def _fit(catalogue: Catalogue, b: float) -> RewardTerm:
 REWARD_TERMS: dict[str, Callable[[Catalogue, float], RewardTerm]] = {"flow": _flow, "fit": _fit}
 """The reward terms that need no listener, by name: from the catalogue and its baseline b to the term."""
 _LOOP_TERMS = ("flow", "fit")  # that the compiled loop earns
+_MANY, _MOST = 256, 2**22  # from so many sessions on, tracks up to so many are read from cache lines
+_LINE = 64  # bytes
 _N_NUMBERS = 3  # that stand before the terms in the numbers of a step
 
 
@@ -97,7 +99,7 @@ class SessionDynamics:
         sessions = SessionState(
             key=np.empty(n, np.uint64),
             time=np.empty(n, np.int64),
-            played=np.empty(shape, np.int64),
+            played=np.empty(shape, np.int32),
             history=np.empty((n, length), np.int64),
             window=np.empty((n, length, d), np.float32),
             vibe=np.empty((n, d), np.float32),
@@ -106,7 +108,7 @@ class SessionDynamics:
             listener=None,
             log=None
             if is_plain and not self.observer.reads_log
-            else Log(np.empty(shape, np.int64), np.empty(shape, np.int8)),
+            else Log(np.empty(shape, np.int32), np.empty(shape, np.int8)),
         )
         self.restart(sessions, np.arange(n), keys, history)
         return sessions
@@ -116,7 +118,7 @@ class SessionDynamics:
         n_pool, before = 0 if history is not None else self._pool_size, np.full(len(keys), -1)
         starts = kernels.distinct(uniforms(keys, before, n_pool), len(self.catalogue)) if history is None else history
         if self.listener is not None:
-            units = kernels.pool_units(self.catalogue.features, starts)
+            units = kernels.pool_units(self._given(sessions)[0], starts, sessions.vibe.shape[1])
             dealt = chances(keys, before, self.listener.n_start_uniforms, n_pool, self.certain)
             chosen, listener = self.listener.start(units, self.history_length, dealt)
             starts = starts[np.arange(len(starts))[:, None], chosen]
@@ -125,7 +127,7 @@ class SessionDynamics:
             else:
                 sessions.listener.put(rows, listener)
         sessions.key[rows] = keys
-        kernels.begin(self.catalogue.features, self.first_versions, starts, rows, sessions.seed_vibe, *sessions.moved)
+        kernels.begin(self._given(sessions), starts, rows, sessions.seed_vibe, *sessions.moved)
         self.observer.start(sessions, rows)
 
     def step(self, sessions: SessionState, tracks: Ints, result: StepResult | None = None) -> StepResult:
@@ -152,22 +154,22 @@ class SessionDynamics:
         """Take a step in one compiled call."""
         one: Any = self.listener
         mind = (None, None, 0) if one is None else (*one.compiled_form(sessions.listener), one.n_uniforms)
-        before = self._given, tracks, self._earning, result.numbers, result.flags
+        before = self._given(sessions), tracks, self._earning, result.numbers, result.flags
         seed_vibe = sessions.seed_vibe if "fit" in self.reward else None
         return kernels.play(*before, *sessions.moved, seed_vibe, sessions.key, self.certain, *mind)
 
     def _ask(self, sessions: SessionState, tracks: Ints, result: StepResult) -> bool:
         """Take a step in which listeners or terms have a say that are not compiled."""
-        numbers, flags = result.numbers, result.flags
+        given, numbers, flags = self._given(sessions), result.numbers, result.flags
         units = np.empty((len(tracks), sessions.vibe.shape[1]), np.float32)
-        state = sessions.time, sessions.played, sessions.history, sessions.vibe, sessions.seed_vibe
-        kernels.look(self._given, tracks, *state, numbers, flags, units)
+        state = sessions.played, sessions.vibe, sessions.seed_vibe
+        kernels.look(given, tracks, *state, numbers, flags, units)
         response = {} if self.listener is None else self._respond(sessions, units, result)
         look = Look(tracks, result.cosine, numbers[2], result.repeat, response)
         for name, term in self._others.items():
             assert term.value is not None  # the loop does not say it
             result.terms[name][:] = term.value(sessions, look)
-        return kernels.move(self._given, tracks, self._earning, numbers, flags, *sessions.moved)
+        return kernels.move(given, tracks, self._earning, numbers, flags, *sessions.moved)
 
     def _respond(self, sessions: SessionState, units: Floats, result: StepResult) -> Mapping[str, Floats]:
         """Ask the listeners whose track is not refused who completes it and who leaves; return their terms."""
@@ -327,10 +329,25 @@ class SessionDynamics:
         rows = {name: row for row, name in enumerate((*_LOOP_TERMS, *self._others), _N_NUMBERS)}
         return {name: rows[name] for name in self.reward}
 
+    def _given(self, sessions: SessionState) -> Given:
+        """Return what the loops have to know of the tracks."""
+        many = len(sessions) >= _MANY and len(self.catalogue) <= _MOST
+        return self._lines if many else self._table
+
     @cached_property
-    def _given(self) -> tuple[Floats, Ints, bool]:
-        """What the loops have to know of the tracks."""
+    def _table(self) -> Given:
         return self.catalogue.features, self.first_versions, self.repeats
+
+    @cached_property
+    def _lines(self) -> Given:
+        """The same, each track in a cache line of its own: many sessions spend most of a step waiting for memory."""
+        (n_tracks, d), numbers = self.catalogue.features.shape, _LINE // 4
+        width = -(-(d + 1) // numbers) * numbers
+        room = np.empty((n_tracks + 1) * width, np.float32)
+        lines = room[-room.ctypes.data % _LINE // 4 :][: n_tracks * width].reshape(n_tracks, width)
+        versions = lines.view(np.int32)[:, -1]
+        lines[:, :d], versions[:] = self.catalogue.features, self.first_versions
+        return lines, versions, self.repeats
 
     @cached_property
     def _earning(self) -> Floats:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from spotify_gym.catalogue.catalogue import TINY
 from spotify_gym.compiled import compiled
 from spotify_gym.listeners.listener import ask
-from spotify_gym.session.state import Bools, Floats, Ints
+from spotify_gym.session.state import Bools, Floats, Ints, Ints32
 from spotify_gym.session.streams import Keys, chances
 
-Given = tuple[Floats, Ints, bool]
+Given = tuple[Floats, Ints | Ints32, bool]
 
 _FEATURES, _LENGTH = 9, 5  # d and H as most catalogues and sessions have them
 _LANES = 8  # sums that NumPy keeps at once
@@ -39,16 +39,25 @@ def _write_unit(features: Floats, track: int, units: Floats, b: int, n_features:
         units[b, j] = features[track, j] / length
 
 
+@compiled(inline="always")
+def _touch(features: Floats, tracks: Ints, n_features: int, kept: Floats) -> None:
+    """Read the features of some tracks: first of all and doing nothing else, so that the waits for memory overlap.
+
+    Something of it is kept in the first place of an array, lest the compiler leave it out.
+    """
+    total = np.float32(0)
+    for track in tracks:
+        total += features[track, 0] + features[track, n_features - 1]
+    kept[:1] = total
+
+
 @compiled
-def pool_units(features: Floats, tracks: Ints) -> Floats:
+def pool_units(features: Floats, tracks: Ints, n_features: int) -> Floats:
     """Return the unit features, (B, P, d), of tracks, (B, P); squares sum up as in NumPy, up to 128."""
-    (n_batch, n_pool), n_features = tracks.shape, features.shape[1]
+    n_batch, n_pool = tracks.shape
     units = np.empty((n_batch, n_pool, n_features), np.float32)
     sums, whole = np.empty(_LANES, np.float32), n_features // _LANES * _LANES
-    for b in range(n_batch):  # first of all and by itself, so that the waits for memory overlap
-        for p in range(n_pool):
-            units[b, p, 0] = features[tracks[b, p], 0]
-            units[b, p, n_features - 1] = features[tracks[b, p], n_features - 1]
+    _touch(features, tracks.ravel(), n_features, units.ravel())
     for b in range(n_batch):
         for p in range(n_pool):
             sums[:] = 0
@@ -67,31 +76,30 @@ def pool_units(features: Floats, tracks: Ints) -> Floats:
 
 @compiled
 def begin(
-    features: Floats,
-    versions: Ints,
+    given: Given,
     starts: Ints,
     rows: NDArray[np.intp],
     seed_vibe: Floats,
     time: Ints,
-    played: Ints,
+    played: Ints32,
     history: Ints,
     window: Floats,
     vibe: Floats,
-    logged: Ints | None,
+    logged: Ints32 | None,
     answers: NDArray[np.int8] | None,
 ) -> None:
     """Begin some sessions, in place, with the tracks `starts`, (n, H), in `rows`, (n,); for the rest see :func:`move`.
 
     What was played and the log are padded with -1, the answers with 0.
     """
-    n_features = features.shape[1]
-    for b, row in enumerate(rows):  # first of all and by itself, so that the waits for memory overlap
-        played[row] = -1
+    features, versions, _ = given
+    n_features = vibe.shape[1]
+    for row in rows[:1]:
+        _touch(features, starts.ravel(), n_features, vibe[row])
+    for b, row in enumerate(rows):
+        time[row], history[row], played[row] = 0, starts[b], -1
         for h in range(starts.shape[1]):
             played[row, h] = versions[starts[b, h]]
-            window[row, h, 0] = features[starts[b, h], 0] + features[starts[b, h], n_features - 1]
-    for b, row in enumerate(rows):
-        time[row], history[row] = 0, starts[b]
         if logged is not None and answers is not None:
             logged[row], answers[row] = -1, 0
             logged[row, : starts.shape[1]] = starts[b]
@@ -140,10 +148,10 @@ def _products(
 def _cosines(features: Floats, tracks: Ints, vectors: Floats, numbers: Floats, row: int) -> None:
     """Write the cosines of tracks to vectors, (B, d), to a row of `numbers`; what stands from row 3 on is lost."""
     for b in range(len(tracks)):
-        if features.shape[1] == _FEATURES:
+        if vectors.shape[1] == _FEATURES:
             products = _products(features, tracks[b], vectors, b, _FEATURES)
         else:
-            products = _products(features, tracks[b], vectors, b, features.shape[1])
+            products = _products(features, tracks[b], vectors, b, vectors.shape[1])
         numbers[row, b], numbers[3, b], numbers[4, b] = products
     cosine, square, other = numbers[row], numbers[3], numbers[4]
     for b in range(len(tracks)):  # by itself, so that several are rooted and divided at once
@@ -168,9 +176,7 @@ def _enter(features: Floats, track: int, window: Floats, vibe: Floats, b: int, l
 def look(
     given: Given,
     tracks: Ints,
-    time: Ints,
-    played: Ints,
-    history: Ints,
+    played: Ints32,
     vibe: Floats,
     seed_vibe: Floats | None,
     numbers: Floats,
@@ -184,21 +190,18 @@ def look(
     `numbers` (the rest is lost), and `flags`: whether the track was played before, whether it is allowed, and False.
     """
     features, versions, repeats = given
-    version = np.empty(len(tracks), np.int64)
-    for b in range(len(tracks)):  # first of all and by itself, so that the waits for memory overlap
-        version[b] = versions[tracks[b]]
-        numbers[0, b] = features[tracks[b], 0] + features[tracks[b], features.shape[1] - 1]
+    _touch(features, tracks, vibe.shape[1], numbers[0])
     _cosines(features, tracks, vibe, numbers, 1)
     numbers[2] = numbers[1]
     if seed_vibe is not None:
         _cosines(features, tracks, seed_vibe, numbers, 2)
     if units is not None:
         for b in range(len(tracks)):
-            _write_unit(features, tracks[b], units, b, features.shape[1])
+            _write_unit(features, tracks[b], units, b, vibe.shape[1])
     for b in range(len(tracks)):
-        found = False
-        for place in range(history.shape[1] + time[b]):
-            found |= played[b, place] == version[b]
+        version, found = versions[tracks[b]], False
+        for place in range(played.shape[1]):  # also what is padding, so that several are compared at once
+            found |= played[b, place] == version
         flags[0, b], flags[1, b], flags[2, b] = found, repeats or not found, False
 
 
@@ -210,11 +213,11 @@ def move(
     numbers: Floats,
     flags: Bools,
     time: Ints,
-    played: Ints,
+    played: Ints32,
     history: Ints,
     window: Floats,
     vibe: Floats,
-    logged: Ints | None,
+    logged: Ints32 | None,
     answers: NDArray[np.int8] | None,
 ) -> bool:
     """Sum up what each track earns, note it as played and let those completed enter the window, in place.
@@ -274,11 +277,11 @@ def play(
     numbers: Floats,
     flags: Bools,
     time: Ints,
-    played: Ints,
+    played: Ints32,
     history: Ints,
     window: Floats,
     vibe: Floats,
-    logged: Ints | None,
+    logged: Ints32 | None,
     answers: NDArray[np.int8] | None,
     seed_vibe: Floats | None,
     key: Keys,
@@ -296,7 +299,7 @@ def play(
     Returns:
         Whether `played` is now full in some session.
     """
-    state = time, played, history, vibe, seed_vibe
+    state = played, vibe, seed_vibe
     if listener is None:
         look(given, tracks, *state, numbers, flags, None)
     else:
@@ -310,7 +313,20 @@ def play(
 
 
 @compiled
-def told(features: Floats, tracks: Ints, answers: NDArray[np.int8], n_start: int) -> tuple[Floats, Floats]:
+def beside(first: Floats, second: Floats) -> Floats:
+    """Put the rows of two arrays, (B, k) and (B, l), side by side: where they are short, sooner than NumPy does."""
+    (n_batch, k), n_more = first.shape, second.shape[1]
+    both = np.empty((n_batch, k + n_more), np.float32)
+    for b in range(n_batch):
+        for j in range(k):
+            both[b, j] = first[b, j]
+        for j in range(n_more):
+            both[b, k + j] = second[b, j]
+    return both
+
+
+@compiled
+def told(features: Floats, tracks: Ints32, answers: NDArray[np.int8], n_start: int) -> tuple[Floats, Floats]:
     """Sum up what sessions have told: unit features by what came of the tracks, one track after the other.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import reduce
 from itertools import accumulate
 from typing import Any
 
@@ -343,8 +344,8 @@ class Observer:
         if len(self._parts) == 1:
             return self._parts[0][0].read(sessions, memory).copy()
         if self.n_memory:
-            return np.concatenate([block.read(sessions, memory[:, place]) for block, place in self._parts], axis=1)
-        return np.concatenate([block.read(sessions, memory) for block, _ in self._parts], axis=1)
+            return reduce(kernels.beside, [block.read(sessions, memory[:, place]) for block, place in self._parts])
+        return reduce(kernels.beside, [block.read(sessions, memory) for block, _ in self._parts])
 
 
 def _side_by_side(widths: Sequence[int]) -> list[slice]:

@@ -224,8 +224,10 @@ def _restore_sessions(env: SessionVecEnv, saved: Tensors) -> None:
     sessions.grow(room)  # it grows with the longest session
     _fill(_counts(env), saved.arrays)
     kept, more = saved.part("sessions"), sessions.played.shape[1] - room  # than whoever wrote this gave them
-    for name, padding in _PADDING.items() if more > 0 else ():
-        if name in kept:
+    for name, padding in _PADDING.items():
+        if name in kept and kept[name].dtype == np.int64:  # of a checkpoint in which tracks were wider
+            kept[name] = kept[name].astype(np.int32)
+        if name in kept and more > 0:
             kept[name] = np.pad(kept[name], ((0, 0), (0, more)), constant_values=padding)
     _fill(_sessions(sessions), kept)
     room -= sessions.history.shape[1]

@@ -35,9 +35,7 @@ def uniforms(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float64]
 def look(
     given: Given,
     tracks: Ints,
-    time: Ints,
     played: Ints,
-    history: Ints,
     vibe: Floats,
     seed_vibe: Floats,
     numbers: Floats,

@@ -92,3 +92,21 @@ def test_own_listener__of_two_terms_earns_both(small: Catalogue) -> None:
     assert np.array_equal(info["listened"], info["completed"])
     assert np.array_equal(info["stayed"], info["completed"])
     assert np.array_equal(reward, 2 * info["completed"])
+
+
+@pytest.mark.parametrize("listener", [None, SkippingListener()])
+def test_many_sessions__are_those_of_few_to_the_bit(small: Catalogue, listener: Any) -> None:
+    """From 256 on they read the tracks from another place."""
+    reward = {"flow": 1.0} if listener is None else {"listened": 1.0}
+    dynamics = make_dynamics(small, listener=listener, reward=reward, repeats=False)
+    keys, rows = np.arange(300, dtype=np.uint64), np.arange(7, 20)
+    tracks = np.random.default_rng(0).integers(len(small), size=(30, 300))
+
+    def followed(which: slice) -> list[Any]:
+        sessions = dynamics.start(keys[which])
+        results = [dynamics.step(sessions, played[which]) for played in tracks]
+        dynamics.restart(sessions, rows, keys[rows])
+        return [*(part for result in results for part in (result.numbers.T, result.flags.T)), *sessions.moved[:5]]
+
+    for many, few in zip(followed(slice(None)), followed(slice(100)), strict=True):
+        assert np.array_equal(many[:100], few)

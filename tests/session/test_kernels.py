@@ -41,8 +41,7 @@ def seed_vibe(state: dict[str, Any]) -> Any:
 def looked(loops: Any, catalogue: Catalogue, state: dict[str, Any], *, repeats: bool) -> list[Any]:
     """Return what a look says: cosines, flags, and unit features."""
     numbers, flags, units = np.empty((6, B), np.float32), np.empty((3, B), np.bool_), np.empty((B, 9), np.float32)
-    names = "time", "played", "history", "vibe"
-    given = (catalogue.features, catalogue.recordings, repeats), tracks_of(0), *(state[name] for name in names)
+    given = (catalogue.features, catalogue.recordings, repeats), tracks_of(0), state["played"], state["vibe"]
     loops.look(*given, seed_vibe(state), numbers, flags, units)
     return [numbers[1:3], flags, units]
 
@@ -117,4 +116,4 @@ def test_pool_units__are_those_of_numpy_to_the_bit(d: int) -> None:
     features[5] = 0
     pool = rng.integers(300, size=(B, 16))
     pool[0, 0] = 5
-    assert np.array_equal(kernels.pool_units(features, pool), units_of(features[pool]))
+    assert np.array_equal(kernels.pool_units(features, pool, d), units_of(features[pool]))
