@@ -21,8 +21,8 @@ Ints32 = NDArray[np.int32]
 class Log(BatchState):
     """What was recommended in B sessions and what came of it, in order; all of it is visible."""
 
-    tracks: Ints32
-    """(B, L) the starting tracks, then those recommended, padded with -1."""
+    tracks: NDArray[Any]
+    """(B, L) int32, the starting tracks, then those recommended, padded with -1."""
     answers: NDArray[np.int8]
     """(B, L) to each of them: 1 heard out, -1 skipped, 0 nobody was asked: the start, and repeats that are refused."""
 
@@ -35,8 +35,8 @@ class SessionState(BatchState):
     """(B,) what all randomness of the session is drawn from."""
     time: Ints
     """(B,) tracks recommended so far."""
-    played: Ints32
-    """(B, L) first versions of all tracks so far, the starting ones first, padded with -1."""
+    played: NDArray[Any]
+    """(B, L) int32, first versions of all tracks so far, the starting ones first, padded with -1."""
     history: Ints
     """(B, H) the last H tracks heard, the oldest first."""
     window: Floats
