@@ -107,8 +107,7 @@ def show_race(user: UserSession, session: ListeningSession) -> None:
     if hidden:
         _show_guess(agents)
     else:
-        earned = [sum(play.reward for play in racer.plays) for racer in racers]
-        st.html(meters(dict(zip(names, earned, strict=True))))
+        st.html(meters(dict(zip(names, [racer.earned for racer in racers], strict=True))))
     for column, name, racer in zip(st.columns(2, gap="large"), names, racers, strict=True):
         with column:
             st.html(headline("plays", name))

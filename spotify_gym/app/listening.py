@@ -137,6 +137,11 @@ class ListeningSession:
         """All tracks heard, the starting ones first."""
         return [*self.start, *(play.track for play in self.plays if play.heard)]
 
+    @property
+    def earned(self) -> float:
+        """The reward so far."""
+        return sum(play.reward for play in self.plays)
+
     def seen_by(self, dynamics: SessionDynamics) -> SessionState:
         """Return the session, a batch of one, as the dynamics of another environment have it."""
         if dynamics not in self._seen:

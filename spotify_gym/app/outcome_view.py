@@ -64,7 +64,7 @@ def scores(session: ListeningSession) -> dict[str, float]:
     n_tracks = session.length or len(session.plays)
     references = _reference_scores(as_simulated(session.dynamics), session.start, n_tracks, session.key)
     who = f"{session.agent.name} and {'you' if session.key is None else 'they'}"
-    by_name = {who: sum(play.reward for play in session.plays), **references}
+    by_name = {who: session.earned, **references}
     return dict(sorted(by_name.items(), key=lambda pair: -pair[1]))
 
 
@@ -105,10 +105,9 @@ def show_playlist(session: ListeningSession) -> None:
     plays, shown = session.plays, ("title", "artists", "answer", "similarity")
     n_heard = sum(play.heard for play in plays)
     similarity = sum(play.similarity for play in plays) / max(1, len(plays))
-    reward = sum(play.reward for play in plays)
     counts = [(str(n_heard), "listened"), (str(len(plays) - n_heard), "skipped")]
     st.html(headline("so far", "Your playlist"))
-    st.html(facts([*counts, (signed(similarity), "mean similarity"), (signed(reward), "reward in all")]))
+    st.html(facts([*counts, (signed(similarity), "mean similarity"), (signed(session.earned), "reward in all")]))
     rows = list(_rows(session, signed))
     st.dataframe(pa.table({name: [row[name] for row in rows] for name in shown}), hide_index=True)
     show_download("CSV", partial(to_csv, session), "playlist.csv", "text/csv")
@@ -138,9 +137,9 @@ def to_csv(session: ListeningSession) -> str:
     out = io.StringIO()
     table = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
     table.writeheader()
-    numbers = ("similarity", "reward")
     for row in _rows(session, "{:.4f}".format):
-        table.writerow({name: text if name in numbers else _harmless(text) for name, text in row.items()})
+        formulas = {name for name, text in row.items() if text.startswith(_FORMULA)} - {"similarity", "reward"}
+        table.writerow({name: f"'{text}" if name in formulas else text for name, text in row.items()})
     return f"\ufeff{out.getvalue()}"
 
 
@@ -156,7 +155,3 @@ def _rows(session: ListeningSession, number: Callable[[float], str]) -> Iterator
         texts = catalogue.track_ids[track], title_of(catalogue, track), artists_of(catalogue, track)
         genres, link = "; ".join(genres_of(catalogue, track)), link_of(catalogue, track) or ""
         yield dict(zip(_COLUMNS, (str(position), *answer, *texts, genres, link), strict=True))
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -148,7 +148,8 @@ def _predictions(listener: LoggedListener, train: Plays, test: Plays) -> pd.Data
         pd.Index([*measures, "worst bin"], name="measure"),
     )
     boosted, own = table["gradient boosting"], table["this listener"]
-    worse = np.diff([_losses(rows[name], test.skipped) for name in ("gradient boosting", "this listener")], axis=0)[0]
+    chances = [np.where(test.skipped, p, 1 - p) for p in (rows["gradient boosting"], rows["this listener"])]
+    worse = -np.diff(np.log(np.clip(chances, 1e-15, 1)), axis=0)[0]
     n_skipped, n_plays = test.skipped.sum(), len(test.skipped)
     judged = [  # how far behind, how far that may be, the standard error
         (worse.mean(), _CLOSE, worse.std() / n_plays**0.5),
@@ -156,11 +157,6 @@ def _predictions(listener: LoggedListener, train: Plays, test: Plays) -> pd.Data
         (own["worst bin"], _CALIBRATED, 0.5 / (n_plays / 10) ** 0.5),
     ]
     return table.assign(verdict=[_verdict(*numbers) for numbers in judged]).reset_index()
-
-
-def _losses(probability: Floats, skipped: NDArray[np.bool_]) -> Floats:
-    losses: Floats = -np.log(np.clip(np.where(skipped, probability, 1 - probability), 1e-15, 1))
-    return losses
 
 
 def _verdict(off: float, allowed: float, error: float) -> str:

@@ -223,7 +223,7 @@ class LoggedListener(CompiledListener[LoggedMind]):
         log_odds -= self._readiness(state)[:, None]
         if self.again:
             known = units @ _marks(units.shape[1])
-            again = np.stack([_stands_in(known, np.broadcast_to(row, (len(known), HEARD))) for row in state.heard])
+            again = np.stack([(np.abs(heard - known[:, None]) < 1e-5).any(axis=1) for heard in state.heard])
             log_odds -= np.float32(self.again) * again
         return {"listened": sigmoid(log_odds)}
 
@@ -389,9 +389,3 @@ def _check_numbers(name: str, value: Any, shape: tuple[int, ...]) -> None:
 def _marks(n_features: int) -> Floats:
     """Return weights, (d,), by which the sum of a track's features is its signature, which equal ones share."""
     return np.random.default_rng(0).standard_normal(n_features, np.float32)
-
-
-def _stands_in(known: Floats, heard: Floats) -> NDArray[np.bool_]:
-    """Return which numbers, (B,), stand in their row, (B, HEARD)."""
-    stands: NDArray[np.bool_] = (np.abs(heard - known[:, None]) < 1e-5).any(axis=1)
-    return stands

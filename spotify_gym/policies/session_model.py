@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from spotify_gym.catalogue.catalogue import TINY
+from spotify_gym.catalogue.catalogue import TINY, units_of
 from spotify_gym.search import planning
 from spotify_gym.search.planning import PlanningModel
 from spotify_gym.session import SessionDynamics, SessionState
@@ -110,7 +110,7 @@ class SessionModel(PlanningModel[SessionState]):
         bounds, weights = dynamics.term_bounds, dict(dynamics.reward)
         earned = rollout.rewards.copy()
         if weight := weights.pop("fit", 0.0):
-            direction = _directions(rollout.before[0].seed_vibe).mean(axis=0)
+            direction = units_of(rollout.before[0].seed_vibe).mean(axis=0)
             cosines = dynamics.catalogue.unit_features[rollout.plan] @ direction
             earned -= weight * (cosines - dynamics.baseline)
         highest = sum(max(weight * bound for bound in bounds[name]) for name, weight in weights.items())
@@ -144,7 +144,7 @@ class SessionModel(PlanningModel[SessionState]):
         assert listener is not None
         state = rollout.before[position].listener.take(np.array([row]))
         vibes = np.stack([sessions.vibe[row] for sessions in rollout.before[position:]])
-        directions = _directions(vibes)
+        directions = units_of(vibes)
         units = catalogue.unit_features[rollout.plan[position + 1 :]]
         reached = slice(self.dynamics.history_length)
         cosines = self._cosines(units[reached], vibes[1:][reached], int(rollout.plan[position]))
@@ -187,11 +187,6 @@ class SessionModel(PlanningModel[SessionState]):
 
 def _all_or(tracks: Ints | None) -> Ints | slice:
     return slice(None) if tracks is None else tracks
-
-
-def _directions(vectors: Floats) -> Floats:
-    directions: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), TINY)
-    return directions
 
 
 def _parts(tracks: Ints, n_rows: int) -> Iterator[Ints | slice]:

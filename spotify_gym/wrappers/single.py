@@ -163,7 +163,9 @@ class ProtoActions:
             self.space: Box[Any] = Box(-1.0, 1.0, (width,), np.float32)
         elif coordinates == "unit+raw":
             self._index = _index_of_places(dynamics)
-            self.space = _box_around(points_of(dynamics.catalogue.features, dynamics.catalogue.unit_features))
+            points = points_of(dynamics.catalogue.features, dynamics.catalogue.unit_features)
+            low, high = points.min(axis=0), points.max(axis=0)
+            self.space = Box(low, np.maximum(high, np.nextafter(low, np.float32(np.inf))), dtype=np.float32)
         else:
             raise ValueError(f"coordinates={coordinates!r} is not known; choose 'unit' or 'unit+raw'")
 
@@ -201,8 +203,3 @@ def _index_of_places(dynamics: SessionDynamics) -> NearestIndex:
         points = points_of(catalogue.features[tracks], catalogue.unit_features[tracks])
         indices[dynamics.same] = NearestIndex(points, tracks, dynamics.first_versions[tracks])
     return indices[dynamics.same]
-
-
-def _box_around(points: Floats) -> Box:
-    low, high = points.min(axis=0), points.max(axis=0)
-    return Box(low, np.maximum(high, np.nextafter(low, np.float32(np.inf))), dtype=np.float32)
