@@ -19,9 +19,17 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_normalize
 
 from spotify_gym.algorithms.compatibility import BindingError, Spaces, fingerprint_of, recordings_of
-from spotify_gym.algorithms.played import Played, State, draw_unplayed, played_next, played_of, with_choice
 from spotify_gym.algorithms.policies import MlpPolicy, Observation, n_states
-from spotify_gym.algorithms.replay import Batch, PlayedReplayBuffer
+from spotify_gym.algorithms.replay import (
+    Batch,
+    Played,
+    PlayedReplayBuffer,
+    State,
+    draw_unplayed,
+    played_next,
+    played_of,
+    with_choice,
+)
 
 
 class TrackDQN(stable_baselines3.DQN):

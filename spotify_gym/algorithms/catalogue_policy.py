@@ -10,12 +10,11 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
 
-from spotify_gym.algorithms.attention import AttentionEncoder
 from spotify_gym.algorithms.compatibility import blocks_of, check_alike, n_features_of, vectors_of
 from spotify_gym.algorithms.embeddings import FixedEmbedding, LearnedEmbedding, Recordings, Table, Tracks
 from spotify_gym.algorithms.networks import DenseQNetwork, TopK
 from spotify_gym.algorithms.policies import MlpPolicy
-from spotify_gym.algorithms.state_encoder import DenseEncoder, MixtureEncoder
+from spotify_gym.algorithms.state_encoder import AttentionEncoder, DenseEncoder, MixtureEncoder
 
 ENCODERS: dict[str, type[MixtureEncoder | AttentionEncoder]] = {
     "mixture": MixtureEncoder,

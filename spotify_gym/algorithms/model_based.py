@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from spotify_gym.algorithms.learned_model import LearnedModel, Seen
 from spotify_gym.algorithms.networks import Adam
 from spotify_gym.algorithms.planning_policy import PlanningPolicy
-from spotify_gym.algorithms.played import Played, draw_unplayed, played_next, played_of
+from spotify_gym.algorithms.replay import Played, draw_unplayed, played_next, played_of
 from spotify_gym.search.planning import Floats, Ints, Rollout
 
 _SCHEDULE = ((0.5, 0.0), (0.2, 0.125), (0.15, 0.5), (0.15, 1.0))

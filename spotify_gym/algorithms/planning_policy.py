@@ -17,7 +17,7 @@ from torch import nn
 
 from spotify_gym.algorithms.compatibility import BindingError, Spaces, blocks_of, check_alike, n_features_of
 from spotify_gym.algorithms.learned_model import LearnedModel, PlanTracks, RewardNet, Seen
-from spotify_gym.algorithms.played import played_of
+from spotify_gym.algorithms.replay import played_of
 from spotify_gym.search.planning import Bools, Floats, Ints, Rollout, improve, largest
 
 _WIDTH = 32  # of the hidden layer of the reward

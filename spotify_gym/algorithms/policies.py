@@ -15,7 +15,7 @@ from stable_baselines3.dqn.policies import DQNPolicy
 
 from spotify_gym.algorithms.compatibility import Spaces, check_same
 from spotify_gym.algorithms.networks import Adam, DenseQNetwork, DuelingQNetwork
-from spotify_gym.algorithms.played import State, chosen_since_start, with_choice
+from spotify_gym.algorithms.replay import State, chosen_since_start, with_choice
 
 Observation = NDArray[Any] | dict[str, NDArray[Any]]
 

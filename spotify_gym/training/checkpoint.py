@@ -26,8 +26,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import CSVOutputFormat
 
 from spotify_gym.algorithms.base import TrackDQN
-from spotify_gym.algorithms.played import NOTHING
-from spotify_gym.algorithms.replay import PlayedReplayBuffer
+from spotify_gym.algorithms.replay import NOTHING, PlayedReplayBuffer
 from spotify_gym.listeners import BatchState
 from spotify_gym.training.artifacts import load_weights, weights_of
 from spotify_gym.training.tensors import Arrays, RunError, Tensors, prefixed, read_tensors, write_tensors

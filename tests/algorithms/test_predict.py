@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from spotify_gym import Catalogue
 from spotify_gym.algorithms import DoubleDQN, DuelingDoubleDQN
-from spotify_gym.algorithms.played import draw_unplayed, played_next, played_of
+from spotify_gym.algorithms.replay import draw_unplayed, played_next, played_of
 from spotify_gym.training import evaluate
 from spotify_gym.training.config import EVALUATION_SEED
 from tests.algorithms.probes import FeatureSpace, Playlist, randomize, tracks

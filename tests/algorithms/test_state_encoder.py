@@ -12,8 +12,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from spotify_gym.algorithms import BindingError, DoubleDQN, DuelingDoubleDQN
 from spotify_gym.algorithms.ablations import ActionHeadPolicy, SampledPolicy, ShortlistPolicy
-from spotify_gym.algorithms.attention import AttentionEncoder
-from spotify_gym.algorithms.state_encoder import DenseEncoder, MixtureEncoder
+from spotify_gym.algorithms.state_encoder import AttentionEncoder, DenseEncoder, MixtureEncoder
 from spotify_gym.session.spaces import BlockBox
 from tests.algorithms.probes import FeatureSpace, Playlist, randomize, tracks
 from tests.algorithms.test_dqn import LEARNERS, QUICK
