@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import tyro
 
 from experiments.lib import FAMILY, Case, Experiment, main
 from experiments.lib.suites import SUITES
+from spotify_gym.cli.command import Command
 from spotify_gym.policies import POLICIES
 from spotify_gym.registry import resolve
 from spotify_gym.training import RunFolder, train
@@ -75,6 +77,21 @@ class Compare(Experiment):
         if not folder.config_file.exists():
             train(case.config, folder.path)
         return folder.path
+
+
+@dataclass(frozen=True)
+class Report(Command):
+    """Write report.html and report.md from the results of a comparison."""
+
+    results: tyro.conf.Positional[Path]
+    """Folder that `python -m experiments.compare --out` wrote."""
+
+    def run(self) -> None:
+        """Write the report and say where it is."""
+        rows = self.results / "results.parquet"
+        if not rows.exists():
+            raise ValueError(f"there is no {rows}; run `python -m experiments.compare --out {self.results}` first")
+        Compare(out=self.results).report(pd.read_parquet(rows))
 
 
 def with_own(rows: pd.DataFrame, path: Path, catalogue: str) -> pd.DataFrame:

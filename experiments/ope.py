@@ -239,11 +239,10 @@ def from_log(path: Path, catalogue: Catalogue, pulls: tuple[float, ...]) -> Mapp
     assert log.propensity is not None
     plays = Plays(log, 2, catalogue)
     shape = (len(log), log.grade.shape[1])
-    moments = {pull: np.zeros((*shape, 3)) for pull in pulls}  # normaliser, expected cosine and square
+    moments = np.zeros((len(pulls), *shape, 3))  # normaliser, expected cosine and square
     vibe = VibeOf(len(log), catalogue.features.shape[1])
     for t in range(shape[1]):
-        for pull, found in zip(pulls, _moments(catalogue, vibe.direction, pulls), strict=True):
-            moments[pull][:, t] = found
+        moments[:, :, t] = _moments(catalogue, vibe.direction, pulls)
         vibe.move(features_of(catalogue, log.tracks[:, t]), (log.grade[:, t] >= 0) & (log.grade[:, t] < 2))
     rewards = np.where(log.played, log.grade < 2, 0).astype(np.float64)
     so_far = (np.cumsum(rewards, axis=1) - rewards)[log.played]
@@ -251,8 +250,8 @@ def from_log(path: Path, catalogue: Catalogue, pulls: tuple[float, ...]) -> Mapp
     context: Context = place, np.column_stack([so_far, SHOWN[plays.last[:, ::-1]]])
     features = _laid_out(log.played, _described(context, plays.cosine, plays.cosine**2))
     judged = {}
-    for pull in pulls:
-        normaliser, cosine, square = moments[pull][log.played].T
+    for pull, found in zip(pulls, moments, strict=True):
+        normaliser, cosine, square = found[log.played].T
         ratio = np.ones(shape)
         ratio[log.played] = np.exp(pull * plays.cosine) / normaliser / log.propensity[log.played]
         judged[pull] = Logged(rewards, ratio, features, _laid_out(log.played, _described(context, cosine, square)))
@@ -286,9 +285,9 @@ def summary(results: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _moments(catalogue: Catalogue, vibe: NDArray[np.float32], pulls: tuple[float, ...]) -> list[NDArray[np.float64]]:
-    """Return for each pull the sum of exp(pull · cosine) over all tracks, the expected cosine and square, (B, 3)."""
-    found = [np.empty((len(vibe), 3)) for _ in pulls]
+def _moments(catalogue: Catalogue, vibe: NDArray[np.float32], pulls: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return for each pull the sum of exp(pull · cosine) over all tracks, the expected cosine and square, (P, B, 3)."""
+    found = np.empty((len(pulls), len(vibe), 3))
     for part in _parts(len(vibe), len(catalogue)):
         cosine = vibe[part] @ catalogue.unit_features.T
         for pull, into in zip(pulls, found, strict=True):

@@ -153,16 +153,12 @@ def draw(rows: pd.DataFrame, folder: Path) -> None:
         runs = of_task[of_task["steps"] > 0].groupby("method")["seed"].nunique()
         if (runs > 1).sum() > 1:
             learners = of_task[of_task["method"].isin(runs[runs > 1].index)]
+            skills = learners.groupby(["method", "seed"])["skill"].mean()
+            margin = 0.05 * (skills.max() - skills.min()) + 0.005
+            thresholds = np.linspace(skills.min() - margin, skills.max() + margin, 101)
             with figure(folder / f"spread_{number}.png", 2) as (profile, better):
-                profile_plot(profile, profiles(learners, np.linspace(*_span(learners), 101)))
+                profile_plot(profile, profiles(learners, thresholds))
                 improvement_plot(better, improvements(learners))
-
-
-def _span(rows: pd.DataFrame) -> tuple[float, float]:
-    """Return the range of skill of the runs, a little wider."""
-    skills = rows.groupby(["method", "seed"])["skill"].mean()
-    margin = 0.05 * (skills.max() - skills.min()) + 0.005
-    return skills.min() - margin, skills.max() + margin
 
 
 def provenance(rows: pd.DataFrame) -> list[str]:

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import psutil
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -196,9 +197,8 @@ for file in sys.argv[2:]:
 
 
 def _memory(pid: int) -> tuple[int, int]:
-    lines = [line.split() for line in Path(f"/proc/{pid}/{ROLLUP.name}").read_text().splitlines()[1:]]
-    size = {name: 1024 * int(kilobytes) for name, kilobytes, *_ in lines}
-    return size["Pss:"], size["Private_Clean:"] + size["Private_Dirty:"]
+    taken = psutil.Process(pid).memory_full_info()
+    return taken.pss, taken.uss
 
 
 def result_table(races: Sequence[Race]) -> Table:

@@ -70,17 +70,14 @@ def bootstrap_interval(scores: ArrayLike, statistic: Statistic = interquartile_m
 def probability_of_improvement(scores: ArrayLike, others: ArrayLike) -> Interval:
     """How likely is a run of one method to beat a run of another on the same task, a tie counting half.
 
-    On one task this is the Mann–Whitney U / (n m); over tasks, their mean. Both methods are resampled independently. A
-    single run on one of the sides stands for a method that does not vary, such as a deterministic reference policy.
+    On one task this is the Mann–Whitney U / (n m); over tasks, their mean. Both methods are resampled independently.
 
     Raises:
-        ValueError: The tasks do not match, both have one run, or a score is not finite.
+        ValueError: The tasks do not match, there are fewer than two runs of a method, or a score is not finite.
     """
     sides = [as_scores(scores), as_scores(others)]
     if sides[0].shape[1] != sides[1].shape[1]:
         raise ValueError(f"the methods stand on different tasks: {sides[0].shape[1]} and {sides[1].shape[1]} of them")
-    if max(map(len, sides)) > 1:
-        sides = [np.repeat(side, 2, axis=0) if len(side) == 1 else side for side in sides]
     return _resampled([column for side in sides for column in side.T], _mean_superiority)
 
 

@@ -22,8 +22,7 @@ import tyro
 
 from experiments.lib import report
 from experiments.lib.aggregation import comparisons, with_skill
-from experiments.lib.cases import SCALE, Case, scale_of
-from experiments.lib.runner import keep_rows, run_cases
+from experiments.lib.cases import SCALE, Case, keep_rows, run_cases, scale_of
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.cli.command import Command, run_command
 from spotify_gym.training import TrainConfig

@@ -13,15 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.compare import Report
 from experiments.generalization import ELSEWHERE, HERE, LEARNED, OTHER, UNSEEN, Generalization, TravelCase
 from experiments.lib import SCALE, Case, Study
-from experiments.lib.search_space import SPACE
 from experiments.references import References
 from experiments.regret import PLACES, Regret, WatchedCase
-from experiments.report import Report
 from experiments.sample_efficiency import CurveCase, SampleEfficiency, first_for_good
 from experiments.states import SILENT, States
-from experiments.tune import Tune
+from experiments.tune import SPACE, Tune
 from spotify_gym import Catalogue
 from spotify_gym.cli.command import Command, run_command
 from spotify_gym.listeners import LoggedListener

@@ -10,9 +10,18 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from experiments.lib.runner import alone_in
-from experiments.lib.search_space import SPACE, VALIDATION_SEED, Search, give_up_lost, made_in, make_trial, open_study
-from experiments.tune import Tune, importances
+from experiments.lib.cases import alone_in
+from experiments.tune import (
+    SPACE,
+    VALIDATION_SEED,
+    Search,
+    Tune,
+    give_up_lost,
+    importances,
+    made_in,
+    make_trial,
+    open_study,
+)
 from spotify_gym.cli.command import run_command
 from spotify_gym.cli.train import Train
 from spotify_gym.training import EVALUATION_SEED, TrainConfig

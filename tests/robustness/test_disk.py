@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from experiments.compare import Compare
-from experiments.lib.runner import run_cases
+from experiments.lib.cases import run_cases
 from experiments.tune import Tune
 from spotify_gym import Catalogue, CatalogueError, cli
 from spotify_gym.catalogue.files import replacing

@@ -32,9 +32,8 @@ import torch
 
 from experiments.compare import Compare
 from experiments.lib.cases import COSTS, Case, scale_of
-from experiments.lib.search_space import Search, made_in, open_study
 from experiments.lib.suites import SUITES
-from experiments.tune import Tune
+from experiments.tune import Search, Tune, made_in, open_study
 from spotify_gym.training import RunFolder, TrainConfig, resume, train
 from spotify_gym.training.tensors import read_tensors, write_tensors
 from tests.robustness import run_folders

@@ -20,8 +20,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from experiments.lib.cases import COSTS, Case, scale_of
-from experiments.lib.runner import run_cases
+from experiments.lib.cases import COSTS, Case, run_cases, scale_of
 from spotify_gym import ENVS, Catalogue
 from spotify_gym.policies import POLICIES
 from spotify_gym.training import TrainConfig, evaluate, train

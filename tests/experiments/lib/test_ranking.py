@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, roc_auc_score
 
-from experiments.lib.ranking import Ranking
+from experiments.playlists import Ranking
 
 TIED = ([3, 2, 2, 1, 2], [1, 4, 3])
 """Scores and relevant tracks: the three in the middle stand in any order."""

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.lib.cases import Case
-from experiments.lib.runner import IncompleteError, alone_in, backend, results_of, run_cases
+from experiments.lib.cases import Case, IncompleteError, alone_in, backend, results_of, run_cases
 from experiments.lib.suites import QUANTILES, SUITES
 from experiments.states import SilentCase
 from spotify_gym.training import TrainConfig
