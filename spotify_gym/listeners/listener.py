@@ -117,7 +117,7 @@ class Listener(ABC, Generic[S]):
     """
 
     name: ClassVar[str] = ""
-    """What it is called in the registry of listeners; "": one's own."""
+    """What this class, and no child of it, is called in the registry of listeners; "": one's own."""
     n_uniforms: ClassVar[int] = 0
     """Uniform numbers in [0, 1) used by each response."""
     n_start_uniforms: ClassVar[int] = 0
@@ -227,7 +227,7 @@ class Listener(ABC, Generic[S]):
         Raises:
             TypeError: it has values, and is no dataclass that lists them or holds what JSON cannot.
         """
-        kind = self.name or f"{type(self).__module__}:{type(self).__qualname__}"
+        kind = vars(type(self)).get("name") or f"{type(self).__module__}:{type(self).__qualname__}"
         if not is_dataclass(self) and vars(self):
             raise TypeError(f"{self!r} cannot be written down: make {kind} a dataclass that lists its values")
         names: list[str] = [f.name for f in fields(self)] if is_dataclass(self) else []

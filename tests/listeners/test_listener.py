@@ -114,7 +114,6 @@ KEEN = SkippingListener(position=(-3.0, -2.5), patience=float("inf"))
 class LouderListener(SatiatedListener):
     """A listener of one's own."""
 
-    name = ""
     loudness: float = 2.0
 
 

@@ -44,8 +44,7 @@ def test_spec__of_a_vector_env_survives_json(saved: Path) -> None:
     assert (again.num_envs, again.autoreset_mode) == (3, AutoresetMode.SAME_STEP)
 
 
-class OwnListener(SatiatedListener):
-    name = ""
+HIDDEN = type("Hidden", (SatiatedListener,), {})()  # which nobody could import
 
 
 @pytest.mark.parametrize(
@@ -53,7 +52,7 @@ class OwnListener(SatiatedListener):
     [
         ({"catalogue": Catalogue.builtin(60).take(np.arange(50))}, "its catalogue is a Catalogue"),
         ({"catalogue": pd.DataFrame}, "its catalogue is a Catalogue"),
-        ({"catalogue": "builtin:60", "listener": type("Hidden", (OwnListener,), {})()}, "its listener is a Hidden"),
+        ({"catalogue": "builtin:60", "listener": HIDDEN}, "its listener is a Hidden"),
     ],
 )
 def test_spec__says_what_is_not_json(options: dict[str, Any], message: str) -> None:

@@ -43,8 +43,6 @@ class State(Decayed):
 class Fan(SkippingListener):
     """A skipping listener by another name."""
 
-    name = f"{__name__}:Fan"
-
 
 def test_own__is_trained_kept_and_loaded_where_it_is_trusted(tmp_path: Path) -> None:
     run = train(TrainConfig(**QUICK, **OWN, env="SpotifySkip-v0"), tmp_path)
