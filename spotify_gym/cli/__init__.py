@@ -13,7 +13,7 @@ PROG = "spotify-gym"
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "prepare": ("spotify_gym.cli.prepare:Prepare", "read a table of songs, say what was found, write a catalogue"),
-    "fetch": ("spotify_gym.cli.fetch:Fetch", "download a public table of songs"),
+    "fetch": ("spotify_gym.cli.prepare:Fetch", "download a public table of songs"),
     "train": ("spotify_gym.cli.train:Train", "train a learner and keep it in a run folder"),
     "evaluate": ("spotify_gym.cli.evaluate:Evaluate", "score a trained model beside the policies that do not learn"),
     "recommend": ("spotify_gym.cli.recommend:Recommend", "print what to play next"),

@@ -42,8 +42,8 @@ class _Comparison(Command):
     trust: bool = False
     """Import what a run names as module:Class, load model.zip where weights are missing; either can run any code."""
 
-    def play(self, runs: Mapping[str, Run], out: Path | None) -> Leaderboard:
-        """Let all play, telling on stderr who does; print the table, and keep every session in a file."""
+    def play(self, runs: Mapping[str, Run], out: Path | None) -> str:
+        """Let all play, telling on stderr who does; keep every session in a file; print the table, and return it."""
         references = tuple(POLICIES) if self.planner else QUICK
         with Console(stderr=True).status("") as status:
             leaderboard = play_leaderboard(
@@ -51,8 +51,11 @@ class _Comparison(Command):
             )
         if out is not None:
             write_sessions(out, leaderboard)
-        _show(leaderboard, next(iter(runs.values())))
-        return leaderboard
+        title, table, legend = _told(leaderboard, next(iter(runs.values())))
+        columns: dict[str, Literal["left", "right"]] = {**dict.fromkeys(map(str, table), "right"), "policy": "left"}
+        show_table(title, columns, table.itertuples(index=False))
+        print(legend)
+        return f"{title}.\n\n{markdown_table(table)}\n\n{legend}."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +72,9 @@ class Evaluate(_Comparison):
         run = load_run(self.path, self.catalogue, trust=self.trust)
         (name,) = _names([self.path])
         out = self.out or self.path / "evaluation.csv"
-        leaderboard = self.play({name: run}, out)
+        numbers = self.play({name: run}, out)
         if self.out is None and self.catalogue is None:
-            write_card(RunFolder(self.path), run.config, _told(leaderboard, run))
+            write_card(RunFolder(self.path), run.config, numbers)
         print(f"\nOne of these sessions, played by {name}:\n")
         print(printable(example_session(run, self.seed)))
         print(f"\nevery session: {out}")
@@ -101,38 +104,17 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return names if clear else [str(path) for path in paths]
 
 
-def _show(leaderboard: Leaderboard, run: Run) -> None:
-    """Print who earned what, the highest return first."""
-    rows = _rows(leaderboard, run)
-    columns: dict[str, Literal["left", "right"]] = {name: "left" if name == "policy" else "right" for name in rows[0]}
-    show_table(_title(leaderboard, run), columns, [row.values() for row in rows])
-    print(_legend(leaderboard, run))
-
-
-def _told(leaderboard: Leaderboard, run: Run) -> str:
-    """Write the same in Markdown."""
-    rows = _rows(leaderboard, run)
-    table = markdown_table(pd.DataFrame(rows))
-    return "\n\n".join([f"{_title(leaderboard, run)}.", table, f"{_legend(leaderboard, run)}."])
-
-
-def _title(leaderboard: Leaderboard, run: Run) -> str:
+def _told(leaderboard: Leaderboard, run: Run) -> tuple[str, pd.DataFrame, str]:
+    """Return a title, who earned what as a table of texts, the highest return first, and what its columns mean."""
     n = len(next(iter(leaderboard.values())).seeds)
-    return f"{run.config.env} on {run.catalogue.source}: {n} held-out sessions"
-
-
-def _legend(leaderboard: Leaderboard, run: Run) -> str:
+    title = f"{run.config.env} on {run.catalogue.source}: {n} held-out sessions"
     top = "planner" if "planner" in leaderboard else "nearest"
     legend = f"return: mean and 95 % interval over sessions; skill: 0 is the best fixed list, 1 is {top}"
     best = BEST_SEEN.get(run.config.env)
-    if best not in leaderboard:
-        return legend
-    return f"{legend}; of what is seen: 1 is {best}, which sees no more of the listener than a model does"
-
-
-def _rows(leaderboard: Leaderboard, run: Run) -> list[dict[str, str]]:
-    rows = _measured(leaderboard, BEST_SEEN.get(run.config.env))
-    return sorted(rows, key=lambda row: -leaderboard[row["policy"]].returns.mean())
+    if best in leaderboard:
+        legend += f"; of what is seen: 1 is {best}, which sees no more of the listener than a model does"
+    rows = sorted(_measured(leaderboard, best), key=lambda row: -leaderboard[row["policy"]].returns.mean())
+    return title, pd.DataFrame(rows), legend
 
 
 def _measured(leaderboard: Leaderboard, best: str | None) -> Iterator[dict[str, str]]:
