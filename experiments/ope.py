@@ -26,17 +26,9 @@ from experiments.lib import main
 from experiments.lib.plots import caption, figure, styles
 from experiments.lib.report import show, write
 from experiments.logged.behaviour import MixedPolicy
+from spotify_gym import evaluation
 from spotify_gym.catalogue import Catalogue, as_catalogue, units_of
 from spotify_gym.cli.command import Command
-from spotify_gym.evaluation import (
-    Estimate,
-    doubly_robust,
-    effective_sessions,
-    fitted_q_evaluation,
-    ips,
-    per_decision_ips,
-    snips,
-)
 from spotify_gym.listeners import as_listener
 from spotify_gym.listeners.facts import Recommender, simulate
 from spotify_gym.listeners.logged import SHOWN
@@ -69,20 +61,20 @@ class Logged:
         """Return some of the sessions."""
         return Logged(self.rewards[rows], self.ratios[rows], self.features[rows], self.expected[rows])
 
-    def estimates(self) -> dict[str, Estimate]:
+    def estimates(self) -> dict[str, evaluation.Estimate]:
         """Ask all estimators; each half of the sessions is corrected by a model of the other half."""
-        fitted, _ = fitted_q_evaluation(self.rewards, self.features, self.expected)
+        fitted, _ = evaluation.fitted_q_evaluation(self.rewards, self.features, self.expected)
         q, v = np.empty_like(self.rewards), np.empty_like(self.rewards)
         halves = np.arange(len(self.rewards)) % 2 == 0
         for half in (halves, ~halves):
             other = self.take(np.flatnonzero(~half))
-            _, weights = fitted_q_evaluation(other.rewards, other.features, other.expected)
+            _, weights = evaluation.fitted_q_evaluation(other.rewards, other.features, other.expected)
             q[half], v[half] = self.features[half] @ weights, self.expected[half] @ weights
         return {
-            "IPS": ips(self.rewards, self.ratios),
-            "SNIPS": snips(self.rewards, self.ratios),
-            "per-decision IPS": per_decision_ips(self.rewards, self.ratios),
-            "doubly robust": doubly_robust(self.rewards, self.ratios, q, v),
+            "IPS": evaluation.ips(self.rewards, self.ratios),
+            "SNIPS": evaluation.snips(self.rewards, self.ratios),
+            "per-decision IPS": evaluation.per_decision_ips(self.rewards, self.ratios),
+            "doubly robust": evaluation.doubly_robust(self.rewards, self.ratios, q, v),
             "fitted Q": fitted,
         }
 
@@ -145,7 +137,7 @@ class Ope(Command):
         for size in self.sizes:
             for rows in np.split(order[: self.n_sessions // size * size], self.n_sessions // size)[: self.n_logs]:
                 part = sessions.take(rows)
-                worth = effective_sessions(part.ratios)
+                worth = evaluation.effective_sessions(part.ratios)
                 for name, estimate in part.estimates().items():
                     yield {"sessions": size, "estimator": name, "worth": worth, **estimate._asdict()}
 
@@ -158,7 +150,7 @@ class Ope(Command):
             texts = {name: f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})" for name, e in found.items()}
             weights = {
                 "mean weight": f"{np.prod(sessions.ratios, axis=1).mean():.2f}",
-                "worth": f"{effective_sessions(sessions.ratios):.0f}",
+                "worth": f"{evaluation.effective_sessions(sessions.ratios):.0f}",
             }
             rows.append({"pull": f"{pull:g}", **weights, **texts})
             values.append(found["doubly robust"])
@@ -332,7 +324,7 @@ def _simulated(listener: str, catalogue: Catalogue, pull: float, n_plays: int) -
     return float(((log.grade >= 0) & (log.grade < 2)).sum(axis=1).mean())
 
 
-def _order(values: list[Estimate], simulated: list[float]) -> str:
+def _order(values: list[evaluation.Estimate], simulated: list[float]) -> str:
     """Say whether log and listener put the recommenders in one order; the values vary within their intervals."""
     rng, spread = np.random.default_rng(0), np.array([(e.high - e.low) / 3.92 for e in values])
     drawn = np.array([e.value for e in values]) + spread * rng.standard_normal((400, len(values)))

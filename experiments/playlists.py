@@ -137,13 +137,11 @@ def _popularity(env: SpotifyVectorEnv, _: NDArray[np.float32]) -> NDArray[np.flo
 
 
 def _nearness(env: SpotifyVectorEnv, _: NDArray[np.float32]) -> NDArray[np.floating]:
-    nearness: NDArray[np.floating] = env.dynamics.expected_rewards(env.sessions)[0]
-    return nearness
+    return np.asarray(env.dynamics.expected_rewards(env.sessions)[0])
 
 
 def _standard(scores: NDArray[np.floating]) -> NDArray[np.floating]:
-    standard: NDArray[np.floating] = (scores - scores.mean()) / max(float(scores.std()), 1e-12)
-    return standard
+    return np.asarray((scores - scores.mean()) / max(float(scores.std()), 1e-12))
 
 
 RANKERS: dict[str, Scores] = {
@@ -237,13 +235,8 @@ class PlaylistCase(Case):
             return RANKERS[self.reference]
         policy = super().policy(catalogue).policy
         policy.set_training_mode(False)
-
-        def values(env: SpotifyVectorEnv, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-            with torch.no_grad():
-                q: NDArray[np.float32] = policy.q_net(policy.obs_to_tensor(observation)[0])[0].numpy()
-            return q
-
-        return values
+        values = torch.no_grad()(policy.q_net.forward)
+        return lambda _, observation: values(policy.obs_to_tensor(observation)[0])[0].numpy()
 
     def measured(self, policy: Any, catalogue: Catalogue) -> pd.DataFrame:
         """Return a row per playlist, with the columns of :data:`MEASURES`."""

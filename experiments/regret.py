@@ -121,15 +121,8 @@ class WatchedCase(Case):
 def direction_of(policy: Any, env: Any) -> Direction:
     """Return where a learner over the catalogue, or the maker of a reference policy, looks for tracks."""
     if hasattr(policy, "predict") and not isinstance(policy, type):
-        d = env.catalogue.features.shape[1]
-
-        def looked(observations: NDArray[np.float32], _: SessionState) -> NDArray[np.float32]:
-            states, _vectorised = policy.policy.obs_to_tensor(observations)
-            with torch.no_grad():
-                found: NDArray[np.float32] = policy.policy.q_net.encode(states)[0][:, :d].numpy()
-            return found
-
-        return looked
+        d, encode = env.catalogue.features.shape[1], torch.no_grad()(policy.policy.q_net.encode)
+        return lambda observations, _: encode(policy.policy.obs_to_tensor(observations)[0])[0][:, :d].numpy()
     made = policy(env)
     if hasattr(made, "estimate"):
         return lambda _, sessions: made.estimate(sessions)[0]

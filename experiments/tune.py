@@ -250,7 +250,8 @@ class Tune(Experiment):
         with replacing(self.out / "best.json") as file:
             file.write(json.dumps(settings[BEST].to_json(), indent=2).encode() + b"\n")
         draw(study, self.out / "study.png")
-        texts = {who: [_text(getattr(config, name)) for name in self.search.space] for who, config in settings.items()}
+        found = {who: [getattr(config, name) for name in self.search.space] for who, config in settings.items()}
+        texts = {who: [f"{v:.3g}" if isinstance(v, float) else str(v) for v in values] for who, values in found.items()}
         show(_title(study), pd.DataFrame({"setting": list(self.search.space), **texts}))
         print(f"settings: {self.out / 'best.json'}\npicture: {self.out / 'study.png'}")
 
@@ -298,10 +299,6 @@ def _title(study: optuna.Study) -> str:
     if not ended:
         return "no trial has ended yet"
     return f"{len(made_in(study))} trials, best return {study.best_value:.3f}"
-
-
-def _text(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

@@ -219,10 +219,17 @@ def run_cases(cases: Sequence[Case], out: Path, *, jobs: int = 2, cluster: str |
                 if isinstance(result, str):
                     failures.append((case.name, result))
                 else:
-                    keep_rows(files[case], result)
+                    with replacing(files[case]) as file:
+                        result.to_parquet(file, index=False)
                 advance(case.name)
         if failures:
-            raise _incomplete(failures, len(missing), out / "failures.txt")
+            (out / "failures.txt").write_text("\n\n".join(f"{name}\n{account}" for name, account in failures))
+            names = "; ".join(name for name, _ in failures[:_NAMED])
+            names += f" and {len(failures) - _NAMED} more" if len(failures) > _NAMED else ""
+            raise IncompleteError(
+                f"{len(failures)} of {len(missing)} cases failed: {names}. Why stands in {out / 'failures.txt'}; "
+                "the others are kept, and the same command does only what is missing"
+            )
         return pd.concat(map(pd.read_parquet, files.values()), ignore_index=True)
 
 
@@ -267,23 +274,6 @@ def _attempt(case: Case) -> tuple[Case, pd.DataFrame | str]:
         return case, case.run()
     except Exception:  # whatever it is, it is kept and told in the end
         return case, traceback.format_exc()
-
-
-def _incomplete(failures: Sequence[tuple[str, str]], n_tried: int, accounts: Path) -> IncompleteError:
-    """Write down why cases failed, and return the error that names them."""
-    accounts.write_text("\n\n".join(f"{name}\n{account}" for name, account in failures))
-    names = "; ".join(name for name, _ in failures[:_NAMED])
-    names += f" and {len(failures) - _NAMED} more" if len(failures) > _NAMED else ""
-    return IncompleteError(
-        f"{len(failures)} of {n_tried} cases failed: {names}. Why stands in {accounts}; the others are kept, "
-        "and the same command does only what is missing"
-    )
-
-
-def keep_rows(path: Path, rows: pd.DataFrame) -> None:
-    """Write a table as Parquet, whole or not at all."""
-    with replacing(path) as file:
-        rows.to_parquet(file, index=False)
 
 
 @contextmanager

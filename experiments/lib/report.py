@@ -19,10 +19,6 @@ from spotify_gym.catalogue.files import replacing
 from spotify_gym.cli import page
 from spotify_gym.cli.command import show_table
 
-Tables = Sequence[tuple[str, pd.DataFrame]]
-Lists = Mapping[str, Sequence[str]]
-"""Sentences below their headings."""
-
 _FLOOR = -0.5  # worse than this is drawn at the edge: how much worse than a fixed list is of no interest
 _APART = 0.1  # skill: so much between the best and the least of the learners is worth a word
 _LEVEL = 0.01  # skill: less is no difference
@@ -109,12 +105,10 @@ def in_words(rows: pd.DataFrame) -> str | None:
     (estimate, low, high), other = numbers[0].tolist(), float(numbers[-1, 0])
     random = f"random play {means['random']:.1f}, " if "random" in means else ""
     said = f"Of those that learn, {best} earns most in {rows['env'].iat[0]}: {means[best]:.1f} a session. Beside it: "
-    said += (
-        f"{random}the best list that is the same for everybody {means['fixed']:.1f}, and the planner, which knows the "
-    )
+    said += f"{random}the best list that is the same for everybody {means['fixed']:.1f}, and the planner, which knows "
     hidden = "skill_seen" in rows and rows["skill_seen"].notna().any()
     knows = "rules and what the listener hides" if hidden else "rules"
-    said += f"{knows}, {means['planner']:.1f}. With 0 for that list and 1 for the planner the "
+    said += f"the {knows}, {means['planner']:.1f}. With 0 for that list and 1 for the planner the "
     said += f"skill of {best} is {estimate_text(estimate, low, high)}: "
     nearest = math.inf if hidden else skills["estimate"].get("nearest", math.inf)
     if abs(estimate - nearest) < _LEVEL:
@@ -185,8 +179,13 @@ def show(title: str, table: pd.DataFrame) -> None:
     show_table(title, columns, table[list(columns)].itertuples(index=False))
 
 
-def write(folder: Path, tables: Tables, lists: Lists) -> Path:
+def write(folder: Path, tables: Sequence[tuple[str, pd.DataFrame]], lists: Mapping[str, Sequence[str]]) -> Path:
     """Write `report.html`, whole in itself with the pictures of the folder, `report.md` and `tables.csv`.
+
+    Args:
+        folder: of the results.
+        tables: of texts, below their headings.
+        lists: sentences below theirs.
 
     Returns:
         The page's path.

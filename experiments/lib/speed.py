@@ -119,11 +119,6 @@ def measured(races: Iterable[Race], rounds: int) -> list[Race]:
     return sorted(done, key=lambda race: order.index(race[0].part))
 
 
-def fastest(work: Work) -> float:
-    """Return the least time of five [s]."""
-    return min(Timer(work, timer=time.process_time).repeat(repeat=5, number=1))
-
-
 @cache
 def bandwidth(power: int) -> float:
     """Return the bytes a second, at best, of reading or copying what takes 2**power bytes; on one core."""
@@ -135,7 +130,8 @@ def bandwidth(power: int) -> float:
         for _ in range(n_passes):
             np.copyto(other, half)
 
-    return float(n_passes * 2**power / min(fastest(copy), fastest(lambda: again.max(axis=1))))
+    timers = (Timer(work, timer=time.process_time) for work in (copy, lambda: again.max(axis=1)))
+    return float(n_passes * 2**power / min(least for timer in timers for least in timer.repeat(repeat=5, number=1)))
 
 
 def moving(n_bytes: int, within: int | None = None) -> float:

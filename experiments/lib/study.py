@@ -22,8 +22,9 @@ import tyro
 
 from experiments.lib import report
 from experiments.lib.aggregation import comparisons, with_skill
-from experiments.lib.cases import SCALE, Case, keep_rows, run_cases, scale_of
+from experiments.lib.cases import SCALE, Case, run_cases, scale_of
 from spotify_gym.catalogue import Catalogue
+from spotify_gym.catalogue.files import replacing
 from spotify_gym.cli.command import Command, run_command
 from spotify_gym.training import TrainConfig
 from spotify_gym.training.vec_adapter import catalogue_of
@@ -56,7 +57,8 @@ class Experiment(Command):
         print(f"took {time.perf_counter() - began:,.0f} s")
         rows = with_skill(rows) if self.measure == "skill" else rows
         rows.attrs["command"] = _typed()
-        keep_rows(self.out / "results.parquet", rows)
+        with replacing(self.out / "results.parquet") as file:
+            rows.to_parquet(file, index=False)
         self.report(rows)
 
     def rows(self) -> pd.DataFrame:

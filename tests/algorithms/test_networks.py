@@ -12,7 +12,6 @@ import torch as th
 from spotify_gym.algorithms import DQN, BindingError, DoubleDQN, DuelingDoubleDQN, DuelingDQN
 from spotify_gym.algorithms.ablations import ActionHeadPolicy, SampledPolicy, ShortlistPolicy
 from spotify_gym.algorithms.catalogue_policy import CataloguePolicy
-from spotify_gym.algorithms.replay import Batch
 from tests.algorithms.probes import FeatureSpace, Playlist, randomize, tracks
 from tests.algorithms.test_dqn import QUICK
 
@@ -109,15 +108,6 @@ def test_dueling__centres_the_advantages_over_all_tracks():
     q_net, obs = model.q_net, observations(6)
     _, value = q_net.tower(obs)
     assert th.allclose(q_net(obs).mean(dim=1, keepdim=True), value, atol=1e-5)
-
-
-def test_target_rule__holds_over_the_catalogue():
-    model = model_of(DoubleDQN)
-    obs = observations(6)
-    chosen = model.q_net(obs).argmax(1, keepdim=True)
-    nothing = th.zeros(6, 1)
-    batch = Batch(obs, chosen, obs, nothing, nothing, None, None)
-    assert th.allclose(model.next_values(batch), model.q_net_target(obs).gather(1, chosen), atol=1e-5)
 
 
 @pytest.mark.parametrize("algorithm", [DQN, DuelingDQN])

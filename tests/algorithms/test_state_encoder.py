@@ -10,7 +10,7 @@ import torch as th
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
-from spotify_gym.algorithms import BindingError, DoubleDQN, DuelingDoubleDQN
+from spotify_gym.algorithms import BindingError, DoubleDQN
 from spotify_gym.algorithms.ablations import ActionHeadPolicy, SampledPolicy, ShortlistPolicy
 from spotify_gym.algorithms.state_encoder import AttentionEncoder, DenseEncoder, MixtureEncoder
 from spotify_gym.session.spaces import BlockBox
@@ -233,11 +233,3 @@ def test_learner__finds_what_is_near_over_tracks_it_never_saw(algorithm, playlis
     cosines = (states * chosen).sum(1) / np.linalg.norm(states, axis=1) / np.linalg.norm(chosen, axis=1)
     nearest = (states @ unseen.T / np.linalg.norm(states, axis=1)[:, None] / np.linalg.norm(unseen, axis=1)).max(1)
     assert cosines.mean() > (nearest.mean() - 1e-3 if playlist is BlockPlaylist else 0.85)
-
-
-def test_mixture__has_a_dueling_form():
-    q_net = model_of(DuelingDoubleDQN).q_net
-    randomize(q_net)
-    obs = th.as_tensor(tracks(6, seed=9))
-    _, value = q_net.tower(obs)
-    assert th.allclose(q_net(obs).mean(dim=1, keepdim=True), value, atol=1e-5)
