@@ -29,9 +29,9 @@ _ROUNDING = 1e-6  # of a cosine
 class CapTree(NamedTuple):
     """L blocks of vectors, and G nodes over them. Children are numbered blocks first, then nodes from the bottom up."""
 
-    labels: Ints
+    labels: NDArray[np.int32]
     """(L, 64) of the vectors; -1 behind the last one."""
-    groups: Ints
+    groups: NDArray[np.int32]
     """(L, 64) what they are excluded by."""
     vectors: Floats
     """(L, d, 64)."""
@@ -75,9 +75,9 @@ def build_tree(vectors: Floats, rows: Ints, labels: Ints | None, groups: Ints | 
     return CapTree(names, kinds, leaves, centres, cosines, sines, np.concatenate(children), length)
 
 
-def _in_blocks(numbers: Ints) -> Ints:
+def _in_blocks(numbers: Ints) -> NDArray[np.int32]:
     """Return numbers (n,), 64 a block, with -1 behind the last one."""
-    blocks = np.full((-(-len(numbers) // LANES), LANES), -1)
+    blocks = np.full((-(-len(numbers) // LANES), LANES), -1, np.int32)
     blocks.reshape(-1)[: len(numbers)] = numbers
     return blocks
 

@@ -47,10 +47,6 @@ class InnerProductIndex:
         rows = np.arange(len(vectors)) if rows is None else rows
         self._tree: CapTree = build_tree(vectors, rows, labels, groups)
         self._unrolled = (0,) * vectors.shape[1]
-        names = rows if labels is None else labels[rows]
-        kinds = names if groups is None else groups[rows]
-        order = slice(None) if labels is None else np.argsort(names)
-        self._in_order = names[order], kinds[order]
 
     def largest(
         self, queries: Floats, k: int = 1, excluded: Ints | None = None, most_blocks: int | None = None
@@ -90,6 +86,13 @@ class InnerProductIndex:
         while (allowed := ~np.isin(groups[:n], excluded)).sum() < k and n < len(labels):
             n *= 2
         return labels[:n][allowed][:k]
+
+    @cached_property
+    def _in_order(self) -> tuple[Ints, Ints]:
+        """Labels and groups, by label."""
+        labels, groups = (part.ravel().astype(np.int64) for part in (self._tree.labels, self._tree.groups))
+        order = np.argsort(labels)[np.count_nonzero(labels < 0) :]
+        return labels[order], groups[order]
 
     @cached_property
     def is_worthwhile(self) -> bool:
@@ -148,7 +151,7 @@ def _search(
 ) -> tuple[Floats, Ints, int]:
     """Return values and labels, (batch, k), and how many blocks were opened."""
     values = np.full((len(queries), k), -np.inf, np.float32)
-    labels = np.full((len(queries), k), tree.labels[0, 0])
+    labels = np.full((len(queries), k), np.int64(tree.labels[0, 0]))
     n_nodes = len(tree.vectors) + len(tree.centres)  # each of them enters the queue once at most
     queue = _Queue(
         np.full(_BUCKETS, -1),
@@ -350,7 +353,9 @@ def _bound(cosines: Floats, cap_cosines: Floats, cap_sines: Floats, rounding: np
 
 
 @compiled
-def _enter(scores: Floats, names: Ints, groups: Ints, excluded: Ints, values: Floats, labels: Ints) -> None:
+def _enter(
+    scores: Floats, names: NDArray[np.int32], groups: NDArray[np.int32], excluded: Ints, values: Floats, labels: Ints
+) -> None:
     """Let the best scores of a block into the k best, `values` and `labels`, where they are allowed."""
     last = len(values) - 1
     for lane in range(LANES):

@@ -141,22 +141,27 @@ class SessionDynamics:
             result = self.no_step(len(tracks))
         if (self._play if self._is_compiled else self._ask)(sessions, tracks, result):
             sessions.grow()
-        self.observer.move(sessions, result)
+        if sessions.memory is not None:
+            self.observer.move(sessions, result)
         return result
 
     def no_step(self, n_sessions: int) -> StepResult:
         """Return the result of no step at all, in B sessions."""
         numbers = np.zeros((self._earning.shape[1], n_sessions), np.float32)
         flags, terms = np.zeros((3, n_sessions), np.bool_), {name: numbers[row] for name, row in self._rows.items()}
-        return StepResult(numbers, flags, numbers[0], terms, numbers[1], *flags)
+        is_shown = self._is_compiled and self.observer.is_plain
+        seen = np.empty((n_sessions, len(self.observer.bounds[0])), np.float32) if is_shown else None
+        return StepResult(numbers, flags, seen, numbers[0], terms, numbers[1], *flags)
 
     def _play(self, sessions: SessionState, tracks: Ints, result: StepResult) -> bool:
         """Take a step in one compiled call."""
         one: Any = self.listener
-        mind = (None, None, 0) if one is None else (*one.compiled_form(sessions.listener), one.n_uniforms)
+        asked: tuple[Any, ...] = (None, False, None, None, 0)
+        if one is not None:
+            asked = sessions.key, self.certain, *one.compiled_form(sessions.listener), one.n_uniforms
         before = self._given(sessions), tracks, self._earning, result.numbers, result.flags
         seed_vibe = sessions.seed_vibe if "fit" in self.reward else None
-        return kernels.play(*before, *sessions.moved, seed_vibe, sessions.key, self.certain, *mind)
+        return kernels.play(*before, *sessions.moved, seed_vibe, result.seen, *asked)
 
     def _ask(self, sessions: SessionState, tracks: Ints, result: StepResult) -> bool:
         """Take a step in which listeners or terms have a say that are not compiled."""
@@ -331,8 +336,9 @@ class SessionDynamics:
 
     def _given(self, sessions: SessionState) -> Given:
         """Return what the loops have to know of the tracks."""
-        many = len(sessions) >= _MANY and len(self.catalogue) <= _MOST
-        return self._lines if many else self._table
+        if len(sessions.key) < _MANY or len(self.catalogue) > _MOST:
+            return self._table
+        return self._lines
 
     @cached_property
     def _table(self) -> Given:

@@ -189,7 +189,8 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
             play = rendering.Play(track, reward, result.cosine.item(), result.completed.item())
             self._trace.plays.append(play)
             self._show()
-        return self.dynamics.observe(sessions)[0], reward, self._left, False, self._info(track, sessions, result)
+        seen = self.dynamics.observe(sessions)[0] if result.seen is None else result.seen[0].copy()
+        return seen, reward, self._left, False, self._info(track, sessions, result)
 
     def render(self) -> str | NDArray[np.uint8] | None:
         """Return the session as text ("ansi") or as a picture, (480, 800, 3) uint8 ("rgb_array")."""

@@ -11,7 +11,7 @@ from spotify_gym.catalogue.catalogue import TINY
 from spotify_gym.compiled import compiled
 from spotify_gym.listeners.listener import ask
 from spotify_gym.session.state import Bools, Floats, Ints, Ints32
-from spotify_gym.session.streams import Keys, chances
+from spotify_gym.session.streams import chances
 
 Given = tuple[Floats, Ints | Ints32, bool]
 
@@ -284,17 +284,18 @@ def play(
     logged: Ints32 | None,
     answers: NDArray[np.int8] | None,
     seed_vibe: Floats | None,
-    key: Keys,
+    seen: Floats | None,
+    key: Any,
     certain: bool,
     listener: Any,
     mind: Any,
     n_uniforms: int,
 ) -> bool:
-    """Look, ask a compiled listener, and move: in one call, because calls cost more than loops.
+    """Look, ask a compiled listener, move, and show: in one call, because calls cost more than loops.
 
-    The arguments are those of :func:`move`, the seed vibe of :func:`look`, two of
-    :func:`~spotify_gym.session.streams.chances`, and the listener of :func:`~spotify_gym.listeners.listener.answer`;
-    where that is None everything is heard out.
+    The arguments are those of :func:`move`, the seed vibe of :func:`look`, room for the vibes and, beside them, seed
+    vibes if there are any, two of :func:`~spotify_gym.session.streams.chances`, and the listener of
+    :func:`~spotify_gym.listeners.listener.answer`; where that is None everything is heard out.
 
     Returns:
         Whether `played` is now full in some session.
@@ -309,7 +310,14 @@ def play(
         term = numbers[-1]  # which is free where nobody asks for the listener's
         ask(listener, mind, units, numbers[1], dealt, term, flags[1:])
     window_after = time, played, history, window, vibe
-    return move(given, tracks, earning, numbers, flags, *window_after, logged, answers)
+    full = move(given, tracks, earning, numbers, flags, *window_after, logged, answers)
+    if seen is not None:
+        for b in range(len(tracks)):
+            for j in range(vibe.shape[1]):
+                seen[b, j] = vibe[b, j]
+                if seed_vibe is not None:
+                    seen[b, vibe.shape[1] + j] = seed_vibe[b, j]
+    return full
 
 
 @compiled

@@ -312,6 +312,7 @@ class Observer:
         bounds: the lower and the upper bounds of an observation, (k,) each.
         vectors: where vectors in the space of the features stand in it.
         reads_log: whether a block reads the log of the sessions.
+        is_plain: whether it is the vibe, or that and the seed vibe, which the compiled step shows by itself.
     """
 
     def __init__(self, blocks: Sequence[Block]) -> None:
@@ -319,6 +320,7 @@ class Observer:
         places = zip(blocks, _side_by_side([len(block.low) for block in blocks]), strict=True)
         self.vectors = tuple(vector for block, place in places for vector in _cut(place, block))
         self.reads_log = any(block.reads_log for block in blocks)
+        self.is_plain = [type(block) for block in blocks] in ([Mean], [Mean, Seed])
         self.n_memory = sum(block.n_memory for block in blocks)
         self._parts = list(zip(blocks, _side_by_side([block.n_memory for block in blocks]), strict=True))
 
@@ -334,9 +336,9 @@ class Observer:
 
     def move(self, sessions: SessionState, result: StepResult) -> None:
         """Bring the memory up to date after a step."""
-        if sessions.memory is not None:
-            for block, place in self._parts:
-                block.move(sessions, sessions.memory[:, place], result)
+        assert sessions.memory is not None  # nobody remembers anything otherwise
+        for block, place in self._parts:
+            block.move(sessions, sessions.memory[:, place], result)
 
     def observe(self, sessions: SessionState) -> Floats:
         """Return the observations, (B, k), in memory of their own."""

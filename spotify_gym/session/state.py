@@ -84,6 +84,8 @@ class StepResult(NamedTuple):
     """(5 + n, B) the reward; the cosines to vibe and seed vibe; the weighted terms "flow" and "fit", and n others."""
     flags: Bools
     """(3, B) `repeat`, `completed` and `left`."""
+    seen: Floats | None
+    """(B, k) what the agents see after it; None where the compiled loop does not say it."""
     reward: Floats
     """(B,) the sum of the weighted terms."""
     terms: Mapping[str, Floats]

@@ -117,7 +117,8 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
             tracks = _blank(tracks, result, restarts)
             truncated[restarts] = False
         done = result.left | truncated
-        observations, info = self.dynamics.observe(self.sessions), self._describe(tracks, result)
+        observations = self.dynamics.observe(sessions) if result.seen is None or len(restarts) else result.seen
+        info = self._describe(tracks, result)
         if self.autoreset_mode == AutoresetMode.SAME_STEP and done.any():
             final = {"final_obs": observations, "final_info": _masked(info, done)}
             self._begin(np.flatnonzero(done))

@@ -92,7 +92,7 @@ def test_play__is_a_look_an_answer_and_a_move(small: Catalogue, repeats: bool, l
     full = kernels.move(given, tracks_of(0), EARNING, numbers, flags, *one.values())
     at_once, flags_at_once = np.empty((6, B), np.float32), np.empty((3, B), np.bool_)
     before = given, tracks_of(0), EARNING, at_once, flags_at_once, *other.values()
-    played = seed_vibe(other), key, False, *listener.compiled_form(twin), listener.n_uniforms
+    played = seed_vibe(other), None, key, False, *listener.compiled_form(twin), listener.n_uniforms
     assert kernels.play(*before, *played) == full
     expected = numbers, flags, *one.values(), *vars(mind).values()
     for slow, fast in zip(expected, (at_once, flags_at_once, *other.values(), *vars(twin).values()), strict=True):
