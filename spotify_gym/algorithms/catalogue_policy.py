@@ -141,7 +141,8 @@ class CatalogueQNetwork(BasePolicy):
         with th.no_grad():
             weights = nn.utils.parameters_to_vector(self.embedding.parameters())
             if self._learned is None or self._learned[0] is not recordings or not th.equal(self._learned[1], weights):
-                self._learned = recordings, weights, recordings.table(self.embedding(recordings.units))
+                table = Table(self.embedding(recordings.units), recordings.actions, lasts=False)
+                self._learned = recordings, weights, table
         return self._learned[2]
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> th.Tensor:

@@ -79,11 +79,7 @@ class Recordings:
     @cached_property
     def unit_table(self) -> Table:
         """The unit features, to search in."""
-        return self.table(self.units, lasts=True)
-
-    def table(self, vectors: th.Tensor, lasts: bool = False) -> Table:
-        """Lay out φ of all actions, (n_actions, width), to search in."""
-        return Table(vectors, self.actions, lasts)
+        return Table(self.units, self.actions, lasts=True)
 
     def played(self, actions: th.Tensor | None) -> th.Tensor | None:
         """Return the first actions of the same recordings, (batch, width); padding stays -1."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spotify_gym.algorithms.catalogue_policy import CatalogueQNetwork
 from spotify_gym.algorithms.planning_policy import PlanningPolicy
 from spotify_gym.algorithms.policies import MlpPolicy
-from spotify_gym.catalogue import Catalogue, CatalogueError
+from spotify_gym.catalogue import Catalogue, CatalogueError, units_of
 from spotify_gym.catalogue.track_search import TrackSearch
 from spotify_gym.session import SessionDynamics
 from spotify_gym.training.artifacts import Run
@@ -55,7 +55,8 @@ def recommend(run: Run, history: Sequence[int], top: int = 10) -> list[Suggestio
     env = sessions_of(run.config, run.catalogue, n_envs=1, whole=False, same="song").env
     observation, _ = env.reset(seed=0, options={"history": list(history)})
     tracks, values = best_tracks(run, env.dynamics, observation, env.sessions.played, top)
-    catalogue, likeness = run.catalogue, _cosines(run.catalogue, tracks, env.sessions.vibe[0])
+    catalogue = run.catalogue
+    likeness = catalogue.unit_features[tracks] @ units_of(env.sessions.vibe[0])
     return [
         Suggestion(int(track), catalogue.track_ids[track], catalogue.label(track), float(similarity), float(value))
         for track, similarity, value in zip(tracks, likeness, values, strict=True)
@@ -189,9 +190,3 @@ def _find_track(catalogue: Catalogue, name: str) -> int:
 def _listed(catalogue: Catalogue, tracks: NDArray[np.int64]) -> str:
     shown = [f"{catalogue.label(i)} ({catalogue.track_ids[i]})" for i in tracks[:_SHOWN]]
     return ", ".join(shown) + (f" and {len(tracks) - _SHOWN} more" if len(tracks) > _SHOWN else "")
-
-
-def _cosines(catalogue: Catalogue, tracks: NDArray[np.int64], vibe: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = float(np.linalg.norm(vibe)) or 1.0
-    cosines: NDArray[np.float32] = catalogue.unit_features[tracks] @ vibe / np.float32(length)
-    return cosines
