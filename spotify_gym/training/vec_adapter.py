@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -22,6 +23,7 @@ from spotify_gym.wrappers.vector import ProtoAction
 Infos = list[dict[str, Any]]
 
 _SAMPLE_SEED = 0  # one sample for all runs, so that they can be compared
+_by_points = partial(ProtoAction, coordinates="unit+raw", most_blocks=64)  # nearly the best; evaluation is exact
 
 
 def catalogue_of(config: TrainConfig) -> Catalogue:
@@ -55,9 +57,8 @@ def sessions_of(
     except ValueError as error:
         raise ConfigError(f"{config.env}: {error}") from error
     assert isinstance(env, SpotifyVectorEnv)  # all ids of this package make one
-    if config.learner.points:  # which stand for nearly the best track; evaluation is exact
-        env = ProtoAction(env, coordinates="unit+raw", most_blocks=64)
-    return SessionVecEnv(env, truncates="place" not in config.state.split("+"))
+    acting = _by_points(env) if config.learner.points else env
+    return SessionVecEnv(acting, truncates="place" not in config.state.split("+"))
 
 
 class SessionVecEnv(VecEnv):
