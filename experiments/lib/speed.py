@@ -21,7 +21,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import psutil
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -193,8 +192,9 @@ for file in sys.argv[2:]:
 
 
 def _memory(pid: int) -> tuple[int, int]:
-    taken = psutil.Process(pid).memory_full_info()
-    return taken.pss, taken.uss
+    lines = [line.split() for line in Path(f"/proc/{pid}/{ROLLUP.name}").read_text().splitlines()[1:]]
+    size = {name: 1024 * int(kilobytes) for name, kilobytes, *_ in lines}
+    return size["Pss:"], size["Private_Clean:"] + size["Private_Dirty:"]
 
 
 def result_table(races: Sequence[Race]) -> Table:
