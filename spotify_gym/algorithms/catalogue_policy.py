@@ -12,6 +12,7 @@ from torch import nn
 
 from spotify_gym.algorithms.compatibility import blocks_of, check_alike, n_features_of, vectors_of
 from spotify_gym.algorithms.embeddings import FixedEmbedding, LearnedEmbedding, Recordings, Table, Tracks
+from spotify_gym.algorithms.networks import Adam as Adam  # policies saved before it moved name it here
 from spotify_gym.algorithms.networks import DenseQNetwork, TopK
 from spotify_gym.algorithms.policies import MlpPolicy
 from spotify_gym.algorithms.state_encoder import AttentionEncoder, DenseEncoder, MixtureEncoder

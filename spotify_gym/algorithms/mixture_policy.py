@@ -105,7 +105,8 @@ class MixturePolicy(ActorCriticPolicy):
     ) -> None:
         kwargs = {"net_arch": {"pi": [], "vf": [128, 128]}, "activation_fn": nn.ReLU, **kwargs}
         kwargs.setdefault("features_extractor_class", MixtureInput)
-        kwargs = Adam.instead(kwargs, eps=1e-5)  # as SB3's policy has it
+        usual = {"eps": 1e-5} if kwargs.get("optimizer_kwargs") is None else {}  # as SB3's policy has it
+        kwargs = Adam.instead(kwargs, **usual)
         super().__init__(observation_space, action_space, lr_schedule, log_std_init=log_std_init, **kwargs)
 
     def _build(self, lr_schedule: Schedule) -> None:

@@ -28,11 +28,13 @@ def share_a_hash(letters: NDArray[np.uint8], begins: NDArray[np.int64]) -> bool:
 def _hashes(letters: NDArray[np.uint8], begins: NDArray[np.int64]) -> Hashes:
     """Return a hash of each text (after FNV-1a of 64 bits, http://www.isthe.com/chongo/tech/comp/fnv).
 
-    Eight letters are taken at a time, so that the number is folded after each multiplication.
+    Eight letters are taken at a time, so that the factor has bits all over and the number is folded after each
+    multiplication; the length, by which texts of zeros differ, comes first.
     """
     hashes = np.empty(len(begins) - 1, np.uint64)
     for text in range(len(hashes)):
-        value, place, end = np.uint64(0xCBF29CE484222325), begins[text], begins[text + 1]
+        place, end = begins[text], begins[text + 1]
+        value = np.uint64(0xCBF29CE484222325) ^ np.uint64(end - place)
         while place < end:
             word = np.uint64(0)
             if place + 8 <= end:
@@ -41,7 +43,7 @@ def _hashes(letters: NDArray[np.uint8], begins: NDArray[np.int64]) -> Hashes:
             else:
                 for byte in range(end - place):
                     word |= np.uint64(letters[place + byte]) << np.uint64(8 * byte)
-            value = (value ^ word) * np.uint64(0x100000001B3)
+            value = (value ^ word) * np.uint64(0x9E3779B97F4A7C15)
             value ^= value >> np.uint64(32)
             place += 8
         hashes[text] = value

@@ -35,9 +35,9 @@ class InnerProductIndex:
 
     Args:
         vectors: (n_all, d) finite float32.
-        labels: (n_all,) distinct numbers from 0 on to call them by; None for their rows.
-        groups: (n_all,) numbers from 0 on to exclude them by, equal for those to be excluded together; None for the
-            labels.
+        labels: (n_all,) distinct numbers from 0 on, below 2³¹, to call them by; None for their rows.
+        groups: (n_all,) numbers from 0 on, below 2³¹, to exclude them by, equal for those that go together; None for
+            the labels.
         rows: (n,) which of them to search in, in order, n at least 1; None for all.
     """
 
@@ -56,7 +56,7 @@ class InnerProductIndex:
         Args:
             queries: (batch, d).
             k: how many.
-            excluded: (batch, any) int64 groups not to return anything of, padded with -1.
+            excluded: (batch, any) groups not to return anything of, padded with -1.
             most_blocks: of 64 vectors that are looked at, the most promising first, once k are found; then the answer
                 is an approximation. None for as many as it takes to be exact.
 

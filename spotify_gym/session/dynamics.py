@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from spotify_gym.session import kernels
 from spotify_gym.session.kernels import Given, unit
 from spotify_gym.session.observation import Observer, observer
 from spotify_gym.session.reward import Look, RewardTerm, expected_cosine
-from spotify_gym.session.state import Bools, Floats, Ints, Log, SessionState, StepResult
+from spotify_gym.session.state import Bools, Floats, Ints, Ints32, Log, SessionState, StepResult, in_lines
 from spotify_gym.session.streams import Keys, chances, uniforms
 
 _ROOM = 52  # tracks that a fresh session has room for, two to spare; it grows
@@ -37,7 +38,7 @@ REWARD_TERMS: dict[str, Callable[[Catalogue, float], RewardTerm]] = {"flow": _fl
 """The reward terms that need no listener, by name: from the catalogue and its baseline b to the term."""
 _LOOP_TERMS = ("flow", "fit")  # that the compiled loop earns
 _MANY, _MOST = 256, 2**22  # from so many sessions on, tracks up to so many are read from cache lines
-_LINE = 64  # bytes
+_lines_by_same: WeakKeyDictionary[Catalogue, dict[str, tuple[Floats, Ints32]]] = WeakKeyDictionary()
 _N_NUMBERS = 3  # that stand before the terms in the numbers of a step
 
 
@@ -149,8 +150,9 @@ class SessionDynamics:
         """Return the result of no step at all, in B sessions."""
         numbers = np.zeros((self._earning.shape[1], n_sessions), np.float32)
         flags, terms = np.zeros((3, n_sessions), np.bool_), {name: numbers[row] for name, row in self._rows.items()}
-        is_shown = self._is_compiled and self.observer.is_plain
-        seen = np.empty((n_sessions, len(self.observer.bounds[0])), np.float32) if is_shown else None
+        width = self.catalogue.features.shape[1] * (1 + ("fit" in self.reward))
+        is_shown = self._is_compiled and self.observer.is_plain and len(self.observer.bounds[0]) == width
+        seen = np.empty((n_sessions, width), np.float32) if is_shown else None
         return StepResult(numbers, flags, seen, numbers[0], terms, numbers[1], *flags)
 
     def _play(self, sessions: SessionState, tracks: Ints, result: StepResult) -> bool:
@@ -347,13 +349,10 @@ class SessionDynamics:
     @cached_property
     def _lines(self) -> Given:
         """The same, each track in a cache line of its own: many sessions spend most of a step waiting for memory."""
-        (n_tracks, d), numbers = self.catalogue.features.shape, _LINE // 4
-        width = -(-(d + 1) // numbers) * numbers
-        room = np.empty((n_tracks + 1) * width, np.float32)
-        lines = room[-room.ctypes.data % _LINE // 4 :][: n_tracks * width].reshape(n_tracks, width)
-        versions = lines.view(np.int32)[:, -1]
-        lines[:, :d], versions[:] = self.catalogue.features, self.first_versions
-        return lines, versions, self.repeats
+        kept = _lines_by_same.setdefault(self.catalogue, {})
+        if self.same not in kept:
+            kept[self.same] = in_lines(self.catalogue.features, self.first_versions)
+        return *kept[self.same], self.repeats
 
     @cached_property
     def _earning(self) -> Floats:

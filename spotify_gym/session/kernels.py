@@ -324,6 +324,8 @@ def play(
 def beside(first: Floats, second: Floats) -> Floats:
     """Put the rows of two arrays, (B, k) and (B, l), side by side: where they are short, sooner than NumPy does."""
     (n_batch, k), n_more = first.shape, second.shape[1]
+    if len(second) != n_batch:
+        raise ValueError("a block of the state must have a row for each session")
     both = np.empty((n_batch, k + n_more), np.float32)
     for b in range(n_batch):
         for j in range(k):

@@ -346,8 +346,10 @@ class Observer:
         if len(self._parts) == 1:
             return self._parts[0][0].read(sessions, memory).copy()
         if self.n_memory:
-            return reduce(kernels.beside, [block.read(sessions, memory[:, place]) for block, place in self._parts])
-        return reduce(kernels.beside, [block.read(sessions, memory) for block, _ in self._parts])
+            parts = [block.read(sessions, memory[:, place]) for block, place in self._parts]
+        else:
+            parts = [block.read(sessions, memory) for block, _ in self._parts]
+        return reduce(kernels.beside, map(np.asarray, parts))
 
 
 def _side_by_side(widths: Sequence[int]) -> list[slice]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
-from pkgutil import resolve_name
+from importlib import import_module
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import torch
@@ -74,7 +75,8 @@ def _policy_of(config: TrainConfig) -> str | type[BasePolicy]:
 
 def _imported(setting: str, path: str, base: type[T]) -> type[T]:
     try:
-        kind: Any = resolve_name(path)
+        module, _, name = path.partition(":")
+        kind: Any = attrgetter(name)(import_module(module))
     except (ImportError, AttributeError, ValueError, TypeError, SyntaxError) as error:
         raise ConfigError(f"{setting}={path!r} cannot be imported as 'module:Class': {error}") from error
     if not (isinstance(kind, type) and issubclass(kind, base)):

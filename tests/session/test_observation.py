@@ -12,6 +12,7 @@ import pytest
 from spotify_gym import Catalogue
 from spotify_gym.listeners import SkippingListener
 from spotify_gym.session import SessionState, StepResult
+from spotify_gym.session.kernels import beside
 from spotify_gym.session.observation import STATES, Block, Taste, UpperConfidence
 from tests.catalogues import hand_made
 
@@ -188,3 +189,14 @@ def test_own_block__keeps_its_memory_beside_others(small: Catalogue) -> None:
     seen = env.step(np.array([100, 100]))[0]
     assert seen[:, 9].tolist() == [1, 1]
     assert np.array_equal(seen[:, :9], seen[:, 10:19])
+
+
+def test_seed_vibe__is_shown_where_nothing_is_paid_for_it(small: Catalogue) -> None:
+    env, seen = start(small, "mean+spotify_gym.session.observation:Seed")
+    after = env.step(9)[0]
+    assert np.array_equal(after[-seen.size // 2 :], seen[-seen.size // 2 :])
+
+
+def test_blocks__of_other_numbers_of_sessions_are_refused() -> None:
+    with pytest.raises(ValueError, match="row for each session"):
+        beside(np.ones((4, 2), np.float32), np.ones((1, 2), np.float32))
