@@ -15,10 +15,10 @@ from spotify_gym.catalogue import Catalogue
 from spotify_gym.listeners import CompiledListener, Listener
 from spotify_gym.registry import make_named
 from spotify_gym.session import kernels
-from spotify_gym.session.kernels import Given, unit
+from spotify_gym.session.kernels import Given, in_lines, unit
 from spotify_gym.session.observation import Observer, observer
 from spotify_gym.session.reward import Look, RewardTerm, expected_cosine
-from spotify_gym.session.state import Bools, Floats, Ints, Ints32, Log, SessionState, StepResult, in_lines
+from spotify_gym.session.state import Bools, Floats, Ints, Ints32, Log, SessionState, StepResult
 from spotify_gym.session.streams import Keys, chances, uniforms
 
 _ROOM = 52  # tracks that a fresh session has room for, two to spare; it grows
@@ -150,9 +150,7 @@ class SessionDynamics:
         """Return the result of no step at all, in B sessions."""
         numbers = np.zeros((self._earning.shape[1], n_sessions), np.float32)
         flags, terms = np.zeros((3, n_sessions), np.bool_), {name: numbers[row] for name, row in self._rows.items()}
-        width = self.catalogue.features.shape[1] * (1 + ("fit" in self.reward))
-        is_shown = self._is_compiled and self.observer.is_plain and len(self.observer.bounds[0]) == width
-        seen = np.empty((n_sessions, width), np.float32) if is_shown else None
+        seen = np.empty((n_sessions, self._n_shown), np.float32) if self._n_shown else None
         return StepResult(numbers, flags, seen, numbers[0], terms, numbers[1], *flags)
 
     def _play(self, sessions: SessionState, tracks: Ints, result: StepResult) -> bool:
@@ -335,6 +333,12 @@ class SessionDynamics:
         """Where the rewarded terms stand in the numbers of a step."""
         rows = {name: row for row, name in enumerate((*_LOOP_TERMS, *self._others), _N_NUMBERS)}
         return {name: rows[name] for name in self.reward}
+
+    @cached_property
+    def _n_shown(self) -> int:
+        """Numbers of an observation that the compiled step shows by itself: vibe, and seed vibe where it has that."""
+        width = self.catalogue.features.shape[1] * (1 + ("fit" in self.reward))
+        return width if self._is_compiled and self.observer.shows_vibes(width) else 0
 
     def _given(self, sessions: SessionState) -> Given:
         """Return what the loops have to know of the tracks."""

@@ -17,6 +17,17 @@ Given = tuple[Floats, Ints | Ints32, bool]
 
 _FEATURES, _LENGTH = 9, 5  # d and H as most catalogues and sessions have them
 _LANES = 8  # sums that NumPy keeps at once
+_LINE = 64  # bytes
+
+
+def in_lines(features: Floats, versions: Ints) -> tuple[Floats, Ints32]:
+    """Return features, (N, d), and versions, (N,), each track's together from the beginning of a cache line on."""
+    (n_tracks, d), numbers = features.shape, _LINE // 4
+    width = -(-(d + 1) // numbers) * numbers
+    room = np.empty((n_tracks + 1) * width, np.float32)
+    lines = room[-room.ctypes.data % _LINE // 4 :][: n_tracks * width].reshape(n_tracks, width)
+    lines[:, :d], lines.view(np.int32)[:, -1] = features, versions
+    return lines, lines.view(np.int32)[:, -1]
 
 
 @compiled
@@ -43,7 +54,7 @@ def _write_unit(features: Floats, track: int, units: Floats, b: int, n_features:
 def _touch(features: Floats, tracks: Ints, n_features: int, kept: Floats) -> None:
     """Read the features of some tracks: first of all and doing nothing else, so that the waits for memory overlap.
 
-    Something of it is kept in the first place of an array, lest the compiler leave it out.
+    Something of it is kept in the first place of an array that is to be written anew, lest the compiler leave it out.
     """
     total = np.float32(0)
     for track in tracks:
@@ -94,8 +105,8 @@ def begin(
     """
     features, versions, _ = given
     n_features = vibe.shape[1]
-    for row in rows[:1]:
-        _touch(features, starts.ravel(), n_features, vibe[row])
+    if len(rows) > 0:
+        _touch(features, starts.ravel(), n_features, vibe[rows[0]])
     for b, row in enumerate(rows):
         time[row], history[row], played[row] = 0, starts[b], -1
         for h in range(starts.shape[1]):

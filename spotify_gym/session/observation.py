@@ -312,7 +312,6 @@ class Observer:
         bounds: the lower and the upper bounds of an observation, (k,) each.
         vectors: where vectors in the space of the features stand in it.
         reads_log: whether a block reads the log of the sessions.
-        is_plain: whether it is the vibe, or that and the seed vibe, which the compiled step shows by itself.
     """
 
     def __init__(self, blocks: Sequence[Block]) -> None:
@@ -320,9 +319,13 @@ class Observer:
         places = zip(blocks, _side_by_side([len(block.low) for block in blocks]), strict=True)
         self.vectors = tuple(vector for block, place in places for vector in _cut(place, block))
         self.reads_log = any(block.reads_log for block in blocks)
-        self.is_plain = [type(block) for block in blocks] in ([Mean], [Mean, Seed])
         self.n_memory = sum(block.n_memory for block in blocks)
         self._parts = list(zip(blocks, _side_by_side([block.n_memory for block in blocks]), strict=True))
+
+    def shows_vibes(self, width: int) -> bool:
+        """Say whether an observation is the vibe, or that and the seed vibe, of so many numbers in all."""
+        kinds = [type(block) for block, _ in self._parts]
+        return kinds in ([Mean], [Mean, Seed]) and len(self.bounds[0]) == width
 
     def start(self, sessions: SessionState, rows: NDArray[np.intp]) -> None:
         """Give the sessions that begin, (n,), the memory that the blocks need."""

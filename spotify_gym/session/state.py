@@ -15,7 +15,6 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Ints32 = NDArray[np.int32]
-_LINE = 64  # bytes
 
 
 @dataclass
@@ -99,13 +98,3 @@ class StepResult(NamedTuple):
     """(B,) whether the track was heard out, and so entered the history."""
     left: Bools
     """(B,) whether the listener ended the session."""
-
-
-def in_lines(features: Floats, versions: Ints) -> tuple[Floats, Ints32]:
-    """Return features, (N, d), and versions, (N,), each track's together from the beginning of a cache line on."""
-    (n_tracks, d), numbers = features.shape, _LINE // 4
-    width = -(-(d + 1) // numbers) * numbers
-    room = np.empty((n_tracks + 1) * width, np.float32)
-    lines = room[-room.ctypes.data % _LINE // 4 :][: n_tracks * width].reshape(n_tracks, width)
-    lines[:, :d], lines.view(np.int32)[:, -1] = features, versions
-    return lines, lines.view(np.int32)[:, -1]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
-from importlib import import_module
-from operator import attrgetter
 from typing import Any, TypeVar
 
 import torch
@@ -15,6 +13,7 @@ from stable_baselines3.common.policies import BasePolicy
 
 from spotify_gym.algorithms import DQN, NETWORKS, BindingError
 from spotify_gym.algorithms.policies import MlpPolicy
+from spotify_gym.registry import resolve
 from spotify_gym.training.config import ConfigError, TrainConfig
 from spotify_gym.training.vec_adapter import SessionVecEnv
 
@@ -75,10 +74,9 @@ def _policy_of(config: TrainConfig) -> str | type[BasePolicy]:
 
 def _imported(setting: str, path: str, base: type[T]) -> type[T]:
     try:
-        module, _, name = path.partition(":")
-        kind: Any = attrgetter(name)(import_module(module))
-    except (ImportError, AttributeError, ValueError, TypeError, SyntaxError) as error:
-        raise ConfigError(f"{setting}={path!r} cannot be imported as 'module:Class': {error}") from error
+        kind: Any = resolve(setting, path, {})
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     if not (isinstance(kind, type) and issubclass(kind, base)):
         raise ConfigError(f"{setting}={path!r} is no class derived from {base.__module__}.{base.__name__}")
     return kind
