@@ -37,6 +37,18 @@ def resolve(kind: str, name: str, known: Mapping[str, T]) -> T:
     return found
 
 
+def resolve_class(kind: str, name: str, known: Mapping[str, type[Any]], base: type[T]) -> type[T]:
+    """Return the class that stands under a name, as in `resolve`.
+
+    Raises:
+        ValueError: there is nothing of this name, or no class derived from `base`.
+    """
+    found: object = resolve(kind, name, known)
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise ValueError(f"{kind}={name!r} is no class derived from {base.__module__}.{base.__name__}")
+    return found
+
+
 def make_named(kind: str, name: str, known: Mapping[str, Callable[..., T]], base: type[T], *arguments: Any) -> T:
     """Call what stands under a name, as in `resolve`, with arguments.
 

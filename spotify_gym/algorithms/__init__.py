@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from spotify_gym.registry import resolve_class
+
 if TYPE_CHECKING:
     from spotify_gym.algorithms.compatibility import BindingError
     from spotify_gym.algorithms.dqn import DQN, DoubleDQN
@@ -26,7 +28,6 @@ __all__ = [
     "DuelingDoubleDQN",
     "Learner",
     "ModelBased",
-    "learner_named",
 ]
 
 
@@ -43,6 +44,23 @@ class Learner(NamedTuple):
     """Whether its actions are points in the space of the features, each of which stands for the best track."""
     arguments: Mapping[str, Mapping[str, Any]] = {}
     """For each policy, arguments that are not as the class has them; two learning rates are the first and the last."""
+
+    def classes(self, policy: str) -> tuple[type[Any], type[Any]]:
+        """Import the algorithm, and its policy of this name.
+
+        Raises:
+            ValueError: one's own cannot be imported, or is none.
+        """
+        from stable_baselines3.common.base_class import BaseAlgorithm
+        from stable_baselines3.common.policies import BasePolicy
+
+        from spotify_gym.algorithms.dqn import DQN
+        from spotify_gym.algorithms.policies import MlpPolicy
+
+        bases: tuple[Any, Any] = (BaseAlgorithm, BasePolicy) if self.policies else (DQN, MlpPolicy)
+        algorithm: Any = resolve_class("algorithm", self.path, {}, bases[0])
+        path = (self.policies or NETWORKS).get(policy, policy)
+        return algorithm, resolve_class("policy", path, algorithm.policy_aliases, bases[1])
 
 
 ALGORITHMS: dict[str, Learner] = {
@@ -99,11 +117,6 @@ _HOMES = {"BindingError": "spotify_gym.algorithms.compatibility"} | {
         learner.path.split(":") for learner in ALGORITHMS.values() if learner.path.startswith("spotify_gym")
     )
 }
-
-
-def learner_named(name: str) -> Learner:
-    """Return the learner of a name; one's own, `module:Class`, is taken for a Q-learner."""
-    return ALGORITHMS.get(name, Learner(name, name))
 
 
 def __getattr__(name: str) -> Any:

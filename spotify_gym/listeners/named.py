@@ -11,7 +11,7 @@ from spotify_gym.listeners.listener import Listener, values_in
 from spotify_gym.listeners.logged import LoggedListener
 from spotify_gym.listeners.satiation import SatiatedListener
 from spotify_gym.listeners.skipping import SkippingListener
-from spotify_gym.registry import resolve
+from spotify_gym.registry import resolve_class
 
 _KINDS: tuple[type[Listener[Any]], ...] = (SatiatedListener, SkippingListener, LoggedListener)
 LISTENERS = {one.name: one for one in _KINDS}
@@ -38,10 +38,7 @@ def as_listener(given: object) -> Listener[Any] | None:
     name = values.get("listener")
     if not isinstance(name, str):
         raise ValueError(f"listener={given!r} is no Listener, nor a name, values or a JSON file of one")
-    kind = resolve("listener", name, LISTENERS)
-    if not isinstance(kind, type) or not issubclass(kind, Listener):
-        raise ValueError(f"listener={name!r} is no Listener")
-    return kind.from_dict(values)
+    return resolve_class("listener", name, LISTENERS, Listener).from_dict(values)  # type: ignore[type-abstract]
 
 
 def _check_imported(path: str, name: object) -> None:

@@ -27,7 +27,7 @@ from spotify_gym.algorithms.compatibility import BindingError, Spaces, check_sam
 from spotify_gym.catalogue import Catalogue, CatalogueError, Scaling, as_catalogue
 from spotify_gym.catalogue.files import replacing
 from spotify_gym.training.config import TrainConfig
-from spotify_gym.training.learners import algorithm_of, learner_of
+from spotify_gym.training.learners import learner_of
 from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import Arrays, RunError, Tensors, read_tensors, write_tensors
 from spotify_gym.training.vec_adapter import SessionVecEnv, catalogue_of, sessions_of
@@ -244,7 +244,7 @@ def load_run(
     env = sessions_of(config, chosen, n_envs=1, whole=False)
     weights_file = folder.weights_file(share)
     if weights_file.exists() or share is not None:
-        replays = "buffer_size" in inspect.signature(algorithm_of(config)).parameters
+        replays = "buffer_size" in inspect.signature(config.classes[0]).parameters
         changes = {"buffer_size": 1} if replays else {}  # to play, not to learn
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # PPO's: one session fills no batch
@@ -302,7 +302,7 @@ def _unpickled(folder: RunFolder, config: TrainConfig, env: SessionVecEnv) -> Ba
             "pass --trust if you know where it comes from"
         )
     try:
-        model: BaseAlgorithm = algorithm_of(config).load(file, env, device="cpu")
+        model: BaseAlgorithm = config.classes[0].load(file, env, device="cpu")
         return model
     except (ValueError, KeyError, AssertionError, RuntimeError, UnpicklingError) as error:
         raise RunError(f"{file} is damaged, or is no model of this program: {error}") from error

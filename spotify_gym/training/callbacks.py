@@ -32,10 +32,10 @@ from spotify_gym.training.tensors import Tensors, write_tensors
 @contextmanager
 def recorded(model: BaseAlgorithm, config: TrainConfig, folder: RunFolder) -> Iterator[list[BaseCallback]]:
     """Give the callbacks that record a training in its folder; the results follow, also where Ctrl-C ends it."""
-    snapshots = OnTheWay(
-        sorted(share * config.total_steps for share in config.snapshots), partial(_keep_snapshots, folder, config)
-    )
-    stopped = None
+    snapshots = [
+        OnTheWay([share * config.total_steps], partial(_keep_weights, folder.weights_file(share)))
+        for share in config.snapshots
+    ]
     with (
         folder.writing(),
         closing(configure(str(folder.path), ["csv", *["tensorboard"] * config.tensorboard])) as logger,
@@ -43,25 +43,21 @@ def recorded(model: BaseAlgorithm, config: TrainConfig, folder: RunFolder) -> It
         ExitStack() as stack,
     ):
         model.set_logger(logger)
-        callbacks: list[BaseCallback] = [monitor, snapshots]
+        callbacks: list[BaseCallback] = [monitor, *snapshots]
         if isinstance(model, TrackDQN):  # the only ones that can go on from a checkpoint
             keeps = checkpoints(folder.checkpoint_file, config.checkpoint_seconds)
             callbacks.insert(0, stack.enter_context(keeps))
         try:
             yield callbacks
-        except Stopped as ctrl_c:
-            stopped = ctrl_c
-        save_results(folder, config, model, stopped is not None)
-        if stopped:
-            raise stopped
+        except Stopped:
+            save_results(folder, config, model, stopped=True)
+            raise
+        save_results(folder, config, model, stopped=False)
 
 
-def _keep_snapshots(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm) -> None:
-    """Keep the weights where a share of the training has passed that was asked for, once."""
-    for share in config.snapshots:
-        file = folder.weights_file(share)
-        if model.num_timesteps >= share * config.total_steps and not file.exists():
-            write_tensors(file, Tensors(weights_of(model), {"steps": model.num_timesteps}))
+def _keep_weights(file: Path, model: BaseAlgorithm) -> None:
+    if not file.exists():  # of a training that goes on
+        write_tensors(file, Tensors(weights_of(model), {"steps": model.num_timesteps}))
 
 
 class MonitorCallback(BaseCallback):

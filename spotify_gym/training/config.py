@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, Union, get_args, g
 import gymnasium as gym
 from tyro.conf import arg
 
-from spotify_gym.algorithms import ALGORITHMS, NETWORKS, Learner, learner_named
+from spotify_gym.algorithms import ALGORITHMS, NETWORKS, Learner
 from spotify_gym.listeners import as_listener
 
 EVALUATION_SEED = 1_000_000_000
@@ -208,13 +208,25 @@ class TrainConfig:
 
     @property
     def learner(self) -> Learner:
-        """What the registry knows of the algorithm."""
-        return learner_named(self.algorithm)
+        """What the registry knows of the algorithm; one's own, `module:Class`, is taken for a Q-learner."""
+        return ALGORITHMS.get(self.algorithm, Learner(self.algorithm, self.algorithm))
 
     @property
     def is_q_learner(self) -> bool:
         """Whether the learner is one of the Q-learners, or one's own derived from them."""
         return not self.learner.policies
+
+    @property
+    def classes(self) -> tuple[type[Any], type[Any]]:
+        """The algorithm and its policy, imported.
+
+        Raises:
+            ConfigError: one's own cannot be imported, or is none.
+        """
+        try:
+            return self.learner.classes(self.policy)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
 
     @property
     def q_settings(self) -> dict[str, Any]:
@@ -270,13 +282,8 @@ class TrainConfig:
     def own_code(self) -> list[str]:
         """What is named as `module:Class`, which to import can run any code."""
         listener = _listener_values(self.listener)
-        names = [
-            self.algorithm,
-            self.policy,
-            self.state,
-            listener["listener"] if isinstance(listener, dict) else listener,
-        ]
-        return [name for name in names if name is not None and ":" in name]
+        named = listener["listener"] if isinstance(listener, dict) else listener
+        return [name for name in (self.algorithm, self.policy, self.state, named) if name is not None and ":" in name]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values that `from_json` reads."""
@@ -321,8 +328,7 @@ def _listener_text(listener: str) -> str:
     """Return the name of a listener, or its values as JSON: a file may change."""
     try:
         if listener.endswith(".json"):
-            person = as_listener(listener)
-            return json.dumps(None if person is None else person.to_dict())
+            return json.dumps(as_listener(listener).to_dict())  # type: ignore[union-attr]  # a file holds one
         if not listener.startswith("{"):
             return listener
         values = json.loads(listener)

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
-from stable_baselines3.common.policies import BasePolicy
 
-from spotify_gym.algorithms import DQN, NETWORKS, BindingError
-from spotify_gym.algorithms.policies import MlpPolicy
-from spotify_gym.registry import resolve
+from spotify_gym.algorithms import BindingError
 from spotify_gym.training.config import ConfigError, TrainConfig
 from spotify_gym.training.vec_adapter import SessionVecEnv
-
-T = TypeVar("T")
 
 _SHARES = {"gamma", "gae_lambda", "tau"}  # arguments whose range SB3 does not look at
 
@@ -36,7 +31,7 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseA
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device='cuda' is not to be had here; use 'cpu'")
-    algorithm, policy = algorithm_of(config), _policy_of(config)
+    algorithm, policy = config.classes
     arguments = _arguments_of(config, algorithm, policy) | changes
     try:
         model: BaseAlgorithm = algorithm(policy, env, **arguments)
@@ -56,36 +51,9 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseA
     return model
 
 
-def algorithm_of(config: TrainConfig) -> Any:
-    """Return the class of the learner.
-
-    Raises:
-        ConfigError: it is one's own, and cannot be imported, or is none.
-    """
-    return _imported("algorithm", config.learner.path, DQN if config.is_q_learner else BaseAlgorithm)
-
-
-def _policy_of(config: TrainConfig) -> str | type[BasePolicy]:
-    known = NETWORKS if config.is_q_learner else config.learner.policies
-    base: Any = MlpPolicy if config.is_q_learner else BasePolicy
-    path = known.get(config.policy, config.policy)
-    return _imported("policy", path, base) if ":" in path else path
-
-
-def _imported(setting: str, path: str, base: type[T]) -> type[T]:
-    try:
-        kind: Any = resolve(setting, path, {})
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    if not (isinstance(kind, type) and issubclass(kind, base)):
-        raise ConfigError(f"{setting}={path!r} is no class derived from {base.__module__}.{base.__name__}")
-    return kind
-
-
-def _arguments_of(config: TrainConfig, algorithm: Any, policy: Any) -> dict[str, Any]:
+def _arguments_of(config: TrainConfig, algorithm: type[Any], policy: type[Any]) -> dict[str, Any]:
     if config.is_q_learner:
-        kind = algorithm.policy_aliases[policy] if isinstance(policy, str) else policy
-        return _q_arguments_of(config) | {"policy_kwargs": _policy_arguments(config, kind)}
+        return _q_arguments_of(config, policy)
     preset = config.learner.arguments.get(config.policy, {})
     arguments = {**preset, **config.other_arguments}
     known = inspect.signature(algorithm).parameters
@@ -102,11 +70,13 @@ def _arguments_of(config: TrainConfig, algorithm: Any, policy: Any) -> dict[str,
     return {"seed": config.seed, "device": config.device, **arguments}
 
 
-def _q_arguments_of(config: TrainConfig) -> dict[str, Any]:
-    train_freq, gradient_steps = config.update_cycle
+def _q_arguments_of(config: TrainConfig, policy: type[Any]) -> dict[str, Any]:
     settings = config.q_settings
     for ours in ("updates_per_step", "learning_rate_end"):
         del settings[ours]
+    train_freq, gradient_steps = config.update_cycle
+    network = {"n_candidates": config.candidates, "encoder": config.encoder}
+    known = {name: value for name, value in network.items() if name in policy.network_options}
     return {
         **settings,
         "learning_rate": partial(_falling, config.learning_rate, config.learning_rate_end),
@@ -114,15 +84,10 @@ def _q_arguments_of(config: TrainConfig) -> dict[str, Any]:
         "gradient_steps": gradient_steps,
         # Counted in environment steps; SB3 warns where a step of all sessions is more than that.
         "target_update_interval": max(config.target_update_interval, config.n_envs),
+        "policy_kwargs": {"net_arch": list(config.hidden), **known},
         "seed": config.seed,
         "device": config.device,
     }
-
-
-def _policy_arguments(config: TrainConfig, policy: Any) -> dict[str, Any]:
-    offered = {"n_candidates": config.candidates, "encoder": config.encoder}
-    known = getattr(policy, "network_options", {})
-    return {"net_arch": list(config.hidden)} | {name: value for name, value in offered.items() if name in known}
 
 
 def _falling(first: float, last: float, remaining: float) -> float:

@@ -157,7 +157,10 @@ def test_listener__of_a_file_that_names_none_is_a_skipping_one(tmp_path: Path) -
     ("given", "message"),
     [
         ("sleeping", "listener='sleeping' is not known; choose one of 'satiated', 'skipping'"),
-        ("collections:OrderedDict", "listener='collections:OrderedDict' is no Listener"),
+        (
+            "collections:OrderedDict",
+            "listener='collections:OrderedDict' is no class derived from spotify_gym.listeners.listener.Listener",
+        ),
         ("nowhere.json", "nowhere.json holds no listener"),
         ({"patience": 4.0}, "is no Listener, nor a name, values or a JSON file of one"),
         ({"listener": "skipping", "patients": 4.0}, "these are no values of SkippingListener: .*patients"),
