@@ -25,13 +25,12 @@ class StateInput(nn.Module):
     Args:
         n_inputs: width of the observation.
         n_features: d.
-        unit_state: bring the blocks to unit length; else only the observation is read.
     """
 
-    def __init__(self, n_inputs: int, n_features: int, unit_state: bool = True) -> None:
+    def __init__(self, n_inputs: int, n_features: int) -> None:
         super().__init__()
         self.n_features = n_features
-        self.n_blocked = n_inputs // n_features * n_features if unit_state else 0
+        self.n_blocked = n_inputs // n_features * n_features
         self.width = n_inputs + self.n_blocked
 
     def forward(self, observations: th.Tensor) -> th.Tensor:
@@ -197,34 +196,26 @@ class DenseEncoder(nn.Module):
     Args:
         n_inputs: width of the observation.
         n_features: d.
-        width: of f.
         net_arch: widths of the hidden layers.
         activation_fn: between layers.
-        unit_state: as in `StateInput`; False only in files of before.
-        layer_norm: normalise each hidden layer (Ba et al. 2016); True only in files of before.
     """
 
     def __init__(
         self,
         n_inputs: int,
         n_features: int,
-        width: int,
         net_arch: list[int],
         activation_fn: type[nn.Module] = nn.ReLU,
-        unit_state: bool = True,
-        layer_norm: bool = False,
     ) -> None:
         super().__init__()
-        after: list[type[nn.Module]] = [nn.LayerNorm] if layer_norm else []
-        self.encoder = StateInput(n_inputs, n_features, unit_state)
-        self.direct = nn.Linear(self.encoder.width, width)
+        self.encoder = StateInput(n_inputs, n_features)
+        self.direct = nn.Linear(self.encoder.width, n_features)
         self.deep, self.value = (
-            nn.Sequential(*create_mlp(self.encoder.width, n, net_arch, activation_fn, post_linear_modules=after))
-            for n in (width, 1)
+            nn.Sequential(*create_mlp(self.encoder.width, n, net_arch, activation_fn)) for n in (n_features, 1)
         )
         start_at_zero(self.direct, self.deep[-1], self.value[-1])
 
     def forward(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
-        """Return f, (batch, width), and v, (batch, 1), of observations (batch, n_inputs)."""
+        """Return f, (batch, d), and v, (batch, 1), of observations (batch, n_inputs)."""
         encoded = self.encoder(observations)
         return self.direct(encoded) + self.deep(encoded), self.value(encoded)
