@@ -21,7 +21,9 @@ from spotify_gym.catalogue.scaling import MAX_MAGNITUDE
 from spotify_gym.catalogue.schema import RawTable, Schema
 from spotify_gym.catalogue.tracks import FEATURE_RANGES, ID_IN_LINK
 
-MISSING = frozenset({"", "-", "?", "na", "n/a", "<na>", "nan", "none", "null", "\\n", "#n/a", "set()"})
+MISSING = frozenset({"", "-", "?", "na", "n/a", "<na>", "nan", "none", "null", "\\n", "#n/a"}) | {
+    *("[]", "set()", "character(0)"),  # no genre, as Python and R write it
+}
 MAX_DAMAGED = 0.01  # of a column's numbers; more of them out of range are no slips but a broken column
 MANY_ROWS = 0.1  # of a table: what is wrong with more of them is worth a warning
 
@@ -32,7 +34,7 @@ _COMPONENT = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _VECTOR = (  # in brackets, or parted by more than commas, which may be decimal ones
     rf"^\s*[\[(]\s*{_COMPONENT}([\s,;]+{_COMPONENT})*[\s,;]*[\])]\s*$|^\s*{_COMPONENT}(([,;]?\s+|;){_COMPONENT})+\s*$"
 )
-_UNIT = r"(?i)\s*(%|bpm|db|ms)$"
+_UNIT = r"(?i)[\s\pZ]*(%|bpm|db|ms)$"
 _ROUNDING = 1e-6  # beyond its limits, a number that was computed is still meant to be within
 _ANY_NUMBER = (-MAX_MAGNITUDE, MAX_MAGNITUDE)
 _SHARES = frozenset(name for name, limits in FEATURE_RANGES.items() if limits == (0, 1))
@@ -42,6 +44,8 @@ MIN_SHARE = 0.05  # of a column's different cells that hold several values; "Tyl
 
 _LIST = re.compile(r"\s*(\[|\{|\(['\"]|c\(|list\()")
 _NAME = re.compile(r"""['"]name['"]\s*:\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")""")
+_NAMES_IN_R = re.compile(r"""\bname = (c\(.*?\)|".*?"), \w+ = """)
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))")
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'(?=\s*(?:[,\])}'"]|$))|"((?:[^"\\]|\\.)*)"(?=\s*(?:[,\])}'"]|$))""")
 
 Numbers = NDArray[np.float64]  # (n_rows,), not finite where there is no number
@@ -190,8 +194,8 @@ def _settle_units(numbers: dict[str, Numbers], kinds: Mapping[str, str], account
 
 
 def words_in(texts: pa.Array) -> pa.Array | None:
-    """Return texts (n_rows,) that hold more than numbers, such as titles; `None` if these do not."""
-    return None if pc.all(pc.match_substring_regex(texts, r"^[\d.]*$")).as_py() else texts
+    """Return texts (n_rows,) that hold more than numbers, such as titles; `None` if these do not (5, 3/12)."""
+    return None if pc.all(pc.match_substring_regex(texts, r"^[\d./]*$")).as_py() else texts
 
 
 def genres_in(texts: pa.Array, account: Account) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
@@ -210,9 +214,11 @@ def genres_in(texts: pa.Array, account: Account) -> tuple[NDArray[np.bool_], tup
     return marks, names
 
 
-def popularity_in(texts: pa.Array, account: Account) -> NDArray[np.float32]:
-    """Parse popularities (n_rows,): NaN where unknown, unreadable or outside [0, 100]."""
+def popularity_in(texts: pa.Array, account: Account) -> NDArray[np.float32] | None:
+    """Parse popularities (n_rows,): NaN where unknown, unreadable or outside [0, 100]; `None` for yes and no."""
     values = parse_numbers({"": pa.chunked_array([texts])})[""]
+    if ((values == 0) | (values == 1)).all() and 0 < values.sum() < len(values):
+        return None  # whether a track's genre is pop
     outside = (values < 0) | (values > 100)
     unreadable = texts.filter(np.isnan(values)).to_pylist()
     if n_bad := np.count_nonzero(outside) + sum(describe_fault(value) != "missing" for value in unreadable):
@@ -247,9 +253,15 @@ def split_values(texts: pa.Array) -> pa.Array:
 
 
 def _values_of_list(text: str) -> list[str]:
-    found = _NAME.findall(text) or _QUOTED.findall(text)
+    in_r = _NAMES_IN_R.search(text)
+    found = _NAME.findall(text) or _QUOTED.findall(in_r[1] if in_r else text)
     values = [single or double for single, double in found] or text.strip("[](){} ").split(",")
-    return [re.sub(r"\\(.)", r"\1", value).replace(";", ",") for value in values]
+    return [_unescaped(value).replace(";", ",") for value in values]
+
+
+def _unescaped(text: str) -> str:
+    plain = _ESCAPE.sub(lambda one: chr(int(one[1] or one[2], 16)) if one[1] or one[2] else one[3], text)
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # which joins halves of characters
 
 
 def ids_in(texts: pa.Array, titles: pa.Array | None, features: NDArray[np.float64], given: bool) -> pa.Array | None:

@@ -11,7 +11,7 @@ import re
 import stat
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedWriter
 from itertools import islice
 from pathlib import Path
@@ -27,17 +27,19 @@ MAX_LAYERS = 2  # a zip of a gzip
 MAX_ENTRIES = 10_000  # of a folder or an archive
 _FREE = 2**26  # bytes
 _PART = 2**22  # bytes
-_HIDDEN = re.compile(r"(^|/)(\.|~|__MACOSX/)")
+_HIDDEN = re.compile(r"(^|/)(\.|~|__MACOSX/|dataset[_-]\w+\.json$)")  # or a description, of Kaggle or Hugging Face
+_PART_OF_TABLE = re.compile(r"part-|.*-\d{5}-of-\d{5}\.")  # as Spark and Hugging Face write them
 _TABLE = re.compile(r"\.(csv|tsv|tab|jsonl?|ndjson|parquet|xlsx)(\.(gz|bz2|xz|zst))?$", re.IGNORECASE)
 _NO_TABLES = {
     # what the file begins with: what it is, and what to do
     b"version https://git-lfs": "is a pointer of Git LFS and not the table itself; `git lfs pull` fetches that",
-    rb"\s*<(!doctype|html|head|body|\?xml|script)": "is a web page (HTML or XML); download the table itself",
+    rb"(\xef\xbb\xbf)?\s*<[!?a-z]": "is a web page (HTML or XML); download the table itself",
     rb"\x80[\x02-\x05]": "is a pickle, which can run any code when opened; save the table as CSV or Parquet",
     b"(RDX|X\n|RDA)": "is a file of R; save the table with write.csv",
-    rb"ARROW1": "is an Arrow file: a prepared catalogue, which Catalogue.load opens, or Feather; save it as Parquet",
+    b"(ARROW1|FEA1)": "is a prepared catalogue, which Catalogue.load opens, or Arrow or Feather; save it as Parquet",
     rb"\x93NUMPY": "is an array of NumPy without names; save the table as CSV or Parquet",
-    rb"\xd0\xcf\x11\xe0": "is an old spreadsheet (.xls); save it as .xlsx or CSV",
+    rb"\xd0\xcf\x11\xe0": "is an old spreadsheet (.xls), or has a password; save it as .xlsx or CSV without one",
+    b"(?s)PK.{28}mimetypeapplication/vnd.oasis": "is an OpenDocument file; save the table as .xlsx or CSV",
     b"SQLite format 3": "is a database; write the table in it to CSV or Parquet",
     rb"(\x89PNG|\xff\xd8\xff|GIF8|%PDF)": "is a picture or a PDF",
     rb"(\x89HDF|Obj\x01|ORC|7z\xbc|Rar!)": "is of a kind that is not read; save the table as CSV or Parquet",
@@ -67,38 +69,50 @@ def read_parts(path: Path) -> list[bytes]:
     return parts
 
 
-def _list_parts(folder: Path) -> list[Path]:
-    """List the parts of a table, as Spark writes them, or the only table of a folder; links may lead anywhere."""
-    with os.scandir(folder) as entries:
-        files = [Path(one) for one in islice(entries, MAX_ENTRIES) if one.is_file(follow_symlinks=False)]
-    parts = sorted(file for file in files if file.name.startswith("part-") and file.stat().st_size)
-    return parts or [folder / _only_table([file.name for file in files])]
-
-
 def tables_below(folder: Path) -> list[Path]:
-    """List the files below a folder that are tables by their names."""
-    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
-    return sorted(folder / name for name in names if _TABLE.search(name) and not _HIDDEN.search(name))
+    """List what below a folder is a table by its name: files, and the folders that hold the parts of one."""
+    files = list(islice(_files_below(folder), MAX_ENTRIES))
+    parts = {file.parent for file in files if _PART_OF_TABLE.match(file.name)}
+    names = {file: file.relative_to(folder).as_posix() for file in files if file.parent not in parts}
+    return sorted(parts.union(file for file, name in names.items() if _is_table(name)))
 
 
-def _only_table(names: Sequence[str]) -> str:
-    """Return the only name that is one of a table, and raise `CatalogueError` where there is none or are several."""
-    tables = sorted(name for name in names if _TABLE.search(name))
-    if len(tables) != 1:
-        found = f"{len(tables)} tables, {', '.join(map(repr, tables[:20]))}" if tables else "no table in it"
-        raise CatalogueError(f"it has {found}; one is needed.")
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder that are no links, which may lead anywhere."""
+    folders = [folder]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry))
+                elif entry.is_file(follow_symlinks=False):
+                    yield Path(entry)
+
+
+def _list_parts(folder: Path) -> list[Path]:
+    """List the parts of the only table below a folder."""
+    table = Path(_only_table([str(table) for table in tables_below(folder)], "name the one to read"))
+    if table.is_file():
+        return [table]
+    return sorted(file for file in table.iterdir() if _PART_OF_TABLE.match(file.name) and file.stat().st_size)
+
+
+def _is_table(name: str) -> bool:
+    return bool(_TABLE.search(name) and not _HIDDEN.search(name))
+
+
+def _only_table(tables: Sequence[str], otherwise: str) -> str:
+    """Return the only table; raise `CatalogueError` where there is none or are several."""
+    if len(tables) > 1:
+        raise CatalogueError(f"it has {len(tables)} tables: {', '.join(map(repr, sorted(tables)[:20]))}; {otherwise}.")
+    if not tables:
+        raise CatalogueError("it has no table in it: no name in it ends in .csv, .tsv, .json, .parquet or .xlsx.")
     return tables[0]
 
 
 def _read_content(path: Path) -> bytes:
     with open_regular(path) as file:
-        content = _unpack(_read_within_limit(file))
-    if not content or content.isspace():
-        raise CatalogueError("it is empty.")
-    for beginning, kind in _NO_TABLES.items():
-        if re.match(beginning, content[:1000], re.IGNORECASE):
-            raise CatalogueError(f"it {kind}.")
-    return content
+        return _unpack(_read_within_limit(file))
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -110,14 +124,23 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def is_workbook(content: bytes) -> bool:
-    """Say whether a zip archive is a workbook (XLSX)."""
-    return content.startswith(b"PK") and b"[Content_Types].xml" in content
+    """Say whether the bytes are those of a workbook (XLSX)."""
+    if not content.startswith(b"PK\x03\x04") or content.count(b"PK\x01\x02") > MAX_ENTRIES:
+        return False
+    with suppress(Exception), zipfile.ZipFile(io.BytesIO(content)) as archive:  # damaged in any way
+        return "xl/workbook.xml" in archive.namelist()
+    return False
 
 
 def _unpack(content: bytes) -> bytes:
-    """Take off every layer of packing, as long as there are few."""
+    """Take off every layer of packing, as long as there are few, and refuse what is no table."""
     packed = len(content)
     for _ in range(MAX_LAYERS + 1):
+        if not content or content.isspace():
+            raise CatalogueError("it is empty.")
+        for beginning, kind in _NO_TABLES.items():
+            if re.match(beginning, content[:1000], re.IGNORECASE):
+                raise CatalogueError(f"it {kind}.")
         opener = next((opener for magic, opener in _PACKED.items() if content.startswith(magic)), None)
         if opener is None or is_workbook(content):
             return content
@@ -138,8 +161,10 @@ def _open_member(file: io.BytesIO) -> IO[bytes]:
     archive = zipfile.ZipFile(file)
     names = [name for name in archive.namelist() if not name.endswith("/") and not _HIDDEN.search(name)]
     if any(name.endswith(".npy") for name in names):
-        raise CatalogueError("it is a prepared catalogue: that is opened by Catalogue.load, not read.")
-    return archive.open(names[0] if len(names) == 1 else _only_table(names))
+        raise CatalogueError("it is a prepared catalogue, which Catalogue.load opens, or other arrays of NumPy.")
+    if len(names) != 1:
+        names = [_only_table(list(filter(_is_table, names)), "unpack it, and name the one to read")]
+    return archive.open(names[0])
 
 
 def _open_zst(file: io.BytesIO) -> Any:

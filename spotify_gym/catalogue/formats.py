@@ -22,7 +22,7 @@ from pyarrow import types
 
 from spotify_gym.catalogue.delimited import read_delimited
 from spotify_gym.catalogue.report import Account, CatalogueError, Finding
-from spotify_gym.catalogue.schema import MAX_HEADER, MIN_FEATURES, RawTable, Schema
+from spotify_gym.catalogue.schema import MAX_HEADER, MIN_FEATURES, RawTable, Schema, concatenate
 from spotify_gym.catalogue.tracks import FEATURE_NAMES
 
 PARQUET = b"PAR1"
@@ -160,6 +160,8 @@ def _find_records(value: Any, schema: Schema, depth: int, key: str | None = None
 
 def _flatten(record: Mapping[str, Any], before: str = "", depth: int = MAX_NESTING) -> Iterator[tuple[str, Any]]:
     for name, value in record.items():
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict) and "tempo" in value[0]:
+            value = value[0]  # spotipy's audio_features(ID) is a list, if only of one
         if isinstance(value, dict) and depth:
             yield from _flatten(value, f"{before}{name}.", depth - 1)
         else:
@@ -187,7 +189,7 @@ def _as_cell(value: Any) -> Any:
 
 
 def read_xlsx(content: bytes, schema: Schema) -> RawTable:
-    """Read the sheet of a workbook that is most like a table of tracks, as the text that it would be exported as."""
+    """Read what is most like a table of tracks, from all sheets that hold its columns, as it would be exported."""
     try:
         import openpyxl
 
@@ -198,18 +200,25 @@ def read_xlsx(content: bytes, schema: Schema) -> RawTable:
             warnings.simplefilter("ignore")  # about styles and the like
             sheets = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True).worksheets
             headers = [max(_rows(sheet, MAX_HEADER), key=schema.likeness, default=[]) for sheet in sheets]
-            header, sheet = max(zip(headers, sheets, strict=True), key=lambda one: schema.likeness(one[0]))
+            header = max(headers, key=schema.likeness)
             width = max((number for number, name in enumerate(header, 1) if name), default=1)
-            text = io.StringIO()
-            csv.writer(text).writerows(row if any(row) else [] for row in _rows(sheet, MAX_SHEET_ROWS, width))
+            alike = [sheet for sheet, names in zip(sheets, headers, strict=True) if names[:width] == header[:width]]
+            texts = [_export(sheet, width) for sheet in alike]
     except ImportError:
         raise CatalogueError('reading a workbook needs openpyxl: pip install "spotify_gym[xlsx]".') from None
     except CatalogueError:
         raise
     except Exception as error:  # openpyxl raises whatever it stumbles over
         raise CatalogueError(f"the workbook is damaged: {error!r}.") from error
-    table = read_delimited(text.getvalue().encode("utf-8", "replace"), schema)
-    return replace(table, account=replace(table.account, unit="row"))
+    table = concatenate([read_delimited(text, schema) for text in texts])
+    notes = [*table.account.notes, f"read from the sheets: {', '.join(sheet.title for sheet in alike)}"]
+    return replace(table, account=replace(table.account, unit="row", notes=notes if len(sheets) > 1 else notes[:-1]))
+
+
+def _export(sheet: Any, width: int) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(row if any(row) else [] for row in _rows(sheet, MAX_SHEET_ROWS, width))
+    return text.getvalue().encode("utf-8", "replace")
 
 
 def _rows(sheet: Any, n_rows: int, width: int = MAX_SHEET_COLUMNS) -> Iterator[list[str]]:

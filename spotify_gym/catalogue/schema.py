@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
@@ -28,28 +28,28 @@ ALIASES: Mapping[str, str] = {
     "track_id": "trackid trackuri trackspotifyid idtrack songid songuri spotifyid spotifyuri idspotify spid id uri "
     "trackurl tracklink trackhref songurl songlink spotifyurl spotifylink externalurlsspotify url link href",
     "name": "trackname tracktitle songname songtitle nametrack namesong mastermetadatatrackname track song title name "
-    "titulo titre nombre cancion musica",
+    "titulo titre titel titolo nomedamusica nombre cancion musica faixa chanson brano",
     "artists": "artistname artistnames artistsname artistsnames trackartistname trackartistnames artists trackartist "
     "trackartists artist mainartist performers performer singers singer mastermetadataalbumartistname band bandsinger "
-    "artist1 artista",
+    "artist1 artista artiste interpret interprete kunstler cantante",
     "genre": "genre trackgenre playlistgenre genres trackgenres songgenre topgenre artistgenres artistgenre maingenre "
-    "musicgenre genrename parentgenres genero",
-    "popularity": "popularity popularidad pop",
-    "acousticness": "acousticness acous acoustic",
-    "danceability": "danceability dnce dance",
-    "energy": "energy nrgy",
-    "instrumentalness": "instrumentalness instrumental instr",
-    "liveness": "liveness live",
-    "loudness": "loudness db loud",
-    "speechiness": "speechiness spch speech",
+    "musicgenre genrename parentgenres genretop primarygenre genero",
+    "popularity": "popularity popularidad popularidade popularite popolarita beliebtheit pop",
+    "acousticness": "acousticness acous acoustic acustica acusticidad acusticidade acousticite acoustique akustik",
+    "danceability": "danceability dnce dance bailabilidad danzabilidad dancabilidade dansabilite tanzbarkeit",
+    "energy": "energy nrgy energia energie",
+    "instrumentalness": "instrumentalness instrumental instr instrumentalidad instrumentalidade instrumentalite",
+    "liveness": "liveness live vivacidad vivacidade vivacite lebendigkeit",
+    "loudness": "loudness db loud volumen sonoridad sonoridade lautstarke",
+    "speechiness": "speechiness spch speech locuacidad sprachanteil",
     "tempo": "tempo bpm beatsperminute",
-    "valence": "valence val happy happiness positiveness",
+    "valence": "valence val happy happiness positiveness valencia valenz",
 }
 MIN_FEATURES = 5
 MAX_HEADER = 30  # lines or rows among which the header is sought
-_ROLES = {alias: (role, 3 * rank) for role, aliases in ALIASES.items() for rank, alias in enumerate(aliases.split())}
+_ROLES = {alias: (role, 4 * rank) for role, aliases in ALIASES.items() for rank, alias in enumerate(aliases.split())}
 _BEFORE = "^(?:items?|spotify|audio|features?|af)*"  # what tables write before a name, and around what is measured
-_AROUND = "^(?:track|song)*|(?:db|bpm|percent|percentage|pct|score|value)*$"
+_AROUND = "^(?:items?|tracks?|songs?|spotify|audio|features?0?|af)*|(?:db|bpm|percent|percentage|pct|score|value)*$"
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ def concatenate(tables: Sequence[RawTable]) -> RawTable:
         raise CatalogueError(f"part {odd} of {len(tables)} has other columns than the first.")
     cells = pa.concat_tables([table.cells for table in tables], promote_options="permissive")
     lost = sum(finding.rows for table in tables for finding in table.account.dropped)
-    account = Account(dropped=[Finding("damaged in its part", lost)] if lost else [])
+    notes = list(dict.fromkeys(note for table in tables for note in table.account.notes))
+    account = Account(dropped=[Finding("damaged in its part", lost)] if lost else [], notes=notes)
     return replace(first, cells=cells, places=np.arange(len(cells)) + 1, account=account)
 
 
@@ -116,9 +117,9 @@ class Schema:
 
     def __post_init__(self) -> None:
         for role in self.columns.keys() - ALIASES.keys():
-            near = "".join(f" (did you mean {one!r}?)" for one in get_close_matches(role, ALIASES, n=1, cutoff=0.5))
+            near = [_role_of(role)[0]] if _role_of(role)[0] else get_close_matches(role, ALIASES, n=1)
             raise CatalogueError(
-                f"--columns {role}=...: there is no such role{near}. "
+                f"--columns {role}=...: there is no such role{''.join(f' (did you mean {one!r}?)' for one in near)}. "
                 f"Write ROLE=COLUMN; the roles are {', '.join(ALIASES)}."
             )
 
@@ -161,19 +162,21 @@ class Schema:
         """Return the command to type."""
         return shlex.join(["spotify-gym", "prepare", str(self.path), *words])
 
-    def hints(self, missing: Sequence[str], names: Sequence[str]) -> Iterator[str]:
-        """Yield the command to type for each column whose name is near one that is missing."""
+    def hint(self, missing: Sequence[str], names: Sequence[str]) -> str:
+        """Return the command to type where columns have names near those that are missing; "" where none has."""
         unknown = {_key(name): name for name in names if not _role_of(name)[0] and name.isprintable()}
-        for role in missing:
-            for near in get_close_matches(role, unknown, n=1, cutoff=0.8):
-                yield f"{role} may be {unknown[near]!r}: {self.command('--columns', f'{role}={unknown[near]}')}"
+        near = ((role, unknown[key]) for role in missing for key in get_close_matches(role, unknown, n=1, cutoff=0.8))
+        if not (pairs := dict(near)):
+            return ""
+        guesses = ", ".join(f"{role} may be {name!r}" for role, name in pairs.items())
+        return f"{guesses}: {self.command('--columns', *map('='.join, pairs.items()))}"
 
     def _complain(self, known: Mapping[str, str], names: Sequence[str]) -> str:
         have = f"only {', '.join(known)} of the nine are there" if known else "there is none of the nine"
-        hints = self.hints([name for name in FEATURE_NAMES if name not in known], names)
+        hint = self.hint([name for name in FEATURE_NAMES if name not in known], names)
         return (
             f"this is no table of audio features: its columns are named {_listed(names)}, and {have}; at least "
-            f"{MIN_FEATURES} of {', '.join(FEATURE_NAMES)} are needed. {''.join(f'{hint} ' for hint in hints)}"
+            f"{MIN_FEATURES} of {', '.join(FEATURE_NAMES)} are needed. {hint and f'{hint} '}"
             f"Or say which numbers are a track's features: {self.command('--features')} COLUMN COLUMN ..."
         )
 
@@ -181,18 +184,17 @@ class Schema:
 @lru_cache(maxsize=10_000)
 def _role_of(name: str) -> tuple[str, int]:
     """Return the role that a column's name tells, and how specific it is (0: most); "" if it tells none."""
-    key = _key(name)
-    bare = re.sub(_BEFORE, "", key)
-    for plainness, alias in enumerate((key, bare, re.sub(_AROUND, "", bare))):
+    key, plain = _key(name), _key(re.sub(r"\(.*", "", name))  # "Energy (0-100)"
+    for plainness, alias in enumerate((key, re.sub(_BEFORE, "", key), plain, re.sub(_AROUND, "", key))):
         role, rank = _ROLES.get(alias, ("", 0))
-        if role and (plainness < 2 or role in (*FEATURE_NAMES, "popularity")):
+        if role and (plainness < 3 or role in (*FEATURE_NAMES, "popularity")):
             return role, rank + plainness
     return "", 0
 
 
 def _key(name: str) -> str:
-    """Return the letters and digits, in lower case, without accents, less the ending that a merge of tables gives."""
-    plain = normalize("NFKD", re.sub(r"[_.][xy]$", "", name.strip()[:100]).casefold())
+    """Return the letters and digits, in lower case, without accents, less what is added where names are equal."""
+    plain = normalize("NFKD", re.sub(r"[_.][xy]$|\.{3}\d+$", "", name.strip()[:100]).casefold())
     return "".join(char for char in plain if char.isalnum())
 
 
@@ -203,8 +205,9 @@ def _column(name: str, names: Sequence[str], known: Mapping[str, str]) -> str:
         return name if name in names else known[name]
     if len(alike) == 1:
         return alike[0]
-    near = get_close_matches(name, names, n=1, cutoff=0.5)
+    near, parts = get_close_matches(name, names, n=1, cutoff=0.5), re.split(r"\s*,\s*", name)
     others = f"the nearest is {near[0]!r}" if near else f"its columns are {_listed(names)}"
+    others = f"part the names by blanks: --features {shlex.join(parts)}" if {*parts} <= {*names, *known} else others
     raise CatalogueError(f"the table has no column {name!r}; {others}.")
 
 

@@ -31,6 +31,7 @@ from spotify_gym.catalogue.schema import RawTable, Schema, concatenate
 from spotify_gym.catalogue.tracks import FEATURE_NAMES, TextColumn, Tracks
 
 OTHER_FEATURES = "same id as an earlier row, but other features: the earlier row was kept"
+_FEW = 10  # tracks, which may be alike
 
 
 def read_tracks(
@@ -131,8 +132,10 @@ def _describe(table: RawTable, schema: Schema) -> Draft:
         table = replace(table, cells=table.cells.filter(kept), places=table.places[kept])
     titles, artists = table.find("name", words_in), table.find("artists", words_in)
     artists = None if artists is None else split_values(artists)
-    given = bool(schema.columns.get("track_id"))
-    ids = table.find("track_id", partial(ids_in, titles=titles, features=features, given=given))
+    parse = partial(ids_in, titles=titles, features=features, given=bool(schema.columns.get("track_id")))
+    several = len(table.roles.candidates.get("track_id", ())) > 1
+    ids = table.find("track_id", lambda texts: None if several and words_in(texts) is None else parse(texts))
+    ids = table.find("track_id", parse) if ids is None else ids  # numbers, where no other column tells tracks apart
     ids = make_ids(table, titles, artists, features) if ids is None else ids
     genres, genre_names = table.find("genre", partial(genres_in, account=table.account)) or (None, ())
     tracks = Tracks(
@@ -157,7 +160,7 @@ def _missing(table: RawTable, schema: Schema) -> Iterator[str]:
     """Say which features are missing, and what else a catalogue could hold."""
     if schema.features is None and (features := [name for name in FEATURE_NAMES if name not in table.roles.features]):
         yield f"no column of {', '.join(features)}: {len(table.roles.features)} of the nine features"
-        yield from schema.hints(features, table.names)
+        yield from filter(None, [schema.hint(features, table.names)])
     comforts = {"name": "titles", "artists": "artists", "genre": "genres", "popularity": "popularity"}
     if missing := [what for role, what in comforts.items() if role not in table.account.columns]:
         yield f"no column of {', '.join(missing)}"
@@ -187,7 +190,8 @@ def _report(draft: Draft, n_rows: int) -> Report:
         reasons = "; ".join(finding.describe(account.unit) for finding in account.dropped)
         raise CatalogueError(f"none of its {n_rows:,} rows can be used: {reasons}.")
     ranges = tuple(zip(draft.tracks.feature_names, raw.min(axis=0).tolist(), raw.max(axis=0).tolist(), strict=True))
-    if constant := ", ".join(f"{name} ({low:g})" for name, low, high in ranges if low == high):
-        account.notes.append(f"the same in every track, so scaled to 0 and telling none apart: {constant}")
+    if constant := [f"{name} ({low:g})" for name, low, high in ranges if low == high]:
+        told = account.warnings if 2 * len(constant) > len(ranges) and len(raw) > _FEW else account.notes
+        told.append(f"the same in every track, so scaled to 0 and telling none apart: {', '.join(constant)}")
     lists = {name: tuple(getattr(account, name)) for name in ("folded", "dropped", "notes", "warnings")}
     return Report(n_rows, len(raw), columns=tuple(account.columns.items()), ranges=ranges, unit=account.unit, **lists)

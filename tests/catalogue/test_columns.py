@@ -30,6 +30,7 @@ from tests.catalogues import csv_text, frame, plain, raw, read, real_table, song
         ("1e999", np.inf),
         ("58%", 58),
         ("58 %", 58),
+        ("58\N{NO-BREAK SPACE}%", 58),
         ("120 BPM", 120),
         ("-6.85db", -6.85),
         ("\N{MINUS SIGN}7.1", -7.1),
@@ -196,6 +197,8 @@ def test_more_specific_id__wins_unless_it_stands_for_other_songs(tmp_path: Path)
     assert (len(catalogue), dict(catalogue.report.columns)["track_id"]) == (8, "id")
     table["spotify_id"] = [f"s{n}" for n in range(8)]
     assert dict(read(tmp_path, table.to_csv(index=False)).report.columns)["track_id"] == "spotify_id"
+    table["spotify_id"] = range(8)
+    assert dict(read(tmp_path, table.to_csv(index=False)).report.columns)["track_id"] == "id"
 
 
 def test_links_to_something_else__are_no_ids(tmp_path: Path) -> None:
@@ -228,6 +231,15 @@ def test_numbers_of_tracks__are_no_titles(tmp_path: Path) -> None:
         (['["A", "B, C"]', "[]"], ["A;B, C", ""]),
         (['c("A", "B")', "D"], ["A;B", "D"]),
         (["['A' 'B']", "['C']"], ["A;B", "C"]),
+        ([json.dumps(["Beyoncé \N{HONEYBEE}", "B"]), "[]"], ["Beyoncé \N{HONEYBEE};B", ""]),
+        (["{'66CX': 'A', '7d2e': 'B'}", "{}"], ["A;B", ""]),
+        (
+            [
+                'list(id = "1", name = "A", uri = "u")',
+                'list(id = c("1", "2"), name = c("A", "B (UK)"), uri = c("u", "v"))',
+            ],
+            ["A", "A;B (UK)"],
+        ),
         (["[{'id': '1', 'name': 'A', 'type': 'artist'}, {'id': '2', 'name': \"B's\"}]", "[]"], ["A;B's", ""]),
         (["A;B", "Earth, Wind & Fire"], ["A;B", "Earth, Wind & Fire"]),
         (["A, B", "10,000 Maniacs, C"], ["A;B", "10,000 Maniacs;C"]),
@@ -248,7 +260,8 @@ def test_separator__is_decided_once_by_many_cells(tmp_path: Path) -> None:
 
 
 def test_several_genres_in_a_cell__are_told_apart(tmp_path: Path) -> None:
-    rows = [song(0, genre="pop,rock"), song(1, genre="rock, dance pop"), song(2, genre="NA"), song(3, genre="[]")]
+    rows = [song(0, genre="pop,rock"), song(1, genre="rock, dance pop"), song(2, genre="NA")]
+    rows.append(song(3, genre="character(0)"))
     catalogue = read(tmp_path, csv_text(rows))
     assert catalogue.genre_names == ("dance pop", "pop", "rock")
     assert catalogue.genres.astype(int).tolist() == [[0, 1, 1], [1, 0, 1], [0, 0, 0], [0, 0, 0]]
@@ -351,6 +364,8 @@ def test_constant_feature__is_zero_and_noted(tmp_path: Path) -> None:
     catalogue = Catalogue.read(write_csv(tmp_path / "songs.csv", [song(n, tempo=120) for n in range(5)]))
     assert not catalogue.features[:, FEATURE_NAMES.index("tempo")].any()
     assert "the same in every track, so scaled to 0 and telling none apart: tempo (120)" in str(catalogue.report)
+    same = csv_text([{**song(1), "track_id": f"id{n}", "tempo": 90 + n} for n in range(11)])
+    assert read(tmp_path, same).report.verdict.startswith("warning: the same in every track")
 
 
 def test_unreadable_popularity__is_unknown_and_counted(tmp_path: Path) -> None:
@@ -360,6 +375,11 @@ def test_unreadable_popularity__is_unknown_and_counted(tmp_path: Path) -> None:
     catalogue = Catalogue.read(path)
     assert np.isnan(catalogue.popularity).all()
     assert "popularity is not a number from 0 to 100 in 2 rows" in str(catalogue.report)
+
+
+def test_popularity_of_yes_and_no__is_a_genre(tmp_path: Path) -> None:
+    table = frame().drop(columns="popularity").assign(pop=[0, 1, 1, 0, 1])
+    assert read(tmp_path, table.to_csv(index=False)).popularity is None
 
 
 def test_many_genres__are_limited_to_the_frequent(tmp_path: Path) -> None:

@@ -175,11 +175,11 @@ def test_endless_line__is_no_header(text: str) -> None:
         split(text)
 
 
-def zipped(content: bytes) -> bytes:
+def zipped(content: bytes, name: str = "songs.csv") -> bytes:
     archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED if name == "songs.csv" else zipfile.ZIP_STORED) as file:
         file.writestr("__MACOSX/._songs.csv", b"junk")
-        file.writestr("data/songs.csv", content)
+        file.writestr(f"data/{name}", content)
         file.writestr("README.txt", b"about")
     return archive.getvalue()
 
@@ -214,7 +214,7 @@ def test_packed_too_often_or_wrongly__is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("a.csv", b"x")
         file.writestr("b\x1b[2J.csv", b"x")
-    with pytest.raises(CatalogueError, match=r"has 2 tables, 'a\.csv', 'b\\x1b\[2J\.csv'; one is needed"):
+    with pytest.raises(CatalogueError, match=r"has 2 tables: 'a\.csv', 'b\\x1b\[2J\.csv'; unpack it"):
         read(tmp_path, archive.getvalue())
 
 
@@ -324,6 +324,7 @@ JSON_KINDS: dict[str, Callable[[], str]] = {
     "columns": lambda: frame().to_json(orient="columns"),
     "index": lambda: frame().to_json(orient="index"),
     "table": lambda: frame().to_json(orient="table"),
+    "answers of spotipy": lambda: json.dumps([{"track": one, "audio_features": [one]} for one in records()]),
     "lists": lambda: json.dumps(frame().to_dict(orient="list")),
     "rows": lambda: json.dumps([list(frame().columns), *frame().values.tolist()]),
     "sheet": lambda: json.dumps({"range": "A1:N6", "values": [list(frame().columns), *frame().values.tolist()]}),
@@ -385,6 +386,17 @@ def test_workbook__is_read_from_the_sheet_and_row_where_the_table_is(tmp_path: P
     assert catalogue.fingerprint == plain(tmp_path).fingerprint
 
 
+def test_workbook__of_a_sheet_a_year_is_one_table(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    with pd.ExcelWriter(tmp_path / "songs.xlsx") as book:
+        for sheet, rows in {"2020": slice(0, 2), "2021": slice(2, 5)}.items():
+            frame()[rows].to_excel(book, sheet_name=sheet, index=False)
+        frame().describe().to_excel(book, sheet_name="Means")
+    catalogue = read(tmp_path, zipped((tmp_path / "songs.xlsx").read_bytes(), "songs.xlsx"))
+    assert catalogue.fingerprint == plain(tmp_path).fingerprint
+    assert "read from the sheets: 2020, 2021" in str(catalogue.report)
+
+
 def test_workbook__damaged_or_endless_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("openpyxl")
     with zipfile.ZipFile(workbook(tmp_path / "songs.xlsx")) as book:
@@ -426,18 +438,20 @@ def test_folder__of_parts_is_one_table(tmp_path: Path) -> None:
         Catalogue.read(folder)
 
 
-def test_folder__of_parquet_parts_or_one_table(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["part-{:05}.snappy.parquet", "train-{:05}-of-00002.parquet"])
+def test_folder__of_parquet_parts_or_one_table(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "parts"
     folder.mkdir()
     for part in range(2):
-        frame().iloc[3 * part : 3 * part + 3].to_parquet(folder / f"part-{part:05}.snappy.parquet")
+        frame().iloc[3 * part : 3 * part + 3].to_parquet(folder / name.format(part))
     assert Catalogue.read(folder).fingerprint == plain(tmp_path).fingerprint
     alone = tmp_path / "alone"
-    alone.mkdir()
-    write_csv(alone / "songs.csv", songs(5))
+    (alone / "data").mkdir(parents=True)
+    (alone / "dataset-metadata.json").write_text("{}")
+    write_csv(alone / "data" / "songs.csv", songs(5))
     assert len(Catalogue.read(alone)) == 5
     write_csv(alone / "other.csv", songs(5))
-    with pytest.raises(CatalogueError, match=r"has 2 tables, 'other\.csv', 'songs\.csv'"):
+    with pytest.raises(CatalogueError, match=r"has 2 tables: '.*alone/data/songs\.csv', '.*other\.csv'; name the one"):
         Catalogue.read(alone)
 
 
@@ -485,6 +499,8 @@ BAD_FILES = {
     "is a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
     "is a pickle": pickle.dumps(songs(3)),
     "is a file of R": gzip.compress(b"X\n\x00\x00\x00\x03"),
+    "web page .*download the table itself": b'\xef\xbb\xbf<table border="1">',
+    "is an OpenDocument file": b"PK\x03\x04" + bytes(26) + b"mimetypeapplication/vnd.oasis.opendocument",
     "is an old spreadsheet": b"\xd0\xcf\x11\xe0" + bytes(100),
     "is an array of NumPy": b"\x93NUMPY" + bytes(100),
     "is a database": b"SQLite format 3\x00",

@@ -87,6 +87,20 @@ KINDS = {
     ),
     "Artist(s),song,text,emotion,Genre,Album,Tempo,Loudness (db),Explicit,Popularity,Energy,Danceability,Positiveness,"
     "Speechiness,Liveness,Acousticness,Instrumentalness": (",song,Artist(s),Genre,Popularity", 9),
+    ",Spotify ID,Titel,Interpret,Beliebtheit,Tanzbarkeit,Energie,Lautstärke,Valenz,Tempo": (
+        "Spotify ID,Titel,Interpret,,Beliebtheit",
+        5,
+    ),
+    "id,Nome da música,Artista,Gênero,Popularidade,Dançabilidade,Energia,Acusticidade,Valência,Tempo": (
+        "id,Nome da música,Artista,Gênero,Popularidade",
+        5,
+    ),
+    "...1,id...2,name...3,artist,Energy (0-100),Valence (0-100),Danceability (%),Loudness (dB),tempo...9,id...40": (
+        "id...2,name...3,artist,,",
+        5,
+    ),
+    "track.id,track.name,track.audio_features.energy,track_audio_features_valence,audio_features.0.tempo,"
+    "track.liveness,danceability": ("track.id,track.name,,,", 5),
     "id_x,name_x,artists,audio_features.danceability,audio_features.energy,audio_features.loudness,"
     "audio_features.valence,audio_features.tempo": ("id_x,name_x,artists,,", 5),
 }
@@ -152,10 +166,12 @@ def test_too_few_features__are_named_with_the_command_for_a_column_that_is_near(
 
 
 def test_hint__is_given_only_where_a_name_is_near() -> None:
-    hints = list(
-        Schema(Path("songs.csv"), {}, None).hints(FEATURE_NAMES, ["audio_mode", "chorus_hit", "energi", "valense\x1b"])
+    schema = Schema(Path("songs.csv"), {}, None)
+    names = ["audio_mode", "chorus_hit", "energi", "valense\x1b", "temp"]
+    assert schema.hint(FEATURE_NAMES, names) == (
+        "energy may be 'energi', tempo may be 'temp': spotify-gym prepare songs.csv --columns energy=energi tempo=temp"
     )
-    assert hints == ["energy may be 'energi': spotify-gym prepare songs.csv --columns energy=energi"]
+    assert not schema.hint(FEATURE_NAMES, names[:2])
 
 
 def test_command__is_quoted_for_the_shell() -> None:
@@ -173,8 +189,9 @@ def test_other_table__says_what_is_needed() -> None:
 
 
 def test_columns__unknown_role_is_named_with_the_nearest() -> None:
-    with pytest.raises(CatalogueError, match="did you mean 'artists'"):
-        roles_of(["track_id", *FEATURE_NAMES], {"artist": "track_id"})
+    for wrong, near in {"artist": "artists", "title": "name", "popularty": "popularity"}.items():
+        with pytest.raises(CatalogueError, match=f"did you mean {near!r}"):
+            roles_of(["track_id", *FEATURE_NAMES], {wrong: "track_id"})
 
 
 def test_columns__absent_column_is_named_with_the_nearest() -> None:

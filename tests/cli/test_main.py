@@ -121,9 +121,10 @@ def test_prepare__a_printed_command_can_be_typed(table: Path, capsys: pytest.Cap
     assert cli.main(["prepare", str(table)]) == 0
     (hint,) = [line for line in capsys.readouterr().out.splitlines() if "energy may be" in line]
     typed = shlex.split(hint.partition(": ")[2])
-    assert typed == ["spotify-gym", "prepare", "my songs.csv", "--columns", "energy=energi"]
+    near = ["danceability=dance ability index", "energy=energi"]
+    assert typed == ["spotify-gym", "prepare", "my songs.csv", "--columns", *near]
     assert cli.main(typed[1:]) == 0
-    assert len(Catalogue.load("catalogue.arrow").feature_names) == 8
+    assert len(Catalogue.load("catalogue.arrow").feature_names) == 9
 
 
 @pytest.mark.parametrize(
