@@ -136,11 +136,8 @@ class TrackDQN(stable_baselines3.DQN):
         """
         told = action_masks is not None or played is not None
         chosen = self.policy.recall(observation, state, episode_start, told=told)
-        excluded = played if chosen is None else chosen
-        if deterministic or self.exploration_rate == 0.0:
-            actions = self.policy.choose(observation, action_masks, excluded)
-        else:
-            actions = self._explore(observation, action_masks, excluded)
+        choose = self.policy.choose if deterministic or self.exploration_rate == 0.0 else self._explore
+        actions = choose(observation, action_masks, played if chosen is None else chosen)
         return actions, state if chosen is None else with_choice(chosen, actions)
 
     def sample(self, batch_size: int) -> Batch:

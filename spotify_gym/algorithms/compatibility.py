@@ -77,8 +77,8 @@ def vectors_of(space: spaces.Space[Any], n_features: int) -> tuple[slice, ...]:
     blocks = blocks_of(space)
     if not blocks or any(block.stop - block.start != n_features for block in blocks):
         raise BindingError(
-            f"this encoder mixes vectors of {n_features} features, and the observation space names them at "
-            f"{_places(blocks)}; choose a `state` that shows some, or encoder='dense'"
+            f"this model reads vectors of {n_features} features, and the observation space names them at "
+            f"{_places(blocks)}; choose a `state` that shows some, or encoder='dense' where the network has one"
         )
     return blocks
 

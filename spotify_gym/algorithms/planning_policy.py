@@ -15,7 +15,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 
-from spotify_gym.algorithms.compatibility import BindingError, Spaces, blocks_of, check_alike, n_features_of
+from spotify_gym.algorithms.compatibility import Spaces, check_alike, n_features_of, vectors_of
 from spotify_gym.algorithms.learned_model import LearnedModel, PlanTracks, RewardNet, Seen
 from spotify_gym.algorithms.replay import played_of
 from spotify_gym.search.planning import Bools, Floats, Ints, Rollout, improve, largest
@@ -65,12 +65,8 @@ class PlanningPolicy(BasePolicy):
         n_improved: int = 2,
     ) -> None:
         super().__init__(observation_space, action_space)
-        d, self.blocks = n_features_of(action_space), blocks_of(observation_space)
-        if not self.blocks or any(block.stop - block.start != d for block in self.blocks):
-            raise BindingError(
-                f"a model of sessions is learned from vectors of {d} features, and this observation space names none; "
-                "choose a `state` that shows some, such as 'mean+history'"
-            )
+        d = n_features_of(action_space)
+        self.blocks = vectors_of(observation_space, d)
         assert observation_space.shape is not None  # a Box has one
         (k,) = observation_space.shape
         n_inputs = k - len(self.blocks) * (d - 2)

@@ -9,7 +9,6 @@ import numpy as np
 import torch as th
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.type_aliases import PyTorchObs
 from stable_baselines3.dqn import policies as sb3
 from stable_baselines3.dqn.policies import DQNPolicy
 
@@ -109,11 +108,7 @@ class MlpPolicy(DQNPolicy):
     ) -> NDArray[np.int64] | None:
         """Return what was chosen since the start of each session, (batch, width); None where that is of no concern.
 
-        Args:
-            observation: as in `predict`.
-            state: as in `predict`.
-            episode_start: as in `predict`.
-            told: whether somebody else says what is forbidden.
+        The arguments are those of `predict`, and whether somebody else has `told` what is forbidden.
         """
         if isinstance(observation, tuple):
             super().predict(observation)  # type: ignore[arg-type]  # refuses it, and says why
@@ -133,23 +128,19 @@ class MlpPolicy(DQNPolicy):
         """Return the best allowed actions, () or (batch,); the arguments and errors are those of `predict`."""
         if masks is None and played is None:
             return super().predict(observation)[0]
+        if masks is not None and played is not None:
+            raise ValueError("give `action_masks` or `played`, not both: each alone says all that is forbidden")
         self.set_training_mode(False)
         obs, batched = self.obs_to_tensor(observation)
         with th.no_grad():
-            actions = self._best(obs, masks, played).cpu().numpy()
-        return actions if batched else actions.squeeze(axis=0)
-
-    def _best(self, obs: PyTorchObs, masks: NDArray[np.bool_] | None, played: NDArray[np.integer] | None) -> th.Tensor:
-        if masks is not None and played is not None:
-            raise ValueError("give `action_masks` or `played`, not both: each alone says all that is forbidden")
-        n = n_states(obs)
-        if masks is not None:
-            choice = self.q_net.best_of(obs, self._rows(n, masks, th.bool, "action_masks"))
-        else:
-            choice = self.q_net.best(obs, self._rows(n, played, th.int64, "played"))
+            if masks is not None:
+                choice = self.q_net.best_of(obs, self._rows(n_states(obs), masks, th.bool, "action_masks"))
+            else:
+                choice = self.q_net.best(obs, self._rows(n_states(obs), played, th.int64, "played"))
         if bool(choice.values.isneginf().any()):
             raise ValueError("there is a session in which every action is forbidden")
-        return choice.actions[:, 0]
+        actions = choice.actions[:, 0].cpu().numpy()
+        return actions if batched else actions.squeeze(axis=0)
 
     def _rows(self, n: int, values: Any, dtype: th.dtype, name: str) -> th.Tensor:
         rows = np.atleast_2d(values)
