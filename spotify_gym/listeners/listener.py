@@ -267,11 +267,21 @@ class Listener(ABC, Generic[S]):
 
 
 class CompiledListener(Listener[S]):
-    """A listener of one term that responds in compiled code, which :func:`answers` has been told."""
+    """A listener of one term that begins and responds in compiled code, which :func:`compile_listener` has been told."""
+
+    @abstractmethod
+    def blank(self, n_sessions: int, n_features: int) -> S:
+        """Return the state of B listeners whose sessions are still to begin."""
 
     @abstractmethod
     def compiled_form(self, state: S) -> tuple[Any, Any]:
         """Return the listener's numbers and `state` as named tuples of arrays and numbers, not copied."""
+
+    def start(self, pool: Floats, history_length: int, uniforms: Floats) -> tuple[NDArray[np.intp], S]:
+        """Begin one session after the other."""
+        state, places = self.blank(len(pool), pool.shape[2]), np.empty((len(pool), history_length), np.intp)
+        meet(*self.compiled_form(state), np.arange(len(pool)), pool, uniforms, places)
+        return places, state
 
     def respond(self, state: S, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
         """Respond one session after the other."""
@@ -280,7 +290,19 @@ class CompiledListener(Listener[S]):
         return Response(dict.fromkeys(self.term_bounds, term), *flags)
 
 
-Answer = Callable[[Any, Any, int, Floats, Floats, Floats], tuple[np.float32, bool, bool]]
+def arrive(listener: Any, mind: Any, b: int, pool: Floats, i: int, chance: Floats, places: NDArray[np.intp]) -> None:
+    """Begin session b: choose its starting tracks, and write what the listener remembers: for compiled loops alone.
+
+    Args:
+        listener: its numbers, as :meth:`CompiledListener.compiled_form` returns them,
+        mind: and what it remembers of each session.
+        b: the session.
+        pool: (n, P, d) unit features of the tracks drawn for n sessions that begin, of which this is the i-th.
+        i: its place among them.
+        chance: (n, n_start_uniforms) in [0, 1).
+        places: (n, H) to be written: positions in the pool, the oldest first.
+    """
+    raise NotImplementedError
 
 
 def answer(listener: Any, mind: Any, b: int, units: Floats, cosine: Floats, chance: Floats) -> Any:
@@ -300,17 +322,27 @@ def answer(listener: Any, mind: Any, b: int, units: Floats, cosine: Floats, chan
     raise NotImplementedError
 
 
-def answers(kind: type) -> Callable[[Answer], Answer]:
-    """Say how listeners :func:`answer` whose numbers are a `kind`, a class of named tuples."""
+def compile_listener(kind: type, arrival: Callable[..., None], response: Callable[..., Any]) -> None:
+    """Say how listeners :func:`arrive` and :func:`answer` whose numbers are a `kind`, a class of named tuples."""
 
-    def register(respond: Answer) -> Answer:
-        @overload(answer, strict=False, inline="always")
-        def of_kind(listener: Any, mind: Any, b: Any, units: Any, cosine: Any, chance: Any) -> Answer | None:
-            return respond if getattr(listener, "instance_class", None) is kind else None
+    @overload(arrive, strict=False, inline="always")
+    def arrives(
+        listener: Any, mind: Any, b: Any, pool: Any, i: Any, chance: Any, places: Any
+    ) -> Callable[..., None] | None:
+        return arrival if getattr(listener, "instance_class", None) is kind else None
 
-        return respond
+    @overload(answer, strict=False, inline="always")
+    def answers(listener: Any, mind: Any, b: Any, units: Any, cosine: Any, chance: Any) -> Callable[..., Any] | None:
+        return response if getattr(listener, "instance_class", None) is kind else None
 
-    return register
+
+@compiled(_nrt=False)
+def meet(
+    listener: Any, mind: Any, rows: NDArray[np.intp], pool: Floats, chance: Floats, places: NDArray[np.intp]
+) -> None:
+    """Let the listeners of some sessions, (n,), arrive; the rest as in :func:`arrive`."""
+    for i, b in enumerate(rows):
+        arrive(listener, mind, b, pool, i, chance, places)
 
 
 @compiled(_nrt=False)  # nothing is allocated here, and to count references to arrays would take longer than all else

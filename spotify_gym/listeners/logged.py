@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.compiled import compiled
-from spotify_gym.listeners.listener import BatchState, CompiledListener, Floats, answers
-from spotify_gym.listeners.skipping import MEMORY, beginning, directions, sigmoid
+from spotify_gym.listeners.listener import BatchState, CompiledListener, Floats, compile_listener
+from spotify_gym.listeners.skipping import MEMORY, choose_start, directions, logistic, normals, sigmoid
 
 Ints = NDArray[np.int64]
 
@@ -192,25 +192,12 @@ class LoggedListener(CompiledListener[LoggedMind]):
         """A track is skipped or not."""
         return {"listened": (0.0, 1.0)}
 
-    def start(self, pool: Floats, history_length: int, uniforms: Floats) -> tuple[NDArray[np.intp], LoggedMind]:
-        """Draw taste, regard and mood, and choose the starting tracks."""
-        n_batch = len(pool)
-        taste, places = beginning(pool, history_length)
-        if self.regard == "decayed":
-            weights = DECAY ** np.arange(history_length, dtype=np.float32)[::-1]
-            taste = np.einsum("h,bhd->bd", weights, np.take_along_axis(pool, places[..., None], axis=1))
-        radius = np.sqrt(-2 * np.log(np.maximum(1 - uniforms[:, 0], np.float32(1e-7))))  # Box and Muller 1958
-        angle = np.float32(2 * np.pi) * uniforms[:, 1]
-        grades = np.full((n_batch, MEMORY), NONE)
-        return places, LoggedMind(
-            taste=taste,
-            regard=np.float32(self.taste_weight) + np.float32(self.taste_spread) * radius * np.sin(angle),
-            mood=np.float32(self.mood_sd) * radius * np.cos(angle),
-            position=np.zeros(n_batch, np.int64),
-            grades=grades,
-            started=np.searchsorted(self._numbers.starts[NONE, :3], uniforms[:, 2], side="right"),
-            heard=np.full((n_batch, HEARD), _NOBODYS, np.float32),
-        )
+    def blank(self, n_sessions: int, n_features: int) -> LoggedMind:
+        """Return minds with nothing in them yet."""
+        regard, mood = np.empty((2, n_sessions), np.float32)
+        position, started = np.empty((2, n_sessions), np.int64)
+        taste, heard = (np.empty((n_sessions, k), np.float32) for k in (n_features, HEARD))
+        return LoggedMind(taste, regard, mood, position, np.empty((n_sessions, MEMORY), np.int64), started, heard)
 
     def compiled_form(self, state: LoggedMind) -> tuple[Numbers, tuple[Any, ...]]:
         """Return the numbers, and the mind."""
@@ -272,6 +259,9 @@ class LoggedListener(CompiledListener[LoggedMind]):
             self.again,
             self.regard == "vibe",
             self.regard == "decayed",
+            self.mood_sd,
+            self.taste_weight,
+            self.taste_spread,
         )
 
 
@@ -291,6 +281,9 @@ class Numbers(NamedTuple):
     again: float
     to_vibe: bool
     decays: bool
+    mood_sd: float
+    taste_weight: float
+    taste_spread: float
 
 
 @compiled(inline="always")
@@ -338,7 +331,28 @@ def _log_odds(listener: Numbers, mind: tuple[Any, ...], b: int, units: Floats, c
     return log_odds
 
 
-@answers(Numbers)
+def _arrive(
+    listener: Numbers, mind: tuple[Any, ...], b: int, pool: Floats, i: int, chance: Floats, places: NDArray[np.intp]
+) -> None:
+    """Draw regard, mood and how the first play is started, and choose taste and starting tracks."""
+    taste, regard, mood, position, grades, started, heard, _ = mind
+    choose_start(pool, i, places, taste, b)
+    for j in range(pool.shape[2] if listener.decays else 0):
+        taste[b, j] = 0
+        for h in range(places.shape[1]):
+            taste[b, j] = DECAY * taste[b, j] + pool[i, places[i, h], j]
+    normal, other = normals(chance, i)
+    mood[b] = np.float32(listener.mood_sd) * normal
+    regard[b] = np.float32(listener.taste_weight) + np.float32(listener.taste_spread) * other
+    position[b], started[b] = 0, 0
+    while started[b] < 3 and chance[i, 2] >= listener.starts[NONE, started[b]]:
+        started[b] += 1
+    for place in range(MEMORY):
+        grades[b, place] = NONE
+    for place in range(HEARD):
+        heard[b, place] = _NOBODYS
+
+
 def _answer(
     listener: Numbers, mind: tuple[Any, ...], b: int, units: Floats, cosine: Floats, chance: Floats
 ) -> tuple[np.float32, bool, bool]:
@@ -348,7 +362,7 @@ def _answer(
     """
     taste, _, mood, position, grades, started, _, _ = mind
     log_odds = _log_odds(listener, mind, b, units, cosine)
-    skips = (np.tanh(log_odds * np.float32(0.5)) + np.float32(1)) * np.float32(0.5)
+    skips = logistic(log_odds)
     last = min(max(grades[b, MEMORY - 1], 0), NONE)
     completed = chance[b, 0] >= skips
     if completed:
@@ -371,6 +385,9 @@ def _answer(
         for j in range(units.shape[1]):
             taste[b, j] = DECAY * taste[b, j] + units[b, j]
     return np.float32(completed), completed, chance[b, 1] < listener.leave[0 if completed else 1]
+
+
+compile_listener(Numbers, _arrive, _answer)
 
 
 def _check_numbers(name: str, value: Any, shape: tuple[int, ...]) -> None:

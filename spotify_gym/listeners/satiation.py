@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.listeners.listener import BatchState, CompiledListener, Floats, answers
+from spotify_gym.listeners.listener import BatchState, CompiledListener, Floats, compile_listener
 
 
 @dataclass
@@ -82,12 +82,9 @@ class SatiatedListener(CompiledListener[Satiation]):
         """Between the exposure of one kind of track for ever, and none."""
         return {"satiation": (-self.weight * self.most_exposure, 0.0)}
 
-    def start(self, pool: Floats, history_length: int, uniforms: Floats) -> tuple[NDArray[np.intp], Satiation]:
-        """Take the pool as it comes, and remember having heard it."""
-        places = np.arange(history_length)
-        weights = self.decay ** places[::-1].astype(np.float32)
-        exposure = np.einsum("h,bhd->bd", weights, pool[:, :history_length])
-        return np.tile(places, (len(pool), 1)), Satiation(exposure)
+    def blank(self, n_sessions: int, n_features: int) -> Satiation:
+        """Return exposures with nothing in them yet."""
+        return Satiation(np.empty((n_sessions, n_features), np.float32))
 
     def compiled_form(self, state: Satiation) -> tuple[Satiated, Floats]:
         """Return the two numbers, and the exposure."""
@@ -124,7 +121,18 @@ class SatiatedListener(CompiledListener[Satiation]):
         return loss
 
 
-@answers(Satiated)
+def _arrive(
+    listener: Satiated, mind: Floats, b: int, pool: Floats, i: int, chance: Floats, places: NDArray[np.intp]
+) -> None:
+    """Take the pool as it comes, and remember having heard it."""
+    for h in range(places.shape[1]):
+        places[i, h] = h
+    for j in range(pool.shape[2]):
+        mind[b, j] = 0
+        for h in range(places.shape[1]):
+            mind[b, j] = np.float32(listener.decay) * mind[b, j] + pool[i, h, j]
+
+
 def _answer(
     listener: Satiated, mind: Floats, b: int, units: Floats, cosine: Floats, chance: Floats
 ) -> tuple[np.float32, bool, bool]:
@@ -134,3 +142,6 @@ def _answer(
         heard += units[b, j] * mind[b, j]
         mind[b, j] = np.float32(listener.decay) * mind[b, j] + units[b, j]
     return min(np.float32(-listener.weight) * heard, np.float32(0)), True, False
+
+
+compile_listener(Satiated, _arrive, _answer)

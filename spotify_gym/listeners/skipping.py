@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.compiled import compiled
-from spotify_gym.listeners.listener import BatchState, CompiledListener, Floats, answers
+from spotify_gym.listeners.listener import BatchState, CompiledListener, Floats, compile_listener
 
 MEMORY = 3
 """Responses that the listener is influenced by, and shows."""
@@ -108,17 +108,11 @@ class SkippingListener(CompiledListener[Mind]):
         """A track is heard out or not."""
         return {"listened": (0.0, 1.0)}
 
-    def start(self, pool: Floats, history_length: int, uniforms: Floats) -> tuple[NDArray[np.intp], Mind]:
-        """Draw taste and mood, and choose the starting tracks."""
-        n_batch = len(pool)
-        taste, places = beginning(pool, history_length)
-        return places, Mind(
-            taste=taste,
-            mood=np.float32(self.mood_sd) * _normal(uniforms),
-            patience=np.full(n_batch, self.patience, np.float32),
-            position=np.zeros(n_batch, np.int64),
-            responses=np.zeros((n_batch, MEMORY), np.float32),
-        )
+    def blank(self, n_sessions: int, n_features: int) -> Mind:
+        """Return minds with nothing in them yet."""
+        mood, patience = np.empty((2, n_sessions), np.float32)
+        taste, responses = (np.empty((n_sessions, k), np.float32) for k in (n_features, MEMORY))
+        return Mind(taste, mood, patience, np.empty(n_sessions, np.int64), responses)
 
     def compiled_form(self, state: Mind) -> tuple[Odds, tuple[Any, ...]]:
         """Return the odds, and the mind."""
@@ -145,7 +139,7 @@ class SkippingListener(CompiledListener[Mind]):
 
     @cached_property
     def _odds(self) -> Odds:
-        numbers = self.last_skip, self.recent_skips, self.taste_weight, self.patience
+        numbers = self.last_skip, self.recent_skips, self.taste_weight, self.patience, self.mood_sd
         return Odds(np.array(self.position, np.float32), *numbers)
 
 
@@ -157,6 +151,7 @@ class Odds(NamedTuple):
     recent_skips: float
     taste_weight: float
     patience: float
+    mood_sd: float
 
 
 @compiled(inline="always")
@@ -178,7 +173,18 @@ def _readiness(odds: Odds, mood: Floats, position: NDArray[np.int64], responses:
     return log_odds
 
 
-@answers(Odds)
+def _arrive(
+    listener: Odds, mind: tuple[Any, ...], b: int, pool: Floats, i: int, chance: Floats, places: NDArray[np.intp]
+) -> None:
+    """Draw the mood, and choose taste and starting tracks."""
+    taste, mood, patience, position, responses = mind
+    choose_start(pool, i, places, taste, b)
+    mood[b] = np.float32(listener.mood_sd) * normals(chance, i)[0]
+    patience[b], position[b] = listener.patience, 0
+    for place in range(MEMORY):
+        responses[b, place] = 0
+
+
 def _answer(
     listener: Odds, mind: tuple[Any, ...], b: int, units: Floats, cosine: Floats, chance: Floats
 ) -> tuple[np.float32, bool, bool]:
@@ -188,9 +194,8 @@ def _answer(
     for j in range(units.shape[1]):
         likeness += units[b, j] * taste[b, j]
     log_odds = _ready(listener, mood, position, responses, b) - np.float32(listener.taste_weight) * likeness
-    skips = (np.tanh(log_odds * np.float32(0.5)) + np.float32(1)) * np.float32(0.5)
-    completed = chance[b, 0] >= skips
-    response = np.float32(1) if completed else np.float32(-1)
+    completed = chance[b, 0] >= logistic(log_odds)
+    response = np.float32(2) * np.float32(completed) - np.float32(1)
     for place in range(MEMORY - 1):
         responses[b, place] = responses[b, place + 1]
     responses[b, MEMORY - 1] = response
@@ -199,37 +204,44 @@ def _answer(
     return np.float32(completed), completed, patience[b] <= 0
 
 
-def beginning(pool: Floats, history_length: int) -> tuple[Floats, NDArray[np.intp]]:
-    """Return tastes, (B, d), and the places of the starting tracks in the pool (B, P, d), (B, history_length).
+compile_listener(Odds, _arrive, _answer)
 
-    From a pool larger than the history, its first track is the taste and the start is chosen near it; else the pool is
-    the start, and the taste the direction of its sum.
+
+@compiled(inline="always")
+def choose_start(pool: Floats, i: int, places: NDArray[np.intp], taste: Floats, b: int) -> None:
+    """Write the taste of session b, (B, d), and the starting tracks of the i-th that begins, places in its pool, (n, H).
+
+    From a pool, (n, P, d), larger than the history, its first track is the taste, and each place of the history is
+    filled, out of an equal share of the rest, by the track nearest to it; else the pool is the start, and the taste the
+    direction of its sum.
     """
-    n_batch, n_pool, _ = pool.shape
-    if n_pool > history_length:
-        return pool[:, 0].copy(), _tournament(pool, history_length)
-    return directions(pool.sum(axis=1)), np.tile(np.arange(history_length), (n_batch, 1))
+    (_, n_pool, n_features), n_start = pool.shape, places.shape[1]
+    n_rivals = (n_pool - 1) // n_start if n_pool > n_start else 0
+    square = np.float32(0)
+    for j in range(n_features):
+        total = pool[i, 0, j]
+        for place in range(1, n_start if n_rivals == 0 else 1):
+            total += pool[i, place, j]
+        taste[b, j] = total
+        square += total * total
+    for j in range(n_features if n_rivals == 0 and square > 0 else 0):
+        taste[b, j] /= np.sqrt(square)
+    for h in range(n_start):
+        most, places[i, h] = np.float32(-np.inf), h
+        for place in range(1 + h * n_rivals, 1 + (h + 1) * n_rivals):
+            nearness = np.float32(0)
+            for j in range(n_features):
+                nearness += pool[i, place, j] * pool[i, 0, j]
+            if nearness > most:
+                most, places[i, h] = nearness, place
 
 
-@compiled
-def _tournament(pool: Floats, history_length: int) -> NDArray[np.intp]:
-    """Choose for each place of the history, of an equal share of the pool, the track nearest to the taste, (B, H).
-
-    The first track of the pool is the taste itself and takes no part.
-    """
-    n_batch, n_pool, n_features = pool.shape
-    n_rivals = (n_pool - 1) // history_length
-    places = np.empty((n_batch, history_length), np.intp)
-    for b in range(n_batch):
-        for h in range(history_length):
-            most = np.float32(-np.inf)
-            for place in range(1 + h * n_rivals, 1 + (h + 1) * n_rivals):
-                nearness = np.float32(0)
-                for j in range(n_features):
-                    nearness += pool[b, place, j] * pool[b, 0, j]
-                if nearness > most:
-                    most, places[b, h] = nearness, place
-    return places
+@compiled(inline="always")
+def normals(uniforms: Floats, i: int) -> tuple[np.float32, np.float32]:
+    """Turn the first two uniform numbers of a row into two standard normal ones (Box and Muller 1958)."""
+    radius = np.sqrt(np.float32(-2) * np.log(max(np.float32(1) - uniforms[i, 0], np.float32(1e-7))))
+    angle = np.float32(2 * np.pi) * uniforms[i, 1]
+    return radius * np.cos(angle), radius * np.sin(angle)
 
 
 def directions(vectors: Floats) -> Floats:
@@ -240,16 +252,22 @@ def directions(vectors: Floats) -> Floats:
     return units
 
 
-def _normal(uniforms: Floats) -> Floats:
-    """Turn pairs of uniform numbers, (B, 2), into standard normal ones, (B,) (Box and Muller 1958)."""
-    radius = np.sqrt(-2 * np.log(np.maximum(1 - uniforms[:, 0], np.float32(1e-7))))
-    normal: Floats = radius * np.cos(np.float32(2 * np.pi) * uniforms[:, 1])
-    return normal
-
-
 def sigmoid(log_odds: Floats) -> Floats:
     """Return 1 / (1 + exp(-log_odds)), in a form that cannot overflow."""
     probability: Floats = np.tanh(log_odds * np.float32(0.5))
     probability += 1
     probability *= 0.5
     return probability
+
+
+@compiled(inline="always", error_model="numpy")
+def logistic(log_odds: np.float32) -> np.float32:
+    """Return 1 / (1 + exp(-log_odds)) to 1e-7, by tanh(x / 8), a continued fraction, doubled twice: no call, no branch."""
+    x = min(max(log_odds, np.float32(-18)), np.float32(18)) / np.float32(8)
+    square = x * x
+    above = np.float32(10395) + square * (np.float32(1260) + square * np.float32(21))
+    below = np.float32(10395) + square * (np.float32(4725) + square * (np.float32(210) + square))
+    tangent = x * above / below
+    for _ in range(2):
+        tangent = np.float32(2) * tangent / (np.float32(1) + tangent * tangent)
+    return (tangent + np.float32(1)) * np.float32(0.5)  # type: ignore[no-any-return]

@@ -19,7 +19,7 @@ from spotify_gym.session.kernels import Given, in_lines, unit
 from spotify_gym.session.observation import Observer, observer
 from spotify_gym.session.reward import Look, RewardTerm, expected_cosine
 from spotify_gym.session.state import Bools, Floats, Ints, Ints32, Log, SessionState, StepResult
-from spotify_gym.session.streams import Keys, chances, uniforms
+from spotify_gym.session.streams import Keys, chances
 
 _ROOM = 52  # tracks that a fresh session has room for, two to spare; it grows
 
@@ -116,19 +116,22 @@ class SessionDynamics:
 
     def restart(self, sessions: SessionState, rows: NDArray[np.intp], keys: Keys, history: Ints | None = None) -> None:
         """Begin some sessions anew, in place: one per key, (n,), in `rows`, (n,), as :meth:`start` does."""
-        n_pool, before = 0 if history is not None else self._pool_size, np.full(len(keys), -1)
-        starts = kernels.distinct(uniforms(keys, before, n_pool), len(self.catalogue)) if history is None else history
-        if self.listener is not None:
-            units = kernels.pool_units(self._given(sessions)[0], starts, sessions.vibe.shape[1])
-            dealt = chances(keys, before, self.listener.n_start_uniforms, n_pool, self.certain)
-            chosen, listener = self.listener.start(units, self.history_length, dealt)
-            starts = starts[np.arange(len(starts))[:, None], chosen]
+        given, one, asked = self._given(sessions), self.listener, (None, None)
+        n_uniforms, d = (0, 0) if one is None else (one.n_start_uniforms, sessions.vibe.shape[1])
+        n_tracks, n_pool = len(self.catalogue), self._pool_size
+        pool, units, dealt = kernels.draw(given[0], history, keys, n_tracks, n_pool, d, n_uniforms, self.certain)
+        if isinstance(one, CompiledListener) and type(one).start is CompiledListener.start:
             if sessions.listener is None:
-                sessions.listener = listener
+                sessions.listener = one.blank(len(sessions), d)
+            asked = one.compiled_form(sessions.listener)
+        elif one is not None:
+            places, begun = one.start(units, self.history_length, dealt)
+            pool = np.take_along_axis(pool, places, 1)
+            if sessions.listener is None:
+                sessions.listener = begun
             else:
-                sessions.listener.put(rows, listener)
-        sessions.key[rows] = keys
-        kernels.begin(self._given(sessions), starts, rows, sessions.seed_vibe, *sessions.moved)
+                sessions.listener.put(rows, begun)
+        kernels.begin(given, keys, pool, rows, sessions.key, sessions.seed_vibe, *sessions.moved, *asked, units, dealt)
         self.observer.start(sessions, rows)
 
     def step(self, sessions: SessionState, tracks: Ints, result: StepResult | None = None) -> StepResult:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from spotify_gym.catalogue.catalogue import TINY
 from spotify_gym.compiled import compiled
-from spotify_gym.listeners.listener import ask
+from spotify_gym.listeners.listener import ask, meet
 from spotify_gym.session.state import Bools, Floats, Ints, Ints32
-from spotify_gym.session.streams import chances
+from spotify_gym.session.streams import Keys, chances, uniforms
 
 Given = tuple[Floats, Ints | Ints32, bool]
 
@@ -86,10 +86,36 @@ def pool_units(features: Floats, tracks: Ints, n_features: int) -> Floats:
 
 
 @compiled
+def draw(
+    features: Floats,
+    history: Ints | None,
+    keys: Keys,
+    n_tracks: int,
+    n_pool: int,
+    n_features: int,
+    n_uniforms: int,
+    certain: bool,
+) -> tuple[Ints, Floats, Floats]:
+    """Return the tracks, (n, P), out of which sessions with these keys, (n,), start, and what their listeners get.
+
+    That is the history, where it is given; the unit features, (n, P, n_features), and (n, n_uniforms) chances.
+    """
+    before = np.full(len(keys), -1)
+    if history is None:
+        pool = distinct(uniforms(keys, before, n_pool), n_tracks)
+        dealt = chances(keys, before, n_uniforms, n_pool, certain)
+    else:
+        pool, dealt = history, chances(keys, before, n_uniforms, 0, certain)
+    return pool, pool_units(features, pool, n_features), dealt
+
+
+@compiled
 def begin(
     given: Given,
-    starts: Ints,
+    keys: Keys,
+    pool: Ints,
     rows: NDArray[np.intp],
+    key: Keys,
     seed_vibe: Floats,
     time: Ints,
     played: Ints32,
@@ -98,28 +124,41 @@ def begin(
     vibe: Floats,
     logged: Ints32 | None,
     answers: NDArray[np.int8] | None,
+    listener: Any,
+    mind: Any,
+    units: Floats,
+    chance: Floats,
 ) -> None:
-    """Begin some sessions, in place, with the tracks `starts`, (n, H), in `rows`, (n,); for the rest see :func:`move`.
+    """Begin some sessions, in place, in `rows`, (n,), with tracks of their pools, (n, P); the rest is that of :func:`move`.
 
-    What was played and the log are padded with -1, the answers with 0.
+    The listener is that of :func:`~spotify_gym.listeners.listener.meet`, which gets what :func:`draw` returned, and
+    chooses the tracks; where it is None they are the first. What was played and the log are padded with -1, the answers
+    with 0.
     """
     features, versions, _ = given
-    n_features = vibe.shape[1]
+    (length, n_features), places = window.shape[1:], np.empty((len(rows), history.shape[1]), np.intp)
     if len(rows) > 0:
-        _touch(features, starts.ravel(), n_features, vibe[rows[0]])
-    for b, row in enumerate(rows):
-        time[row], history[row], played[row] = 0, starts[b], -1
-        for h in range(starts.shape[1]):
-            played[row, h] = versions[starts[b, h]]
+        _touch(features, pool.ravel(), n_features, vibe[rows[0]])
+    if listener is None:
+        places[:] = np.arange(length)
+    else:
+        meet(listener, mind, rows, units, chance, places)
+    for i, b in enumerate(rows):
+        key[b], time[b], played[b] = keys[i], 0, -1
         if logged is not None and answers is not None:
-            logged[row], answers[row] = -1, 0
-            logged[row, : starts.shape[1]] = starts[b]
+            logged[b], answers[b] = -1, 0
+        for h in range(length):
+            track = pool[i, places[i, h]]
+            history[b, h], played[b, h] = track, versions[track]
+            if logged is not None:
+                logged[b, h] = track
+            for j in range(n_features):
+                window[b, h, j] = features[track, j]
         for j in range(n_features):
             total = np.float32(0)
-            for h in range(starts.shape[1]):
-                window[row, h, j] = features[starts[b, h], j]
-                total += window[row, h, j]
-            vibe[row, j] = seed_vibe[row, j] = total / np.float32(starts.shape[1])
+            for h in range(length):
+                total += window[b, h, j]
+            vibe[b, j] = seed_vibe[b, j] = total / np.float32(length)
 
 
 @compiled

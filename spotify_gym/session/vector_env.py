@@ -189,7 +189,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
             **result.terms,
         }
         if not self.dynamics.repeats:
-            info["played"] = sessions.played[:, : self.played_width].copy()
+            info["played"] = sessions.played.copy()[:, : self.played_width]  # whole rows are copied sooner
         if self._info_texts:
             info["track_id"] = np.array([ids[i] if i >= 0 else "" for i in tracks.tolist()], object)
             heard = [ids[i] for i in sessions.history.ravel().tolist()]
