@@ -31,6 +31,11 @@ def _mix(x: np.uint64) -> np.uint64:
     return x ^ (x >> _S31)
 
 
+@compiled(inline="always")
+def _uniform(at_time: np.uint64, n: int) -> float:
+    return (_mix(at_time + _GOLDEN * np.uint64(n + 1)) >> _S11) * 2.0**-53
+
+
 @compiled
 def uniforms(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float64]:
     """Draw (B, n) numbers in [0, 1) for sessions `keys` (B,) at `time` (B,)."""
@@ -38,7 +43,7 @@ def uniforms(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float64]
     for b in range(len(keys)):
         at_time = _mix(keys[b] + _GOLDEN * (np.uint64(time[b]) + np.uint64(1)))
         for j in range(n):
-            drawn[b, j] = (_mix(at_time + _GOLDEN * np.uint64(j + 1)) >> _S11) * 2.0**-53
+            drawn[b, j] = _uniform(at_time, j)
     return drawn
 
 
@@ -50,9 +55,11 @@ def chances(
 
     Where `certain` they are 1/2.
     """
-    drawn = np.full((len(keys), n), np.float32(0.5))
-    if not certain:
-        drawn[:] = uniforms(keys, time, n_before + n)[:, n_before:] * (1 - 2.0**-24)
+    drawn = np.empty((len(keys), n), np.float32)
+    for b in range(len(keys)):
+        at_time = _mix(keys[b] + _GOLDEN * (np.uint64(time[b]) + np.uint64(1)))
+        for j in range(n):
+            drawn[b, j] = 0.5 if certain else _uniform(at_time, n_before + j) * (1 - 2.0**-24)
     return drawn
 
 
