@@ -267,7 +267,7 @@ class Listener(ABC, Generic[S]):
 
 
 class CompiledListener(Listener[S]):
-    """A listener of one term that begins and responds in compiled code, which :func:`compile_listener` has been told."""
+    """A listener of one term that begins and responds in code that :func:`compile_listener` has been told."""
 
     @abstractmethod
     def blank(self, n_sessions: int, n_features: int) -> S:

@@ -209,7 +209,7 @@ compile_listener(Odds, _arrive, _answer)
 
 @compiled(inline="always")
 def choose_start(pool: Floats, i: int, places: NDArray[np.intp], taste: Floats, b: int) -> None:
-    """Write the taste of session b, (B, d), and the starting tracks of the i-th that begins, places in its pool, (n, H).
+    """Write taste, (B, d), and starting tracks, places in its pool, (n, H), of session b, the i-th that begins.
 
     From a pool, (n, P, d), larger than the history, its first track is the taste, and each place of the history is
     filled, out of an equal share of the rest, by the track nearest to it; else the pool is the start, and the taste the
@@ -262,7 +262,7 @@ def sigmoid(log_odds: Floats) -> Floats:
 
 @compiled(inline="always", error_model="numpy")
 def logistic(log_odds: np.float32) -> np.float32:
-    """Return 1 / (1 + exp(-log_odds)) to 1e-7, by tanh(x / 8), a continued fraction, doubled twice: no call, no branch."""
+    """Return 1 / (1 + exp(-log_odds)) to 1e-7, without call or branch: a continued fraction of tanh, doubled twice."""
     x = min(max(log_odds, np.float32(-18)), np.float32(18)) / np.float32(8)
     square = x * x
     above = np.float32(10395) + square * (np.float32(1260) + square * np.float32(21))

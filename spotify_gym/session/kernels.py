@@ -129,7 +129,7 @@ def begin(
     units: Floats,
     chance: Floats,
 ) -> None:
-    """Begin some sessions, in place, in `rows`, (n,), with tracks of their pools, (n, P); the rest is that of :func:`move`.
+    """Begin some sessions, in place, in `rows`, (n,), out of their pools, (n, P); the rest is that of :func:`move`.
 
     The listener is that of :func:`~spotify_gym.listeners.listener.meet`, which gets what :func:`draw` returned, and
     chooses the tracks; where it is None they are the first. What was played and the log are padded with -1, the answers
