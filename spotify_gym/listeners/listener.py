@@ -242,7 +242,7 @@ class Listener(ABC, Generic[S]):
         Raises:
             ValueError: they are those of another class, or not allowed.
         """
-        own = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if name != "listener"}
+        own = {name: _tuples(value) for name, value in values.items() if name != "listener"}
         try:
             return cls(**own)
         except TypeError as error:
@@ -351,6 +351,11 @@ def ask(listener: Any, mind: Any, units: Floats, cosine: Floats, chance: Floats,
     for b in range(len(units)):
         if flags[0, b]:
             term[b], flags[0, b], flags[1, b] = answer(listener, mind, b, units, cosine, chance)
+
+
+def _tuples(value: Any) -> Any:
+    """Return lists, which JSON has for tuples, as such."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def values_in(path: str | Path) -> dict[str, Any]:

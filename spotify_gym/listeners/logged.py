@@ -144,10 +144,6 @@ class LoggedListener(CompiledListener[LoggedMind]):
     fitted: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("left", "grades", "starts"):  # JSON has lists
-            rows = getattr(self, name)
-            if isinstance(rows, tuple) and all(isinstance(row, list) for row in rows):
-                object.__setattr__(self, name, tuple(map(tuple, rows)))
         if not isinstance(self.position, tuple) or not 1 <= len(self.position) <= 1000:
             raise ValueError("position must hold 1 to 1000 numbers: the log-odds of a skip")
         shapes = {"position": (len(self.position),), "left": (MEMORY, 3), "mood_shift": (3,), "started": (3,)}
@@ -331,9 +327,7 @@ def _log_odds(listener: Numbers, mind: tuple[Any, ...], b: int, units: Floats, c
     return log_odds
 
 
-def _arrive(
-    listener: Numbers, mind: tuple[Any, ...], b: int, pool: Floats, i: int, chance: Floats, places: NDArray[np.intp]
-) -> None:
+def _arrive(listener: Numbers, mind: Any, b: int, pool: Floats, i: int, chance: Floats, places: NDArray[Any]) -> None:
     """Draw regard, mood and how the first play is started, and choose taste and starting tracks."""
     taste, regard, mood, position, grades, started, heard, _ = mind
     choose_start(pool, i, places, taste, b)
@@ -345,12 +339,10 @@ def _arrive(
     mood[b] = np.float32(listener.mood_sd) * normal
     regard[b] = np.float32(listener.taste_weight) + np.float32(listener.taste_spread) * other
     position[b], started[b] = 0, 0
+    for place in range(HEARD):
+        heard[b, place], grades[b, min(place, MEMORY - 1)] = _NOBODYS, NONE
     while started[b] < 3 and chance[i, 2] >= listener.starts[NONE, started[b]]:
         started[b] += 1
-    for place in range(MEMORY):
-        grades[b, place] = NONE
-    for place in range(HEARD):
-        heard[b, place] = _NOBODYS
 
 
 def _answer(

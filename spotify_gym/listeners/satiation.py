@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,9 +121,7 @@ class SatiatedListener(CompiledListener[Satiation]):
         return loss
 
 
-def _arrive(
-    listener: Satiated, mind: Floats, b: int, pool: Floats, i: int, chance: Floats, places: NDArray[np.intp]
-) -> None:
+def _arrive(listener: Satiated, mind: Any, b: int, pool: Floats, i: int, chance: Floats, places: NDArray[Any]) -> None:
     """Take the pool as it comes, and remember having heard it."""
     for h in range(places.shape[1]):
         places[i, h] = h

@@ -173,9 +173,7 @@ def _readiness(odds: Odds, mood: Floats, position: NDArray[np.int64], responses:
     return log_odds
 
 
-def _arrive(
-    listener: Odds, mind: tuple[Any, ...], b: int, pool: Floats, i: int, chance: Floats, places: NDArray[np.intp]
-) -> None:
+def _arrive(listener: Odds, mind: Any, b: int, pool: Floats, i: int, chance: Floats, places: NDArray[Any]) -> None:
     """Draw the mood, and choose taste and starting tracks."""
     taste, mood, patience, position, responses = mind
     choose_start(pool, i, places, taste, b)

@@ -9,7 +9,8 @@ import numpy as np
 
 from spotify_gym.policies.policy import DirectedPolicy, Ranking, RankingPolicy, ValuingPolicy, best_of
 from spotify_gym.session import SessionDynamics, SessionState
-from spotify_gym.session.kernels import told, unit
+from spotify_gym.session.estimation import told
+from spotify_gym.session.kernels import unit
 from spotify_gym.session.state import Floats, Ints, log_of
 
 

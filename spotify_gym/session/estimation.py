@@ -1,12 +1,54 @@
-"""Estimates of a taste from the answers of a session: ridge and logistic regression."""
+"""What the answers of a session tell: sums, and estimates of a taste by ridge and logistic regression."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spotify_gym.catalogue.catalogue import TINY
 from spotify_gym.compiled import compiled
-from spotify_gym.session.state import Floats, Ints
+from spotify_gym.session.state import Floats, Ints, Ints32
+
+
+@compiled
+def told(features: Floats, tracks: Ints32, answers: NDArray[np.int8], n_start: int) -> tuple[Floats, Floats]:
+    """Sum up what sessions have told: unit features by what came of the tracks, one track after the other.
+
+    Args:
+        features: (N, d).
+        tracks: (B, L) the starting tracks, then those recommended, padded with -1.
+        answers: (B, L) 1 heard out, -1 skipped, 0 nobody was asked.
+        n_start: starting tracks.
+
+    Returns:
+        Mean unit features of the start, of the tracks heard out and of those skipped, 0 where there are none,
+        (B, 3, d); how many were heard out and skipped, and how much patience that has cost, (B, 3): a skip costs one,
+        and a track heard out gives one back.
+    """
+    means = np.zeros((len(tracks), 3, features.shape[1]), np.float32)
+    counts = np.zeros((len(tracks), 3), np.float32)
+    for b in range(len(tracks)):
+        for place in range(tracks.shape[1]):
+            track, answer = tracks[b, place], answers[b, place]
+            if track < 0:
+                break
+            if place >= n_start and answer == 0:
+                continue
+            square = np.float32(0)
+            for j in range(features.shape[1]):
+                square += features[track, j] * features[track, j]
+            length = max(np.sqrt(square), TINY)
+            kind = 0 if place < n_start else (1 if answer > 0 else 2)
+            for j in range(features.shape[1]):
+                means[b, kind, j] += features[track, j] / length
+            if kind > 0:
+                counts[b, kind - 1] += 1
+                counts[b, 2] = max(counts[b, 2] - answer, 0)
+        for kind in range(3):
+            n = np.float32(n_start) if kind == 0 else max(counts[b, kind - 1], np.float32(1))
+            for j in range(features.shape[1]):
+                means[b, kind, j] /= n
+    return means, counts
 
 
 @compiled

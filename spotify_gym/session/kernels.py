@@ -11,7 +11,7 @@ from spotify_gym.catalogue.catalogue import TINY
 from spotify_gym.compiled import compiled
 from spotify_gym.listeners.listener import ask, meet
 from spotify_gym.session.state import Bools, Floats, Ints, Ints32
-from spotify_gym.session.streams import Keys, chances, uniforms
+from spotify_gym.session.streams import Keys, chances, distinct, uniforms
 
 Given = tuple[Floats, Ints | Ints32, bool]
 
@@ -161,25 +161,6 @@ def begin(
             vibe[b, j] = seed_vibe[b, j] = total / np.float32(length)
 
 
-@compiled
-def distinct(uniform: NDArray[np.float64], n_tracks: int) -> Ints:
-    """Turn (B, k) uniform numbers into (B, k) distinct track indices, every ordered choice equally likely.
-
-    The first k swaps of a Fisher-Yates shuffle of range(n_tracks), traced back instead of carried out.
-    """
-    n_batch, k = uniform.shape
-    drawn = np.empty((n_batch, k), np.int64)
-    swap = np.empty(k, np.int64)
-    for b in range(n_batch):
-        for j in range(k):
-            swap[j] = place = j + int(uniform[b, j] * (n_tracks - j))
-            for earlier in range(j - 1, -1, -1):
-                if place == swap[earlier]:
-                    place = earlier
-            drawn[b, j] = place
-    return drawn
-
-
 @compiled(inline="always")
 def _products(
     features: Floats, track: int, vectors: Floats, b: int, n_features: int
@@ -285,7 +266,7 @@ def move(
         history: (B, H) tracks heard, the oldest first.
         window: (B, H, d) their features.
         vibe: (B, d) the mean of the window.
-        logged: (B, L) the tracks of the log, see :func:`told`; None where none is kept.
+        logged: (B, L) the tracks of the log, see :func:`~spotify_gym.session.estimation.told`; None where none is kept.
         answers: (B, L) its answers, or None.
 
     Returns:
@@ -383,44 +364,3 @@ def beside(first: Floats, second: Floats) -> Floats:
         for j in range(n_more):
             both[b, k + j] = second[b, j]
     return both
-
-
-@compiled
-def told(features: Floats, tracks: Ints32, answers: NDArray[np.int8], n_start: int) -> tuple[Floats, Floats]:
-    """Sum up what sessions have told: unit features by what came of the tracks, one track after the other.
-
-    Args:
-        features: (N, d).
-        tracks: (B, L) the starting tracks, then those recommended, padded with -1.
-        answers: (B, L) 1 heard out, -1 skipped, 0 nobody was asked.
-        n_start: starting tracks.
-
-    Returns:
-        Mean unit features of the start, of the tracks heard out and of those skipped, 0 where there are none,
-        (B, 3, d); how many were heard out and skipped, and how much patience that has cost, (B, 3): a skip costs one,
-        and a track heard out gives one back.
-    """
-    means = np.zeros((len(tracks), 3, features.shape[1]), np.float32)
-    counts = np.zeros((len(tracks), 3), np.float32)
-    for b in range(len(tracks)):
-        for place in range(tracks.shape[1]):
-            track, answer = tracks[b, place], answers[b, place]
-            if track < 0:
-                break
-            if place >= n_start and answer == 0:
-                continue
-            square = np.float32(0)
-            for j in range(features.shape[1]):
-                square += features[track, j] * features[track, j]
-            length = max(np.sqrt(square), TINY)
-            kind = 0 if place < n_start else (1 if answer > 0 else 2)
-            for j in range(features.shape[1]):
-                means[b, kind, j] += features[track, j] / length
-            if kind > 0:
-                counts[b, kind - 1] += 1
-                counts[b, 2] = max(counts[b, 2] - answer, 0)
-        for kind in range(3):
-            n = np.float32(n_start) if kind == 0 else max(counts[b, kind - 1], np.float32(1))
-            for j in range(features.shape[1]):
-                means[b, kind, j] /= n
-    return means, counts

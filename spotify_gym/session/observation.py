@@ -173,7 +173,7 @@ class Responses(Block):
     def read(self, sessions: SessionState, memory: Floats) -> Floats:
         """Sum up."""
         log = log_of(sessions)
-        means, counts = kernels.told(self._catalogue.features, log.tracks, log.answers, self._history_length)
+        means, counts = estimation.told(self._catalogue.features, log.tracks, log.answers, self._history_length)
         counts = np.column_stack([counts[:, :2], counts[:, :2].sum(axis=1), counts[:, 2]])
         return np.concatenate([means.reshape(len(means), -1), counts / (counts + np.float32(_MANY))], axis=1)
 

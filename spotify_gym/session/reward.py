@@ -11,8 +11,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from spotify_gym.catalogue import Catalogue, units_of
-from spotify_gym.session.kernels import distinct, unit
+from spotify_gym.session.kernels import unit
 from spotify_gym.session.state import Bools, Floats, Ints, SessionState
+from spotify_gym.session.streams import distinct
 
 _VIBES = 100_000  # vibes, or fewer:
 _NUMBERS = 20_000_000  # looked up for them; where histories or tracks are long, more would take gigabytes

@@ -48,6 +48,25 @@ def uniforms(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float64]
 
 
 @compiled
+def distinct(uniform: NDArray[np.float64], n_tracks: int) -> NDArray[np.int64]:
+    """Turn (B, k) uniform numbers into (B, k) distinct track indices, every ordered choice equally likely.
+
+    The first k swaps of a Fisher-Yates shuffle of range(n_tracks), traced back instead of carried out.
+    """
+    n_batch, k = uniform.shape
+    drawn = np.empty((n_batch, k), np.int64)
+    swap = np.empty(k, np.int64)
+    for b in range(n_batch):
+        for j in range(k):
+            swap[j] = place = j + int(uniform[b, j] * (n_tracks - j))
+            for earlier in range(j - 1, -1, -1):
+                if place == swap[earlier]:
+                    place = earlier
+            drawn[b, j] = place
+    return drawn
+
+
+@compiled
 def chances(
     keys: Keys, time: NDArray[np.int64], n: int, n_before: int = 0, certain: bool = False
 ) -> NDArray[np.float32]:

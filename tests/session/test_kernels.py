@@ -11,7 +11,7 @@ from spotify_gym import Catalogue
 from spotify_gym.catalogue import units_of
 from spotify_gym.listeners import LoggedListener, SatiatedListener, SkippingListener
 from spotify_gym.session import kernels
-from spotify_gym.session.streams import chances
+from spotify_gym.session.streams import chances, distinct
 from tests.session import reference_kernels
 
 B, H, L = 64, 5, 30
@@ -99,7 +99,7 @@ def test_play__is_a_look_an_answer_and_a_move(small: Catalogue, repeats: bool, l
         assert np.array_equal(slow, fast)
 
 
-@pytest.mark.parametrize("draw", [reference_kernels.distinct, kernels.distinct])
+@pytest.mark.parametrize("draw", [reference_kernels.distinct, distinct])
 def test_distinct__draws_every_ordered_choice_alike(draw: object) -> None:
     uniform = np.random.default_rng(0).random((60_000, 3))
     drawn = draw(uniform, 4)  # type: ignore[operator]
