@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from operator import attrgetter
+from types import ModuleType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -30,7 +32,7 @@ def resolve(kind: str, name: str, known: Mapping[str, T]) -> T:
         choice = ", ".join(map(repr, known))
         raise ValueError(f"{kind}={name!r} is not known; choose one of {choice}, or name your own as 'module:Class'")
     try:
-        own: Any = attrgetter(attribute)(import_module(module))
+        own: Any = attrgetter(attribute)(_module(module))
     except (ImportError, AttributeError, ValueError, TypeError, SyntaxError) as error:
         raise ValueError(f"{kind}={name!r} cannot be imported as 'module:Class': {error}") from error
     found: T = own
@@ -65,3 +67,14 @@ def make_named(kind: str, name: str, known: Mapping[str, Callable[..., T]], base
     if not isinstance(made, base):
         raise ValueError(f"{kind}={name!r} makes no {base.__name__}, but {made!r:.60}")
     return made
+
+
+def _module(name: str) -> ModuleType:
+    """Import a module; what is found nowhere else is looked for in the current folder, as `python -m` does."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name.partition(".")[0] or "" in sys.path:
+            raise
+        sys.path.append("")
+        return import_module(name)

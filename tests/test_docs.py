@@ -108,12 +108,12 @@ QUICK = ["--catalogue", "builtin:300", "--steps", "64", "--n-envs", "4", "--lear
 
 @pytest.fixture
 def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with all files of the page, from which Python imports."""
+    """The current folder, with all files of the page; Python looks in it after all others."""
     for name, code in BLOCKS.items():
         (tmp_path / f"{name}.py").write_text(code)
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder])
     return tmp_path
 
 
@@ -137,15 +137,21 @@ def test_reward_term(newcomer: Path, small: Catalogue) -> None:
         ["--listener", "my_listener:BusyListener"],
         ["--algorithm", "my_algorithm:ClippedDQN"],
         ["--state", "mean+my_state:Clock"],
+        ["--reward", "flow=1", "my_term:change=0.5"],
     ],
-    ids=["listener", "algorithm", "state"],
+    ids=["listener", "algorithm", "state", "reward"],
 )
-def test_train__takes_ones_own(newcomer: Path, options: list[str]) -> None:
+def test_train__takes_ones_own_which_is_loaded_where_it_is_trusted(
+    newcomer: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["train", *QUICK, *options, "--out", "run"]) == 0
-    assert (newcomer / "run" / "weights.safetensors").exists()
+    assert main(["evaluate", "run", "--sessions", "2"]) == 2
+    assert "pass --trust" in capsys.readouterr().err
+    assert main(["evaluate", "run", "--sessions", "2", "--trust"]) == 0
 
 
-def test_policy(newcomer: Path, small: Catalogue) -> None:
+def test_policy(newcomer: Path, small: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(newcomer)
     import my_policy  # type: ignore[import-not-found]
 
     played = evaluate(my_policy.FirstPolicy, "SpotifySession-v0", 3, catalogue=small)

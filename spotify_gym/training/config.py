@@ -283,7 +283,8 @@ class TrainConfig:
         """What is named as `module:Class`, which to import can run any code."""
         listener = _listener_values(self.listener)
         named = listener["listener"] if isinstance(listener, dict) else listener
-        return [name for name in (self.algorithm, self.policy, self.state, named) if name is not None and ":" in name]
+        names = (self.algorithm, self.policy, self.state, named, *_weights(self.reward))
+        return [name for name in names if name is not None and ":" in name]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values that `from_json` reads."""
