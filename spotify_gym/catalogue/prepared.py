@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 import re
 import struct
 import zipfile
@@ -137,8 +138,9 @@ def _read_arrow(content: memoryview) -> Contents:
 def _read_npz(file: BinaryIO) -> Contents:
     """Read what versions before Arrow wrote: an uncompressed ``.npz`` of plain arrays, one of them a JSON header."""
     with zipfile.ZipFile(file) as archive:
-        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise ValueError("it is compressed")
+        members, size = archive.infolist(), os.fstat(file.fileno()).st_size
+        if any(m.compress_type != zipfile.ZIP_STORED or max(m.compress_size, m.file_size) > size for m in members):
+            raise ValueError("it is compressed, or claims to hold more than there is")
         arrays = {name.removesuffix(".npy"): _parse_npy(archive.read(name)) for name in archive.namelist()}
     header = _checked_header(arrays.pop("header").tobytes(), NPZ_VERSION)
     if header["arrays"] != sorted(arrays):

@@ -140,9 +140,14 @@ def test_npz__of_others_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "plain.npz", features=np.eye(3))
     np.savez_compressed(tmp_path / "compressed.npz", features=np.eye(3))
     np.savez(tmp_path / "objects.npz", features=np.array([{}], dtype=object))
+    claims = (tmp_path / "plain.npz").read_bytes()
+    entry = claims.index(b"PK\x01\x02")
+    sizes = (2**31).to_bytes(4, "little") * 2  # packed and not, in the list at the end
+    (tmp_path / "enormous.npz").write_bytes(claims[: entry + 20] + sizes + claims[entry + 28 :])
     for name, message in {
         "plain": "it is no prepared catalogue, or damaged: 'header'",
         "compressed": "it is no prepared catalogue, or damaged: it is compressed",
+        "enormous": "it is no prepared catalogue, or damaged: it is compressed, or claims to hold more than there is",
         "objects": ".*Python objects, which need pickle, are never loaded",
     }.items():
         with pytest.raises(CatalogueError, match=rf"{name}\.npz: {message}"):
