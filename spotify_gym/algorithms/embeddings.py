@@ -69,11 +69,7 @@ class Recordings:
 
 
 class Tracks:
-    """The recordings of an action space, read when a network first asks; the networks of a policy share one.
-
-    Args:
-        space: whose actions have features, by then.
-    """
+    """The recordings of an action space, read when a network first asks; the networks of a policy share one."""
 
     def __init__(self, space: spaces.Space[object]) -> None:
         self.space = space

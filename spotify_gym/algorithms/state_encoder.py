@@ -21,10 +21,6 @@ class StateInput(nn.Module):
 
     The observation is read as blocks of d numbers (vibe, seed vibe, exposure, ...); what is left over is no block.
     Nothing here is learned.
-
-    Args:
-        n_inputs: width of the observation.
-        n_features: d.
     """
 
     def __init__(self, n_inputs: int, n_features: int) -> None:
@@ -192,12 +188,6 @@ class DenseEncoder(nn.Module):
     """f(s) and v(s) without regard to what the numbers of an observation are.
 
     f is a linear map of the encoded state plus a multilayer perceptron, v a perceptron of its own; all start at 0.
-
-    Args:
-        n_inputs: width of the observation.
-        n_features: d.
-        net_arch: widths of the hidden layers.
-        activation_fn: between layers.
     """
 
     def __init__(

@@ -63,8 +63,7 @@ def _keep_weights(file: Path, model: BaseAlgorithm) -> None:
 class MonitorCallback(BaseCallback):
     """Write a row for each session that ends, as SB3's `Monitor` does; `load_results` and the zoo's plots read it.
 
-    Args:
-        file: `monitor.csv`; a training that goes on writes on in it.
+    A training that goes on writes on in the file.
     """
 
     def __init__(self, file: Path) -> None:
