@@ -79,7 +79,7 @@ class TrackDQN(stable_baselines3.DQN):
         custom_objects = {**(custom_objects or {}), "policy_kwargs": policy_kwargs}
         if env is not None:
             env = cls._wrap_env(env, verbose=0)
-            trained, offered = Spaces(stored["observation_space"], stored["action_space"]), _spaces_of(env)
+            trained, offered = Spaces(stored["observation_space"], stored["action_space"]), Spaces.of(env)
             stored["policy_class"].check_spaces(trained, offered)
             custom_objects |= {"observation_space": offered.observation, "action_space": offered.action}
         return super().load(path, env, device, custom_objects, print_system_info, force_reset, **kwargs)
@@ -92,7 +92,7 @@ class TrackDQN(stable_baselines3.DQN):
         """
         env = self._wrap_env(env, self.verbose)
         self._check_raw(unwrap_vec_normalize(env))
-        self._bind(_spaces_of(env))
+        self._bind(Spaces.of(env))
         super().set_env(env, force_reset)
 
     def bind(self, action_space: spaces.Discrete) -> Self:
@@ -269,7 +269,3 @@ class TrackDQN(stable_baselines3.DQN):
     def _reset_infos(self) -> list[dict[str, Any]]:
         assert self.env is not None
         return list(self.env.unwrapped.reset_infos)  # a wrapper's own list stays empty
-
-
-def _spaces_of(env: Any) -> Spaces:
-    return Spaces(env.observation_space, env.action_space)

@@ -15,7 +15,7 @@ An observation space may say with `blocks`, slices of d numbers each, where vect
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from gymnasium import spaces
@@ -31,6 +31,11 @@ class Spaces(NamedTuple):
 
     observation: spaces.Space[Any]
     action: spaces.Space[Any]
+
+    @classmethod
+    def of(cls, holder: Any) -> Self:
+        """Return those of an environment, a policy or a model."""
+        return cls(holder.observation_space, holder.action_space)
 
 
 def features_of(space: spaces.Space[Any]) -> NDArray[np.float32]:

@@ -122,14 +122,15 @@ class LearnedModel(PlanningModel[Seen]):
 
     def step(self, states: Seen, actions: Ints) -> tuple[Floats, Bools]:
         """Take one track in each session; nobody leaves."""
-        rewards = self._rewards(states.observations, self.tracks.units[actions][:, None])[:, 0]
+        rewards = self.reward(self.read(states.observations, self.tracks.units[actions][:, None]))[:, 0]
         added = self.tracks.both[actions] @ self._adds
         states.observations = states.observations @ self._keeps + added + self._constant
         return rewards, np.zeros(len(states), np.bool_)
 
     def expected_rewards(self, states: Seen, actions: Ints | None = None) -> Floats:
         """Return what each of the tracks (M,), None for all, would earn in each session now, (B, M)."""
-        return self._rewards(states.observations, self.tracks.units[slice(None) if actions is None else actions])
+        units = self.tracks.units[slice(None) if actions is None else actions]
+        return self.reward(self.read(states.observations, units))
 
     def replacement_values(self, rollout: planning.Rollout[Seen], position: int, actions: Ints | None = None) -> Floats:
         """Return what the plan would earn from `position` on with each of the tracks there, in one session, (M,).
@@ -168,10 +169,6 @@ class LearnedModel(PlanningModel[Seen]):
         others = rest[:, self._others] + np.einsum("mz,nzo->mno", both, reach[:, :, self._others])
         total: Floats = self.reward(_inputs(dots, squares, others)).sum(axis=1)
         return total
-
-    def _rewards(self, observations: Floats, units: Floats) -> Floats:
-        """Return the rewards of M tracks, (M, d) or (B, M, d), in each of B sessions, (B, M)."""
-        return self.reward(self.read(observations, units))
 
     def read(self, observations: Floats, units: Floats) -> Floats:
         """Return what the network reads of M tracks, (M, d) or (B, M, d), in each of B sessions: (B, M, n_inputs)."""

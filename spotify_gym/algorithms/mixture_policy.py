@@ -20,6 +20,7 @@ from spotify_gym.algorithms.state_encoder import columns_of, start_at_zero
 UNIT, RAW = 1.5, 0.5
 """What a mixture weighs in the unit half and in the raw half of a proto-action, per unit of weight."""
 _LENGTH = 3.0  # about that of a feature vector
+_STD = (0.7, 0.05)  # of actions, when training begins and when it ends
 
 
 class MixtureInput(BaseFeaturesExtractor):
@@ -82,19 +83,11 @@ class MixturePolicy(ActorCriticPolicy):
     logarithm, and in training it is what :class:`StdSchedule` makes of it.
     """
 
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        lr_schedule: Schedule,
-        log_std_init: float = -0.35,
-        **kwargs: Any,
-    ) -> None:
-        kwargs = {"net_arch": {"pi": [], "vf": [128, 128]}, "activation_fn": nn.ReLU, **kwargs}
-        kwargs.setdefault("features_extractor_class", MixtureInput)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         usual = {"eps": 1e-5} if kwargs.get("optimizer_kwargs") is None else {}  # as SB3's policy has it
-        kwargs = Adam.instead(kwargs, **usual)
-        super().__init__(observation_space, action_space, lr_schedule, log_std_init=log_std_init, **kwargs)
+        own = {"net_arch": {"pi": [], "vf": [128, 128]}, "activation_fn": nn.ReLU, "log_std_init": -0.35}
+        own["features_extractor_class"] = MixtureInput
+        super().__init__(*args, **Adam.instead(own | kwargs, **usual))
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
@@ -117,14 +110,11 @@ class MixturePolicy(ActorCriticPolicy):
 class StdSchedule(BaseCallback):
     """Let the standard deviation of a :class:`MixturePolicy` fall geometrically as training goes on."""
 
-    def __init__(self, first: float = 0.7, last: float = 0.05) -> None:
-        super().__init__()
-        self._first, self._last = first, last
-
     def _on_rollout_start(self) -> None:
         gone = 1 - self.model._current_progress_remaining
         log_std: Any = self.model.policy.log_std
-        log_std.data.fill_(float(th.tensor(self._first * (self._last / self._first) ** gone).log()))
+        first, last = _STD
+        log_std.data.fill_(float(th.tensor(first * (last / first) ** gone).log()))
 
     def _on_step(self) -> bool:
         return True

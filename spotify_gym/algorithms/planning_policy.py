@@ -90,7 +90,7 @@ class PlanningPolicy(BasePolicy):
         Raises:
             BindingError: they do not fit.
         """
-        self.check_spaces(Spaces(self.observation_space, self.action_space), Spaces(observation_space, action_space))
+        self.check_spaces(Spaces.of(self), Spaces(observation_space, action_space))
         self.observation_space, self.action_space = observation_space, action_space
         self._tracks = self._plans = None
 

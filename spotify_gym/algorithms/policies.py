@@ -64,7 +64,7 @@ class MlpPolicy(DQNPolicy):
         Raises:
             BindingError: they do not fit.
         """
-        self.check_spaces(Spaces(self.observation_space, self.action_space), Spaces(observation_space, action_space))
+        self.check_spaces(Spaces.of(self), Spaces(observation_space, action_space))
         for module in (self, self.q_net, self.q_net_target):
             module.observation_space, module.action_space = observation_space, action_space
 

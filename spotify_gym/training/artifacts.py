@@ -241,8 +241,7 @@ def load_run(
                 f"{path} plays by points in a space as wide as the catalogue it learned from, and this is another one"
             )
         learned_in = Spaces(env.observation_space, _learned_from(folder, about)[1])
-        check = getattr(model.policy, "check_spaces", check_same)
-        check(learned_in, Spaces(env.observation_space, env.action_space))
+        getattr(model.policy, "check_spaces", check_same)(learned_in, Spaces.of(env))
     load_weights(model, read_tensors(weights_file).arrays)
     return Run(model, config, chosen, folder.path)
 

@@ -208,8 +208,8 @@ def _bound(model: Any, env: SpotifyVectorEnv, seed: int) -> Iterator[Policy]:
 
     from spotify_gym.algorithms.compatibility import Spaces
 
-    own = (policy.observation_space, policy.action_space)
-    policy.check_spaces(Spaces(*own), Spaces(*offered))
+    own = Spaces.of(policy)
+    policy.check_spaces(own, Spaces(*offered))
     policy.bind(*offered)
     try:
         with torch.random.fork_rng(devices=()):  # those that choose among random candidates see the same every time

@@ -37,15 +37,10 @@ class HeldOut:
     """Held-out sessions: the same game for all who play it."""
 
     env_id: str
-    """The environment."""
     env_options: dict[str, Any]
-    """Its options, as plain values."""
     catalogue: Catalogue
-    """What can be played."""
     n_sessions: int
-    """How many sessions."""
     seed: int
-    """Of the first session."""
 
     @property
     def dynamics(self) -> SessionDynamics:
@@ -163,9 +158,8 @@ def _only_task(runs: Mapping[str, Run]) -> Run:
     if not runs:
         raise ValueError("there are no runs to compare")
     first, *others = runs.values()
-    ours = (first.config.env, first.catalogue.fingerprint, first.config.env_options)
     for other in others:
-        theirs = (other.config.env, other.catalogue.fingerprint, other.config.env_options)
+        ours, theirs = ((run.config.env, run.catalogue.fingerprint, run.config.env_options) for run in (first, other))
         if theirs != ours:
             raise ValueError(
                 f"{other.path} and {first.path} were trained in different environments or on different catalogues; "
