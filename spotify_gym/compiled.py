@@ -12,7 +12,7 @@ from numba import njit
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_ROOMS = ("algorithms", "catalogue", "listeners", "search", "session")
+_ROOMS = ("algorithms", "listeners", "search", "session")
 
 
 @overload

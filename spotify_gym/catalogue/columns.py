@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import count
 
 import numpy as np
 import pyarrow as pa
@@ -16,14 +18,14 @@ from numpy.typing import NDArray
 from pyarrow import types
 
 from spotify_gym.catalogue.groups import first_equal_rows
-from spotify_gym.catalogue.report import Account, CatalogueError, Finding
+from spotify_gym.catalogue.report import Account, CatalogueError
 from spotify_gym.catalogue.scaling import MAX_MAGNITUDE
 from spotify_gym.catalogue.schema import RawTable, Schema
 from spotify_gym.catalogue.tracks import FEATURE_RANGES, ID_IN_LINK
 
-MISSING = frozenset({"", "-", "?", "na", "n/a", "<na>", "nan", "none", "null", "\\n", "#n/a"}) | {
-    *("[]", "set()", "character(0)"),  # no genre, as Python and R write it
-}
+MISSING = frozenset(
+    {"", "-", "?", "na", "n/a", "<na>", "nan", "none", "null", "\\n", "#n/a", "[]", "set()", "character(0)"}
+)
 MAX_DAMAGED = 0.01  # of a column's numbers; more of them out of range are no slips but a broken column
 MANY_ROWS = 0.1  # of a table: what is wrong with more of them is worth a warning
 
@@ -79,12 +81,11 @@ def read_features(table: RawTable, schema: Schema) -> tuple[tuple[str, ...], Num
         for fault, marked in (faults | {f"outside {low:g} to {high:g}": outside}).items():
             rows = marked[kept[marked]]
             kept[rows] = False
-            if len(rows):
-                first = "" if fault == "missing" else repr(column[int(rows[0])].as_py())
-                account.dropped.append(Finding.at(f"{name} is {fault}", places[rows], first))
+            first = "" if fault == "missing" or not len(rows) else repr(column[int(rows[0])].as_py())
+            account.drop(f"{name} is {fault}", places[rows], first)
     if broken:
         sound = [column for name, column in table.roles.features.items() if name not in broken]
-        way_out = f" Or do without: {schema.command('--features', *sound)}" if sound else ""
+        way_out = f" Or do without: {schema.command(features=sound)}" if sound else ""
         raise CatalogueError(f"{'; '.join(broken.values())}; decimal points may be lost. Mend the table.{way_out}")
     return tuple(numbers), np.stack([values[kept] for values in numbers.values()], axis=1), kept
 
@@ -323,15 +324,14 @@ def make_ids(
         labels = pc.if_else(pc.or_(pc.equal(artists, ""), pc.equal(titles, "")), titles, both)
     first = first_equal_rows(np.column_stack([first_equal(labels), features])).tolist()
     ids = labels.to_pylist()
-    taken, latest = set(ids), dict.fromkeys(ids, 0)
+    taken = set(ids)
+    numbers: Mapping[str, Iterator[int]] = defaultdict(lambda: count(1))
     for row, label in enumerate(ids):
         if first[row] < row or not label:
             ids[row] = ids[first[row]]
-            continue
-        latest[label] += 1
-        if latest[label] > 1:
-            while f"{label} ({latest[label]})" in taken:
-                latest[label] += 1
-            ids[row] = f"{label} ({latest[label]})"
+        elif (number := next(numbers[label])) > 1:
+            while f"{label} ({number})" in taken:
+                number = next(numbers[label])
+            ids[row] = f"{label} ({number})"
             taken.add(ids[row])
     return pa.array(ids, pa.string())

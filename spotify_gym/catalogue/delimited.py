@@ -154,7 +154,8 @@ def _find_rows(
             waste -= taken
             fault += ", or a quote that does not close"
         lost[fault].append(place + 1)
-    account.dropped += [Finding.at(reason, numbers) for reason, numbers in lost.items()]
+    for reason, numbers in lost.items():
+        account.drop(reason, numbers)
     return list(compress(lines, is_row)), np.flatnonzero(is_row) + 1
 
 
@@ -222,7 +223,7 @@ def _parse(rows: Sequence[bytes], names: Sequence[str], delimiter: str, wanted: 
 def _numbers_within(sample: pa.Table) -> dict[str, tuple[str, str]]:
     """Find the numbers in records within cells: "{'energy': 0.5}" in `audio` is "audio.energy", ("audio", "energy")."""
     cells = ((name, cell) for name in sample.column_names for cell in sample[name].to_pylist())
-    records = ((name, cell) for name, cell in cells if cell.lstrip().startswith("{"))
+    records = ((name, cell) for name, cell in cells if re.match(r"\s*\[?\{", cell))
     keys = ((name, key) for name, cell in records for key, _ in re.findall(_NUMBER_OF % r"(\w+)", cell))
     return {f"{name}.{key}": (name, key) for name, key in islice(keys, MAX_NAMES)}
 

@@ -56,7 +56,8 @@ def read_parts(path: Path) -> list[bytes]:
     file, parts = path, []
     try:
         for file in _list_parts(path) if path.is_dir() else [path]:
-            parts.append(_read_content(file))
+            with open_regular(file) as stream:
+                parts.append(_unpack(_read_within_limit(stream)))
             _check_size(sum(map(len, parts)))
     except CatalogueError as error:
         raise CatalogueError(f"{file}: {error}") from error
@@ -69,12 +70,14 @@ def read_parts(path: Path) -> list[bytes]:
     return parts
 
 
-def tables_below(folder: Path) -> list[Path]:
-    """List what below a folder is a table by its name: files, and the folders that hold the parts of one."""
-    files = list(islice(_files_below(folder), MAX_ENTRIES))
-    parts = {file.parent for file in files if _PART_OF_TABLE.match(file.name)}
-    names = {file: file.relative_to(folder).as_posix() for file in files if file.parent not in parts}
-    return sorted(parts.union(file for file, name in names.items() if _is_table(name)))
+def tables_below(folder: Path) -> dict[Path, list[Path]]:
+    """Find what below a folder is a table by its name, and its files: one, or the parts that its folder holds."""
+    tables: dict[Path, list[Path]] = {}
+    for file in islice(_files_below(folder), MAX_ENTRIES):
+        name, is_part = file.relative_to(folder).as_posix(), _PART_OF_TABLE.match(file.name)
+        if (is_part or _TABLE.search(name)) and not _HIDDEN.search(name):
+            tables.setdefault(file.parent if is_part else file, []).append(file)
+    return {table: sorted(tables[table]) for table in sorted(tables) if table.parent not in tables}
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -90,29 +93,19 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _list_parts(folder: Path) -> list[Path]:
-    """List the parts of the only table below a folder."""
-    table = Path(_only_table([str(table) for table in tables_below(folder)], "name the one to read"))
-    if table.is_file():
-        return [table]
-    return sorted(file for file in table.iterdir() if _PART_OF_TABLE.match(file.name) and file.stat().st_size)
-
-
-def _is_table(name: str) -> bool:
-    return bool(_TABLE.search(name) and not _HIDDEN.search(name))
+    """List the parts of the only table below a folder, those of nothing left out."""
+    tables = {str(table): files for table, files in tables_below(folder).items()}
+    files = tables[_only_table(list(tables), "name the one to read")]
+    return [file for file in files if file.stat().st_size] or files
 
 
 def _only_table(tables: Sequence[str], otherwise: str) -> str:
     """Return the only table; raise `CatalogueError` where there is none or are several."""
     if len(tables) > 1:
-        raise CatalogueError(f"it has {len(tables)} tables: {', '.join(map(repr, sorted(tables)[:20]))}; {otherwise}.")
+        raise CatalogueError(f"it has {len(tables)} tables: {', '.join(map(repr, tables[:20]))}; {otherwise}.")
     if not tables:
         raise CatalogueError("it has no table in it: no name in it ends in .csv, .tsv, .json, .parquet or .xlsx.")
     return tables[0]
-
-
-def _read_content(path: Path) -> bytes:
-    with open_regular(path) as file:
-        return _unpack(_read_within_limit(file))
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -159,11 +152,11 @@ def _open_member(file: io.BytesIO) -> IO[bytes]:
     if file.getvalue().count(b"PK\x01\x02") > MAX_ENTRIES:
         raise CatalogueError(f"it is a zip archive of more than {MAX_ENTRIES:,} files.")
     archive = zipfile.ZipFile(file)
-    names = [name for name in archive.namelist() if not name.endswith("/") and not _HIDDEN.search(name)]
+    names = [name for name in sorted(archive.namelist()) if not name.endswith("/") and not _HIDDEN.search(name)]
     if any(name.endswith(".npy") for name in names):
         raise CatalogueError("it is a prepared catalogue, which Catalogue.load opens, or other arrays of NumPy.")
     if len(names) != 1:
-        names = [_only_table(list(filter(_is_table, names)), "unpack it, and name the one to read")]
+        names = [_only_table(list(filter(_TABLE.search, names)), "unpack it, and name the one to read")]
     return archive.open(names[0])
 
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from spotify_gym.catalogue.delimited import read_delimited
-from spotify_gym.catalogue.report import Account, CatalogueError, Finding
+from spotify_gym.catalogue.report import Account, CatalogueError
 from spotify_gym.catalogue.schema import MAX_HEADER, MIN_FEATURES, RawTable, Schema, concatenate
 from spotify_gym.catalogue.tracks import FEATURE_NAMES
 
@@ -29,7 +29,7 @@ PARQUET = b"PAR1"
 MAX_PARQUET_BYTES = 2**31  # of the columns that are read, unpacked
 MAX_JSON_BYTES = 2**27
 MAX_CONTAINERS = 2**23  # lists and objects in a JSON file, each of which costs some hundred bytes
-MAX_NESTING = 4
+MAX_NESTING = 8
 MAX_WORKBOOK_BYTES = 2**28  # unpacked
 MAX_SHEET_ROWS = 2**20
 MAX_SHEET_COLUMNS = 2**10
@@ -108,12 +108,15 @@ def read_json(content: bytes, schema: Schema) -> RawTable:
     names = tuple(dict.fromkeys(name for record in records for name in record))
     if not names:
         features = ", ".join(schema.features or FEATURE_NAMES)
-        raise CatalogueError(f"this JSON holds no record of a track, with {MIN_FEATURES} at least of {features}.")
+        raise CatalogueError(
+            f"this JSON holds no record of a track, with {MIN_FEATURES} at least of {features}. "
+            f"Or say which numbers are a track's features: {schema.command(features=['NAME', 'NAME'])} ..."
+        )
     roles = schema.roles(names)
     cells = {name: _as_column(record.get(name) for record in records if record) for name in roles.columns}
     is_record = np.array(list(map(bool, records)))
-    lost = Finding.at("no record of a track", np.flatnonzero(~is_record) + 1)
-    account = Account(dropped=[lost] if lost.rows else [])
+    account = Account()
+    account.drop("no record of a track", np.flatnonzero(~is_record) + 1)
     return RawTable(names, roles, pa.table(cells), np.flatnonzero(is_record) + 1, account)
 
 

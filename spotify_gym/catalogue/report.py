@@ -101,3 +101,8 @@ class Account:
     dropped: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    def drop(self, why: str, places: Iterable[int], first: str = "") -> None:
+        """Say that rows are left out, if any are."""
+        if (finding := Finding.at(why, places, first)).rows:
+            self.dropped.append(finding)

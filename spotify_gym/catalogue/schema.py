@@ -26,7 +26,7 @@ T = TypeVar("T")
 ALIASES: Mapping[str, str] = {
     # role: names of its column, by letters and digits alone, the more specific ones first
     "track_id": "trackid trackuri trackspotifyid idtrack songid songuri spotifyid spotifyuri idspotify spid id uri "
-    "trackurl tracklink trackhref songurl songlink spotifyurl spotifylink externalurlsspotify url link href",
+    "trackurl tracklink trackhref songurl songlink spotifyurl spotifylink urlspotify externalurlsspotify url link href",
     "name": "trackname tracktitle songname songtitle nametrack namesong mastermetadatatrackname track song title name "
     "titulo titre titel titolo nomedamusica nombre cancion musica faixa chanson brano",
     "artists": "artistname artistnames artistsname artistsnames trackartistname trackartistnames artists trackartist "
@@ -158,18 +158,20 @@ class Schema:
         kinds = {name: kind for name, column in features.items() for kind, other in known.items() if column == other}
         return Roles(features, kinds, {role: found[role] for role in found if role not in FEATURE_NAMES})
 
-    def command(self, *words: str) -> str:
-        """Return the command to type."""
+    def command(self, columns: Mapping[str, str] | None = None, features: Sequence[str] = ()) -> str:
+        """Return the command to type: what the user says already, and these columns and features."""
+        pairs = map("=".join, {**self.columns, **(columns or {})}.items())
+        said = {"--columns": [*pairs], "--features": [*(features or self.features or ())]}
+        words = chain(*([option, *values] for option, values in said.items() if values))
         return shlex.join(["spotify-gym", "prepare", str(self.path), *words])
 
     def hint(self, missing: Sequence[str], names: Sequence[str]) -> str:
         """Return the command to type where columns have names near those that are missing; "" where none has."""
         unknown = {_key(name): name for name in names if not _role_of(name)[0] and name.isprintable()}
         near = ((role, unknown[key]) for role in missing for key in get_close_matches(role, unknown, n=1, cutoff=0.8))
-        if not (pairs := dict(near)):
-            return ""
-        guesses = ", ".join(f"{role} may be {name!r}" for role, name in pairs.items())
-        return f"{guesses}: {self.command('--columns', *map('='.join, pairs.items()))}"
+        columns = dict(near)
+        guesses = ", ".join(f"{role} may be {name!r}" for role, name in columns.items())
+        return guesses and f"{guesses}: {self.command(columns)}"
 
     def _complain(self, known: Mapping[str, str], names: Sequence[str]) -> str:
         have = f"only {', '.join(known)} of the nine are there" if known else "there is none of the nine"
@@ -177,14 +179,14 @@ class Schema:
         return (
             f"this is no table of audio features: its columns are named {_listed(names)}, and {have}; at least "
             f"{MIN_FEATURES} of {', '.join(FEATURE_NAMES)} are needed. {hint and f'{hint} '}"
-            f"Or say which numbers are a track's features: {self.command('--features')} COLUMN COLUMN ..."
+            f"Or say which numbers are a track's features: {self.command(features=['COLUMN', 'COLUMN'])} ..."
         )
 
 
 @lru_cache(maxsize=10_000)
 def _role_of(name: str) -> tuple[str, int]:
     """Return the role that a column's name tells, and how specific it is (0: most); "" if it tells none."""
-    key, plain = _key(name), _key(re.sub(r"\(.*", "", name))  # "Energy (0-100)"
+    key, plain = _key(name), _key(re.sub(r"[(\[].*", "", name))  # "Energy (0-100)"
     for plainness, alias in enumerate((key, re.sub(_BEFORE, "", key), plain, re.sub(_AROUND, "", key))):
         role, rank = _ROLES.get(alias, ("", 0))
         if role and (plainness < 3 or role in (*FEATURE_NAMES, "popularity")):

@@ -130,10 +130,10 @@ def _from_frame(frame: Any, scaling: str | Scaling | None) -> Catalogue:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "DataFrame.parquet"
         try:
-            frame.to_parquet(path, index=False) if hasattr(frame, "to_parquet") else frame.write_parquet(path)
+            frame.to_parquet(path) if hasattr(frame, "to_parquet") else frame.write_parquet(path)
         except (ValueError, TypeError):  # columns of mixed types, which a text file does not mind
             path = path.with_suffix(".csv")
-            frame.to_csv(path, index=False)
+            frame.to_csv(path)
         try:
             made = Catalogue.read(path, scaling=scaling or "standard")
         except CatalogueError as error:

@@ -95,9 +95,8 @@ class Draft:
 
     def drop(self, reason: str, marks: NDArray[np.bool_]) -> None:
         """Leave out the tracks (n_tracks,) that are marked."""
-        if marks.any():
-            self.account.dropped.append(Finding.at(reason, self.places[marks]))
-            self._keep(np.flatnonzero(~marks))
+        self.account.drop(reason, self.places[marks])
+        self._keep(np.flatnonzero(~marks))
 
     def _fold(self, keeper: NDArray[np.int64], reasons: Mapping[str, NDArray[np.int64]]) -> None:
         """Let ``keeper[i]`` (n_tracks,) speak for track ``i``, and gather the genres of all that it speaks for."""
@@ -175,7 +174,7 @@ def _judge(draft: Draft, n_rows: int, schema: Schema) -> Iterator[str]:
     if folded > MANY_ROWS * n_rows:
         yield (
             f"{folded / n_rows:.0%} of the rows have an id of an earlier row and other features; if "
-            f"{draft.account.columns.get('track_id')!r} is no id of a track: {schema.command('--columns', 'track_id=')}"
+            f"{draft.account.columns.get('track_id')!r} is no id of a track: {schema.command({'track_id': ''})}"
         )
     if draft.tracks.names is None:
         yield "no titles"

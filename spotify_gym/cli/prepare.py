@@ -96,7 +96,12 @@ class Fetch(Command):
         site, name, folder = named.groups()
         out = self.out or Path(folder)
         print(f"fetching {self.source} ...", file=sys.stderr)
-        (_from_kaggle if site == "kaggle" else _from_hugging_face)(name, out)
+        try:
+            _download(site, name, out)
+        except ImportError:
+            raise
+        except Exception as error:  # of the client, of its HTTP, of the disk
+            raise FetchError(f"{self.source} could not be fetched: {error}") from error
         tables = tables_below(out)
         if not tables:
             raise FetchError(f"{self.source} is now in {out}, but there is no table in it")
@@ -104,19 +109,12 @@ class Fetch(Command):
             print(shlex.join(["spotify-gym", "prepare", str(table)]))
 
 
-def _from_kaggle(name: str, out: Path) -> None:
-    import kagglehub
+def _download(site: str, name: str, out: Path) -> None:
+    if site == "kaggle":
+        import kagglehub
 
-    try:
         kagglehub.dataset_download(name, output_dir=str(out))
-    except Exception as error:  # of the client, of its HTTP, of the disk
-        raise FetchError(f"kaggle:{name} could not be fetched: {error}") from error
+    else:
+        import huggingface_hub
 
-
-def _from_hugging_face(name: str, out: Path) -> None:
-    import huggingface_hub
-
-    try:
         huggingface_hub.snapshot_download(name, repo_type="dataset", local_dir=out)
-    except Exception as error:  # of the client, of its HTTP, of the disk
-        raise FetchError(f"hf:{name} could not be fetched: {error}") from error

@@ -224,7 +224,7 @@ def test_notices_above_the_header__are_passed_over(tmp_path: Path) -> None:
     assert "line 4 was taken as the header" in str(catalogue.report)
 
 
-@pytest.mark.parametrize("write", [str, json.dumps])
+@pytest.mark.parametrize("write", [str, json.dumps, lambda record: f"[{record}]"])
 def test_records_in_cells__are_columns(tmp_path: Path, write: Callable[[dict[str, object]], str]) -> None:
     table = frame().assign(audio=[write({name: one[name] for name in FEATURE_NAMES}) for one in songs(5)])
     table = table.drop(columns=list(FEATURE_NAMES))
@@ -328,6 +328,7 @@ JSON_KINDS: dict[str, Callable[[], str]] = {
     "lists": lambda: json.dumps(frame().to_dict(orient="list")),
     "rows": lambda: json.dumps([list(frame().columns), *frame().values.tolist()]),
     "sheet": lambda: json.dumps({"range": "A1:N6", "values": [list(frame().columns), *frame().values.tolist()]}),
+    "playlists": lambda: json.dumps({"playlists": {"items": [{"name": "A", "tracks": {"items": records()}}]}}),
     "nested": lambda: json.dumps(
         {
             "items": [
@@ -461,6 +462,8 @@ def test_folder__does_not_follow_links(tmp_path: Path) -> None:
     (folder / "part-00000.csv").symlink_to(write_csv(tmp_path / "songs.csv", songs(5)))
     with pytest.raises(CatalogueError, match="has no table in it"):
         Catalogue.read(folder)
+    write_csv(folder / "part-00001.csv", songs(2))
+    assert len(Catalogue.read(folder)) == 2
 
 
 def test_parquet__joins_lists_and_reads_categories(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ KINDS = {
         "id,Nome da música,Artista,Gênero,Popularidade",
         5,
     ),
-    "...1,id...2,name...3,artist,Energy (0-100),Valence (0-100),Danceability (%),Loudness (dB),tempo...9,id...40": (
+    "...1,id...2,name...3,artist,Energy (0-100),Valence (0-100),Danceability (%),Loudness [dB],tempo...9,id...40": (
         "id...2,name...3,artist,,",
         5,
     ),
@@ -175,11 +175,14 @@ def test_hint__is_given_only_where_a_name_is_near() -> None:
 
 
 def test_command__is_quoted_for_the_shell() -> None:
-    schema = Schema(Path("$(rm -rf) '.csv"), {}, None)
-    assert shlex.split(schema.command("--columns", "track_id=my id"))[2:] == [
+    schema = Schema(Path("$(rm -rf) '.csv"), {"genre": ""}, ["a b"])
+    assert shlex.split(schema.command({"track_id": "my id"}))[2:] == [
         "$(rm -rf) '.csv",
         "--columns",
+        "genre=",
         "track_id=my id",
+        "--features",
+        "a b",
     ]
 
 

@@ -92,6 +92,7 @@ def test_table__is_pickled_as_its_path_and_how_it_was_read(tmp_path: Path) -> No
         assert len(pickle.dumps(catalogue)) < 2000
     frame = as_catalogue(pd.read_csv(path).head(20))
     assert (frame.origin, address_of(frame)) == (None, None)
+    assert as_catalogue(pd.read_csv(path).head(20).set_index("track_id")).fingerprint == frame.fingerprint
 
 
 def test_prepared_file__is_loaded_once(tmp_path: Path) -> None:
