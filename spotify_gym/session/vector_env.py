@@ -92,7 +92,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         sessions = self._begin(rows, history_of(options, self.dynamics, len(rows)))
         self._ended[rows] = False
         info = self._describe(np.full(self.num_envs, -1), self.dynamics.no_step(self.num_envs))
-        return self.dynamics.observe(sessions), _masked(info, chosen)
+        return self.dynamics.observe(sessions), _masked(info, chosen.copy())
 
     def step(self, actions: Ints) -> tuple[Floats, Floats, Bools, Bools, dict[str, Any]]:
         """Play one track in each session.
@@ -114,7 +114,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         truncated = sessions.time >= (2**62 if self.max_episode_steps is None else self.max_episode_steps)
         if len(restarts):  # the action of an ended session only starts the next one
             self._begin(restarts)
-            tracks = _blank(tracks, result, restarts)
+            _blank(tracks, result, restarts)
             truncated[restarts] = False
         done = result.left | truncated
         observations = self.dynamics.observe(sessions) if result.seen is None or len(restarts) else result.seen
@@ -124,7 +124,9 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
             self._begin(np.flatnonzero(done))
             begun = self.dynamics.no_step(self.num_envs)
             begun.numbers[:], begun.flags[:] = result.numbers, result.flags
-            info = self._describe(_blank(tracks, begun, done), begun)
+            tracks = tracks.copy()
+            _blank(tracks, begun, done)
+            info = self._describe(tracks, begun)
             observations = self.dynamics.observe(self.sessions)
             return (
                 observations,
@@ -168,7 +170,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
             raise InvalidAction(
                 f"actions must be {self.num_envs} integers, one track per session; got {tracks.dtype} {tracks.shape}"
             )
-        indices = tracks.astype(np.int64, copy=False)
+        indices = tracks.astype(np.int64)
         if indices.view(np.uint64).max() >= len(self.catalogue):  # a negative number looks large
             wrong = tracks[(tracks < 0) | (tracks >= len(self.catalogue))][0]
             raise InvalidAction(
@@ -180,7 +182,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         """Return `info` of all sessions; those that just began have track -1, and 0 for the rest."""
         sessions, ids = self.sessions, self.catalogue.track_ids
         info: dict[str, NDArray[Any]] = {
-            "track": tracks.copy(),
+            "track": tracks,
             "cosine": result.cosine,
             "repeat": result.repeat,
             "completed": result.completed,
@@ -207,14 +209,12 @@ def _length(max_episode_steps: object) -> int | None:
 
 def _masked(info: Mapping[str, Any], rows: Bools) -> dict[str, Any]:
     """Add to each entry Gymnasium's mask, (B,), of the sessions that it is about: one array for all."""
-    return {**info, **dict.fromkeys([f"_{name}" for name in info], rows.copy())}
+    return {**info, **dict.fromkeys(["_" + name for name in info], rows)}
 
 
-def _blank(tracks: Ints, result: StepResult, rows: NDArray[Any]) -> Ints:
-    """Make the result of some sessions, in place, that of no step at all; return the tracks, -1 for them."""
-    blank = tracks.copy()
-    blank[rows], result.numbers[:, rows], result.flags[:, rows] = -1, 0, False
-    return blank
+def _blank(tracks: Ints, result: StepResult, rows: NDArray[Any]) -> None:
+    """Make tracks and result of some sessions, in place, those of no step at all."""
+    tracks[rows], result.numbers[:, rows], result.flags[:, rows] = -1, 0, False
 
 
 def _array(values: Any) -> NDArray[Any]:
