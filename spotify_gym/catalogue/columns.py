@@ -65,10 +65,10 @@ def read_features(table: RawTable, schema: Schema) -> tuple[tuple[str, ...], Num
     """
     columns, account, places = dict(_feature_columns(table)), table.account, table.places
     numbers = parse_numbers(columns)
-    ranges = FEATURE_RANGES if _settle_units(numbers, table.roles.kinds, account) else {}
+    scaled = _settle_units(numbers, table.roles.kinds, account)
     kept, broken = np.ones(len(places), dtype=np.bool_), {}
     for name, column in columns.items():
-        low, high = ranges.get(table.roles.kinds.get(name, ""), _ANY_NUMBER)
+        low, high = FEATURE_RANGES.get("" if name in scaled else table.roles.kinds.get(name, ""), _ANY_NUMBER)
         outside = np.flatnonzero((numbers[name] < low - _ROUNDING) | (numbers[name] > high + _ROUNDING))
         if len(outside) > max(1, MAX_DAMAGED * len(places)):
             broken[name] = (
@@ -155,19 +155,24 @@ def _as_lists(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.split_pattern_regex(bare, r"[\s,;]+").cast(pa.list_(pa.float64()))
 
 
-def _settle_units(numbers: dict[str, Numbers], kinds: Mapping[str, str], account: Account) -> bool:
-    """Bring shares from per cent to fractions of 1, deciding for the table; say whether units mean anything in it.
+def _settle_units(numbers: dict[str, Numbers], kinds: Mapping[str, str], account: Account) -> set[str]:
+    """Bring shares from per cent to fractions of 1, deciding for the table; return the columns that have no units.
 
     A table is in per cent if in most rows most of the shares that are never tiny are above 1. Columns and rows that
-    clearly are in the other unit are brought to the same, and said. Where many shares are negative the features have
-    been scaled already, and stay.
+    clearly are in the other unit are brought to the same, and said. Columns of which many numbers are below 0, where
+    none can be, have been scaled already, and stay; so have all, if most have been.
     """
-    shares = {name: column for name, column in numbers.items() if kinds.get(name) in _SHARES and len(column)}
+    lows = {
+        name: FEATURE_RANGES.get(kinds.get(name, ""), _ANY_NUMBER)[0] for name, column in numbers.items() if len(column)
+    }
+    scaled = {name for name, low in lows.items() if low == 0 and np.mean(numbers[name] < 0) > MANY_ROWS}
+    if scaled:
+        account.warnings.append(f"{', '.join(sorted(scaled))} below 0 in many rows: taken as scaled already, and kept")
+    if 2 * len(scaled) > len(lows):
+        return set(lows)
+    shares = {name: numbers[name] for name in lows if kinds.get(name) in _SHARES and name not in scaled}
     if not shares:
-        return True
-    if 2 * sum(np.mean(column < 0) > MANY_ROWS for column in shares.values()) > len(shares):
-        account.warnings.append("many shares are below 0: taken as scaled already, and kept as they are")
-        return False
+        return scaled
     large = {name: (column > 1) & (column <= 100) for name, column in shares.items()}
     tiny = {name: (column > 0) & (column < 1) for name, column in shares.items()}
     telling = [name for name in shares if kinds[name] in _NEVER_TINY] or list(shares)
@@ -191,7 +196,7 @@ def _settle_units(numbers: dict[str, Numbers], kinds: Mapping[str, str], account
         account.warnings.append(f"most of {loud[0]} is above 0 dB, as no music is: its sign may be lost")
     for name, column in shares.items():
         numbers[name] = np.where((rows | (name in odd)) != in_percent, column / 100, column)
-    return True
+    return scaled
 
 
 def words_in(texts: pa.Array) -> pa.Array | None:

@@ -29,11 +29,11 @@ ALIASES: Mapping[str, str] = {
     "trackurl tracklink trackhref songurl songlink spotifyurl spotifylink urlspotify externalurlsspotify url link href",
     "name": "trackname tracktitle songname songtitle nametrack namesong mastermetadatatrackname track song title name "
     "titulo titre titel titolo nomedamusica nombre cancion musica faixa chanson brano",
-    "artists": "artistname artistnames artistsname artistsnames trackartistname trackartistnames artists trackartist "
-    "trackartists artist mainartist performers performer singers singer mastermetadataalbumartistname band bandsinger "
-    "artist1 artista artiste interpret interprete kunstler cantante",
+    "artists": "artistname artistnames artistsname artistsnames trackartistname trackartistnames trackartistsname "
+    "artists trackartist trackartists artist mainartist performers performer singers singer "
+    "mastermetadataalbumartistname band bandsinger artist1 artista artiste interpret interprete kunstler cantante",
     "genre": "genre trackgenre playlistgenre genres trackgenres songgenre topgenre artistgenres artistgenre maingenre "
-    "musicgenre genrename parentgenres genretop primarygenre genero",
+    "musicgenre genrename parentgenres genretop primarygenre artisttopgenre genero",
     "popularity": "popularity popularidad popularidade popularite popolarita beliebtheit pop",
     "acousticness": "acousticness acous acoustic acustica acusticidad acusticidade acousticite acoustique akustik",
     "danceability": "danceability dnce dance bailabilidad danzabilidad dancabilidade dansabilite tanzbarkeit",
@@ -43,13 +43,15 @@ ALIASES: Mapping[str, str] = {
     "loudness": "loudness db loud volumen sonoridad sonoridade lautstarke",
     "speechiness": "speechiness spch speech locuacidad sprachanteil",
     "tempo": "tempo bpm beatsperminute",
-    "valence": "valence val happy happiness positiveness valencia valenz",
+    "valence": "valence val happy happiness positiveness positivity valencia valenz",
 }
 MIN_FEATURES = 5
 MAX_HEADER = 30  # lines or rows among which the header is sought
 _ROLES = {alias: (role, 4 * rank) for role, aliases in ALIASES.items() for rank, alias in enumerate(aliases.split())}
 _BEFORE = "^(?:items?|spotify|audio|features?|af)*"  # what tables write before a name, and around what is measured
-_AROUND = "^(?:items?|tracks?|songs?|spotify|audio|features?0?|af)*|(?:db|bpm|percent|percentage|pct|score|value)*$"
+_AROUND = (
+    "^(?:items?|tracks?|songs?|spotify|audio|features?|af)*|(?:db|dbfs|lufs|bpm|percent|percentage|pct|score|value)*$"
+)
 
 
 @dataclass(frozen=True)
@@ -195,8 +197,11 @@ def _role_of(name: str) -> tuple[str, int]:
 
 
 def _key(name: str) -> str:
-    """Return the letters and digits, in lower case, without accents, less what is added where names are equal."""
-    plain = normalize("NFKD", re.sub(r"[_.][xy]$|\.{3}\d+$", "", name.strip()[:100]).casefold())
+    """Return the letters and digits, in lower case, without accents, less what merges ("id_x", "id...2") and lists add.
+
+    Of lists, what stands first counts: "artists.0.name" is as "artists.name".
+    """
+    plain = normalize("NFKD", re.sub(r"[_.][xy]$|\.{3}\d+$|[._/]0(?=[._/])", "", name.strip()[:100]).casefold())
     return "".join(char for char in plain if char.isalnum())
 
 

@@ -122,6 +122,10 @@ def test_features_that_are_scaled_already__are_kept_and_warned_of(tmp_path: Path
     catalogue = read(tmp_path, table.to_csv(index=False))
     assert len(catalogue) == 30
     assert "taken as scaled already" in catalogue.report.verdict
+    table = frame(30).assign(tempo=table["tempo"])
+    catalogue = read(tmp_path, table.to_csv(index=False))
+    np.testing.assert_allclose(raw(catalogue), table[list(FEATURE_NAMES)], rtol=1e-5, atol=1e-5)
+    assert catalogue.report.verdict == "warning: tempo below 0 in many rows: taken as scaled already, and kept"
 
 
 def test_decimal_commas_and_units__are_read(tmp_path: Path) -> None:

@@ -99,8 +99,12 @@ KINDS = {
         "id...2,name...3,artist,,",
         5,
     ),
-    "track.id,track.name,track.audio_features.energy,track_audio_features_valence,audio_features.0.tempo,"
-    "track.liveness,danceability": ("track.id,track.name,,,", 5),
+    "track/id,track/name,track/artists/0/name,track/artists/1/name,track.audio_features.energy,audio_features.0.tempo,"
+    "track_audio_features_valence,track.liveness,danceability": ("track/id,track/name,track/artists/0/name,,", 5),
+    "name,album,artist,artist_top_genre,popularity,danceability,energy,loudness_dbfs,tempo,valence": (
+        ",name,artist,artist_top_genre,popularity",
+        5,
+    ),
     "id_x,name_x,artists,audio_features.danceability,audio_features.energy,audio_features.loudness,"
     "audio_features.valence,audio_features.tempo": ("id_x,name_x,artists,,", 5),
 }
