@@ -64,7 +64,7 @@ def log_sum_exp(network: Any, observations: Any) -> th.Tensor:
     directions, values = network.encode(observations)
 
     def of_chunk(units: th.Tensor) -> th.Tensor:
-        return th.logsumexp(directions @ units.T, dim=1)
+        return th.logsumexp(directions @ network.embedding(units).T, dim=1)
 
     chunks = th.split(network.recordings.units, _CHUNK)
     parts = [checkpoint(of_chunk, units, use_reentrant=False) for units in chunks]

@@ -63,7 +63,7 @@ class SampledQNetwork(CatalogueQNetwork):
     def score(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
         """Return Q of the actions, (batch or 1, n) int64, (batch, n)."""
         directions, values = self.encode(obs)
-        vectors = self.recordings.units[actions]
+        vectors = self.embedding(self.recordings.units[actions])
         scores: th.Tensor = th.einsum("bw,bnw->bn", directions, vectors) + values
         return scores
 
@@ -83,7 +83,7 @@ class ShortlistQNetwork(SampledQNetwork):
         recordings = self.recordings
         vibes = unit(obs.flatten(1)[:, : recordings.units.shape[1]])
         k = min(self.n_candidates, recordings.n)
-        return recordings.largest(vibes, k)[1]
+        return recordings.unit_table.largest(vibes, k)[1]
 
 
 class ActionHeadQNetwork(SampledQNetwork):
@@ -97,12 +97,15 @@ class ActionHeadQNetwork(SampledQNetwork):
 
     device = BasePolicy.device  # there is no tower to ask
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, encoder="dense", **kwargs)
+    def __init__(self, *args: Any, net_arch: list[int] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, net_arch=net_arch, encoder="dense", **kwargs)
         assert isinstance(self.tower, DenseEncoder)
         self.encoder = self.tower.encoder
         del self.tower  # none of its weights stay behind
-        self.head = nn.Sequential(*create_mlp(self.encoder.width + self.encoder.n_features, 1, kwargs["net_arch"]))
+        hidden = [64] if net_arch is None else net_arch
+        self.head = nn.Sequential(
+            *create_mlp(self.encoder.width + self.encoder.n_features + self.embedding.extra, 1, hidden)
+        )
 
     def forward(self, obs: PyTorchObs) -> th.Tensor:
         """Return Q of every action, (batch, n_actions), a state at a time."""
@@ -117,7 +120,7 @@ class ActionHeadQNetwork(SampledQNetwork):
         """Return Q of the actions, (batch, n) int64, (batch, n)."""
         assert self.features_extractor is not None
         states = self.encoder(self.extract_features(obs, self.features_extractor))
-        tracks = self.recordings.units[actions]
+        tracks = self.embedding(self.recordings.units[actions])
         pairs = th.cat([states[:, None].expand(-1, actions.shape[1], -1), tracks], dim=2)
         scores: th.Tensor = self.head(pairs).squeeze(2)
         return scores
@@ -140,4 +143,6 @@ class ActionHeadPolicy(SampledPolicy):
     """AH-DQN's policy over tracks drawn at random."""
 
     network_class = ActionHeadQNetwork
-    network_options: ClassVar[dict[str, Any]] = {"n_candidates": None}
+    network_options: ClassVar[dict[str, Any]] = {
+        name: default for name, default in SampledPolicy.network_options.items() if name != "encoder"
+    }

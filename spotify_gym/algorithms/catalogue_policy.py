@@ -11,7 +11,8 @@ from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
 
 from spotify_gym.algorithms.compatibility import blocks_of, check_alike, n_features_of, vectors_of
-from spotify_gym.algorithms.embeddings import Recordings, Tracks
+from spotify_gym.algorithms.embeddings import FixedEmbedding, LearnedEmbedding, Recordings, Table, Tracks
+from spotify_gym.algorithms.networks import Adam as Adam  # policies saved before it moved name it here
 from spotify_gym.algorithms.networks import DenseQNetwork, TopK
 from spotify_gym.algorithms.policies import MlpPolicy
 from spotify_gym.algorithms.state_encoder import AttentionEncoder, DenseEncoder, MixtureEncoder
@@ -22,18 +23,27 @@ ENCODERS: dict[str, type[MixtureEncoder | AttentionEncoder]] = {
 }
 """Those that read the vectors an observation holds; the other one is "dense"."""
 
+EMBEDDINGS: dict[str, type[FixedEmbedding | LearnedEmbedding]] = {"fixed": FixedEmbedding, "learned": LearnedEmbedding}
+
+DENSE_ONLY: dict[str, Any] = {"track_embedding": "fixed", "unit_state": True, "layer_norm": False}
+"""Options that only go with the dense encoder when they are not these; the last two only files of before have."""
+
 
 class CatalogueQNetwork(BasePolicy):
     """Q(s, a) = f(s) · φ(x_a) + v(s), the dot product of a state and a track.
 
     The maximum over all tracks is exact and never holds a score for every pair: a search leaves out what cannot win
-    (:mod:`~spotify_gym.search.pruned`) or, where that saves nothing, scans all
+    (:mod:`~spotify_gym.search.pruned`) or, where φ changes or that saves nothing, scans all
     (:mod:`~spotify_gym.search.exact_topk`). Related are the two-tower retrieval models (Yi et al. 2019) and DQN with
     action embeddings (Dulac-Arnold et al. 2015, https://arxiv.org/abs/1512.07679), who search approximately.
 
     The arguments are those of SB3's `QNetwork`: observations flat, (k,); actions with features, see
-    :mod:`~spotify_gym.algorithms.compatibility`; and the `encoder` of the state, "mixture" or "attention" (of the
-    `blocks` that the observation space names) or "dense".
+    :mod:`~spotify_gym.algorithms.compatibility`. And
+
+    Args:
+        track_embedding: "fixed", the unit features, or "learned", these and a few learned coordinates.
+        encoder: of the state, "mixture" or "attention" (of the `blocks` that the observation space names) or "dense".
+        **former: what files of before say of the dense encoder.
     """
 
     dueling: ClassVar[bool] = False
@@ -44,10 +54,12 @@ class CatalogueQNetwork(BasePolicy):
         action_space: spaces.Discrete,
         features_extractor: Any,
         features_dim: int,
-        net_arch: list[int],
-        activation_fn: type[nn.Module],
-        normalize_images: bool,
+        net_arch: list[int] | None = None,
+        activation_fn: type[nn.Module] = nn.ReLU,
+        normalize_images: bool = True,
+        track_embedding: Literal["fixed", "learned"] = "fixed",
         encoder: Literal["mixture", "attention", "dense"] = "dense",
+        **former: bool,
     ) -> None:
         super().__init__(
             observation_space,
@@ -56,14 +68,17 @@ class CatalogueQNetwork(BasePolicy):
             normalize_images=normalize_images,
         )
         n_features = n_features_of(action_space)
+        self.embedding = EMBEDDINGS[track_embedding](n_features)
+        width, hidden = n_features + self.embedding.extra, [64] if net_arch is None else net_arch
         self.tower: MixtureEncoder | AttentionEncoder | DenseEncoder  # files name its weights so
         if encoder != "dense":
             blocks = vectors_of(observation_space, n_features)
-            self.tower = ENCODERS[encoder](blocks, features_dim, net_arch, activation_fn)
+            self.tower = ENCODERS[encoder](blocks, features_dim, hidden, activation_fn)
         else:
-            self.tower = DenseEncoder(features_dim, n_features, net_arch, activation_fn)
+            self.tower = DenseEncoder(features_dim, n_features, width, hidden, activation_fn, **former)
         self._one: tuple[Any] = (self.tower.value[0].weight,)  # in a tuple PyTorch does not look for weights
         self.tracks = Tracks(action_space)
+        self._learned: tuple[Recordings, th.Tensor, Table] | None = None  # of which recordings, by which weights
 
     @property
     def device(self) -> th.device:
@@ -79,13 +94,13 @@ class CatalogueQNetwork(BasePolicy):
     def forward(self, obs: PyTorchObs) -> th.Tensor:
         """Return Q of every action, (batch, n_actions): for small catalogues and for stock SB3."""
         directions, values = self.encode(obs)
-        scores: th.Tensor = directions @ self.recordings.units.T + values
+        scores: th.Tensor = directions @ self.embedding(self.recordings.units).T + values
         return scores
 
     def taken(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
         """Return Q(s, a) of the given actions, (batch, 1), which are int64 of the same shape."""
         directions, values = self.encode(obs)
-        vectors = self.recordings.units[actions[:, 0]]
+        vectors = self.embedding(self.recordings.units[actions[:, 0]])
         scores: th.Tensor = (directions * vectors).sum(dim=1, keepdim=True) + values
         return scores
 
@@ -95,9 +110,10 @@ class CatalogueQNetwork(BasePolicy):
 
     def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> TopK:
         """Return the `k` best recordings of each state, (batch, k or all), by first action, none of them `played`."""
-        recordings = self.recordings
+        recordings, table = self.recordings, self.table()
         directions, values = self.encode(obs)
-        products, actions = recordings.largest(directions, min(k, recordings.n), recordings.played(played))
+        k = min(k, recordings.n)
+        products, actions = table.largest(directions, k, recordings.played(played))
         return TopK(products + values, actions)
 
     def best_of(self, obs: PyTorchObs, allowed: th.Tensor) -> TopK:
@@ -111,8 +127,20 @@ class CatalogueQNetwork(BasePolicy):
         assert self.features_extractor is not None
         directions, values = self.tower(self.extract_features(obs, self.features_extractor))
         if self.dueling:
-            values = values - (directions @ self.recordings.mean)[:, None]
+            values = values - (directions @ self.table().mean)[:, None]
         return directions, values
+
+    def table(self) -> Table:
+        """Return φ of all tracks; a learned one is computed anew when its weights have changed."""
+        recordings = self.recordings
+        if isinstance(self.embedding, FixedEmbedding):
+            return recordings.unit_table  # one for the online and the target network
+        with th.no_grad():
+            weights = nn.utils.parameters_to_vector(self.embedding.parameters())
+            if self._learned is None or self._learned[0] is not recordings or not th.equal(self._learned[1], weights):
+                table = Table(self.embedding(recordings.units), recordings.actions, lasts=False)
+                self._learned = recordings, weights, table
+        return self._learned[2]
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> th.Tensor:
         return self.best(observation).actions[:, 0]
@@ -124,7 +152,7 @@ class DuelingCatalogueQNetwork(CatalogueQNetwork):
     The mean advantage of a dot product is the dot product with the mean, so that it is exact over all tracks at the
     price of one.
 
-    Deviations from the paper: those of `DuelingQNetwork`.
+    Deviations from the paper: those of `DuelingQNetwork`; where φ is learned, its mean passes no gradient to φ.
     """
 
     dueling = True
@@ -141,7 +169,7 @@ class CataloguePolicy(MlpPolicy):
     """
 
     network_class: ClassVar[type[Any]] = CatalogueQNetwork
-    network_options: ClassVar[dict[str, Any]] = {"encoder": None}
+    network_options: ClassVar[dict[str, Any]] = {"encoder": None, **DENSE_ONLY}
     adam_options: ClassVar[dict[str, Any]] = {"fused": True}  # all weights at once
     check_spaces = staticmethod(check_alike)
 
@@ -160,10 +188,13 @@ class CataloguePolicy(MlpPolicy):
 
     def _checked_encoder(self) -> str:
         chosen: str | None = self._options["encoder"]
+        for_dense = [name for name in DENSE_ONLY if self._options[name] != self.network_options[name]]
         if chosen is None:
-            return "mixture" if blocks_of(self.observation_space) else "dense"
+            return "mixture" if blocks_of(self.observation_space) and not for_dense else "dense"
         if chosen not in (*ENCODERS, "dense"):
             raise ValueError(f"encoder={chosen!r} is not known; choose 'mixture', 'attention' or 'dense'")
+        if chosen != "dense" and for_dense:
+            raise ValueError(f"{for_dense[0]}={self._options[for_dense[0]]!r} goes with encoder='dense'")
         return chosen
 
     def bind(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:

@@ -21,12 +21,13 @@ class StateInput(nn.Module):
 
     The observation is read as blocks of d numbers (vibe, seed vibe, exposure, ...); what is left over is no block.
     Nothing here is learned.
+    `unit_state`: bring the blocks to unit length; else only the observation is read, as in files of before.
     """
 
-    def __init__(self, n_inputs: int, n_features: int) -> None:
+    def __init__(self, n_inputs: int, n_features: int, unit_state: bool = True) -> None:
         super().__init__()
         self.n_features = n_features
-        self.n_blocked = n_inputs // n_features * n_features
+        self.n_blocked = n_inputs // n_features * n_features if unit_state else 0
         self.width = n_inputs + self.n_blocked
 
     def forward(self, observations: th.Tensor) -> th.Tensor:
@@ -188,24 +189,30 @@ class DenseEncoder(nn.Module):
     """f(s) and v(s) without regard to what the numbers of an observation are.
 
     f is a linear map of the encoded state plus a multilayer perceptron, v a perceptron of its own; all start at 0.
+    f is `width` wide. `unit_state` and `layer_norm` (Ba et al. 2016) are only otherwise in files of before.
     """
 
     def __init__(
         self,
         n_inputs: int,
         n_features: int,
+        width: int,
         net_arch: list[int],
         activation_fn: type[nn.Module] = nn.ReLU,
+        unit_state: bool = True,
+        layer_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.encoder = StateInput(n_inputs, n_features)
-        self.direct = nn.Linear(self.encoder.width, n_features)
+        after: list[type[nn.Module]] = [nn.LayerNorm] if layer_norm else []
+        self.encoder = StateInput(n_inputs, n_features, unit_state)
+        self.direct = nn.Linear(self.encoder.width, width)
         self.deep, self.value = (
-            nn.Sequential(*create_mlp(self.encoder.width, n, net_arch, activation_fn)) for n in (n_features, 1)
+            nn.Sequential(*create_mlp(self.encoder.width, n, net_arch, activation_fn, post_linear_modules=after))
+            for n in (width, 1)
         )
         start_at_zero(self.direct, self.deep[-1], self.value[-1])
 
     def forward(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
-        """Return f, (batch, d), and v, (batch, 1), of observations (batch, n_inputs)."""
+        """Return f, (batch, width), and v, (batch, 1), of observations (batch, n_inputs)."""
         encoded = self.encoder(observations)
         return self.direct(encoded) + self.deep(encoded), self.value(encoded)

@@ -146,7 +146,9 @@ def direction_of(run: Run, observation: NDArray[np.float32]) -> NDArray[np.float
         return None
     states, _ = run.model.policy.obs_to_tensor(observation)
     with torch.no_grad():
-        direction: NDArray[np.float32] = network.encode(states)[0][0].cpu().numpy()
+        direction: NDArray[np.float32] = (
+            network.encode(states)[0][0, : run.catalogue.unit_features.shape[1]].cpu().numpy()
+        )
     return direction
 
 

@@ -15,6 +15,8 @@ from spotify_gym.algorithms.catalogue_policy import CataloguePolicy
 from tests.algorithms.probes import FeatureSpace, Playlist, randomize, tracks
 from tests.algorithms.test_dqn import QUICK
 
+KINDS = [{"track_embedding": "fixed"}, {"track_embedding": "learned"}, {"layer_norm": True}, {"unit_state": False}]
+
 
 def observations(n):
     return th.as_tensor(tracks(n, seed=9))
@@ -34,10 +36,12 @@ def network(algorithm=DQN, n=10, n_versions=0, **policy_kwargs):
     return algorithm("MlpPolicy", env, policy_kwargs=policy_kwargs, seed=0, device="cpu").q_net
 
 
-@pytest.mark.parametrize(("policy", "n_versions"), [("MlpPolicy", 0), ("CataloguePolicy", 5)])
+@pytest.mark.parametrize(
+    ("n_versions", "policy_kwargs"), [(0, {"policy": "MlpPolicy"}), *((5, policy_kwargs) for policy_kwargs in KINDS)]
+)
 @pytest.mark.parametrize("algorithm", [DQN, DuelingDQN])
-def test_network__agrees_with_its_dense_form(algorithm, policy, n_versions):
-    q_net, obs = model_of(algorithm, n_versions=n_versions, policy=policy).q_net, observations(6)
+def test_network__agrees_with_its_dense_form(algorithm, n_versions, policy_kwargs):
+    q_net, obs = model_of(algorithm, n_versions=n_versions, **policy_kwargs).q_net, observations(6)
     values = q_net(obs)
     assert values.shape == (6, 40)
     actions = th.tensor([[0], [3], [39], [3], [1], [2]])
@@ -126,8 +130,9 @@ def test_stock_sb3__can_use_the_policy():
     assert 0 <= int(model.predict(env.reset()[0])[0]) < 30
 
 
-def test_file__is_small_whatever_the_catalogue_and_loads_onto_others(tmp_path):
-    model = model_of(DoubleDQN, n=20_000)
+@pytest.mark.parametrize("policy_kwargs", KINDS[:2])
+def test_file__is_small_whatever_the_catalogue_and_loads_onto_others(tmp_path, policy_kwargs):
+    model = model_of(DoubleDQN, n=20_000, **policy_kwargs)
     model.save(tmp_path / "model")
     assert (tmp_path / "model.zip").stat().st_size < 1_000_000
     larger = Playlist(tracks(30_000, seed=3))
@@ -157,7 +162,7 @@ def test_bind__to_a_space_without_its_features_forgets_the_tracks():
 
 def test_networks__share_what_they_know_of_the_tracks():
     model = model_of(DuelingDoubleDQN)
-    assert model.q_net.recordings is model.q_net_target.recordings
+    assert model.q_net.table() is model.q_net_target.table()
 
 
 def test_model__refuses_tracks_that_are_measured_otherwise(tmp_path):
@@ -167,6 +172,15 @@ def test_model__refuses_tracks_that_are_measured_otherwise(tmp_path):
         model.bind(FeatureSpace(tracks(30), scaling="minmax"))
     with pytest.raises(BindingError, match="measured by"):
         DQN.load(tmp_path / "model", env=Playlist(tracks(30, d=3)))
+
+
+def test_learned_embedding__is_looked_up_anew_when_the_weights_change():
+    model = model_of(track_embedding="learned")
+    obs = observations(5)
+    model.q_net.best(obs)
+    other = model_of(track_embedding="learned", seed=1)
+    model.q_net.load_state_dict(other.q_net.state_dict())
+    assert th.equal(model.q_net.best(obs).actions, other.q_net.best(obs).actions)
 
 
 # The maxima over few candidates.

@@ -156,6 +156,7 @@ def test_encoder__is_the_mixture_where_the_space_says_what_is_seen():
     assert isinstance(model_of().q_net.tower, MixtureEncoder)
     assert isinstance(model_of(env=Playlist()).q_net.tower, DenseEncoder)  # no number is guessed to be a vector
     assert isinstance(model_of(encoder="dense").q_net.tower, DenseEncoder)
+    assert isinstance(model_of(track_embedding="learned").q_net.tower, DenseEncoder)
     for policy in (SampledPolicy, ShortlistPolicy):
         assert isinstance(model_of(policy=policy, n_candidates=5).q_net.tower, MixtureEncoder)
     assert model_of(policy=ActionHeadPolicy).policy.encoder is None
@@ -165,6 +166,7 @@ def test_encoder__is_the_mixture_where_the_space_says_what_is_seen():
     ("options", "message"),
     [
         ({"env": Playlist(), "encoder": "mixture"}, "names them at no place; choose a `state` that shows some, or"),
+        ({"encoder": "mixture", "track_embedding": "learned"}, "track_embedding='learned' goes with encoder='dense'"),
         ({"encoder": "mixed"}, "encoder='mixed' is not known; choose 'mixture', 'attention' or 'dense'"),
     ],
 )
