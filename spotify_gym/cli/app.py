@@ -22,7 +22,7 @@ class App(Command):
     port: int = PORT
     """Where the page is served; the next free one if it is taken."""
     trust: bool = False
-    """Import code that runs name as module:Class."""
+    """Import what runs name as module:Class, load model.zip where weights are missing; either can run any code."""
 
     def run(self) -> None:
         """Serve until interrupted."""

@@ -40,7 +40,7 @@ class _Comparison(Command):
     out: Path | None = None
     """CSV file with a row per policy and session; evaluate writes evaluation.csv in the folder of the run without."""
     trust: bool = False
-    """Import code that a run names as module:Class."""
+    """Import what a run names as module:Class, load model.zip where weights are missing; either can run any code."""
 
     def play(self, runs: Mapping[str, Run], out: Path | None) -> str:
         """Let all play, telling on stderr who does; keep every session in a file; print the table, and return it."""

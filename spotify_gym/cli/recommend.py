@@ -26,7 +26,7 @@ class Recommend(Command):
     catalogue: str | None = None
     """Recommend from another catalogue than the one trained on; scaled as that one was."""
     trust: bool = False
-    """Import code that the run names as module:Class."""
+    """Import what the run names as module:Class, load model.zip where weights are missing; either can run any code."""
 
     def run(self) -> None:
         """Print the tracks, the best first."""

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.learners import learner_of
 from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import Arrays, RunError, Tensors, read_tensors, write_tensors
-from spotify_gym.training.vec_adapter import catalogue_of, sessions_of
+from spotify_gym.training.vec_adapter import SessionVecEnv, catalogue_of, sessions_of
 
 _CARD = """\
 ---
@@ -216,7 +217,8 @@ def load_run(
     Args:
         path: the run folder.
         catalogue: what it plays from; None for the one it was trained on. A table is scaled as that one was.
-        trust: import what the settings name as `module:Class`, which can run any code that is in it.
+        trust: import what the settings name as `module:Class`, and where the weights are missing, load `model.zip`;
+            either can run any code that is in it.
         share: of the training, one of its `snapshots`: as the model was then; None for the end.
 
     Raises:
@@ -225,24 +227,27 @@ def load_run(
         BindingError: the model does not fit the catalogue.
     """
     folder = RunFolder.open(Path(path), trust)
-    config, about, weights_file = folder.config, folder.meta["catalogue"], folder.weights_file(share)
-    if share is None and not weights_file.exists():
-        raise RunError(f"{path} has no model yet; go on training with --resume {path}")
+    config, about = folder.config, folder.meta["catalogue"]
     chosen = catalogue_of(config) if catalogue is None else _scaled(catalogue, folder, about)
     env = sessions_of(config, chosen, n_envs=1, whole=False)
-    replays = "buffer_size" in inspect.signature(config.classes[0]).parameters
-    changes = {"buffer_size": 1} if replays else {}  # to play, not to learn
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # PPO's: one session fills no batch
-        model = learner_of(replace(config, device="cpu"), env, **changes)
-    if about.get("fingerprint") != chosen.fingerprint:
-        if config.learner.points:
-            raise BindingError(
-                f"{path} plays by points in a space as wide as the catalogue it learned from, and this is another one"
-            )
-        learned_in = Spaces(env.observation_space, _learned_from(folder, about)[1])
-        getattr(model.policy, "check_spaces", check_same)(learned_in, Spaces.of(env))
-    load_weights(model, read_tensors(weights_file).arrays)
+    weights_file = folder.weights_file(share)
+    if weights_file.exists() or share is not None:
+        replays = "buffer_size" in inspect.signature(config.classes[0]).parameters
+        changes = {"buffer_size": 1} if replays else {}  # to play, not to learn
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # PPO's: one session fills no batch
+            model = learner_of(replace(config, device="cpu"), env, **changes)
+        if about.get("fingerprint") != chosen.fingerprint:
+            if config.learner.points:
+                raise BindingError(
+                    f"{path} plays by points in a space as wide as the catalogue it learned from, "
+                    "and this is another one"
+                )
+            learned_in = Spaces(env.observation_space, _learned_from(folder, about)[1])
+            getattr(model.policy, "check_spaces", check_same)(learned_in, Spaces.of(env))
+        load_weights(model, read_tensors(weights_file).arrays)
+    else:
+        model = _unpickled(folder, config, env)
     return Run(model, config, chosen, folder.path)
 
 
@@ -272,3 +277,19 @@ def _learned_from(folder: RunFolder, about: dict[str, Any]) -> tuple[Scaling, Di
         raise RunError(
             f"{folder.path / 'meta.json'} does not say which catalogue the run learned from: {error}"
         ) from error
+
+
+def _unpickled(folder: RunFolder, config: TrainConfig, env: SessionVecEnv) -> BaseAlgorithm:
+    file = folder.path / "model.zip"
+    if not file.is_file():
+        raise RunError(f"{folder.path} has no model yet; go on training with --resume {folder.path}")
+    if not folder.trust:
+        raise RunError(
+            f"{folder.path} has no weights.safetensors, and loading its model.zip can run any code that is in it; "
+            "pass --trust if you know where it comes from"
+        )
+    try:
+        model: BaseAlgorithm = config.classes[0].load(file, env, device="cpu")
+        return model
+    except (ValueError, KeyError, AssertionError, RuntimeError, UnpicklingError) as error:
+        raise RunError(f"{file} is damaged, or is no model of this program: {error}") from error

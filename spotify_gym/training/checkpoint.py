@@ -42,6 +42,7 @@ _COUNTERS = (
 )
 _ADAM = {"step", "exp_avg", "exp_avg_sq"}
 _MINUS_ONE = {"played", "log.tracks", "log.answers"}  # arrays in which -1 is a value
+_PADDING = {"played": NOTHING, "log.tracks": NOTHING, "log.answers": 0}  # of sessions, as wide as there is room
 _REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts", "played")
 _LOGS = ("progress.csv", "monitor.csv")
 
@@ -221,9 +222,12 @@ def _restore_sessions(env: SessionVecEnv, saved: Tensors) -> None:
         raise ValueError("more sessions than steps")
     sessions.grow(room)  # it grows with the longest session
     _fill(_counts(env), saved.arrays)
-    kept = saved.part("sessions")
-    if kept["played"].dtype == np.int64:  # in checkpoints of before
-        kept["played"] = kept["played"].astype(np.int32)
+    kept, more = saved.part("sessions"), sessions.played.shape[1] - room  # than whoever wrote this gave them
+    for name, padding in _PADDING.items():
+        if name in kept and kept[name].dtype == np.int64:  # of a checkpoint in which tracks were wider
+            kept[name] = kept[name].astype(np.int32)
+        if name in kept and more > 0:
+            kept[name] = np.pad(kept[name], ((0, 0), (0, more)), constant_values=padding)
     _fill(_sessions(sessions), kept)
     room -= sessions.history.shape[1]
     if (sessions.time >= room).any():  # compiled loops write there, and look at no bounds

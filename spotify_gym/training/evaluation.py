@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ class Evaluation:
     """(n, T) what each earned, 0 after the end."""
     repeats: NDArray[np.bool_]
     """(n, T) whether the recording had been played in the session before."""
+    seconds: float
+    """Wall-clock of the playing [s]."""
 
     @property
     def returns(self) -> NDArray[np.float64]:
@@ -118,6 +121,7 @@ def evaluate(
         raise ValueError(f"n_sessions={n_sessions} must be at least 1")
     if seed < 0:
         raise ValueError(f"seed={seed} must not be negative")
+    began = time.perf_counter()
     n_batches = math.ceil(n_sessions / _AT_ONCE)
     env = gym.make_vec(env_id, num_envs=math.ceil(n_sessions / n_batches), autoreset_mode="SameStep", **env_options)
     assert isinstance(env, SpotifyVectorEnv)  # all ids of this package make one
@@ -125,7 +129,7 @@ def evaluate(
         batches = [_play(choose, env, seed + batch * env.num_envs) for batch in range(n_batches)]
     tracks, rewards, repeats = (np.concatenate(parts)[:n_sessions] for parts in zip(*batches, strict=True))
     seeds = seed + np.arange(n_sessions)
-    return Evaluation(env.catalogue, seeds, tracks, rewards, repeats)
+    return Evaluation(env.catalogue, seeds, tracks, rewards, repeats, time.perf_counter() - began)
 
 
 def value_bias(

@@ -64,12 +64,14 @@ class HeldOut:
             return self.played_by(policy)
         file = shelf / f"{name}-{self._key}.safetensors"
         try:
-            return Evaluation(self.catalogue, **read_tensors(file).arrays)
+            arrays, facts = read_tensors(file)
+            kept: dict[str, Any] = {**arrays, **facts}
+            return Evaluation(self.catalogue, **kept)
         except (RunError, TypeError):  # not there yet, or damaged
             evaluation = self.played_by(policy)
         with suppress(OSError):  # a folder that cannot be written to costs time, not the answer
             shelf.mkdir(exist_ok=True)
-            write_tensors(file, Tensors(evaluation.arrays, {}))
+            write_tensors(file, Tensors(evaluation.arrays, {"seconds": evaluation.seconds}))
         return evaluation
 
     @property

@@ -4,7 +4,7 @@ config.json                  the settings, all that `--resume` and `load_run` ne
 meta.json                    command, versions, commit, catalogue
 weights.safetensors          the networks; what this program loads
 weights-0.1.safetensors      the same after a tenth of the training, where that was asked for
-model.zip                    the same for Stable-Baselines3; loading it, which is done nowhere here, can run code
+model.zip                    the same for Stable-Baselines3; loading it can run code that is in it
 q_network_checkpoint.pth     the online Q-network as a plain PyTorch state dict
 progress.csv                 SB3's log of the training; learning_curve.png shows it
 monitor.csv                  a row for each session, as SB3's Monitor writes it
@@ -44,7 +44,7 @@ class RunFolder:
 
     path: Path
     trust: bool = False
-    """Whether it may name code to import."""
+    """Whether it may name code to import, and hold code to unpickle."""
 
     @classmethod
     def open(cls, path: Path, trust: bool = False) -> RunFolder:

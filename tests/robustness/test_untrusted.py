@@ -117,15 +117,15 @@ def test_bomb__as_a_catalogue_goes_unexploded(
     assert not Path("exploded").exists()
 
 
-def test_bomb__in_model_zip_goes_unexploded_even_where_code_is_trusted(
+def test_bomb__in_model_zip_is_the_one_that_trust_is_asked_for(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     folder = Path(shutil.copytree(finished, tmp_path / "run"))
     (folder / "weights.safetensors").unlink()
     (folder / "model.zip").write_bytes(zip_bomb())
-    assert cli.main(["evaluate", str(folder), "--sessions", "2", "--trust"]) == 2
-    assert "has no model yet" in capsys.readouterr().err
+    assert cli.main(["evaluate", str(folder), "--sessions", "2"]) == 2
+    assert "pass --trust" in capsys.readouterr().err
     assert not Path("exploded").exists()
 
 

@@ -20,7 +20,7 @@ from spotify_gym.algorithms import BindingError
 from spotify_gym.catalogue.files import replacing
 from spotify_gym.cli import main
 from spotify_gym.training import evaluate
-from spotify_gym.training.artifacts import Run, draw_curve, load_run
+from spotify_gym.training.artifacts import Run, draw_curve, load_run, weights_of
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import RunError, Tensors, prefixed, read_tensors, write_tensors
@@ -57,8 +57,16 @@ def test_load_run__refuses_a_per_track_model_any_other_catalogue(folder: Path, s
         load_run(folder, small)
 
 
-def test_load_run__of_a_training_that_is_not_finished(folder: Path) -> None:
+def test_load_run__needs_trust_for_a_zip(trained: Run, folder: Path) -> None:
     (folder / "weights.safetensors").unlink()
+    with pytest.raises(RunError, match="can run any code that is in it; pass --trust"):
+        load_run(folder)
+    loaded, ours = load_run(folder, trust=True), weights_of(trained.model)
+    assert all(np.array_equal(array, ours[name]) for name, array in weights_of(loaded.model).items())
+    (folder / "model.zip").write_bytes(b"PK nonsense")
+    with pytest.raises(RunError, match=r"model.zip is damaged"):
+        load_run(folder, trust=True)
+    (folder / "model.zip").unlink()
     with pytest.raises(RunError, match="has no model yet; go on training with --resume"):
         load_run(folder)
 

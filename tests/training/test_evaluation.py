@@ -193,6 +193,7 @@ def test_reference__is_looked_up_the_second_time(
     assert not calls
     for name, array in first.arrays.items():
         np.testing.assert_array_equal(again.arrays[name], array)
+    assert again.seconds == first.seconds
     for other in (replace(sessions, n_sessions=5), replace(sessions, seed=1), replace(sessions, env_options={})):
         other.played_by_reference("nearest", tmp_path / "shelf")
     sessions.played_by_reference("nearest")

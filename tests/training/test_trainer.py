@@ -20,9 +20,9 @@ from stable_baselines3.common.monitor import load_results
 from spotify_gym import ENVS, Catalogue, CatalogueError
 from spotify_gym.algorithms import DoubleDQN
 from spotify_gym.training.artifacts import Run, load_run, mean_return, weights_of
-from spotify_gym.training.checkpoint import interruptible
+from spotify_gym.training.checkpoint import _PADDING, interruptible
 from spotify_gym.training.config import ConfigError, TrainConfig
-from spotify_gym.training.tensors import RunError, read_tensors
+from spotify_gym.training.tensors import RunError, read_tensors, write_tensors
 from spotify_gym.training.trainer import resume, train
 
 QUICK: dict[str, Any] = {
@@ -108,6 +108,17 @@ def test_resume__ends_with_the_weights_of_an_uninterrupted_training(variant: dic
 
 def resumed(path: Path) -> Any:
     return lambda kill: resume(path, callbacks=[kill])
+
+
+def test_resume__of_sessions_that_had_less_room_goes_on_as_well(tmp_path: Path) -> None:
+    config = TrainConfig(**QUICK, env="SpotifySkip-v0")
+    with pytest.raises(Killed):
+        train(config, tmp_path / "killed", callbacks=[Kill(200)])
+    file = tmp_path / "killed" / "checkpoint.safetensors"
+    saved = read_tensors(file)
+    narrow = {f"sessions.{name}": saved.arrays[f"sessions.{name}"][:, :-1] for name in _PADDING}
+    write_tensors(file, saved._replace(arrays={**saved.arrays, **narrow}))
+    assert_same_training(resume(tmp_path / "killed"), train(config, tmp_path / "whole"))
 
 
 def test_resume__begins_again_where_nothing_was_saved_yet(tmp_path: Path) -> None:
