@@ -10,7 +10,7 @@ import inspect
 import math
 import shlex
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -38,12 +38,12 @@ library_name: stable-baselines3
 tags: [reinforcement-learning, recommender-system, music, spotify_gym]
 ---
 
-# {learner} in {env}
+# {config.learner.title} in {config.env}
 
 Made by spotify_gym for listening sessions in which one track after another is recommended out of a whole catalogue.
 
-- **What**: {learner} ({algorithm}, {policy}), {steps:,} environment steps, seed {seed}, state
-  `{state}`{discount}. All settings are in `config.json`.
+- **What**: {config.learner.title} ({config.algorithm}, {config.policy}), {config.total_steps:,} environment steps, seed
+  {config.seed}, state `{config.state}`{discount}. All settings are in `config.json`.
 - **Data**: {source}, {n_tracks:,} tracks{synthetic}, fingerprint `{fingerprint}`.
 - **Made with**: `{command}`, {versions}.
 
@@ -149,29 +149,21 @@ def earned_by(model: BaseAlgorithm, stopped: bool) -> str:
 def write_card(folder: RunFolder, config: TrainConfig, numbers: str) -> None:
     """Write README.md of a run folder, where model hubs look for it; `numbers`, what it earns, are Markdown."""
     meta = folder.meta
-    facts: dict[str, Any] = {name: getattr(config, name) for name in ("env", "algorithm", "policy", "state")}
+    about, command = meta["catalogue"], meta.get("command", [])
     text = _CARD.format(
-        **facts,
-        learner=config.learner.title,
+        config=config,
         discount=f", γ = {config.gamma:g}" if config.is_q_learner else "",
-        steps=config.total_steps,
-        seed=config.seed,
-        source=Path(str(meta["catalogue"].get("source"))).name,
-        n_tracks=meta["catalogue"].get("n_tracks"),
-        synthetic=" (synthetic)" if meta["catalogue"].get("synthetic") else "",
-        fingerprint=meta["catalogue"].get("fingerprint"),
-        command=_typed(meta.get("command", [])),
+        source=Path(str(about.get("source"))).name,
+        n_tracks=about.get("n_tracks"),
+        synthetic=" (synthetic)" if about.get("synthetic") else "",
+        fingerprint=about.get("fingerprint"),
+        command=shlex.join([*(Path(program).name for program in command[:1]), *command[1:]]),
         versions=", ".join(f"{name} {version}" for name, version in meta.get("versions", {}).items()),
         numbers=numbers,
         folder=folder.path.name,
     )
     with folder.writing(), replacing(folder.path / "README.md") as file:
         file.write(text.encode())
-
-
-def _typed(command: Sequence[str]) -> str:
-    """Return a command as it was typed, the program by its name alone."""
-    return shlex.join([Path(word).name if not place else word for place, word in enumerate(command)])
 
 
 def draw_curve(folder: Path, title: str) -> None:

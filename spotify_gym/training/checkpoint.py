@@ -55,12 +55,9 @@ class Stopped(KeyboardInterrupt):
 def checkpoints(file: Path, interval: float) -> Iterator[BaseCallback]:
     """Give the callback that makes a training safe from crashes, to be called before all others.
 
-    It goes on from the checkpoint in `file`, where there is one, and then saves there every so often, and before it
-    gives way to Ctrl-C. Where the block ends well, which means that the results are kept, the file goes.
-
-    Args:
-        file: the checkpoint, beside the logs of the training; it may be a stranger's.
-        interval: time between two checkpoints [s].
+    It goes on from the checkpoint in `file`, beside the logs, where there is one, perhaps a stranger's; then it saves
+    there every `interval` [s], and before it gives way to Ctrl-C. Where the block ends well, which means that the
+    results are kept, the file goes.
 
     Raises:
         Stopped: by the callback, once all is saved.

@@ -215,12 +215,6 @@ def test_sampled__takes_the_logarithm_of_the_catalogue_by_default():
     assert model_of(policy=SampledPolicy, n=1025).q_net.n_candidates == 22
 
 
-def test_sampled__finds_the_best_where_it_draws_enough():
-    q_net = model_of(policy=SampledPolicy, n_candidates=2000).q_net
-    obs = observations(6)
-    assert th.equal(q_net.best(obs).actions[:, 0], q_net(obs).argmax(1))
-
-
 def test_sampled__says_where_all_candidates_are_played():
     q_net = model_of(policy=SampledPolicy, n_candidates=3).q_net
     with pytest.raises(ValueError, match="all 3 candidates"):
@@ -234,8 +228,9 @@ def test_shortlist__is_what_lies_nearest_to_the_vibe():
     assert set(q_net.propose(th.as_tensor(vibe))[0].tolist()) == set(np.argsort(-cosines)[:4].tolist())
 
 
-def test_shortlist__of_everything_is_the_exact_maximum():
-    q_net = model_of(policy=ShortlistPolicy, n_candidates=10**6).q_net
+@pytest.mark.parametrize(("policy", "n_candidates"), [(SampledPolicy, 2000), (ShortlistPolicy, 10**6)])
+def test_candidates__of_everything_give_the_exact_maximum(policy, n_candidates):
+    q_net = model_of(policy=policy, n_candidates=n_candidates).q_net
     obs = observations(6)
     assert th.equal(q_net.best(obs).actions[:, 0], q_net(obs).argmax(1))
 
