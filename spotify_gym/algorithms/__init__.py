@@ -28,6 +28,7 @@ __all__ = [
     "DuelingDoubleDQN",
     "Learner",
     "ModelBased",
+    "learner_named",
 ]
 
 
@@ -117,6 +118,11 @@ _HOMES = {"BindingError": "spotify_gym.algorithms.compatibility"} | {
         learner.path.split(":") for learner in ALGORITHMS.values() if learner.path.startswith("spotify_gym")
     )
 }
+
+
+def learner_named(name: str) -> Learner:
+    """Return the learner of a name; one's own, `module:Class`, is taken for a Q-learner."""
+    return ALGORITHMS.get(name, Learner(name, name))
 
 
 def __getattr__(name: str) -> Any:

@@ -20,7 +20,6 @@ from spotify_gym.algorithms.state_encoder import columns_of, start_at_zero
 UNIT, RAW = 1.5, 0.5
 """What a mixture weighs in the unit half and in the raw half of a proto-action, per unit of weight."""
 _LENGTH = 3.0  # about that of a feature vector
-_STD = (0.7, 0.05)  # of actions, when training begins and when it ends
 
 
 class MixtureInput(BaseFeaturesExtractor):
@@ -110,11 +109,14 @@ class MixturePolicy(ActorCriticPolicy):
 class StdSchedule(BaseCallback):
     """Let the standard deviation of a :class:`MixturePolicy` fall geometrically as training goes on."""
 
+    def __init__(self, first: float = 0.7, last: float = 0.05) -> None:
+        super().__init__()
+        self._first, self._last = first, last
+
     def _on_rollout_start(self) -> None:
         gone = 1 - self.model._current_progress_remaining
         log_std: Any = self.model.policy.log_std
-        first, last = _STD
-        log_std.data.fill_(float(th.tensor(first * (last / first) ** gone).log()))
+        log_std.data.fill_(float(th.tensor(self._first * (self._last / self._first) ** gone).log()))
 
     def _on_step(self) -> bool:
         return True

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, Union, get_args, g
 import gymnasium as gym
 from tyro.conf import arg
 
-from spotify_gym.algorithms import ALGORITHMS, NETWORKS, Learner
+from spotify_gym.algorithms import ALGORITHMS, NETWORKS, Learner, learner_named
 from spotify_gym.listeners import as_listener
 
 EVALUATION_SEED = 1_000_000_000
@@ -208,8 +208,8 @@ class TrainConfig:
 
     @property
     def learner(self) -> Learner:
-        """What the registry knows of the algorithm; one's own, `module:Class`, is taken for a Q-learner."""
-        return ALGORITHMS.get(self.algorithm, Learner(self.algorithm, self.algorithm))
+        """What the registry knows of the algorithm."""
+        return learner_named(self.algorithm)
 
     @property
     def is_q_learner(self) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import importlib.metadata
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import pandas as pd
 
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.catalogue.files import replacing
@@ -131,15 +130,12 @@ def skills_of(leaderboard: Leaderboard, top: str | None = None) -> dict[str, flo
 
 def write_sessions(path: Path, leaderboard: Leaderboard) -> None:
     """Write a CSV file with a row per policy and session."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    for place, (name, evaluation) in enumerate(leaderboard.items()):
-        columns = {"seed": evaluation.seeds, **evaluation.measures()}
-        if not place:
-            table.writerow(["policy", *columns])
-        table.writerows([name, *row] for row in zip(*(column.tolist() for column in columns.values()), strict=True))
+    rows = pd.concat(
+        pd.DataFrame({"policy": name, "seed": evaluation.seeds, **evaluation.measures()})
+        for name, evaluation in leaderboard.items()
+    )
     with replacing(path) as file:
-        file.write(text.getvalue().encode())
+        file.write(rows.to_csv(index=False, na_rep="nan", lineterminator="\n").encode())
 
 
 def example_session(run: Run, seed: int) -> str:
