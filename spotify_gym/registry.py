@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from operator import attrgetter
 from types import ModuleType
@@ -67,6 +67,19 @@ def make_named(kind: str, name: str, known: Mapping[str, Callable[..., T]], base
     if not isinstance(made, base):
         raise ValueError(f"{kind}={name!r} makes no {base.__name__}, but {made!r:.60}")
     return made
+
+
+def pairs_of(texts: Iterable[str]) -> dict[str, str]:
+    """Read NAME=VALUE each.
+
+    Raises:
+        ValueError: there is no "=", or a name stands there twice.
+    """
+    pairs = [text.split("=", 1) for text in texts]
+    found = dict(pair for pair in pairs if len(pair) == 2)
+    if len(found) < len(pairs):
+        raise ValueError(f"{' '.join(texts)[:80]!r} must be NAME=VALUE each, and no name twice")
+    return found
 
 
 def _module(name: str) -> ModuleType:

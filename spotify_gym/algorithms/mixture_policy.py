@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch as th
@@ -60,8 +61,9 @@ class MixtureActor(nn.Module):
         super().__init__()
         (self.n, self.d), n_others = read.blocks.shape, len(read.others)
         self.n_others, n_weights = n_others, 4 * self.n
-        self.anchor = nn.Linear(n_others, 2 * self.d)
-        self.direct = nn.Linear(n_others, n_weights, bias=False)
+        with warnings.catch_warnings(action="ignore"):  # PyTorch's, where there are no others
+            self.anchor = nn.Linear(n_others, 2 * self.d)
+            self.direct = nn.Linear(n_others, n_weights, bias=False)
         self.deep = nn.Sequential(*create_mlp(read.features_dim, n_weights, hidden))
         start_at_zero(self.anchor, self.direct, self.deep[-1])
 

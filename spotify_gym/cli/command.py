@@ -9,6 +9,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from spotify_gym.catalogue.report import printable
@@ -98,7 +99,8 @@ def guarded(work: Callable[[], None], prog: str, extra: str = "train") -> int:
         print(f"{prog}: {error}", file=sys.stderr)
         return FAILED
     except (ValueError, OSError) as error:
-        return _mistake(prog, str(error))
+        of_file = isinstance(error, OSError) and error.filename and error.strerror
+        return _mistake(prog, f"{error.filename}: {error.strerror}" if of_file else str(error))
     except MemoryError:
         return _mistake(prog, "there is not enough memory; take fewer tracks (--max-tracks) or --policy catalogue")
     except ModuleNotFoundError as error:
@@ -108,6 +110,20 @@ def guarded(work: Callable[[], None], prog: str, extra: str = "train") -> int:
         extra = _EXTRAS.get(library, extra)
         return _mistake(prog, f'this needs {library}, which is not installed: pip install "spotify_gym[{extra}]"')
     return 0
+
+
+def check_out(path: Path, ending: str) -> None:
+    """Refuse a file that could not be written, before the work that is to fill it.
+
+    Raises:
+        UsageError: it is in no folder, is a folder or a device, or has another ending.
+    """
+    if path.suffix != ending:
+        raise UsageError(f"--out {path} must end in {ending}")
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"cannot write {path}: there is something of this name that is no file")
 
 
 def show_table(title: str, columns: Mapping[str, Literal["left", "right"]], rows: Iterable[Iterable[str]]) -> None:

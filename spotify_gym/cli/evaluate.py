@@ -13,7 +13,7 @@ import tyro
 from rich.console import Console
 
 from spotify_gym.catalogue.report import printable
-from spotify_gym.cli.command import Command, show_table
+from spotify_gym.cli.command import Command, check_out, show_table
 from spotify_gym.cli.page import markdown_table
 from spotify_gym.policies import BEST_SEEN, POLICIES
 from spotify_gym.training import EVALUATION_SEED, Run, RunFolder, load_run
@@ -44,6 +44,8 @@ class _Comparison(Command):
 
     def play(self, runs: Mapping[str, Run], out: Path | None) -> str:
         """Let all play, telling on stderr who does; keep every session in a file; print the table, and return it."""
+        if out is not None:
+            check_out(out, ".csv")
         references = tuple(POLICIES) if self.planner else QUICK
         with Console(stderr=True).status("") as status:
             leaderboard = play_leaderboard(
@@ -109,7 +111,9 @@ def _told(leaderboard: Leaderboard, run: Run) -> tuple[str, pd.DataFrame, str]:
     n = len(next(iter(leaderboard.values())).seeds)
     title = f"{run.config.env} on {run.catalogue.source}: {n} held-out sessions"
     top = "planner" if "planner" in leaderboard else "nearest"
-    legend = f"return: mean and 95 % interval over sessions; skill: 0 is the best fixed list, 1 is {top}"
+    legend = "return: mean and 95 % interval over sessions; skill: "
+    scaled = f"0 is the best fixed list, 1 is {top}"
+    legend += scaled if skills_of(leaderboard) else f"none, for {top} earns no more than fixed; 1 is set by --planner"
     best = BEST_SEEN.get(run.config.env)
     if best in leaderboard:
         legend += f"; of what is seen: 1 is {best}, which sees no more of the listener than a model does"

@@ -12,7 +12,7 @@ import tyro
 
 from spotify_gym.catalogue import Catalogue, as_catalogue
 from spotify_gym.catalogue.report import printable
-from spotify_gym.cli.command import Command, UsageError, parse
+from spotify_gym.cli.command import Command, check_out, parse
 from spotify_gym.cli.page import markdown, write
 from spotify_gym.listeners import as_listener
 from spotify_gym.listeners.certificate import certify
@@ -54,8 +54,7 @@ class Fit(_OfLog):
 
     def run(self) -> None:
         """Fit, print what was found, write the listener."""
-        if self.out.suffix != ".json":
-            raise UsageError(f"--out {self.out} must end in .json")
+        check_out(self.out, ".json")
         log, catalogue = self.read(self.log)
         print(f"fitting {log.n_plays:,} plays of {len(log):,} sessions ...", file=sys.stderr)
         listener = fit(log.split()[0], catalogue, self.skip)
@@ -81,6 +80,7 @@ class Report(_OfLog):
 
     def run(self) -> None:
         """Write the page and the tables, and print the tables."""
+        check_out(self.out.with_suffix(".html"), ".html")
         listener = as_logged(as_listener(self.listener))
         log, catalogue = self.read(self.log)
         certificate = certify(listener, log, catalogue)

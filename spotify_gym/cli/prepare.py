@@ -15,7 +15,8 @@ import tyro
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.catalogue.files import check_name, tables_below
 from spotify_gym.catalogue.report import printable
-from spotify_gym.cli.command import CheckFailed, Command, UsageError
+from spotify_gym.cli.command import CheckFailed, Command, UsageError, check_out
+from spotify_gym.registry import pairs_of
 
 _SOURCE = re.compile(r"(kaggle|hf):(\w[\w.-]*/(\w[\w.-]*))")
 
@@ -48,6 +49,7 @@ class Prepare(Command):
     def run(self) -> None:
         """Read, report, write."""
         check_name(self.out)
+        check_out(self.out, ".arrow")
         print(f"reading {self.table} ...", file=sys.stderr)
         catalogue = Catalogue.read(
             self.table,
@@ -69,10 +71,10 @@ class Prepare(Command):
 
 
 def _column_names(pairs: Sequence[str]) -> dict[str, str] | None:
-    for pair in pairs:
-        if "=" not in pair:
-            raise ValueError(f"--columns {pair!r} must be ROLE=COLUMN, such as track_id=uri")
-    return dict(pair.split("=", 1) for pair in pairs) or None
+    try:
+        return pairs_of(pairs) or None
+    except ValueError as error:
+        raise UsageError(f"--columns: {error}, such as track_id=uri") from error
 
 
 class FetchError(ValueError):

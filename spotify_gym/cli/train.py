@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ import tyro
 
 from spotify_gym.cli.command import Command, parse
 from spotify_gym.training import ConfigError, Run, RunFolder, TrainConfig, resume, train
-from spotify_gym.training.artifacts import mean_return
+from spotify_gym.training.artifacts import last_returns
 from spotify_gym.training.checkpoint import Stopped
 
 
@@ -59,9 +58,11 @@ class Train(Command):
         except Stopped:
             print(f"saved in {path}; go on with --resume {path}", file=sys.stderr)
             raise
-        earned = mean_return(run.model)
-        told = "" if math.isnan(earned) else f", mean return of the last 100 sessions {earned:.2f}"
+        earned = last_returns(run.model)
+        told = f", mean return of the last {len(earned)} sessions {sum(earned) / len(earned):.2f}" if earned else ""
         print(f"{path}: {run.model.num_timesteps} steps{told}")
+        if run.config.is_q_learner and run.config.learning_starts >= run.config.total_steps:
+            print(f"nothing was learned: the first {run.config.learning_starts} steps are random play", file=sys.stderr)
 
     def _train(self, path: Path) -> Run:
         if self.resume is None:

@@ -246,7 +246,7 @@ class Listener(ABC, Generic[S]):
         try:
             return cls(**own)
         except TypeError as error:
-            raise ValueError(f"these are no values of {cls.__name__}: {error}") from error
+            raise ValueError(f"{own!r:.200} are no values of {cls.__name__}: {error}") from error
 
     @classmethod
     def from_json(cls, path: str | Path) -> Self:
@@ -368,7 +368,9 @@ def values_in(path: str | Path) -> dict[str, Any]:
         if Path(path).stat().st_size > MAX_BYTES or not Path(path).is_file():
             raise ValueError(f"it is no regular file of up to {MAX_BYTES:,} bytes")
         values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} holds no listener as to_json writes one: {error}") from error
     if not isinstance(values, dict) or not values:
         raise ValueError(f"{path} holds no listener as to_json writes one, but {str(values)[:40]}")

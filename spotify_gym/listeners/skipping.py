@@ -97,7 +97,7 @@ class SkippingListener(CompiledListener[Mind]):
             raise ValueError("position must hold at least one number: the log-odds of a skip")
         if self.mood_sd < 0:
             raise ValueError(f"mood_sd={self.mood_sd} must be at least 0: a standard deviation")
-        if self.patience <= 0:
+        if not self.patience > 0:
             raise ValueError(f"patience={self.patience} must be above 0; math.inf for a listener who never leaves")
         numbers = (*self.position, self.last_skip, self.recent_skips, self.mood_sd, self.taste_weight)
         if not np.isfinite(numbers).all():

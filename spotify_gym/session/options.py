@@ -92,8 +92,8 @@ def _check_types(history_length: object, repeats: object, reward: object) -> Non
         raise ValueError(f"history_length={history_length!r} is not a whole number")
     if not isinstance(repeats, bool):
         raise ValueError(f"repeats={repeats!r} is neither True nor False")
-    if not isinstance(reward, Mapping) or not reward:
-        raise ValueError(f"reward={reward!r} must name at least one term and its weight, such as {{'flow': 1.0}}")
+    if not isinstance(reward, Mapping) or not reward or not all(isinstance(name, str) for name in reward):
+        raise ValueError(f"reward={reward!r} must hold names of terms and their weights, such as {{'flow': 1.0}}")
 
 
 def _check_number(name: str, value: object) -> None:

@@ -134,7 +134,7 @@ class SharedEnv:
     def _refuse_more(self) -> NoReturn:
         raise ValueError(
             f"played_width={self.played_width} has room for the start and {self._room} tracks, and a session has "
-            "played them; make the environment with a larger played_width"
+            "played them; call reset(), or make the environment with a larger played_width"
         )
 
 

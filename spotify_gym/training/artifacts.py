@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import inspect
-import math
 import shlex
 import warnings
 from collections.abc import Mapping
@@ -132,18 +131,17 @@ def save_results(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm, s
     write_tensors(folder.weights_file(), Tensors(weights, {"steps": model.num_timesteps}))
 
 
-def mean_return(model: BaseAlgorithm) -> float:
-    """Return the mean return of the last 100 sessions, exploration included; NaN before the first has ended."""
-    returns = [episode["r"] for episode in model.ep_info_buffer or ()]
-    return float(np.mean(returns)) if returns else np.nan
+def last_returns(model: BaseAlgorithm) -> list[float]:
+    """Return the returns of the last sessions, exploration included; of 100 at most."""
+    return [episode["r"] for episode in model.ep_info_buffer or ()]
 
 
 def earned_by(model: BaseAlgorithm, stopped: bool) -> str:
     """Say what the training came to."""
     when = f"{'Stopped' if stopped else 'Finished'} after {model.num_timesteps:,} steps"
-    earned = mean_return(model)
-    told = "" if math.isnan(earned) else f"; mean return of the last 100 sessions, exploration included: {earned:.2f}"
-    return f"{when}{told}. `spotify-gym evaluate` puts what it earns in held-out sessions here."
+    earned = last_returns(model)
+    mean = f"; mean return of the last {len(earned)} sessions, exploration included: {np.mean(earned or 0):.2f}"
+    return f"{when}{mean if earned else ''}. `spotify-gym evaluate` puts what it earns in held-out sessions here."
 
 
 def write_card(folder: RunFolder, config: TrainConfig, numbers: str) -> None:
@@ -274,7 +272,8 @@ def _learned_from(folder: RunFolder, about: dict[str, Any]) -> tuple[Scaling, Di
 def _unpickled(folder: RunFolder, config: TrainConfig, env: SessionVecEnv) -> BaseAlgorithm:
     file = folder.path / "model.zip"
     if not file.is_file():
-        raise RunError(f"{folder.path} has no model yet; go on training with --resume {folder.path}")
+        on = f"go on training with --resume {folder.path}" if config.is_q_learner else "train anew, in another folder"
+        raise RunError(f"{folder.path} has no model yet; {on}")
     if not folder.trust:
         raise RunError(
             f"{folder.path} has no weights.safetensors, and loading its model.zip can run any code that is in it; "

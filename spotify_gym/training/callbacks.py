@@ -5,7 +5,6 @@ Nothing here draws a random number, so that a run ends with the same weights wha
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from stable_baselines3.common import callbacks as sb3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -22,7 +22,7 @@ from stable_baselines3.common.monitor import ResultsWriter
 from tqdm import tqdm
 
 from spotify_gym.algorithms.base import TrackDQN
-from spotify_gym.training.artifacts import mean_return, save_results, weights_of
+from spotify_gym.training.artifacts import last_returns, save_results, weights_of
 from spotify_gym.training.checkpoint import Stopped, checkpoints
 from spotify_gym.training.config import TrainConfig
 from spotify_gym.training.run_folder import RunFolder
@@ -128,8 +128,8 @@ class ProgressBarCallback(sb3.ProgressBarCallback):
         self.pbar = tqdm(total=left, unit=" steps", disable=None)
 
     def _on_rollout_start(self) -> None:
-        if not math.isnan(earned := mean_return(self.model)):
-            self.pbar.set_description(f"return {earned:.2f}", refresh=False)
+        if earned := last_returns(self.model):
+            self.pbar.set_description(f"return {np.mean(earned):.2f}", refresh=False)
 
     def close(self) -> None:
         """Leave the bar as it is, however the training has ended."""

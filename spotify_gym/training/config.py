@@ -17,6 +17,7 @@ from tyro.conf import arg
 
 from spotify_gym.algorithms import ALGORITHMS, NETWORKS, Learner, learner_named
 from spotify_gym.listeners import as_listener
+from spotify_gym.registry import pairs_of
 
 EVALUATION_SEED = 1_000_000_000
 """Held-out sessions have seeds from here on; those that a learner trains on lie below."""
@@ -239,10 +240,11 @@ class TrainConfig:
     def other_arguments(self) -> dict[str, Any]:
         """The arguments of a learner that is no Q-learner."""
         try:
-            pairs = (text.split("=", 1) for text in self.arguments)
-            return {name: json.loads(value) for name, value in pairs}
+            return {name: json.loads(value) for name, value in pairs_of(self.arguments).items()}
         except ValueError as error:
-            raise ConfigError(f"arguments={str(self.arguments)[:80]} must be NAME=NUMBER each") from error
+            raise ConfigError(
+                f"arguments={str(self.arguments)[:80]} must be NAME=NUMBER each, and no name twice"
+            ) from error
 
     @property
     def total_steps(self) -> int:
@@ -320,9 +322,11 @@ def env_ids() -> list[str]:
 def _weights(reward: Iterable[str]) -> dict[str, float]:
     """Read the weights of the reward's terms."""
     try:
-        return {term: float(weight) for term, weight in (text.split("=", 1) for text in reward)}
+        return {term: float(weight) for term, weight in pairs_of(reward).items()}
     except ValueError as error:
-        raise ConfigError(f"reward={str(reward)[:80]} must be TERM=WEIGHT each, such as flow=0.5") from error
+        raise ConfigError(
+            f"reward={str(reward)[:80]} must be TERM=WEIGHT each, such as flow=0.5, and no term twice"
+        ) from error
 
 
 def _listener_text(listener: str) -> str:

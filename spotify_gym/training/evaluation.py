@@ -119,8 +119,8 @@ def evaluate(
     """
     if n_sessions < 1:
         raise ValueError(f"n_sessions={n_sessions} must be at least 1")
-    if seed < 0:
-        raise ValueError(f"seed={seed} must not be negative")
+    if not 0 <= seed <= 2**63 - 1 - n_sessions:
+        raise ValueError(f"seed={seed} must be from 0 to {2**63 - 1 - n_sessions}")
     began = time.perf_counter()
     n_batches = math.ceil(n_sessions / _AT_ONCE)
     env = gym.make_vec(env_id, num_envs=math.ceil(n_sessions / n_batches), autoreset_mode="SameStep", **env_options)
@@ -191,6 +191,8 @@ def _choosing(policy: Policy | PolicyFactory, env: SpotifyVectorEnv, seed: int) 
             "or a function that makes the policy for the environment it is given"
         )
     if isinstance(policy, type) or not hasattr(policy, "predict"):
+        if not callable(policy):
+            raise TypeError(f"policy={policy!r} is none: give a model, or the class of a reference policy")
         yield _choose_by(policy(env), env)
         return
     with _bound(policy, env, seed) as bound:

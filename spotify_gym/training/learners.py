@@ -14,7 +14,14 @@ from spotify_gym.algorithms import BindingError
 from spotify_gym.training.config import ConfigError, TrainConfig
 from spotify_gym.training.vec_adapter import SessionVecEnv
 
-_SHARES = {"gamma", "gae_lambda", "tau"}  # arguments whose range SB3 does not look at
+_RANGES = {**dict.fromkeys(("gamma", "gae_lambda", "tau"), (0, 1)), "n_steps": (1, 10**6)}  # that SB3 does not check
+_OURS = {
+    "policy",
+    "env",
+    "seed",
+    "device",
+    "_init_setup_model",
+}  # arguments that are settings elsewhere, or none
 
 
 def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseAlgorithm:
@@ -51,14 +58,15 @@ def _arguments_of(config: TrainConfig, algorithm: type[Any], policy: type[Any]) 
         return _q_arguments_of(config, policy)
     preset = config.learner.arguments.get(config.policy, {})
     arguments = {**preset, **config.other_arguments}
-    known = inspect.signature(algorithm).parameters
+    known = [name for name in inspect.signature(algorithm).parameters if name not in _OURS]
     if unknown := sorted(set(arguments) - set(known)):
         raise ConfigError(
             f"{unknown[0]!r} is no argument of algorithm={config.algorithm!r}; choose from {', '.join(known)}"
         )
-    for name in _SHARES & set(config.other_arguments):
-        if not isinstance(arguments[name], (int, float)) or not 0 <= arguments[name] <= 1:
-            raise ConfigError(f"arguments: {name}={arguments[name]!r} must be from 0 to 1")
+    for name in _RANGES.keys() & config.other_arguments.keys():
+        low, high = _RANGES[name]
+        if not isinstance(arguments[name], (int, float)) or not low <= arguments[name] <= high:
+            raise ConfigError(f"arguments: {name}={arguments[name]!r} must be from {low} to {high}")
     rates = arguments.get("learning_rate")
     if isinstance(rates, (tuple, list)):
         arguments["learning_rate"] = partial(_falling, *rates)

@@ -61,15 +61,16 @@ def test_train__makes_a_folder_under_runs(call: Call, tmp_path: Path) -> None:
     code, out, _ = call(Train, *QUICK, "--env", "SpotifySatiation-v0")
     assert code == 0
     (folder,) = (tmp_path / "runs").iterdir()
-    assert out.startswith(f"runs/{folder.name}: 200 steps, mean return of the last 100 sessions ")
+    assert out.startswith(f"runs/{folder.name}: 200 steps, mean return of the last 8 sessions ")
     assert folder.name.startswith("SpotifySatiation-v0-dqn-mlp-seed0-")
     assert json.loads((folder / "config.json").read_text())["state"] == "mean+history"
 
 
 def test_train__takes_settings_from_a_file_and_options_before_them(call: Call, trained: Path, tmp_path: Path) -> None:
-    assert call(Train, "--settings", trained / "config.json", "--steps", 100, "--out", "new")[0] == 0
+    code, _, err = call(Train, "--settings", trained / "config.json", "--steps", 40, "--out", "new")
+    assert (code, err) == (0, "nothing was learned: the first 50 steps are random play\n")
     config = json.loads((tmp_path / "new" / "config.json").read_text())
-    assert config == {**json.loads((trained / "config.json").read_text()), "steps": 100}
+    assert config == {**json.loads((trained / "config.json").read_text()), "steps": 40}
 
 
 def test_train__resume_of_what_is_finished(call: Call, trained: Path) -> None:
@@ -87,9 +88,11 @@ def test_train__resume_of_what_is_finished(call: Call, trained: Path) -> None:
         (["--episode", "3"], "Unrecognized options: --episode, 3 Perhaps you meant: --episodes INT"),
         (["--settings"], "Missing value for argument '--settings'"),
         (["--catalogue", "no.csv"], "no.csv"),
+        (["--reward", "flow=1", "flow=2"], "and no term twice"),
+        ("'seed' is no argument of",),
         (["--catalogue", "builtin:300", "--state", "mood"], "state='mood' is not known; choose one of 'mean'"),
         (["--settings", "bad.json"], "bad.json: unknown setting 'gama'; choose from"),
-        (["--settings", "no.json"], "No such file or directory: 'no.json'"),
+        (["--settings", "no.json"], "no.json: No such file or directory"),
     ],
 )
 def test_train__says_in_one_line_what_is_wrong(call: Call, tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -132,6 +135,10 @@ def test_evaluate__refuses(call: Call, trained: Path) -> None:
     assert "one output per track" in err
     code, _, err = call(Evaluate, trained, "--sessions", 0)
     assert (code, err) == (2, "prog: error: n_sessions=0 must be at least 1\n")
+    for out in ("/dev/full", "no/such/folder.csv", "scores.parquet"):
+        code, _, err = call(Evaluate, trained, "--out", out)
+        assert code == 2
+        assert out in err
 
 
 def test_evaluate__plays_from_another_catalogue_than_the_one_trained_on(call: Call) -> None:
@@ -180,6 +187,7 @@ def test_guarded__knows_mistakes_from_bugs(capsys: pytest.CaptureFixture[str]) -
 
     assert guarded(fail(RunError("two\nlines")), "prog") == 2
     assert guarded(fail(OSError(28, "No space left on device")), "prog") == 2
+    assert guarded(fail(OSError(28, "No space left on device", "file")), "prog") == 2
     assert guarded(fail(MemoryError()), "prog") == 2
     assert guarded(fail(KeyboardInterrupt()), "prog") == 130
     assert guarded(fail(ModuleNotFoundError("no", name="torch.nn")), "prog") == 2
@@ -187,6 +195,7 @@ def test_guarded__knows_mistakes_from_bugs(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err.splitlines() == [
         "prog: error: two lines",
         "prog: error: [Errno 28] No space left on device",
+        "prog: error: file: No space left on device",
         "prog: error: there is not enough memory; take fewer tracks (--max-tracks) or --policy catalogue",
         "prog: stopped",
         'prog: error: this needs torch, which is not installed: pip install "spotify_gym[train]"',

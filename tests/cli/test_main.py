@@ -134,7 +134,12 @@ def test_prepare__a_printed_command_can_be_typed(table: Path, capsys: pytest.Cap
         (["songs.csv", "--out", "cat.zip"], "cat.zip must end in .arrow, such as cat.arrow"),
         (["songs.csv", "--out", "cat.npz"], "cat.npz must end in .arrow, such as cat.arrow"),
         (["songs.csv", "--out", "no/such/cat.arrow"], "cannot write no/such/cat.arrow"),
-        (["songs.csv", "--columns", "uri"], "--columns 'uri' must be ROLE=COLUMN"),
+        (
+            ["songs.csv", "--columns", "uri"],
+            "--columns: 'uri' must be NAME=VALUE each",
+        ),
+        (["songs.csv", "--columns", "energy=a", "energy=b"], "no name twice"),
+        (["songs.csv", "--out", "cat.arrow/cat.arrow"], "there is no folder cat.arrow"),
     ],
 )
 @pytest.mark.usefixtures("table")

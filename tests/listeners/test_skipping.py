@@ -161,7 +161,10 @@ def test_arrays__stay_float32():
     assert {a.dtype for a in (state.taste, state.mood, state.patience, state.responses)} == {np.dtype(np.float32)}
 
 
-@pytest.mark.parametrize("wrong", [{"position": ()}, {"mood_sd": -1.0}, {"patience": 0.0}, {"last_skip": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"position": ()}, {"mood_sd": -1.0}, {"patience": 0.0}, {"patience": float("nan")}, {"last_skip": float("nan")}],
+)
 def test_parameters__must_make_sense(wrong):
     (name,) = wrong
     with pytest.raises(ValueError, match=name):

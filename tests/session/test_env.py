@@ -200,6 +200,7 @@ def test_reset__takes_ids_and_indices_alike(small: Catalogue) -> None:
     [
         ({"state": "median"}, "state='median'"),
         ({"reward": {"flwo": 1.0}}, "unknown reward term 'flwo'"),
+        ({"reward": {1: 1.0}}, "must hold names of terms and their weights"),
         ({"history_length": 0}, "history_length=0"),
         ({"history_length": 1000}, "400 tracks"),
     ],

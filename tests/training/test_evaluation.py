@@ -118,8 +118,11 @@ def test_evaluate__refuses_a_policy_that_looks_elsewhere(small: Catalogue) -> No
 def test_evaluate__needs_sessions_and_a_seed_for_them() -> None:
     with pytest.raises(ValueError, match="n_sessions=0 must be at least 1"):
         evaluate(RandomPolicy, "SpotifySession-v0", n_sessions=0)
-    with pytest.raises(ValueError, match="seed=-1 must not be negative"):
-        evaluate(RandomPolicy, "SpotifySession-v0", seed=-1)
+    for seed in (-1, 2**63 - 1):
+        with pytest.raises(ValueError, match=f"seed={seed} must be from 0 to 92233720368547"):
+            evaluate(RandomPolicy, "SpotifySession-v0", seed=seed)
+    with pytest.raises(TypeError, match="policy='nearest' is none: give a model, or the class"):
+        evaluate("nearest", "SpotifySession-v0", n_sessions=2)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("policy", ["sampled", "shortlist", "action_head"])

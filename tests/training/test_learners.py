@@ -98,7 +98,7 @@ def test_config__refuses_listener_and_reward(plain: dict[str, Any], message: str
 
 
 def test_listener__of_a_file_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="holds no listener as to_json writes one"):
+    with pytest.raises(ConfigError, match="none.json: No such file or directory"):
         TrainConfig(listener=str(tmp_path / "none.json"))
 
 
@@ -171,7 +171,9 @@ def test_config__of_another_learner__names_the_policies_that_it_knows() -> None:
         ("model", 'n_improved="x"', "n_improved='x' must be a whole number"),
         ("ppo", "gamma=5", "gamma=5 must be from 0 to 1"),
         ("ppo", "gamma=NaN", "gamma=nan must be from 0 to 1"),
-        ("ppo", "n_steps=0", "cannot use arguments"),
+        ("ppo", "n_steps=0", "n_steps=0 must be from 1 to 1000000"),
+        ("ppo", "batch_size=0", "cannot use arguments"),
+        ("ppo", "seed=1", "'seed' is no argument"),
         ("ppo", "learning_rate=-1", "Invalid learning rate"),
     ],
 )
