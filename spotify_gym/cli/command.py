@@ -98,9 +98,11 @@ def guarded(work: Callable[[], None], prog: str, extra: str = "train") -> int:
     except CheckFailed as error:
         print(f"{prog}: {error}", file=sys.stderr)
         return FAILED
-    except (ValueError, OSError) as error:
-        of_file = isinstance(error, OSError) and error.filename and error.strerror
-        return _mistake(prog, f"{error.filename}: {error.strerror}" if of_file else str(error))
+    except OSError as error:
+        named = error.filename and error.strerror
+        return _mistake(prog, f"{error.filename}: {error.strerror}" if named else str(error))
+    except ValueError as error:
+        return _mistake(prog, str(error))
     except MemoryError:
         return _mistake(prog, "there is not enough memory; take fewer tracks (--max-tracks) or --policy catalogue")
     except ModuleNotFoundError as error:
