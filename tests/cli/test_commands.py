@@ -89,7 +89,6 @@ def test_train__resume_of_what_is_finished(call: Call, trained: Path) -> None:
         (["--settings"], "Missing value for argument '--settings'"),
         (["--catalogue", "no.csv"], "no.csv"),
         (["--reward", "flow=1", "flow=2"], "and no term twice"),
-        ("'seed' is no argument of",),
         (["--catalogue", "builtin:300", "--state", "mood"], "state='mood' is not known; choose one of 'mean'"),
         (["--settings", "bad.json"], "bad.json: unknown setting 'gama'; choose from"),
         (["--settings", "no.json"], "no.json: No such file or directory"),
