@@ -242,9 +242,7 @@ class TrainConfig:
         try:
             return {name: json.loads(value) for name, value in pairs_of(self.arguments).items()}
         except ValueError as error:
-            raise ConfigError(
-                f"arguments={str(self.arguments)[:80]} must be NAME=NUMBER each, and no name twice"
-            ) from error
+            raise ConfigError(f"arguments={str(self.arguments)[:80]} must be NAME=NUMBER each, none twice") from error
 
     @property
     def total_steps(self) -> int:
@@ -325,7 +323,7 @@ def _weights(reward: Iterable[str]) -> dict[str, float]:
         return {term: float(weight) for term, weight in pairs_of(reward).items()}
     except ValueError as error:
         raise ConfigError(
-            f"reward={str(reward)[:80]} must be TERM=WEIGHT each, such as flow=0.5, and no term twice"
+            f"reward={str(reward)[:80]} must be TERM=WEIGHT each, none twice, such as flow=0.5"
         ) from error
 
 
