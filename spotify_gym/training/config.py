@@ -322,9 +322,7 @@ def _weights(reward: Iterable[str]) -> dict[str, float]:
     try:
         return {term: float(weight) for term, weight in pairs_of(reward).items()}
     except ValueError as error:
-        raise ConfigError(
-            f"reward={str(reward)[:80]} must be TERM=WEIGHT each, none twice, such as flow=0.5"
-        ) from error
+        raise ConfigError(f"reward={str(reward)[:80]} must be TERM=WEIGHT each, as flow=0.5, none twice") from error
 
 
 def _listener_text(listener: str) -> str:

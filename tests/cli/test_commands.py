@@ -88,7 +88,7 @@ def test_train__resume_of_what_is_finished(call: Call, trained: Path) -> None:
         (["--episode", "3"], "Unrecognized options: --episode, 3 Perhaps you meant: --episodes INT"),
         (["--settings"], "Missing value for argument '--settings'"),
         (["--catalogue", "no.csv"], "no.csv"),
-        (["--reward", "flow=1", "flow=2"], "must be TERM=WEIGHT each, none twice"),
+        (["--reward", "flow=1", "flow=2"], "must be TERM=WEIGHT each, as flow=0.5, none twice"),
         (["--catalogue", "builtin:300", "--state", "mood"], "state='mood' is not known; choose one of 'mean'"),
         (["--settings", "bad.json"], "bad.json: unknown setting 'gama'; choose from"),
         (["--settings", "no.json"], "no.json: No such file or directory"),
