@@ -31,7 +31,10 @@ class SampledQNetwork(CatalogueQNetwork):
 
     Deviation from the paper: no memory of good actions among the candidates.
 
-    The arguments are those of `CatalogueQNetwork`, and `n_candidates` to choose from; None: 2⌈log₂ N⌉.
+    Args:
+        *args: those of `CatalogueQNetwork`.
+        n_candidates: tracks to choose from; None: 2⌈log₂ N⌉.
+        **kwargs: those of `CatalogueQNetwork`.
     """
 
     def __init__(self, *args: Any, n_candidates: int | None = None, **kwargs: Any) -> None:

@@ -37,10 +37,14 @@ class CatalogueQNetwork(BasePolicy):
     (:mod:`~spotify_gym.search.exact_topk`). Related are the two-tower retrieval models (Yi et al. 2019) and DQN with
     action embeddings (Dulac-Arnold et al. 2015, https://arxiv.org/abs/1512.07679), who search approximately.
 
-    The arguments are those of SB3's `QNetwork`: observations flat, (k,); actions with features, see
-    :mod:`~spotify_gym.algorithms.compatibility`. And
-
     Args:
+        observation_space: flat, (k,).
+        action_space: `Discrete`, with features; see :mod:`~spotify_gym.algorithms.compatibility`.
+        features_extractor: SB3's.
+        features_dim: its width.
+        net_arch: widths of the hidden layers.
+        activation_fn: between layers.
+        normalize_images: SB3's.
         track_embedding: "fixed", the unit features, or "learned", these and a few learned coordinates.
         encoder: of the state, "mixture" or "attention" (of the `blocks` that the observation space names) or "dense".
         **former: what files of before say of the dense encoder.
@@ -164,8 +168,10 @@ class CataloguePolicy(MlpPolicy):
     Online and target network share what they know of the tracks; a file keeps the weights alone, well under 1 MB
     whatever the catalogue. It plays from any catalogue that is measured alike.
 
-    The arguments are those of SB3's `DQNPolicy`, and `network_options` with other values. Of encoders None is the
-    mixture where the observation space names blocks for it.
+    Args:
+        *args: those of SB3's `DQNPolicy`.
+        **kwargs: those of SB3's `DQNPolicy`, and `network_options` with other values. Of encoders None is the mixture
+            where the observation space names blocks for it.
     """
 
     network_class: ClassVar[type[Any]] = CatalogueQNetwork
@@ -176,6 +182,11 @@ class CataloguePolicy(MlpPolicy):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._options = {name: kwargs.pop(name, default) for name, default in self.network_options.items()}
         super().__init__(*args, **kwargs)
+
+    @property
+    def device(self) -> th.device:
+        """Where the weights are."""
+        return self.q_net.device if "q_net" in self._modules else super().device  # one is made before there is any
 
     def make_q_net(self) -> DenseQNetwork:
         """Return a new network; called for the online and for the target network."""

@@ -87,7 +87,11 @@ class Recordings:
 
 
 class Tracks:
-    """The recordings of an action space, read when a network first asks; the networks of a policy share one."""
+    """The recordings of an action space, read when a network first asks; the networks of a policy share one.
+
+    Args:
+        space: whose actions have features, by then.
+    """
 
     def __init__(self, space: spaces.Space[object]) -> None:
         self.space = space

@@ -39,9 +39,12 @@ class PlanTracks:
         self._index = NearestIndex(_points(self.features[self.distinct]), self.distinct)
 
     def nearest(self, features: Floats, k: int = 1, excluded: Ints | None = None) -> Ints:
-        """Return the tracks nearest to features (n, d), the nearest first, (n, k).
+        """Return the tracks nearest to features (n, d), the nearest first, (n, k); none whose recording is `excluded`.
 
-        Left out are the `excluded` recordings, (n, any), padded with -1.
+        Args:
+            features: of what is sought.
+            k: how many.
+            excluded: (n, any) recordings, padded with -1.
         """
         return self._index.largest(_points(features), min(k, len(self.distinct)), excluded)[1]
 

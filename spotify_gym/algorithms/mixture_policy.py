@@ -24,7 +24,11 @@ _LENGTH = 3.0  # about that of a feature vector
 
 
 class MixtureInput(BaseFeaturesExtractor):
-    """What actor and critic read: unit blocks, blocks, their lengths and cosines, and what is no block."""
+    """What actor and critic read: unit blocks, blocks, their lengths and cosines, and what is no block.
+
+    Args:
+        observation_space: whose `blocks` say where vectors of features stand.
+    """
 
     blocks: th.Tensor  # (n, d) int64, columns of an observation
     others: th.Tensor  # (n_others,)
@@ -55,6 +59,10 @@ class MixtureActor(nn.Module):
 
     The anchor, and part of the weights, are linear in what is no block: where that is the place in the session, each
     place has its own. The rest of the weights is a perceptron of all that is read. Everything starts at 0.
+
+    Args:
+        read: what it reads.
+        hidden: widths of the perceptron's layers.
     """
 
     def __init__(self, read: MixtureInput, hidden: list[int]) -> None:
@@ -80,8 +88,13 @@ class MixtureActor(nn.Module):
 class MixturePolicy(ActorCriticPolicy):
     """SB3's actor-critic policy for proto-actions of 2d numbers, with a mixture of what is seen as its actor.
 
-    The arguments are SB3's. The standard deviation of the actions is given and not learned: `log_std_init` is its
-    logarithm, and in training it is what :class:`StdSchedule` makes of it.
+    The standard deviation of the actions is given and not learned: `log_std_init`, and in training what
+    :class:`StdSchedule` makes of it.
+
+    Args:
+        observation_space, action_space, lr_schedule: SB3's.
+        log_std_init: logarithm of the standard deviation.
+        **kwargs: SB3's.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -109,7 +122,11 @@ class MixturePolicy(ActorCriticPolicy):
 
 
 class StdSchedule(BaseCallback):
-    """Let the standard deviation of a :class:`MixturePolicy` fall geometrically as training goes on."""
+    """Let the standard deviation of a :class:`MixturePolicy` fall geometrically as training goes on.
+
+    Args:
+        first, last: at first and at last.
+    """
 
     def __init__(self, first: float = 0.7, last: float = 0.05) -> None:
         super().__init__()

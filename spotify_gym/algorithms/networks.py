@@ -87,7 +87,11 @@ class DuelingQNetwork(DenseQNetwork):
 class DuelingHead(nn.Module):
     """Value and advantages over a shared multilayer perceptron.
 
-    Of the widths of hidden layers in `net_arch` the last is that of each stream, those before it are shared.
+    Args:
+        n_inputs: width of the state's features.
+        n_actions: number of advantages.
+        net_arch: widths of the hidden layers; the last is that of each stream, those before it are shared.
+        activation_fn: between layers.
     """
 
     def __init__(self, n_inputs: int, n_actions: int, net_arch: list[int], activation_fn: type[nn.Module]) -> None:

@@ -42,8 +42,13 @@ class PlanningPolicy(BasePolicy):
     at a time, and the best is played. When something else is seen than was foreseen, the next five tracks are planned
     anew.
 
-    The arguments are SB3's, and `horizon`, T tracks in a session; `n_plans`, L plans in the library; `n_improved`, of
-    these for a session.
+    Args:
+        observation_space: whose `blocks` say where vectors of features stand.
+        action_space: tracks with features.
+        lr_schedule: of no matter.
+        horizon: T, tracks in a session.
+        n_plans: L, plans in the library.
+        n_improved: plans that are improved for a session.
     """
 
     check_spaces = staticmethod(check_alike)

@@ -41,7 +41,10 @@ def played_next(
 def chosen_since_start(state: State, episode_start: NDArray[np.bool_] | None, n_sessions: int) -> NDArray[np.int64]:
     """Return the tracks that were chosen in each session since its start, (n_sessions, width), padded with NOTHING.
 
-    The state is one that `with_choice` returned, None where sessions begin; `episode_start`, (n_sessions,), is SB3's.
+    Args:
+        state: as `with_choice` returned it; None where sessions begin.
+        episode_start: (n_sessions,) which of them begin.
+        n_sessions: how many there are now.
 
     Raises:
         ValueError: a state or starts of another number of sessions.
@@ -63,9 +66,12 @@ def with_choice(chosen: NDArray[np.int64], actions: NDArray[np.int64]) -> State:
 
 
 def draw_unplayed(rng: np.random.Generator, recordings: NDArray[np.int64], played: Played) -> NDArray[np.int64]:
-    """Draw a track for each session, uniformly from those of which no version was `played`, (n_sessions, width).
+    """Draw a track for each session, uniformly from those of which no version has been played.
 
-    `recordings`, (n_tracks,), are for each track the smallest one that is the same recording.
+    Args:
+        rng: where the draws come from.
+        recordings: (n_tracks,) the smallest track that is the same recording.
+        played: (n_sessions, width) of this catalogue's tracks.
 
     Raises:
         ValueError: a session has played everything.

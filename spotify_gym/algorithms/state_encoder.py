@@ -21,7 +21,11 @@ class StateInput(nn.Module):
 
     The observation is read as blocks of d numbers (vibe, seed vibe, exposure, ...); what is left over is no block.
     Nothing here is learned.
-    `unit_state`: bring the blocks to unit length; else only the observation is read, as in files of before.
+
+    Args:
+        n_inputs: width of the observation.
+        n_features: d.
+        unit_state: bring the blocks to unit length; else only the observation is read.
     """
 
     def __init__(self, n_inputs: int, n_features: int, unit_state: bool = True) -> None:
@@ -189,7 +193,15 @@ class DenseEncoder(nn.Module):
     """f(s) and v(s) without regard to what the numbers of an observation are.
 
     f is a linear map of the encoded state plus a multilayer perceptron, v a perceptron of its own; all start at 0.
-    f is `width` wide. `unit_state` and `layer_norm` (Ba et al. 2016) are only otherwise in files of before.
+
+    Args:
+        n_inputs: width of the observation.
+        n_features: d.
+        width: of f.
+        net_arch: widths of the hidden layers.
+        activation_fn: between layers.
+        unit_state: as in `StateInput`; False only in files of before.
+        layer_norm: normalise each hidden layer (Ba et al. 2016); True only in files of before.
     """
 
     def __init__(

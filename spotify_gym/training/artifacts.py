@@ -113,6 +113,12 @@ def load_weights(model: BaseAlgorithm, weights: Mapping[str, NDArray[Any]]) -> N
 def save_results(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm, stopped: bool) -> None:
     """Write the card, the curve and the model in its three forms; the weights last, as the sign that all is there.
 
+    Args:
+        folder: of the run.
+        config: its settings.
+        model: what was trained.
+        stopped: whether Ctrl-C ended it.
+
     Raises:
         RunError: the weights are no numbers any more.
     """
@@ -145,7 +151,13 @@ def earned_by(model: BaseAlgorithm, stopped: bool) -> str:
 
 
 def write_card(folder: RunFolder, config: TrainConfig, numbers: str) -> None:
-    """Write README.md of a run folder, where model hubs look for it; `numbers`, what it earns, are Markdown."""
+    """Write README.md of a run folder, where model hubs look for it.
+
+    Args:
+        folder: of the run.
+        config: its settings.
+        numbers: what it earns, as Markdown.
+    """
     meta = folder.meta
     about, command = meta["catalogue"], meta.get("command", [])
     text = _CARD.format(

@@ -63,7 +63,8 @@ def _keep_weights(file: Path, model: BaseAlgorithm) -> None:
 class MonitorCallback(BaseCallback):
     """Write a row for each session that ends, as SB3's `Monitor` does; `load_results` and the zoo's plots read it.
 
-    A training that goes on writes on in the file.
+    Args:
+        file: `monitor.csv`; a training that goes on writes on in it.
     """
 
     def __init__(self, file: Path) -> None:

@@ -141,7 +141,12 @@ def value_bias(
     go on here until less than 1 % of the weight lies ahead. Positive is too high, as the maximum over noisy values
     makes it (van Hasselt, Guez and Silver 2016).
 
-    The model is one of the Q-learners of this package, with γ below 1; the other arguments are those of `evaluate`.
+    Args:
+        model: one of the Q-learners of this package, with γ below 1.
+        env_id: the environment.
+        n_sessions: how many sessions, played all at once.
+        seed: of the first session.
+        **env_options: of the environment: `catalogue`, `state`, ...
     """
     import torch
 
@@ -163,6 +168,11 @@ def value_bias(
 
 class Pointing:
     """Plays the best tracks for the points that a model gives, as :class:`~spotify_gym.wrappers.ProtoAction`.
+
+    Args:
+        model: whose actions are points in the space of the features.
+        dynamics: of the sessions.
+        env: that the sessions are in; None where they are handed over.
 
     Raises:
         ValueError: its actions are no such points.
@@ -259,7 +269,12 @@ def _play(choose: Choose, env: SpotifyVectorEnv, seed: int) -> tuple[NDArray[Any
 
 
 def repeat_rate(repeats: NDArray[np.bool_], tracks: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the share of plays whose recording was played before in the session, (n_sessions,)."""
+    """Return the share of plays whose recording was played before in the session, (n_sessions,).
+
+    Args:
+        repeats: (n_sessions, T) whether each play was a repeat.
+        tracks: (n_sessions, T).
+    """
     counts = tracks >= 0
     return np.asarray((repeats & counts).sum(axis=1) / counts.sum(axis=1))
 
@@ -267,7 +282,11 @@ def repeat_rate(repeats: NDArray[np.bool_], tracks: NDArray[np.int64]) -> NDArra
 def intra_list_diversity(tracks: NDArray[np.int64], units: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return 1 less the mean cosine of two plays of a session, (n_sessions,); NaN for a session of one play.
 
-    Ziegler et al. 2005, "Improving recommendation lists through topic diversification". `units`: (n_tracks, d).
+    Ziegler et al. 2005, "Improving recommendation lists through topic diversification".
+
+    Args:
+        tracks: (n_sessions, T).
+        units: (n_tracks, d) unit features.
     """
     counts = tracks >= 0
     n = counts.sum(axis=1)
@@ -282,8 +301,12 @@ def novelty(tracks: NDArray[np.int64], popularity: NDArray[np.float32]) -> NDArr
     """Return the mean self-information of the tracks played [bits], (n_sessions,).
 
     A track of popularity p out of 100 carries -log2((p + 1) / 101) bits: none for the most popular, 6.7 for an unknown
-    one (Vargas and Castells 2011, with popularity, (n_tracks,), standing in for the share of listeners). Tracks of
-    unknown popularity, NaN, are left out; NaN where nothing else was played.
+    one (Vargas and Castells 2011, with popularity standing in for the share of listeners). Tracks of unknown popularity
+    are left out; NaN where nothing else was played.
+
+    Args:
+        tracks: (n_sessions, T).
+        popularity: (n_tracks,) in [0, 100], NaN where unknown.
     """
     bits = np.where(tracks >= 0, -np.log2((popularity[tracks].astype(np.float64) + 1) / 101), np.nan)
     known = np.isfinite(bits)

@@ -54,9 +54,11 @@ class HeldOut:
         return evaluate(policy, self.env_id, self.n_sessions, self.seed, **options)
 
     def played_by_reference(self, name: str, shelf: Path | None = None) -> Evaluation:
-        """Let a policy that does not learn play, which may take minutes, or look up on the shelf how it last fared.
+        """Let a policy that does not learn play, which may take minutes, or look up how it fared the last time.
 
-        It is one of `POLICIES`, or one's own as `module:Class`; without a folder for a shelf nothing is kept.
+        Args:
+            name: one of `POLICIES`, or one's own as `module:Class`.
+            shelf: folder that such results are kept in; None: none are.
         """
         policy = resolve("policy", name, POLICIES)
         if shelf is None:
@@ -116,9 +118,14 @@ def play_leaderboard(
 
 
 def skills_of(leaderboard: Leaderboard, top: str | None = None) -> dict[str, float]:
-    """Return the skill of each policy: 0 is the best fixed list, 1 is `top`, or else the planner, or else the nearest.
+    """Return the skill of each policy: 0 is the best fixed list.
 
-    Nothing is returned where there is no scale: one of the two did not play, or the fixed list earns as much.
+    Args:
+        leaderboard: who played.
+        top: who is 1; None for the planner, or the nearest where it did not play.
+
+    Returns:
+        Nothing where there is no scale: one of the two did not play, or the fixed list earns as much.
     """
     top = top or ("planner" if "planner" in leaderboard else "nearest")
     if not {"fixed", top} <= leaderboard.keys():

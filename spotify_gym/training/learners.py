@@ -25,7 +25,12 @@ _OURS = {
 
 
 def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseAlgorithm:
-    """Return an algorithm that has learned nothing yet; `changes` are arguments that go before those of the settings.
+    """Return an algorithm that has learned nothing yet.
+
+    Args:
+        config: its settings.
+        env: where it learns.
+        **changes: arguments of the algorithm that replace those of the settings.
 
     Raises:
         ConfigError: the device is not there, one's own algorithm or policy is not to be had, or an argument is bad.

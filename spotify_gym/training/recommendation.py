@@ -66,8 +66,11 @@ def recommend(run: Run, history: Sequence[int], top: int = 10) -> list[Suggestio
 def plans_of(run: Run, observation: NDArray[np.float32], played: NDArray[np.int64], before: Any = None) -> Any:
     """Return what a model that plans means to play, as the `state` of its `predict`; None: it plans nothing.
 
-    It sees of a session an observation, (1, its width), and what was `played`, (1, any); `before` are its plans before
-    the last track, None where it begins to plan.
+    Args:
+        run: a trained model.
+        observation: what it sees of a session, (1, its width).
+        played: (1, any) what is not to be played.
+        before: its plans before the last track; None: it begins to plan.
     """
     policy = run.model.policy
     if not isinstance(policy, PlanningPolicy):
@@ -139,7 +142,11 @@ def _by_scores(
 def direction_of(run: Run, observation: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """Return the direction, (d,) in the space of unit features, in which tracks are worth the most; None: in no one.
 
-    A track's value is its unit features along it, and what the state is worth; the observation is (1, its width).
+    Where φ is fixed, a track's value is its unit features along it, and what the state is worth.
+
+    Args:
+        run: a trained model.
+        observation: what it sees of a session, (1, its width).
     """
     network = getattr(run.model.policy, "q_net", None)
     if not isinstance(network, CatalogueQNetwork):
