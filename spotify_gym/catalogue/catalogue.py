@@ -87,7 +87,7 @@ class Catalogue(Tracks):
         shuffle: bool = False,
         seed: int = 0,
     ) -> Catalogue:
-        """Read a table of tracks: CSV, Parquet, JSON, XLSX, also packed, or a folder of the parts that Spark writes.
+        """Read a table of tracks: CSV, Parquet, JSON, XLSX, also packed, or a folder of one, whole or in parts.
 
         Columns are known by their names, whatever the case and punctuation. Of the nine audio features five are enough;
         ids, titles, artists, genres and popularity are used where present, and ids are made where there are none. Rows

@@ -20,7 +20,7 @@ from pyarrow import types
 from spotify_gym.catalogue.groups import first_equal_rows
 from spotify_gym.catalogue.report import Account, CatalogueError
 from spotify_gym.catalogue.scaling import MAX_MAGNITUDE
-from spotify_gym.catalogue.schema import RawTable, Schema
+from spotify_gym.catalogue.schema import MIN_FEATURES, RawTable, Schema
 from spotify_gym.catalogue.tracks import FEATURE_RANGES, ID_IN_LINK
 
 MISSING = frozenset(
@@ -65,9 +65,13 @@ def read_features(table: RawTable, schema: Schema) -> tuple[tuple[str, ...], Num
     """
     columns, account, places = dict(_feature_columns(table)), table.account, table.places
     numbers = parse_numbers(columns)
+    for name in [name for name, values in numbers.items() if schema.features is None and np.isnan(values).all()]:
+        if len(numbers) > MIN_FEATURES and {*map(describe_fault, columns[name].unique().to_pylist())} == {"missing"}:
+            account.notes.append(f"the column of {name} is empty: done without")
+            del numbers[name]
     scaled = _settle_units(numbers, table.roles.kinds, account)
     kept, broken = np.ones(len(places), dtype=np.bool_), {}
-    for name, column in columns.items():
+    for name, column in ((name, columns[name]) for name in numbers):
         low, high = FEATURE_RANGES.get("" if name in scaled else table.roles.kinds.get(name, ""), _ANY_NUMBER)
         outside = np.flatnonzero((numbers[name] < low - _ROUNDING) | (numbers[name] > high + _ROUNDING))
         if len(outside) > max(1, MAX_DAMAGED * len(places)):

@@ -10,7 +10,6 @@ import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -107,9 +106,9 @@ def read_json(content: bytes, schema: Schema) -> RawTable:
         raise CatalogueError("this JSON file is nested too deep.") from None
     names = tuple(dict.fromkeys(name for record in records for name in record))
     if not names:
-        features = ", ".join(schema.features or FEATURE_NAMES)
+        wanted = schema.features or [f"at least {MIN_FEATURES} of {', '.join(FEATURE_NAMES)}"]
         raise CatalogueError(
-            f"this JSON holds no record of a track, with {MIN_FEATURES} at least of {features}. "
+            f"this JSON holds no record of a track, with {', '.join(wanted)}. "
             f"Or say which numbers are a track's features: {schema.command(features=['NAME', 'NAME'])} ..."
         )
     roles = schema.roles(names)
@@ -214,8 +213,10 @@ def read_xlsx(content: bytes, schema: Schema) -> RawTable:
     except Exception as error:  # openpyxl raises whatever it stumbles over
         raise CatalogueError(f"the workbook is damaged: {error!r}.") from error
     table = concatenate([read_delimited(text, schema) for text in texts])
-    notes = [*table.account.notes, f"read from the sheets: {', '.join(sheet.title for sheet in alike)}"]
-    return replace(table, account=replace(table.account, unit="row", notes=notes if len(sheets) > 1 else notes[:-1]))
+    table.account.unit = "row"
+    if len(sheets) > 1:
+        table.account.notes.append(f"read from the sheets: {', '.join(sheet.title for sheet in alike)}")
+    return table
 
 
 def _export(sheet: Any, width: int) -> bytes:

@@ -149,7 +149,8 @@ def _describe(table: RawTable, schema: Schema) -> Draft:
     )
     account = table.account
     account.notes += _missing(table, schema)
-    account.columns |= table.roles.features
+    empty = table.roles.kinds.keys() - set(feature_names)
+    account.columns |= {name: column for name, column in table.roles.features.items() if name not in empty}
     draft = Draft(tracks, table.places, account)
     draft.drop("no track id", np.asarray(ids) == "")
     return draft

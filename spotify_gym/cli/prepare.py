@@ -26,7 +26,7 @@ class Prepare(Command):
     """Read a table of songs, say what was found, and write a catalogue that loads at once."""
 
     table: tyro.conf.Positional[Path]
-    """CSV, Parquet, JSON or XLSX, also packed, or a folder of the parts that Spark writes."""
+    """CSV, Parquet, JSON or XLSX, also packed, or a folder with one table in it, whole or in parts."""
     out: Path = Path("catalogue.arrow")
     """The catalogue to write."""
     scaling: Literal["standard", "minmax"] = "standard"

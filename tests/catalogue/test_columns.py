@@ -324,6 +324,9 @@ def test_embeddings__of_another_length_are_left_out(tmp_path: Path) -> None:
 def test_any_five_features__are_enough(tmp_path: Path) -> None:
     five = ["danceability", "energy", "valence", "tempo", "liveness"]
     assert read(tmp_path, frame()[["track_id", *five]].to_csv(index=False)).feature_names == tuple(sorted(five))
+    catalogue = read(tmp_path, frame().assign(energy="", tempo="NA").to_csv(index=False))
+    assert catalogue.feature_names == tuple(name for name in FEATURE_NAMES if name not in ("energy", "tempo"))
+    assert "the column of energy is empty: done without" in str(catalogue.report)
     with pytest.raises(CatalogueError, match="only danceability, energy, tempo, valence of the nine are there"):
         read(tmp_path, frame()[["track_id", *five[:4]]].to_csv(index=False))
 
