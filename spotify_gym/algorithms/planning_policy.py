@@ -138,16 +138,9 @@ class PlanningPolicy(BasePolicy):
     def improved(self, model: LearnedModel, rollout: Rollout[Seen], seed: int = 0) -> Rollout[Seen]:
         """Replace tracks by some drawn at random, others for each seed, then by near ones, while that earns more."""
         rng, tracks = np.random.default_rng(seed), self.tracks
-
-        def drawn(plan: Ints, place: int) -> Ints:
-            some: Ints = tracks.distinct[rng.integers(len(tracks.distinct), size=_DRAWN)]
-            return some
-
-        def near(plan: Ints, place: int) -> Ints:
-            nearest: Ints = tracks.nearest(tracks.features[plan[place]][None], _NEAR)[0]
-            return nearest
-
-        return improve(model, improve(model, rollout, drawn, _DRAWN_SWEEPS), near, _NEAR_SWEEPS)
+        n, features = len(tracks.distinct), tracks.features
+        drawn = improve(model, rollout, lambda *_: tracks.distinct[rng.integers(n, size=_DRAWN)], _DRAWN_SWEEPS)
+        return improve(model, drawn, lambda plan, i: tracks.nearest(features[plan[[i]]], _NEAR)[0], _NEAR_SWEEPS)
 
     def planned(self, model: LearnedModel, seen: Seen) -> Rollout[Seen]:
         """Return the best plan that is found for one session that begins."""

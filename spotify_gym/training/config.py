@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -352,9 +352,9 @@ def _fields() -> dict[str, Any]:
 
 
 def _check(name: str, value: Any, kind: Any) -> None:
-    shown = repr(value)[:80]
-    if not _fits(value, kind):
-        raise ConfigError(f"{name}={shown} is not {_described(kind)}")
+    shown, (described, fits) = repr(value)[:80], _read_type(kind)
+    if not fits(value):
+        raise ConfigError(f"{name}={shown} is not {described}")
     numbers = value if isinstance(value, tuple) else (value,)
     for low, high in _ranges(kind):
         if not all(low <= number <= high for number in numbers if number is not None):  # NaN is in no range
@@ -368,33 +368,24 @@ def _ranges(kind: Any) -> list[Between]:
     return [found for part in get_args(kind) for found in _ranges(part)]
 
 
-def _fits(value: Any, kind: Any) -> bool:
-    """Say whether a value is of a type as the fields above have it; a whole number will do for a float."""
-    parts = get_args(kind)
-    if get_origin(kind) is Annotated:
-        return _fits(value, parts[0])
-    if get_origin(kind) in (Union, types.UnionType):
-        return any(_fits(value, part) for part in parts)
-    if get_origin(kind) is Literal:
-        return value in parts
-    if get_origin(kind) is tuple:
-        return isinstance(value, tuple) and all(_fits(one, parts[0]) for one in value)
-    if isinstance(value, bool):
-        return kind is bool
-    return isinstance(value, (int, float) if kind is float else kind)
-
-
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", types.NoneType: "None"}
 
 
-def _described(kind: Any) -> str:
+def _read_type(kind: Any) -> tuple[str, Callable[[Any], bool]]:
+    """Return what a type of the fields above is called, and what says whether a value is of it.
+
+    A whole number will do for a float.
+    """
     parts = get_args(kind)
     if get_origin(kind) is Annotated:
-        return _described(parts[0])
+        return _read_type(parts[0])
     if get_origin(kind) is Literal:
-        return "one of " + ", ".join(map(repr, parts))
+        return "one of " + ", ".join(map(repr, parts)), lambda value: value in parts
     if get_origin(kind) in (Union, types.UnionType):
-        return " or ".join(map(_described, parts))
+        names, tests = zip(*map(_read_type, parts), strict=True)
+        return " or ".join(names), lambda value: any(fits(value) for fits in tests)
     if get_origin(kind) is tuple:
-        return f"a list of {_described(parts[0]).removeprefix('a ')}s"
-    return _NAMES[kind]
+        name, fits = _read_type(parts[0])
+        return f"a list of {name.removeprefix('a ')}s", lambda value: isinstance(value, tuple) and all(map(fits, value))
+    classes = (int, float) if kind is float else kind
+    return _NAMES[kind], lambda value: isinstance(value, classes) and (kind is bool or not isinstance(value, bool))
