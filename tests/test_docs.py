@@ -41,12 +41,14 @@ def test_readme__is_short() -> None:
     assert len(README.splitlines()) < 120
 
 
-def test_readme__names_only_files_that_are_there() -> None:
-    for path in re.findall(r"\]\(((?!http)[^)]+)\)", README):
-        assert (ROOT / path).exists(), path
-
-
 # The tables of the pages come from the data beside them; a table of a page that changes is changed there too.
+
+
+@pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=lambda page: page.stem)
+def test_links__lead_somewhere_in_a_checkout(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / link).exists(), link
+
 
 PAGES = sorted((ROOT / "docs" / "results").glob("*.md"))
 

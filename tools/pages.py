@@ -35,6 +35,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(text: str, **_: Any) -> str:
+    """Turn what leads out of `docs`, in a checkout, to the page that shows it here."""
+    text = re.sub(rf"\]\(((?:\.\./)*)\.\./({'|'.join(AT_THE_ROOT)})", r"](\1\2", text)
+    text = text.replace("](../examples)", "](examples.md)")
+    return re.sub(r"\]\(((?:\.\./)*)\.\./examples/(\w+)\.py\)", r"](\1examples.md#\2)", text)
+
+
 def on_page_content(html_of_page: str, **_: Any) -> str:
     """Write equations as MathML, which browsers show by themselves."""
     return _EQUATION.sub(_mathml, html_of_page)

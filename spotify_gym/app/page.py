@@ -45,8 +45,9 @@ def page() -> None:
     secret, user = users.find(st.query_params.get("user") or tab.address.get("user"))
     _follow_the_address(user, tab, secret)
     tab.seen = user.version
-    if user.notice:
-        st.warning(user.notice)
+    if tab.notice:
+        st.warning(tab.notice)
+        tab.notice = ""
     if user.session is None:
         _show_welcome(user)
         show_start(user)

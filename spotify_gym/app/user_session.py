@@ -36,6 +36,8 @@ class Tab:
     """The version of the session that it shows."""
     address: dict[str, str] = field(default_factory=dict)
     """What its address bar says."""
+    notice: str = ""
+    """What was not done with the last click in it, and why; until that has been shown."""
 
 
 class UserSession:
@@ -62,8 +64,6 @@ class UserSession:
         """The name of the session that goes on; nothing at the start."""
         self.version = 0
         """How often something was done."""
-        self.notice = ""
-        """What was not done with the last click, and why."""
         self._keep = keep
         self._clock = clock
         self._last: tuple[str, float] = ("", -DOUBLE_CLICK)
@@ -98,13 +98,14 @@ class UserSession:
             pressed, done = self._last
             if button == pressed and self._clock() - done < DOUBLE_CLICK:
                 return
-            self.notice = "" if tab.seen == self.version else f"Nothing was done: {self._changes()}"
-            if not self.notice:
-                action()
-                self.version += 1
-                tab.seen = self.version  # of several clicks before the page is drawn anew, all count
-                self._last = button, self._clock()
-                self._keep(self.to_json())
+            if tab.seen != self.version:
+                tab.notice = f"Nothing was done: {self._changes()}"
+                return
+            action()
+            self.version += 1
+            tab.seen = self.version  # of several clicks before the page is drawn anew, all count
+            self._last = button, self._clock()
+            self._keep(self.to_json())
 
     def _changes(self) -> str:
         """Say how the session stands, to somebody who has an older page before them."""

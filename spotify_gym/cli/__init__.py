@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import version
 
 from spotify_gym.cli.command import MISTAKE, Command, guarded
 
@@ -32,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in ("-h", "--help"):
         print(_usage())
+        return 0
+    if name == "--version":
+        print(PROG, version("spotify_gym"))
         return 0
     if name not in COMMANDS:
         print(f"{PROG}: error: there is no command {name!r}; choose from {', '.join(COMMANDS)}", file=sys.stderr)

@@ -42,6 +42,8 @@ def test_help__lists_the_commands(arguments: list[str], capsys: pytest.CaptureFi
     out = capsys.readouterr().out
     for name in ("prepare", "fetch", "train", "evaluate", "recommend", "compare", "app"):
         assert f"\n  {name} " in out
+    assert cli.main(["--version"]) == 0
+    assert re.fullmatch(r"spotify-gym \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
 def test_help__is_light() -> None:

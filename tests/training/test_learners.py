@@ -88,7 +88,7 @@ def test_listener__is_kept_by_its_values(tmp_path: Path) -> None:
         ({"listener": "some.json"}, "listener='some.json' is a file; a configuration holds its values"),
         ({"listener": {"listener": 3}}, "they do not name their listener"),
         ({"listener": "{"}, "is neither a name nor the values of a listener"),
-        ({"reward": ["flow"]}, "must be TERM=WEIGHT each, such as flow=0.5"),
+        ({"reward": ["flow"]}, "must be TERM=WEIGHT each, as flow=0.5"),
         ({"reward": ["flow=much"]}, "must be TERM=WEIGHT each"),
     ],
 )
