@@ -47,12 +47,14 @@ def recorded(model: BaseAlgorithm, config: TrainConfig, folder: RunFolder) -> It
         if isinstance(model, TrackDQN):  # the only ones that can go on from a checkpoint
             keeps = checkpoints(folder.checkpoint_file, config.checkpoint_seconds)
             callbacks.insert(0, stack.enter_context(keeps))
+        stopped = None
         try:
             yield callbacks
-        except Stopped:
-            save_results(folder, config, model, stopped=True)
-            raise
-        save_results(folder, config, model, stopped=False)
+        except Stopped as ctrl_c:
+            stopped = ctrl_c
+        save_results(folder, config, model, stopped is not None)
+        if stopped:
+            raise stopped
 
 
 def _keep_weights(file: Path, model: BaseAlgorithm) -> None:
