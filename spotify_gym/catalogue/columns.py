@@ -230,7 +230,7 @@ def popularity_in(texts: pa.Array, account: Account) -> NDArray[np.float32] | No
     if ((values == 0) | (values == 1)).all() and 0 < values.sum() < len(values):
         return None  # whether a track's genre is pop
     outside = (values < 0) | (values > 100)
-    unreadable = texts.filter(np.isnan(values)).to_pylist()
+    unreadable = texts.filter(pa.array(np.isnan(values))).to_pylist()
     if n_bad := np.count_nonzero(outside) + sum(describe_fault(value) != "missing" for value in unreadable):
         account.notes.append(f"popularity is not a number from 0 to 100 in {n_bad:,} rows: taken as unknown there")
     return np.where(outside, np.nan, values).astype(np.float32)

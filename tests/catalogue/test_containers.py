@@ -267,7 +267,10 @@ def test_parquet__holds_text_in_any_type(tmp_path: Path, kind: pa.DataType) -> N
     for number, column in enumerate(table.column_names):
         if column in ("genre", "artist_name", "track_name", "track_id"):
             values = table.column(column).cast(pa.string())
-            held = values.dictionary_encode() if pa.types.is_dictionary(kind) else values.cast(kind)
+            try:
+                held = values.dictionary_encode() if pa.types.is_dictionary(kind) else values.cast(kind)
+            except pa.ArrowNotImplementedError:
+                pytest.skip(f"this pyarrow makes no {kind}")
             table = table.set_column(number, column, held)
     pq.write_table(table, tmp_path / "songs.parquet")
     assert Catalogue.read(tmp_path / "songs.parquet").fingerprint == plain(tmp_path).fingerprint
