@@ -25,7 +25,7 @@ _ROWS = 200  # of the log of a training, about
 
 def train(
     config: TrainConfig,
-    out: Path | None = None,
+    out: str | Path | None = None,
     *,
     catalogue: Catalogue | None = None,
     callbacks: Sequence[BaseCallback] = (),
@@ -46,11 +46,11 @@ def train(
         RunError: there is a run in `out` already, or the folder cannot be written to.
         ConfigError: the environment does not know one of the settings.
     """
-    return _train(config, None if out is None else RunFolder(out), catalogue, callbacks, progress)
+    return _train(config, None if out is None else RunFolder(Path(out)), catalogue, callbacks, progress)
 
 
 def resume(
-    path: Path,
+    path: str | Path,
     *,
     catalogue: Catalogue | None = None,
     callbacks: Sequence[BaseCallback] = (),
@@ -65,7 +65,7 @@ def resume(
         RunError: `path` holds no run, or one that is finished, or its catalogue has changed.
         KeyboardInterrupt: Ctrl-C, after what there is has been saved.
     """
-    folder = RunFolder.open(path, trust)
+    folder = RunFolder.open(Path(path), trust)
     if not folder.config.is_q_learner:
         raise RunError(
             f"{path} cannot go on: algorithm={folder.config.algorithm!r} keeps no checkpoints; begin anew, in another "

@@ -125,7 +125,7 @@ def test_resume__begins_again_where_nothing_was_saved_yet(tmp_path: Path) -> Non
     config = TrainConfig(**{**QUICK, "checkpoint_seconds": 1000})
     with pytest.raises(Killed):
         train(config, tmp_path / "killed", callbacks=[Kill(200)])
-    assert_same_training(resume(tmp_path / "killed"), train(config, tmp_path / "whole"))
+    assert_same_training(resume(str(tmp_path / "killed")), train(config, str(tmp_path / "whole")))
 
 
 def test_ctrl_c__saves_what_there_is_and_can_be_resumed(tmp_path: Path) -> None:
