@@ -40,6 +40,7 @@ _UNIT = r"(?i)[\s\pZ]*(%|bpm|db|ms)$"
 _ROUNDING = 1e-6  # beyond its limits, a number that was computed is still meant to be within
 _ANY_NUMBER = (-MAX_MAGNITUDE, MAX_MAGNITUDE)
 _SHARES = frozenset(name for name, limits in FEATURE_RANGES.items() if limits == (0, 1))
+_POSITIVE = _SHARES | {"tempo"}
 _NEVER_TINY = _SHARES - {"acousticness", "instrumentalness"}  # above 1 % in nearly every track
 MAX_GENRES = 500
 MIN_SHARE = 0.05  # of a column's different cells that hold several values; "Tyler, The Creator" alone does not say so
@@ -163,19 +164,19 @@ def _settle_units(numbers: dict[str, Numbers], kinds: Mapping[str, str], account
     """Bring shares from per cent to fractions of 1, deciding for the table; return the columns that have no units.
 
     A table is in per cent if in most rows most of the shares that are never tiny are above 1. Columns and rows that
-    clearly are in the other unit are brought to the same, and said. Columns of which many numbers are below 0, where
-    none can be, have been scaled already, and stay; so have all, if most have been.
+    clearly are in the other unit are brought to the same, and said. Columns of which many different numbers are
+    below 0 where none can be, have been scaled already, and stay; so have all, if most have been.
     """
-    lows = {
-        name: FEATURE_RANGES.get(kinds.get(name, ""), _ANY_NUMBER)[0] for name, column in numbers.items() if len(column)
+    below = {name: column[column < -_ROUNDING] for name, column in numbers.items() if kinds.get(name) in _POSITIVE}
+    scaled = {
+        name for name, odd in below.items() if len(odd) > MANY_ROWS * len(numbers[name]) and odd.min() < odd.max()
     }
-    scaled = {name for name, low in lows.items() if low == 0 and np.mean(numbers[name] < 0) > MANY_ROWS}
     if scaled:
         account.warnings.append(f"{', '.join(sorted(scaled))} below 0 in many rows: taken as scaled already, and kept")
-    if 2 * len(scaled) > len(lows):
-        return set(lows)
-    shares = {name: numbers[name] for name in lows if kinds.get(name) in _SHARES and name not in scaled}
-    if not shares:
+    if 2 * len(scaled) > len(below):
+        return set(kinds)
+    shares = {name: numbers[name] for name in below if kinds[name] in _SHARES and name not in scaled}
+    if not shares or not len(next(iter(shares.values()))):
         return scaled
     large = {name: (column > 1) & (column <= 100) for name, column in shares.items()}
     tiny = {name: (column > 0) & (column < 1) for name, column in shares.items()}
