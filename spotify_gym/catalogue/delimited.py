@@ -121,12 +121,18 @@ def _fit_header(
     is_alone = not any(name and cell for name, cell in zip(names, below, strict=False))
     if is_alone and "".join(below)[:1].isalpha():
         return tuple(map("".join, zip(names, below, strict=True))), start + taken
-    rows = [line for line in lines[start : start + _SAMPLE] if line and b'"' not in line]
-    width = Counter(row.count(delimiter.encode()) + 1 for row in rows).most_common(1)[0][0] if rows else len(names)
+    rows, place = [], start
+    while place < min(start + _SAMPLE, len(lines)):
+        cells, taken = _split_row(lines, place, delimiter, len(names), _SAMPLE)
+        if not cells:
+            cells, taken = _split_row(lines, place, delimiter, None, _SAMPLE)
+        rows += [cells] if cells else []
+        place += taken if cells else 1
+    width = Counter(map(len, rows)).most_common(1)[0][0] if rows else len(names)
     if width == len(names) - 1 and not names[-1]:
         names = names[:-1]
     elif width == len(names) + 1:
-        names = (*names, "") if all(row.endswith(delimiter.encode()) for row in rows) else ("", *names)
+        names = ("", *names) if any(row[-1] for row in rows) else (*names, "")
     return names, start
 
 

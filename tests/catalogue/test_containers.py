@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spotify_gym.catalogue import FEATURE_NAMES, Catalogue, CatalogueError
@@ -49,6 +49,7 @@ def rows_of(table: RawTable) -> list[tuple[str, ...]]:
 cells = st.text(st.sampled_from('ab ,"\n;é'), max_size=6)
 
 
+@example([("", "", "\n,,,\n")], "\n")
 @given(st.lists(st.tuples(cells, cells, cells), min_size=1, max_size=12), st.sampled_from(["\n", "\r\n"]))
 def test_read__equals_the_standard_library(rows: list[tuple[str, ...]], line_end: str) -> None:
     file = io.StringIO()
