@@ -11,12 +11,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import tyro
 
 from spotify_gym.cli.command import guarded
 from spotify_gym.training import TrainConfig, train
-from spotify_gym.training.artifacts import last_returns
+from spotify_gym.training.artifacts import mean_return
 
 CONFIG = TrainConfig(env="SpotifyPlaylist-v0", algorithm="double", episodes=4000, snapshots=(0, 0.01, 0.1))
 """Playlists, since a page that plays one song over and over reads nobody's taste; the page shows how it learned."""
@@ -40,7 +39,7 @@ def main(out: Path = Path("spotify_gym/app/model")) -> None:
     kept = {"command": "python -m tools.shipped_model", **{key: facts[key] for key in ("versions", "catalogue")}}
     (out / "meta.json").write_text(json.dumps(kept, indent=2) + "\n")
     size = sum(file.stat().st_size for file in out.iterdir())
-    print(f"{out}: {size / 1000:.0f} kB, mean return of the last 100 sessions {np.mean(last_returns(run.model)):.2f}")
+    print(f"{out}: {size / 1000:.0f} kB, {mean_return(run.model)}")
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ class Catalogue(Tracks):
         """
         from spotify_gym.catalogue.tables import read_tracks  # and with it Arrow's readers
 
-        tracks, report = read_tracks(Path(path), columns, features, duplicates, min_popularity)
+        tracks, report = read_tracks(path, columns, features, duplicates, min_popularity)
         if shuffle:
             tracks = tracks.take(np.random.default_rng(seed).permutation(len(tracks)))
         where = Path(path).absolute()

@@ -47,6 +47,25 @@ _NO_TABLES = {
 }
 
 
+def path_of(source: str | Path) -> Path:
+    """Return the path of a table.
+
+    Raises:
+        CatalogueError: it is none: empty, an address, or the name of a built-in catalogue.
+    """
+    text = str(source)
+    if not text.strip():
+        raise CatalogueError(f"{text!r} names no file; give the path of a table.")
+    if re.match(r"\w\w+:/|(kaggle|hf):", text):
+        raise CatalogueError(
+            f"{text} is an address; download the file, as `spotify-gym fetch` does from Kaggle and Hugging Face, and "
+            "give its path."
+        )
+    if re.fullmatch(r"builtin(:\d+)?", text) and not Path(text).exists():
+        raise CatalogueError(f"{text} is a catalogue already, and no table to prepare: --catalogue {text} plays it.")
+    return Path(source)
+
+
 def read_parts(path: Path) -> list[bytes]:
     """Read a whole file, unpacked, or the parts of one table that a folder holds.
 

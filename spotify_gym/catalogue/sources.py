@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from spotify_gym.catalogue.catalogue import Catalogue, held
-from spotify_gym.catalogue.files import MAX_BYTES
+from spotify_gym.catalogue.files import MAX_BYTES, path_of
 from spotify_gym.catalogue.report import CatalogueError
 from spotify_gym.catalogue.scaling import Scaling, check_kind
 
@@ -48,9 +48,7 @@ def as_catalogue(source: Any, scaling: str | Scaling | None = None) -> Catalogue
     builtin = re.fullmatch(r"builtin(?::(\d+))?", str(source))
     if not builtin and str(source).startswith("builtin:"):
         raise CatalogueError(f'{source}: write the number of built-in tracks in digits, as in "builtin:100000".')
-    if re.match(r"\w\w+:/", str(source)):
-        raise CatalogueError(f"{source} is an address; download the file, and give its path.")
-    what = int(builtin[1] or 100_000) if builtin else located(source)
+    what = int(builtin[1] or 100_000) if builtin else located(path_of(source))
     return _scaled(_opened(what, None if isinstance(what, int) else _stamp(what), scaling), scaling)
 
 

@@ -23,7 +23,7 @@ from spotify_gym.catalogue.columns import (
     words_in,
 )
 from spotify_gym.catalogue.delimited import read_delimited
-from spotify_gym.catalogue.files import is_workbook, read_parts
+from spotify_gym.catalogue.files import is_workbook, path_of, read_parts
 from spotify_gym.catalogue.formats import PARQUET, read_json, read_parquet, read_xlsx
 from spotify_gym.catalogue.groups import first_equal_rows
 from spotify_gym.catalogue.report import Account, CatalogueError, Finding, Report
@@ -35,7 +35,7 @@ _FEW = 10  # tracks, which may be alike
 
 
 def read_tracks(
-    path: Path,
+    source: str | Path,
     columns: Mapping[str, str] | None,
     features: Sequence[str] | None,
     duplicates: str,
@@ -46,8 +46,11 @@ def read_tracks(
     Raises:
         CatalogueError: if the file is no table of audio features, or no row of it can be used.
     """
+    if min_popularity is not None and not 0 <= min_popularity <= 100:
+        raise CatalogueError(f"min_popularity={min_popularity:g} must be from 0 to 100.")
     if duplicates not in ("keep", "merge"):
         raise CatalogueError(f'duplicates={duplicates!r} is not known: it must be "keep" or "merge".')
+    path = path_of(source)
     schema = Schema(path, columns or {}, features)
     parts = read_parts(path)
     try:
@@ -170,11 +173,11 @@ def _judge(draft: Draft, n_rows: int, schema: Schema) -> Iterator[str]:
     """Yield what is wrong with many rows, and what a listener would miss."""
     dropped = sum(finding.rows for finding in draft.account.dropped)
     if dropped > MANY_ROWS * n_rows:
-        yield f"{dropped / n_rows:.0%} of the rows were dropped"
+        yield f"{100 * dropped // n_rows}% of the rows were dropped"  # rounded down: some are left
     folded = sum(finding.rows for finding in draft.account.folded if finding.what == OTHER_FEATURES)
     if folded > MANY_ROWS * n_rows:
         yield (
-            f"{folded / n_rows:.0%} of the rows have an id of an earlier row and other features; if "
+            f"{100 * folded // n_rows}% of the rows have an id of an earlier row and other features; if "
             f"{draft.account.columns.get('track_id')!r} is no id of a track: {schema.command({'track_id': ''})}"
         )
     if draft.tracks.names is None:

@@ -25,7 +25,7 @@ _SOURCE = re.compile(r"(kaggle|hf):(\w[\w.-]*/(\w[\w.-]*))")
 class Prepare(Command):
     """Read a table of songs, say what was found, and write a catalogue that loads at once."""
 
-    table: tyro.conf.Positional[Path]
+    table: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PATH")]
     """CSV, Parquet, JSON or XLSX, also packed, or a folder with one table in it, whole or in parts."""
     out: Path = Path("catalogue.arrow")
     """The catalogue to write."""

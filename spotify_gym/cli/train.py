@@ -14,7 +14,7 @@ import tyro
 
 from spotify_gym.cli.command import Command, parse
 from spotify_gym.training import ConfigError, Run, RunFolder, TrainConfig, resume, train
-from spotify_gym.training.artifacts import last_returns
+from spotify_gym.training.artifacts import mean_return
 from spotify_gym.training.checkpoint import Stopped
 
 
@@ -58,11 +58,9 @@ class Train(Command):
         except Stopped:
             print(f"saved in {path}; go on with --resume {path}", file=sys.stderr)
             raise
-        earned = last_returns(run.model)
-        told = f", mean return of the last {len(earned)} sessions {sum(earned) / len(earned):.2f}" if earned else ""
-        print(f"{path}: {run.model.num_timesteps} steps{told}")
-        if run.config.is_q_learner and run.config.learning_starts >= run.config.total_steps:
-            print(f"nothing was learned: the first {run.config.learning_starts} steps are random play", file=sys.stderr)
+        print(", ".join(filter(None, [f"{path}: {run.model.num_timesteps} steps", mean_return(run.model)])))
+        if run.config.idle:
+            print(run.config.idle, file=sys.stderr)
 
     def _train(self, path: Path) -> Run:
         if self.resume is None:

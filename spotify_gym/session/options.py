@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Sized
+from difflib import get_close_matches
 from numbers import Real
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, Never, TypedDict
 
 import numpy as np
 
@@ -46,6 +47,7 @@ def make_dynamics(
     reward_baseline: float | None = None,
     listener: Listener[Any] | Mapping[str, Any] | str | Path | None = None,
     same: Literal["recording", "song"] = "recording",
+    **unknown: Never,
 ) -> SessionDynamics:
     """Make the rules that these options describe.
 
@@ -60,11 +62,15 @@ def make_dynamics(
         listener: who listens; also by name for the defaults, by the path of its JSON file, or by its values.
         same: what versions of one track have in common: the "recording" (equal features) or the "song" (that, or title
             and first artist).
+        **unknown: no others.
 
     Raises:
         CatalogueError: the catalogue cannot be read.
+        TypeError: there is no such option.
         ValueError: an option is not one of those allowed.
     """
+    if unknown:
+        raise TypeError(_unknown(next(iter(unknown))))
     person = as_listener(listener)
     if reward is None:
         reward = dict.fromkeys(("flow", *(person.term_bounds if person is not None else ())), 1.0)
@@ -87,9 +93,20 @@ def make_dynamics(
     )
 
 
+def _unknown(name: str) -> str:
+    known = ["catalogue", *EnvOptions.__annotations__, "max_episode_steps", "render_mode", "played_width", "info_texts"]
+    near = "".join(f"do you mean {one}? " for one in get_close_matches(name, known, 1))
+    return f"{name!r} is no option of the environment; {near}choose from {', '.join(known)}"
+
+
+def check_whole(name: str, value: object) -> None:
+    """Raise `ValueError`, by the name of the argument, where its value is no whole number."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ValueError(f"{name}={value!r} is not a whole number")
+
+
 def _check_types(history_length: object, repeats: object, reward: object) -> None:
-    if isinstance(history_length, bool) or not isinstance(history_length, (int, np.integer)):
-        raise ValueError(f"history_length={history_length!r} is not a whole number")
+    check_whole("history_length", history_length)
     if not isinstance(repeats, bool):
         raise ValueError(f"repeats={repeats!r} is neither True nor False")
     if not isinstance(reward, Mapping) or not reward or not all(isinstance(name, str) for name in reward):

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from spotify_gym.session.options import EnvOptions, Source, history_of, make_dynamics
+from spotify_gym.session.options import EnvOptions, Source, check_whole, history_of, make_dynamics
 from spotify_gym.session.shared import SharedEnv
 from spotify_gym.session.spaces import spaces_of
 from spotify_gym.session.state import Bools, Floats, Ints, SessionState, StepResult
@@ -52,6 +52,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         info_texts: bool = False,
         **options: Unpack[EnvOptions],
     ) -> None:
+        check_whole("num_envs", num_envs)
         if num_envs < 1:
             raise ValueError(f"num_envs={num_envs} must be at least 1")
         if render_mode is not None:

@@ -142,12 +142,17 @@ def last_returns(model: BaseAlgorithm) -> list[float]:
     return [episode["r"] for episode in model.ep_info_buffer or ()]
 
 
+def mean_return(model: BaseAlgorithm) -> str:
+    """Say what the last sessions have earned; nothing where none has ended yet."""
+    earned = last_returns(model)
+    return f"mean return of the last {len(earned)} sessions {np.mean(earned):.2f}" if earned else ""
+
+
 def earned_by(model: BaseAlgorithm, stopped: bool) -> str:
     """Say what the training came to."""
     when = f"{'Stopped' if stopped else 'Finished'} after {model.num_timesteps:,} steps"
-    earned = last_returns(model)
-    mean = f"; mean return of the last {len(earned)} sessions, exploration included: {np.mean(earned or 0):.2f}"
-    return f"{when}{mean if earned else ''}. `spotify-gym evaluate` puts what it earns in held-out sessions here."
+    said = "; ".join(filter(None, [when, mean_return(model)]))
+    return f"{said}. `spotify-gym evaluate` puts what it earns in held-out sessions here."
 
 
 def write_card(folder: RunFolder, config: TrainConfig, numbers: str) -> None:
@@ -194,7 +199,7 @@ def draw_curve(folder: Path, title: str) -> None:
     figure = Figure(figsize=(8, 4.5), dpi=120)
     axes = figure.subplots()
     axes.plot(steps, returns, color="#1a7f4b", linewidth=2, marker=".")
-    axes.set(title=title, xlabel="environment steps", ylabel="mean return of the last 100 sessions")
+    axes.set(title=title, xlabel="environment steps", ylabel="mean return of the last sessions, 100 at most")
     axes.grid(alpha=0.3)
     if not np.isnan(chances).all():  # of a Q-learner
         chance = axes.twinx()

@@ -24,6 +24,7 @@ from spotify_gym.wrappers.single import ProtoActions
 NOTHING = -1
 """Stands in `Evaluation.tracks` after the end of a session."""
 
+_MOST_SESSIONS = 10_000_000
 _AT_ONCE = 64  # sessions: 64 rows of scores over 211,871 tracks are 54 MB
 
 
@@ -115,10 +116,9 @@ def evaluate(
 
     Raises:
         TypeError: a reference policy that belongs to another environment.
-        ValueError: no sessions, a negative seed, or an option that the environment does not know.
+        ValueError: no sessions or too many, a negative seed, or an option that the environment does not know.
     """
-    if n_sessions < 1:
-        raise ValueError(f"n_sessions={n_sessions} must be at least 1")
+    check_sessions(n_sessions)
     if not 0 <= seed <= 2**63 - 1 - n_sessions:
         raise ValueError(f"seed={seed} must be from 0 to {2**63 - 1 - n_sessions}")
     began = time.perf_counter()
@@ -130,6 +130,14 @@ def evaluate(
     tracks, rewards, repeats = (np.concatenate(parts)[:n_sessions] for parts in zip(*batches, strict=True))
     seeds = seed + np.arange(n_sessions)
     return Evaluation(env.catalogue, seeds, tracks, rewards, repeats, time.perf_counter() - began)
+
+
+def check_sessions(n_sessions: int) -> None:
+    """Raise `ValueError` unless so many sessions can be played."""
+    if n_sessions < 1:
+        raise ValueError(f"n_sessions={n_sessions} must be at least 1")
+    if n_sessions > _MOST_SESSIONS:
+        raise ValueError(f"n_sessions={n_sessions} must be at most {_MOST_SESSIONS:,}")
 
 
 def value_bias(

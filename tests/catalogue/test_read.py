@@ -108,11 +108,14 @@ def test_arguments__that_mean_nothing_are_named(tmp_path: Path) -> None:
         Catalogue.read(path, scaling="robust")
     with pytest.raises(CatalogueError, match="none of its 3 rows"):
         Catalogue.read(path, min_popularity=99)
+    with pytest.raises(CatalogueError, match="min_popularity=101 must be from 0 to 100"):
+        Catalogue.read(path, min_popularity=101)
 
 
 def test_verdict__warns_of_many_dropped_rows(tmp_path: Path) -> None:
-    rows = [song(n, energy="" if n < 3 else 0.01 * n) for n in range(20)]
-    assert read(tmp_path, csv_text(rows)).report.verdict == "warning: 15% of the rows were dropped"
+    for n_dropped, n_rows, share in ((3, 20, "15%"), (399, 400, "99%")):
+        rows = [song(n % 50, track_id=f"t{n}", energy="" if n < n_dropped else 0.5) for n in range(n_rows)]
+        assert read(tmp_path, csv_text(rows)).report.verdict == f"warning: {share} of the rows were dropped"
     assert plain(tmp_path).report.verdict == "ok"
 
 

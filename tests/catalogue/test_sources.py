@@ -123,6 +123,8 @@ def test_nonsense__is_named(source: str) -> None:
         ("builtin:100k", 'write the number of built-in tracks in digits, as in "builtin:100000"'),
         ("https://example.org/songs.csv", "is an address; download the file"),
         (Path("https://example.org/songs.csv"), "is an address; download the file"),
+        ("kaggle:owner/name", "is an address; download the file, as `spotify-gym fetch` does"),
+        ("", "'' names no file"),
         (None, "catalogue=None is none: give"),
         (7, "catalogue=7 is none: give"),
     ],

@@ -133,6 +133,13 @@ def test_prepare__a_printed_command_can_be_typed(table: Path, capsys: pytest.Cap
     ("arguments", "message"),
     [
         (["no.csv"], "no.csv"),
+        (["builtin"], "builtin is a catalogue already, and no table to prepare: --catalogue builtin plays it"),
+        (["builtin:300"], "--catalogue builtin:300 plays it"),
+        (["https://example.org/songs.csv"], "https://example.org/songs.csv is an address; download the file"),
+        (["hf:owner/name"], "hf:owner/name is an address; download the file, as `spotify-gym fetch` does"),
+        ([""], "'' names no file; give the path of a table"),
+        (["songs.csv", "--min-popularity", "-5"], "min_popularity=-5 must be from 0 to 100"),
+        (["songs.csv", "--min-popularity", "nan"], "min_popularity=nan must be from 0 to 100"),
         (["songs.csv", "--out", "cat.zip"], "cat.zip must end in .arrow, such as cat.arrow"),
         (["songs.csv", "--out", "cat.npz"], "cat.npz must end in .arrow, such as cat.arrow"),
         (["songs.csv", "--out", "no/such/cat.arrow"], "cannot write no/such/cat.arrow"),

@@ -216,7 +216,9 @@ def test_make__names_a_render_mode_that_is_wrong(small: Catalogue) -> None:
 
 
 def test_make__knows_no_other_options(small: Catalogue) -> None:
-    with pytest.raises(TypeError, match="histroy_length"):
+    with pytest.raises(
+        TypeError, match=r"'histroy_length' is no option of the environment; do you mean history_length\?"
+    ):
         make("SpotifySession-v0", small, histroy_length=3)
 
 

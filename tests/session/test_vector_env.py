@@ -112,6 +112,15 @@ def test_vector__refuses_what_are_no_tracks(wrong: Any, small: Catalogue) -> Non
         env.step(wrong)
 
 
+@pytest.mark.parametrize(
+    ("num_envs", "said"),
+    [("a", "num_envs='a' is not a whole number"), (2.5, "num_envs=2.5 is not"), (True, "num_envs=True is not")],
+)
+def test_make_vec__names_a_number_of_sessions_that_is_none(num_envs: Any, said: str, small: Catalogue) -> None:
+    with pytest.raises(ValueError, match=said):
+        gym.make_vec("SpotifySession-v0", num_envs=num_envs, catalogue=small)
+
+
 def test_vector__takes_a_history_for_all_or_for_each(small: Catalogue) -> None:
     env = native("SpotifySession-v0", small)
     shared, _ = env.reset(options={"history": [1, 2, 3, 4, 5]})

@@ -116,8 +116,9 @@ def test_evaluate__refuses_a_policy_that_looks_elsewhere(small: Catalogue) -> No
 
 
 def test_evaluate__needs_sessions_and_a_seed_for_them() -> None:
-    with pytest.raises(ValueError, match="n_sessions=0 must be at least 1"):
-        evaluate(RandomPolicy, "SpotifySession-v0", n_sessions=0)
+    for n_sessions, allowed in ((0, "at least 1"), (10**14, "at most 10,000,000")):
+        with pytest.raises(ValueError, match=f"n_sessions={n_sessions} must be {allowed}"):
+            evaluate(RandomPolicy, "SpotifySession-v0", n_sessions=n_sessions)
     for seed in (-1, 2**63 - 1):
         with pytest.raises(ValueError, match=f"seed={seed} must be from 0 to 92233720368547"):
             evaluate(RandomPolicy, "SpotifySession-v0", seed=seed)
