@@ -279,6 +279,11 @@ class CompiledListener(Listener[S]):
 
     def start(self, pool: Floats, history_length: int, uniforms: Floats) -> tuple[NDArray[np.intp], S]:
         """Begin one session after the other."""
+        if pool.shape[1] < history_length or uniforms.shape[1] < self.n_start_uniforms:
+            raise ValueError(
+                f"{type(self).__name__} starts from {history_length} tracks and {self.n_start_uniforms} uniform "
+                f"numbers; got {pool.shape} and {uniforms.shape}"
+            )
         state, places = self.blank(len(pool), pool.shape[2]), np.empty((len(pool), history_length), np.intp)
         meet(*self.compiled_form(state), np.arange(len(pool)), pool, uniforms, places)
         return places, state

@@ -18,7 +18,7 @@ from spotify_gym.session import kernels
 from spotify_gym.session.kernels import Given, in_lines, unit
 from spotify_gym.session.observation import Observer, observer
 from spotify_gym.session.reward import Look, RewardTerm, expected_cosine
-from spotify_gym.session.state import Bools, Floats, Ints, Ints32, Log, SessionState, StepResult
+from spotify_gym.session.state import Bools, Floats, Ints, Ints32, SessionState, StepResult
 from spotify_gym.session.streams import Keys, chances
 
 _ROOM = 52  # tracks that a fresh session has room for, two to spare; it grows
@@ -95,28 +95,17 @@ class SessionDynamics:
         There is room for `room` tracks played, or some more than in the sessions of the family; it grows.
         """
         n, length, d = len(keys), self.history_length, self.catalogue.features.shape[1]
-        shape = n, length + _ROOM if room is None else room
         is_plain = self._is_compiled and self.listener is None and not self.observer.n_memory
-        sessions = SessionState(
-            key=np.empty(n, np.uint64),
-            time=np.empty(n, np.int64),
-            played=np.empty(shape, np.int32),
-            history=np.empty((n, length), np.int64),
-            window=np.empty((n, length, d), np.float32),
-            vibe=np.empty((n, d), np.float32),
-            seed_vibe=np.empty((n, d), np.float32),
-            memory=None,
-            listener=None,
-            log=None
-            if is_plain and not self.observer.reads_log
-            else Log(np.empty(shape, np.int32), np.empty(shape, np.int8)),
-        )
+        is_logged = not is_plain or self.observer.reads_log
+        sessions = SessionState.blank(n, length, d, length + _ROOM if room is None else room, is_logged)
         self.restart(sessions, np.arange(n), keys, history)
         return sessions
 
     def restart(self, sessions: SessionState, rows: NDArray[np.intp], keys: Keys, history: Ints | None = None) -> None:
         """Begin some sessions anew, in place: one per key, (n,), in `rows`, (n,), as :meth:`start` does."""
         given, one, asked = self._given(sessions), self.listener, (None, None)
+        if history is not None:
+            history = self._checked_start(history, len(keys))
         n_uniforms, d = (0, 0) if one is None else (one.n_start_uniforms, sessions.vibe.shape[1])
         n_tracks, n_pool = len(self.catalogue), self._pool_size
         pool, units, dealt = kernels.draw(given[0], history, keys, n_tracks, n_pool, d, n_uniforms, self.certain)
@@ -126,7 +115,7 @@ class SessionDynamics:
             asked = one.compiled_form(sessions.listener)
         elif one is not None:
             places, begun = one.start(units, self.history_length, dealt)
-            pool = np.take_along_axis(pool, places, 1)
+            pool = self._checked_start(pool[np.arange(len(pool))[:, None], places], len(keys))
             if sessions.listener is None:
                 sessions.listener = begun
             else:
@@ -385,6 +374,14 @@ class SessionDynamics:
         """Tracks to draw for a start; a listener who chooses among them is left more than the history."""
         n_drawn = 0 if self.listener is None else self.listener.start_pool
         return max(self.history_length + (n_drawn > 0), n_drawn)
+
+    def _checked_start(self, tracks: Ints, n_sessions: int) -> Ints:
+        """Return the tracks that sessions start from, (n, H); loops look at no bounds."""
+        if np.shape(tracks) != (n_sessions, self.history_length):
+            raise ValueError(
+                f"{n_sessions} sessions start from {self.history_length} tracks each; got {np.shape(tracks)}"
+            )
+        return np.asarray(tracks, np.int64)
 
     @cached_property
     def _by_version(self) -> tuple[Ints, Ints]:

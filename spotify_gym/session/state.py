@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,24 @@ class SessionState(BatchState):
     """The listeners' state, a :class:`BatchState`; None where nobody in particular listens."""
     log: Log | None
     """None where the compiled loop is all there is to a step: nobody would read it."""
+
+    @classmethod
+    def blank(cls, n_sessions: int, history_length: int, n_features: int, room: int, is_logged: bool) -> Self:
+        """Return B sessions that are still to begin, with room for so many tracks."""
+        n, shape = n_sessions, (n_sessions, room)
+        vibe, seed_vibe = np.empty((2, n, n_features), np.float32)
+        return cls(
+            key=np.empty(n, np.uint64),
+            time=np.empty(n, np.int64),
+            played=np.empty(shape, np.int32),
+            history=np.empty((n, history_length), np.int64),
+            window=np.empty((n, history_length, n_features), np.float32),
+            vibe=vibe,
+            seed_vibe=seed_vibe,
+            memory=None,
+            listener=None,
+            log=Log(np.empty(shape, np.int32), np.empty(shape, np.int8)) if is_logged else None,
+        )
 
     def __len__(self) -> int:
         return len(self.key)

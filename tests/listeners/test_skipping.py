@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from spotify_gym.listeners import SkippingListener
+from spotify_gym.listeners.skipping import logistic
 
 EAST, NORTH = np.eye(2, dtype=np.float32)
 NONE = np.zeros(1, np.float32)
@@ -204,3 +205,15 @@ def test_env__ends_when_patience_is_out(small):
     steps = [env.step(track) for track in range(4)]
     assert [terminated for _, _, terminated, _, _ in steps] == [False, False, False, True]
     assert [info["end"] for *_, info in steps] == [0, 0, 0, 1]
+
+
+def test_logistic__is_near_the_truth_everywhere():
+    log_odds = np.linspace(-100, 100, 20_001, dtype=np.float32)
+    ours = np.array([logistic(z) for z in log_odds])
+    np.testing.assert_allclose(ours, sigmoid(log_odds.astype(np.float64)), atol=2e-7)
+
+
+@pytest.mark.parametrize(("n_tracks", "n_uniforms"), [(2, 2), (3, 1)])
+def test_start__of_too_little_is_refused(n_tracks, n_uniforms):
+    with pytest.raises(ValueError, match="SkippingListener starts from 3 tracks and 2 uniform numbers"):
+        PLAIN.start(np.ones((1, n_tracks, 2), np.float32), 3, np.zeros((1, n_uniforms), np.float32))

@@ -20,7 +20,7 @@ def memory(name: str = "VmRSS") -> float:
 
 
 @contextmanager
-def limited(seconds: float = 60.0, mebibytes: int = 256) -> Iterator[None]:
+def limited(seconds: float = 20.0, mebibytes: int = 256) -> Iterator[None]:
     """Fail where the block takes more memory than there was before; end this process where it takes too long.
 
     A loop in C cannot be stopped otherwise. pytest-xdist tells which test the process ended in, and starts another;

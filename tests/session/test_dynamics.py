@@ -110,3 +110,35 @@ def test_many_sessions__are_those_of_few_to_the_bit(small: Catalogue, listener: 
 
     for many, few in zip(followed(slice(None)), followed(slice(100)), strict=True):
         assert np.array_equal(many[:100], few)
+
+
+class Elsewhere(SkippingListener):
+    """Begins by itself, in the listener's own way, from so many tracks."""
+
+    n_places: ClassVar[int] = 5
+
+    def start(self, pool: Any, history_length: int, uniforms: Any) -> Any:
+        places, mind = super().start(pool, history_length, uniforms)
+        return places[:, : self.n_places], mind
+
+
+class Short(Elsewhere):
+    n_places = 3
+
+
+@pytest.mark.parametrize("listener", [None, SkippingListener(), Elsewhere(), Short()])
+def test_start__of_another_width_is_refused(small: Catalogue, listener: Any) -> None:
+    """Compiled loops would read on in the next session's."""
+    dynamics = make_dynamics(small, listener=listener)
+    keys, history = np.arange(4, dtype=np.uint64), np.arange(20, dtype=np.int32).reshape(4, 5)
+    for given in (history[:, :3], history[:3], history.repeat(2, axis=1)):
+        with pytest.raises(ValueError, match="4 sessions start from 5 tracks each"):
+            dynamics.start(keys, given)
+    if isinstance(listener, Short):
+        with pytest.raises(ValueError, match=r"4 sessions start from 5 tracks each; got \(4, 3\)"):
+            dynamics.start(keys, history)
+        return
+    assert np.array_equal(dynamics.start(keys, history).history, history)
+    if isinstance(listener, Elsewhere):
+        alike = make_dynamics(small, listener=SkippingListener())
+        assert np.array_equal(dynamics.start(keys).history, alike.start(keys).history)
