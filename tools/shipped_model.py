@@ -15,7 +15,7 @@ import tyro
 
 from spotify_gym.cli.command import guarded
 from spotify_gym.training import TrainConfig, train
-from spotify_gym.training.artifacts import mean_return
+from spotify_gym.training.artifacts import returns_in_words
 
 CONFIG = TrainConfig(env="SpotifyPlaylist-v0", algorithm="double", episodes=4000, snapshots=(0, 0.01, 0.1))
 """Playlists, since a page that plays one song over and over reads nobody's taste; the page shows how it learned."""
@@ -39,7 +39,7 @@ def main(out: Path = Path("spotify_gym/app/model")) -> None:
     kept = {"command": "python -m tools.shipped_model", **{key: facts[key] for key in ("versions", "catalogue")}}
     (out / "meta.json").write_text(json.dumps(kept, indent=2) + "\n")
     size = sum(file.stat().st_size for file in out.iterdir())
-    print(f"{out}: {size / 1000:.0f} kB, {mean_return(run.model)}")
+    print(f"{out}: {size / 1000:.0f} kB, {returns_in_words(run.model)}")
 
 
 if __name__ == "__main__":

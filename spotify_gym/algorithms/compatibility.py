@@ -83,7 +83,8 @@ def vectors_of(space: spaces.Space[Any], n_features: int) -> tuple[slice, ...]:
     if not blocks or any(block.stop - block.start != n_features for block in blocks):
         raise BindingError(
             f"this model reads vectors of {n_features} features, and the observation space names them at "
-            f"{_places(blocks)}; choose a `state` that shows some, or encoder='dense' where the network has one"
+            f"{_places(blocks)}; choose a `state` that shows some, such as 'mean+history'; CataloguePolicy also "
+            "reads states without them, with encoder='dense'"
         )
     return blocks
 

@@ -97,11 +97,18 @@ class MixturePolicy(ActorCriticPolicy):
         **kwargs: SB3's.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        log_std_init: float = -0.35,
+        **kwargs: Any,
+    ) -> None:
         usual = {"eps": 1e-5} if kwargs.get("optimizer_kwargs") is None else {}  # as SB3's policy has it
-        own = {"net_arch": {"pi": [], "vf": [128, 128]}, "activation_fn": nn.ReLU, "log_std_init": -0.35}
+        own = {"net_arch": {"pi": [], "vf": [128, 128]}, "activation_fn": nn.ReLU, "log_std_init": log_std_init}
         own["features_extractor_class"] = MixtureInput
-        super().__init__(*args, **Adam.instead(own | kwargs, **usual))
+        super().__init__(observation_space, action_space, lr_schedule, **Adam.instead(own | kwargs, **usual))
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)

@@ -108,7 +108,11 @@ class MlpPolicy(DQNPolicy):
     ) -> NDArray[np.int64] | None:
         """Return what was chosen since the start of each session, (batch, width); None where that is of no concern.
 
-        The arguments are those of `predict`, and whether somebody else has `told` what is forbidden.
+        Args:
+            observation: as in `predict`.
+            state: as in `predict`.
+            episode_start: as in `predict`.
+            told: whether somebody else says what is forbidden.
         """
         if isinstance(observation, tuple):
             super().predict(observation)  # type: ignore[arg-type]  # refuses it, and says why

@@ -112,8 +112,11 @@ def _told(leaderboard: Leaderboard, run: Run) -> tuple[str, pd.DataFrame, str]:
     title = f"{run.config.env} on {run.catalogue.source}: {n} held-out sessions"
     top = "planner" if "planner" in leaderboard else "nearest"
     legend = "return: mean and 95 % interval over sessions; skill: "
-    scaled = f"0 is the best fixed list, 1 is {top}"
-    legend += scaled if skills_of(leaderboard) else f"none, for {top} earns no more than fixed; 1 is set by --planner"
+    if skills_of(leaderboard):
+        legend += f"0 is the best fixed list, 1 is {top}"
+    else:
+        legend += f"none, for {top} does not earn more than fixed"
+        legend += "" if top == "planner" else "; with --planner, the planner is 1"
     best = BEST_SEEN.get(run.config.env)
     if best in leaderboard:
         legend += f"; of what is seen: 1 is {best}, which sees no more of the listener than a model does"

@@ -242,7 +242,7 @@ class Listener(ABC, Generic[S]):
         Raises:
             ValueError: they are those of another class, or not allowed.
         """
-        own = {name: _tuples(value) for name, value in values.items() if name != "listener"}
+        own = {name: as_tuples(value) for name, value in values.items() if name != "listener"}
         try:
             return cls(**own)
         except TypeError as error:
@@ -358,9 +358,9 @@ def ask(listener: Any, mind: Any, units: Floats, cosine: Floats, chance: Floats,
             term[b], flags[0, b], flags[1, b] = answer(listener, mind, b, units, cosine, chance)
 
 
-def _tuples(value: Any) -> Any:
-    """Return lists, which JSON has for tuples, as such."""
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+def as_tuples(value: Any) -> Any:
+    """Return lists, which JSON has for tuples, as such, at any depth."""
+    return tuple(map(as_tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
 def values_in(path: str | Path) -> dict[str, Any]:

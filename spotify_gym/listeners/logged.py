@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotify_gym.compiled import compiled
-from spotify_gym.listeners.listener import BatchState, CompiledListener, Floats, compile_listener
+from spotify_gym.listeners.listener import BatchState, CompiledListener, Floats, as_tuples, compile_listener
 from spotify_gym.listeners.skipping import MEMORY, choose_start, directions, logistic, normals, sigmoid
 
 Ints = NDArray[np.int64]
@@ -151,6 +151,7 @@ class LoggedListener(CompiledListener[LoggedMind]):
         for name, n in (("together", 64), ("started_after", 12)):
             shapes[name] = (n,) if getattr(self, name) != () else (0,)  # these alone may be empty
         for name in (f.name for f in fields(self) if f.name not in ("regard", "fitted")):
+            object.__setattr__(self, name, as_tuples(getattr(self, name)))
             _check_numbers(name, getattr(self, name), shapes.get(name, ()))
         for name, low, high in (("mood_sd", 0, 100), ("taste_spread", 0, 100), ("mood_decay", 0, 1)):
             if not low <= getattr(self, name) <= high:
@@ -158,9 +159,8 @@ class LoggedListener(CompiledListener[LoggedMind]):
         if self.regard not in ("taste", "vibe", "decayed"):
             raise ValueError(f'regard={self.regard!r} must be "taste", "vibe" or "decayed"')
         if self.skip_from not in (1, 2, 3) or not isinstance(self.start_pool, int) or not 0 <= self.start_pool <= 1000:
-            raise ValueError(
-                f"skip_from={self.skip_from} must be 1, 2 or 3, start_pool={self.start_pool} from 0 to 1000"
-            )
+            wrong = f"skip_from={self.skip_from} must be 1, 2 or 3, start_pool={self.start_pool} from 0 to 1000"
+            raise ValueError(wrong)
         self._check_probabilities()
         self._check_fitted()
 

@@ -11,7 +11,7 @@ from gymnasium.error import InvalidAction, ResetNeeded
 from numpy.typing import NDArray
 
 from spotify_gym.session import rendering
-from spotify_gym.session.options import EnvOptions, Source, history_of, make_dynamics
+from spotify_gym.session.options import EnvOptions, Source, dynamics_from, history_of
 from spotify_gym.session.shared import SharedEnv
 from spotify_gym.session.spaces import spaces_of
 from spotify_gym.session.state import Bools, Floats, SessionState, StepResult
@@ -153,7 +153,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode={render_mode!r} is not one of {self.metadata['render_modes']}")
         self.render_mode = render_mode
-        self.dynamics = make_dynamics(catalogue, **options)
+        self.dynamics = dynamics_from(catalogue, options)
         self.observation_space, self.action_space = spaces_of(self.dynamics)
         self._info_texts, self._width_given = info_texts, played_width
         self._make_room(None)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence, Sized
 from difflib import get_close_matches
 from numbers import Real
 from pathlib import Path
-from typing import Any, Literal, Never, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
@@ -47,7 +47,6 @@ def make_dynamics(
     reward_baseline: float | None = None,
     listener: Listener[Any] | Mapping[str, Any] | str | Path | None = None,
     same: Literal["recording", "song"] = "recording",
-    **unknown: Never,
 ) -> SessionDynamics:
     """Make the rules that these options describe.
 
@@ -62,15 +61,11 @@ def make_dynamics(
         listener: who listens; also by name for the defaults, by the path of its JSON file, or by its values.
         same: what versions of one track have in common: the "recording" (equal features) or the "song" (that, or title
             and first artist).
-        **unknown: no others.
 
     Raises:
         CatalogueError: the catalogue cannot be read.
-        TypeError: there is no such option.
         ValueError: an option is not one of those allowed.
     """
-    if unknown:
-        raise TypeError(_unknown(next(iter(unknown))))
     person = as_listener(listener)
     if reward is None:
         reward = dict.fromkeys(("flow", *(person.term_bounds if person is not None else ())), 1.0)
@@ -93,10 +88,19 @@ def make_dynamics(
     )
 
 
-def _unknown(name: str) -> str:
-    known = ["catalogue", *EnvOptions.__annotations__, "max_episode_steps", "render_mode", "played_width", "info_texts"]
-    near = "".join(f"do you mean {one}? " for one in get_close_matches(name, known, 1))
-    return f"{name!r} is no option of the environment; {near}choose from {', '.join(known)}"
+def dynamics_from(catalogue: Source, options: EnvOptions) -> SessionDynamics:
+    """Make the rules that the options of an environment describe.
+
+    Raises:
+        TypeError: there is no such option.
+        CatalogueError, ValueError: as in :func:`make_dynamics`.
+    """
+    if unknown := options.keys() - EnvOptions.__annotations__:
+        name, more = min(unknown), ("max_episode_steps", "render_mode", "played_width", "info_texts")
+        known = ["catalogue", *EnvOptions.__annotations__, *(one for one in more if one != name)]
+        near = "".join(f"do you mean {one}? " for one in get_close_matches(name, known, 1))
+        raise TypeError(f"{name!r} is no option of the environment; {near}choose from {', '.join(known)}")
+    return make_dynamics(catalogue, **options)
 
 
 def check_whole(name: str, value: object) -> None:

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from spotify_gym.session.options import EnvOptions, Source, check_whole, history_of, make_dynamics
+from spotify_gym.session.options import EnvOptions, Source, check_whole, dynamics_from, history_of
 from spotify_gym.session.shared import SharedEnv
 from spotify_gym.session.spaces import spaces_of
 from spotify_gym.session.state import Bools, Floats, Ints, SessionState, StepResult
@@ -64,7 +64,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         self.max_episode_steps = _length(max_episode_steps)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
-        self.dynamics = make_dynamics(catalogue, **options)
+        self.dynamics = dynamics_from(catalogue, options)
         self.single_observation_space, self.single_action_space = spaces_of(self.dynamics)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)

@@ -142,16 +142,18 @@ def last_returns(model: BaseAlgorithm) -> list[float]:
     return [episode["r"] for episode in model.ep_info_buffer or ()]
 
 
-def mean_return(model: BaseAlgorithm) -> str:
-    """Say what the last sessions have earned; nothing where none has ended yet."""
+def returns_in_words(model: BaseAlgorithm) -> str:
+    """Say what the last sessions have earned on average; nothing where none has ended yet."""
     earned = last_returns(model)
-    return f"mean return of the last {len(earned)} sessions {np.mean(earned):.2f}" if earned else ""
+    if not earned:
+        return ""
+    return f"mean return of the last {len(earned)} sessions, exploration included: {np.mean(earned):.2f}"
 
 
 def earned_by(model: BaseAlgorithm, stopped: bool) -> str:
     """Say what the training came to."""
     when = f"{'Stopped' if stopped else 'Finished'} after {model.num_timesteps:,} steps"
-    said = "; ".join(filter(None, [when, mean_return(model)]))
+    said = "; ".join(filter(None, [when, returns_in_words(model)]))
     return f"{said}. `spotify-gym evaluate` puts what it earns in held-out sessions here."
 
 

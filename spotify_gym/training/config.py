@@ -218,12 +218,6 @@ class TrainConfig:
         return not self.learner.policies
 
     @property
-    def idle(self) -> str:
-        """Say that nothing is learned, where the training ends before learning begins; else nothing."""
-        is_idle = self.is_q_learner and self.learning_starts >= self.total_steps
-        return f"nothing was learned: the first {self.learning_starts} steps are random play" if is_idle else ""
-
-    @property
     def classes(self) -> tuple[type[Any], type[Any]]:
         """The algorithm and its policy, imported.
 

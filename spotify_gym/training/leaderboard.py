@@ -36,10 +36,15 @@ class HeldOut:
     """Held-out sessions: the same game for all who play it."""
 
     env_id: str
+    """The environment."""
     env_options: dict[str, Any]
+    """Its options, as plain values."""
     catalogue: Catalogue
+    """What can be played."""
     n_sessions: int
+    """How many sessions."""
     seed: int
+    """Of the first session."""
 
     @property
     def dynamics(self) -> SessionDynamics:

@@ -15,13 +15,7 @@ from spotify_gym.training.config import ConfigError, TrainConfig
 from spotify_gym.training.vec_adapter import SessionVecEnv
 
 _RANGES = {**dict.fromkeys(("gamma", "gae_lambda", "tau"), (0, 1)), "n_steps": (1, 10**6)}  # that SB3 does not check
-_OURS = {
-    "policy",
-    "env",
-    "seed",
-    "device",
-    "_init_setup_model",
-}  # arguments that are settings elsewhere, or none
+_OURS = {"policy", "env", "seed", "device", "_init_setup_model"}  # arguments that are settings elsewhere, or none
 
 
 def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseAlgorithm:

@@ -165,7 +165,10 @@ def test_encoder__is_the_mixture_where_the_space_says_what_is_seen():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"env": Playlist(), "encoder": "mixture"}, "names them at no place; choose a `state` that shows some, or"),
+        (
+            {"env": Playlist(), "encoder": "mixture"},
+            "names them at no place; choose a `state` that shows some, such as",
+        ),
         ({"encoder": "mixture", "track_embedding": "learned"}, "track_embedding='learned' goes with encoder='dense'"),
         ({"encoder": "mixed"}, "encoder='mixed' is not known; choose 'mixture', 'attention' or 'dense'"),
     ],

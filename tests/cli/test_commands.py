@@ -61,16 +61,19 @@ def test_train__makes_a_folder_under_runs(call: Call, tmp_path: Path) -> None:
     code, out, _ = call(Train, *QUICK, "--env", "SpotifySatiation-v0")
     assert code == 0
     (folder,) = (tmp_path / "runs").iterdir()
-    assert out.startswith(f"runs/{folder.name}: 200 steps, mean return of the last 8 sessions ")
+    assert out.startswith(f"runs/{folder.name}: 200 steps, mean return of the last 8 sessions, exploration included: ")
     assert folder.name.startswith("SpotifySatiation-v0-dqn-mlp-seed0-")
     assert json.loads((folder / "config.json").read_text())["state"] == "mean+history"
 
 
 def test_train__takes_settings_from_a_file_and_options_before_them(call: Call, trained: Path, tmp_path: Path) -> None:
-    code, _, err = call(Train, "--settings", trained / "config.json", "--steps", 40, "--out", "new")
-    assert (code, err) == (0, "nothing was learned: the first 50 steps are random play\n")
+    settings = ("--settings", trained / "config.json", "--steps", 40)
+    code, _, err = call(Train, *settings, "--out", "new")
+    assert (code, err) == (0, "")  # one step of 64 sessions, and learning starts after 50
     config = json.loads((tmp_path / "new" / "config.json").read_text())
     assert config == {**json.loads((trained / "config.json").read_text()), "steps": 40}
+    code, _, err = call(Train, *settings, "--out", "idle", "--learning-starts", 64)
+    assert (code, err) == (0, "nothing was learned: the first 64 steps are random play\n")
 
 
 def test_train__resume_of_what_is_finished(call: Call, trained: Path) -> None:

@@ -149,6 +149,12 @@ def test_values__that_are_none_are_refused_in_words(wrong, said):
         as_listener({"listener": "logged", **wrong})
 
 
+def test_values__may_be_lists():
+    listed = replace(PLAIN, left=tuple(map(list, PLAIN.left)), starts=list(map(list, PLAIN.starts)), leave=[-6.0, -4.6])
+    assert listed == PLAIN
+    assert hash(listed) == hash(PLAIN)
+
+
 def test_env__shows_what_was_left_when_and_ends_when_they_leave(small):
     env = gymnasium.make("SpotifyLogged-v0", catalogue=small, listener=replace(PLAIN, leave=(-99.0, 99.0)))
     env.reset(seed=0)

@@ -15,7 +15,7 @@ from gymnasium.wrappers import FlattenObservation, FrameStackObservation, Record
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
 from spotify_gym import ENVS, Catalogue
-from spotify_gym.session import SpotifyEnv
+from spotify_gym.session import SpotifyEnv, make_dynamics
 from tests.catalogues import hand_made
 
 
@@ -215,11 +215,14 @@ def test_make__names_a_render_mode_that_is_wrong(small: Catalogue) -> None:
         SpotifyEnv(small, render_mode="hologram")
 
 
-def test_make__knows_no_other_options(small: Catalogue) -> None:
+@pytest.mark.parametrize("make", [gym.make, gym.make_vec])
+def test_make__knows_no_other_options(make: Any, small: Catalogue) -> None:
     with pytest.raises(
         TypeError, match=r"'histroy_length' is no option of the environment; do you mean history_length\?"
     ):
-        make("SpotifySession-v0", small, histroy_length=3)
+        make("SpotifySession-v0", catalogue=small, histroy_length=3)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'render_mode'"):
+        make_dynamics(small, render_mode=1)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("env_id", ENVS)

@@ -112,6 +112,13 @@ def test_load_run__refuses_safetensors_without_checksum(folder: Path) -> None:
         load_run(folder)
 
 
+def test_load_run__follows_no_link_out_of_the_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("text")
+    (folder / "tensorboard").symlink_to(tmp_path)
+    with pytest.raises(RunError, match="tensorboard is a link"):
+        load_run(folder)
+
+
 def test_load_run__nothing_there(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="holds no run"):
         load_run(tmp_path / "nowhere")
@@ -244,7 +251,7 @@ def test_curve__of_a_damaged_log(tmp_path: Path, text: str) -> None:
 
 def test_card__says_what_data_numbers_and_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    quick = ["--catalogue", "builtin:300", "--steps", "64", "--n-envs", "4", "--learning-starts", "16"]
+    quick = ["--catalogue", "builtin:300", "--steps", "128", "--n-envs", "4", "--learning-starts", "16"]
     command = ["train", *quick, "--algorithm", "double", "--out", "mine"]
     monkeypatch.setattr("sys.argv", ["/somewhere/bin/spotify-gym", *command])
     assert main(command) == 0
@@ -252,7 +259,7 @@ def test_card__says_what_data_numbers_and_command(tmp_path: Path, monkeypatch: p
     assert "# Double DQN in SpotifySession-v0" in card
     assert "300 tracks (synthetic), fingerprint `" in card
     assert f"`spotify-gym {' '.join(command)}`" in card
-    assert "Finished after 64 steps" in card
+    assert "Finished after 128 steps; mean return of the last 4 sessions, exploration included: " in card
     assert main(["evaluate", "mine", "--sessions", "5"]) == 0
     evaluated = (tmp_path / "mine" / "README.md").read_text()
     assert "| mine | " in evaluated

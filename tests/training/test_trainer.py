@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import signal
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,19 @@ def test_folder__is_not_trained_in_twice(tmp_path: Path) -> None:
         train(config, tmp_path)
     with pytest.raises(RunError, match="is finished; there is nothing to resume"):
         resume(tmp_path)
+
+
+def test_folder__that_none_can_make(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"cannot write to .*: Not a directory"):
+        train(TrainConfig(**QUICK), tmp_path / "file" / "run")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_folder__read_only(tmp_path: Path) -> None:
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    with pytest.raises(RunError, match=r"cannot write to .*: Permission denied"):
+        train(TrainConfig(**QUICK), tmp_path / "run")
 
 
 def test_resume__refuses_another_catalogue(tmp_path: Path, small: Catalogue) -> None:
