@@ -27,6 +27,7 @@ MISSING = frozenset(
     {"", "-", "?", "na", "n/a", "<na>", "nan", "none", "null", "\\n", "#n/a", "[]", "set()", "character(0)"}
 )
 MAX_DAMAGED = 0.01  # of a column's numbers; more of them out of range are no slips but a broken column
+MAX_SENTINELS = 10  # different numbers below 0 that stand for none
 MANY_ROWS = 0.1  # of a table: what is wrong with more of them is worth a warning
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
@@ -167,15 +168,12 @@ def _settle_units(numbers: dict[str, Numbers], kinds: Mapping[str, str], account
     clearly are in the other unit are brought to the same, and said. Columns of which many different numbers are
     below 0 where none can be, have been scaled already, and stay; so have all, if most have been.
     """
-    below = {name: column[column < -_ROUNDING] for name, column in numbers.items() if kinds.get(name) in _POSITIVE}
-    scaled = {
-        name for name, odd in below.items() if len(odd) > MANY_ROWS * len(numbers[name]) and odd.min() < odd.max()
-    }
+    scaled = _below_zero(numbers, kinds)
     if scaled:
         account.warnings.append(f"{', '.join(sorted(scaled))} below 0 in many rows: taken as scaled already, and kept")
-    if 2 * len(scaled) > len(below):
+    if 2 * len(scaled) > sum(kinds.get(name) in _POSITIVE for name in numbers):
         return set(kinds)
-    shares = {name: numbers[name] for name in below if kinds[name] in _SHARES and name not in scaled}
+    shares = {name: numbers[name] for name in numbers if kinds.get(name) in _SHARES and name not in scaled}
     if not shares or not len(next(iter(shares.values()))):
         return scaled
     large = {name: (column > 1) & (column <= 100) for name, column in shares.items()}
@@ -202,6 +200,20 @@ def _settle_units(numbers: dict[str, Numbers], kinds: Mapping[str, str], account
     for name, column in shares.items():
         numbers[name] = np.where((rows | (name in odd)) != in_percent, column / 100, column)
     return scaled
+
+
+def _below_zero(numbers: Mapping[str, Numbers], kinds: Mapping[str, str]) -> set[str]:
+    """Name the features of which many different numbers are below 0, where none can be."""
+    below = {name: column[column < -_ROUNDING] for name, column in numbers.items() if kinds.get(name) in _POSITIVE}
+    many = (name for name, odd in below.items() if len(odd) > MANY_ROWS * len(numbers[name]))
+    return {name for name in many if len(np.unique(below[name])) > MAX_SENTINELS}
+
+
+def scaled_in(table: RawTable) -> set[str]:
+    """Name the features that have been scaled: those with numbers below 0 where none can be, and a tempo up to 1."""
+    numbers = parse_numbers(dict(_feature_columns(table)))
+    tempos = {name: numbers[name] for name, kind in table.roles.kinds.items() if kind == "tempo"}
+    return {name for name, tempo in tempos.items() if (tempo <= 1).any() and not (tempo > 1).any()} | _below_zero(numbers, table.roles.kinds)
 
 
 def words_in(texts: pa.Array) -> pa.Array | None:

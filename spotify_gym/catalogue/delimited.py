@@ -38,7 +38,8 @@ _DIALECTS: Mapping[bytes, dict[str, Any]] = {
     b' "': {"skipinitialspace": True},
 }
 _UNQUOTED: dict[str, Any] = {"quoting": csv.QUOTE_NONE}  # between tabs, quotes are often letters: "Weird Al" Yankovic
-_NUMBER_OF = r"""['"]%s['"]\s*:\s*(?P<number>[+-]?\.?\d[\d.eE+-]*)"""  # within a record, "{'energy': 0.5}"
+_KEY = r"""['"]%s['"]\s*:"""  # within a record, "{'energy': 0.5}"
+_NUMBER_OF = _KEY + r"\s*(?P<number>[+-]?\.?\d[\d.eE+-]*)"
 
 
 def read_delimited(content: bytes, schema: Schema) -> RawTable:
@@ -227,12 +228,20 @@ def _parse(rows: Sequence[bytes], names: Sequence[str], delimiter: str, wanted: 
 
 
 def _numbers_within(sample: pa.Table) -> dict[str, tuple[str, str]]:
-    """Find the numbers in records within cells: "{'energy': 0.5}" in `audio` is "audio.energy", ("audio", "energy")."""
+    """Find the numbers in records within cells: "{'energy': 0.5}" in `audio` is "audio.energy", ("audio", "energy").
+
+    What stands in a cell more than once is of several tracks, and is left alone.
+    """
     cells = ((name, cell) for name in sample.column_names for cell in sample[name].to_pylist())
     records = ((name, cell) for name, cell in cells if re.match(r"\s*\[?\{", cell))
-    keys = ((name, key) for name, cell in records for key, _ in re.findall(_NUMBER_OF % r"(\w+)", cell))
-    return {f"{name}.{key}": (name, key) for name, key in islice(keys, MAX_NAMES)}
+    often: dict[tuple[str, str], int] = {}
+    for name, cell in records:
+        times = Counter(re.findall(_KEY % r"(\w+)", cell))
+        for key, _ in islice(re.findall(_NUMBER_OF % r"(\w+)", cell), MAX_NAMES - len(often)):
+            often[name, key] = max(times[key], often.get((name, key), 0))
+    return {f"{name}.{key}": (name, key) for (name, key), times in often.items() if times == 1}
 
 
 def _number_of(table: pa.Table, name: str, key: str) -> pa.ChunkedArray:
-    return pc.struct_field(pc.extract_regex(table[name], _NUMBER_OF % key), "number")
+    once = pc.equal(pc.count_substring_regex(table[name], _KEY % key), 1)
+    return pc.struct_field(pc.extract_regex(pc.if_else(once, table[name], None), _NUMBER_OF % key), "number")

@@ -33,10 +33,10 @@ _TABLE = re.compile(r"\.(csv|tsv|tab|jsonl?|ndjson|parquet|xlsx)(\.(gz|bz2|xz|zs
 _NO_TABLES = {
     # what the file begins with: what it is, and what to do
     b"version https://git-lfs": "is a pointer of Git LFS and not the table itself; `git lfs pull` fetches that",
-    rb"(\xef\xbb\xbf)?\s*<[!?a-z]": "is a web page (HTML or XML); download the table itself",
+    rb"(\xef\xbb\xbf)?\s*<(?!\w+>[,;\t|])[!?a-z]": "is a web page (HTML or XML); download the table itself",
     rb"\x80[\x02-\x05]": "is a pickle, which can run any code when opened; save the table as CSV or Parquet",
     b"(RDX|X\n|RDA)": "is a file of R; save the table with write.csv",
-    b"(ARROW1|FEA1)": "is a prepared catalogue, which Catalogue.load opens, or Arrow or Feather; save it as Parquet",
+    rb"(ARROW1|FEA1)\0": "is a prepared catalogue, which Catalogue.load opens, or Arrow or Feather; save it as Parquet",
     rb"\x93NUMPY": "is an array of NumPy without names; save the table as CSV or Parquet",
     rb"\xd0\xcf\x11\xe0": "is an old spreadsheet (.xls), or has a password; save it as .xlsx or CSV without one",
     b"(?s)PK.{28}mimetypeapplication/vnd.oasis": "is an OpenDocument file; save the table as .xlsx or CSV",
@@ -112,8 +112,10 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _list_parts(folder: Path) -> list[Path]:
-    """List the parts of the only table below a folder, those of nothing left out."""
-    tables = {str(table): files for table, files in tables_below(folder).items()}
+    """List the parts of the only table in a folder, or else below it, those of nothing left out."""
+    below = tables_below(folder)
+    top = [table for table in below if folder in (table, table.parent)]
+    tables = {str(table): below[table] for table in top or below}
     files = tables[_only_table(list(tables), "name the one to read")]
     return [file for file in files if file.stat().st_size] or files
 
@@ -140,7 +142,8 @@ def is_workbook(content: bytes) -> bool:
     if not content.startswith(b"PK\x03\x04") or content.count(b"PK\x01\x02") > MAX_ENTRIES:
         return False
     with suppress(Exception), zipfile.ZipFile(io.BytesIO(content)) as archive:  # damaged in any way
-        return "xl/workbook.xml" in archive.namelist()
+        names = archive.namelist()
+        return "[Content_Types].xml" in names and any(name.startswith("xl/") for name in names)
     return False
 
 

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import types
 
+from spotify_gym.catalogue.columns import scaled_in
 from spotify_gym.catalogue.delimited import read_delimited
 from spotify_gym.catalogue.report import Account, CatalogueError
 from spotify_gym.catalogue.schema import MAX_HEADER, MIN_FEATURES, RawTable, Schema, concatenate
@@ -191,7 +192,10 @@ def _as_cell(value: Any) -> Any:
 
 
 def read_xlsx(content: bytes, schema: Schema) -> RawTable:
-    """Read what is most like a table of tracks, from all sheets that hold its columns, as it would be exported."""
+    """Read what is most like a table of tracks, from all sheets that hold its columns, as it would be exported.
+
+    Of sheets of several scales, those that are scaled least are read.
+    """
     try:
         import openpyxl
 
@@ -205,17 +209,22 @@ def read_xlsx(content: bytes, schema: Schema) -> RawTable:
             header = max(headers, key=schema.likeness)
             width = max((number for number, name in enumerate(header, 1) if name), default=1)
             alike = [sheet for sheet, names in zip(sheets, headers, strict=True) if names[:width] == header[:width]]
-            texts = [_export(sheet, width) for sheet in alike]
+            texts = {sheet.title: _export(sheet, width) for sheet in alike}
     except ImportError:
         raise CatalogueError('reading a workbook needs openpyxl: pip install "spotify_gym[xlsx]".') from None
     except CatalogueError:
         raise
     except Exception as error:  # openpyxl raises whatever it stumbles over
         raise CatalogueError(f"the workbook is damaged: {error!r}.") from error
-    table = concatenate([read_delimited(text, schema) for text in texts])
+    tables = {title: read_delimited(text, schema) for title, text in texts.items()}
+    scales = {title: scaled_in(table) for title, table in tables.items() if len(tables) > 1 and len(table.places)}
+    other = [title for title, scaled in scales.items() if scaled != min(scales.values(), key=len)]
+    table = concatenate([table for title, table in tables.items() if title not in other])
     table.account.unit = "row"
     if len(sheets) > 1:
-        table.account.notes.append(f"read from the sheets: {', '.join(sheet.title for sheet in alike)}")
+        table.account.notes.append(f"read from the sheets: {', '.join(title for title in tables if title not in other)}")
+    if other:
+        table.account.warnings.append(f"left out, being of another scale: the sheets {', '.join(other)}")
     return table
 
 

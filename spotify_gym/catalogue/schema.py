@@ -48,10 +48,13 @@ ALIASES: Mapping[str, str] = {
 MIN_FEATURES = 5
 MAX_HEADER = 30  # lines or rows among which the header is sought
 _ROLES = {alias: (role, 4 * rank) for role, aliases in ALIASES.items() for rank, alias in enumerate(aliases.split())}
-_BEFORE = "^(?:items?|spotify|audio|features?|af)*"  # what tables write before a name, and around what is measured
+_S = "(?:s(?!p(?:ee|c|otify)))?"  # of a plural, and not of speechiness
+_BEFORE = f"^(?:item{_S}|spotify|audio|feature{_S}|af)*"  # what tables write before a name, and around what is measured
 _AROUND = (
-    "^(?:items?|tracks?|songs?|spotify|audio|features?|af)*|(?:db|dbfs|lufs|bpm|percent|percentage|pct|score|value)*$"
+    f"^(?:(?:item|track|song|feature){_S}|spotify|audio|af)*|"
+    "(?:db|dbfs|lufs|bpm|percent|percentage|pct|score|value)*$"
 )
+_UNIT = r"(?i)[(\[][\d\W]*(to|db|dbfs|lufs|bpm|beats per minute|ms)?[\d\W]*[)\]]"
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,7 @@ class Schema:
 @lru_cache(maxsize=10_000)
 def _role_of(name: str) -> tuple[str, int]:
     """Return the role that a column's name tells, and how specific it is (0: most); "" if it tells none."""
-    key, plain = _key(name), _key(re.sub(r"[(\[].*", "", name))  # "Energy (0-100)"
+    key, plain = _key(name), _key(re.sub(_UNIT, "", name))  # "Energy (0-100)", and not "Energy (std)"
     for plainness, alias in enumerate((key, re.sub(_BEFORE, "", key), plain, re.sub(_AROUND, "", key))):
         role, rank = _ROLES.get(alias, ("", 0))
         if role and (plainness < 3 or role in (*FEATURE_NAMES, "popularity")):

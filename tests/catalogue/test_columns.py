@@ -127,7 +127,7 @@ def test_features_that_are_scaled_already__are_kept_and_warned_of(tmp_path: Path
     np.testing.assert_allclose(raw(catalogue), table[list(FEATURE_NAMES)], rtol=1e-5, atol=1e-5)
     assert catalogue.report.verdict == "warning: tempo below 0 in many rows: taken as scaled already, and kept"
     with pytest.raises(CatalogueError, match=r"tempo is '-1\.0' on line 2"):
-        read(tmp_path, frame(30).assign(tempo=[-1.0] * 9 + [100.0] * 21).to_csv(index=False))
+        read(tmp_path, frame(30).assign(tempo=[-1.0] * 8 + [-99.0] + [100.0] * 21).to_csv(index=False))
 
 
 def test_decimal_commas_and_units__are_read(tmp_path: Path) -> None:

@@ -235,6 +235,9 @@ def test_records_in_cells__are_columns(tmp_path: Path, write: Callable[[dict[str
     table["audio"] = ["{'energy': 'loud', \"tempo\": 1e2}", *table["audio"][1:]]
     catalogue = read(tmp_path, table.to_csv(index=False))
     assert [(one.what, one.lines) for one in catalogue.report.dropped] == [("acousticness is missing", (2,))]
+    table["audio"] = [write([one, {**one, "energy": None}]) for one in songs(5)]  # of several tracks
+    with pytest.raises(CatalogueError, match="there is none of the nine"):
+        read(tmp_path, table.to_csv(index=False))
 
 
 def test_several_lines_of_names__are_one_header(tmp_path: Path) -> None:
@@ -389,6 +392,11 @@ def test_workbook__is_read_from_the_sheet_and_row_where_the_table_is(tmp_path: P
     pytest.importorskip("openpyxl")
     catalogue = Catalogue.read(workbook(tmp_path / "songs.xlsx"))
     assert catalogue.fingerprint == plain(tmp_path).fingerprint
+    with zipfile.ZipFile(tmp_path / "songs.xlsx") as book, zipfile.ZipFile(tmp_path / "other.xlsx", "w") as other:
+        for name in book.namelist():
+            renamed = name.replace("workbook.xml", "workbook2.xml")
+            other.writestr(renamed, book.read(name).replace(b"xl/workbook.xml", b"xl/workbook2.xml"))
+    assert Catalogue.read(tmp_path / "other.xlsx").fingerprint == catalogue.fingerprint
 
 
 def test_workbook__of_a_sheet_a_year_is_one_table(tmp_path: Path) -> None:
@@ -400,6 +408,21 @@ def test_workbook__of_a_sheet_a_year_is_one_table(tmp_path: Path) -> None:
     catalogue = read(tmp_path, zipped((tmp_path / "songs.xlsx").read_bytes(), "songs.xlsx"))
     assert catalogue.fingerprint == plain(tmp_path).fingerprint
     assert "read from the sheets: 2020, 2021" in str(catalogue.report)
+
+
+def test_workbook__of_sheets_of_two_scales_is_read_from_the_raw_ones(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    table = frame(30).drop(columns="track_id")
+    features = table[list(FEATURE_NAMES)]
+    scaled = {"standard": (features - features.mean()) / features.std(), "minmax": features - features.min()}
+    scaled["minmax"] /= scaled["minmax"].max()
+    for kind, values in scaled.items():
+        with pd.ExcelWriter(tmp_path / "songs.xlsx") as book:
+            table.assign(**values).to_excel(book, sheet_name=kind, index=False)
+            table.to_excel(book, sheet_name="raw", index=False)
+        catalogue = Catalogue.read(tmp_path / "songs.xlsx")
+        assert catalogue.fingerprint == read(tmp_path, table.to_csv(index=False)).fingerprint
+        assert catalogue.report.verdict == f"warning: left out, being of another scale: the sheets {kind}"
 
 
 def test_workbook__damaged_or_endless_is_refused(tmp_path: Path) -> None:
@@ -455,9 +478,11 @@ def test_folder__of_parquet_parts_or_one_table(tmp_path: Path, name: str) -> Non
     (alone / "dataset-metadata.json").write_text("{}")
     write_csv(alone / "data" / "songs.csv", songs(5))
     assert len(Catalogue.read(alone)) == 5
-    write_csv(alone / "other.csv", songs(5))
-    with pytest.raises(CatalogueError, match=r"has 2 tables: '.*alone/data/songs\.csv', '.*other\.csv'; name the one"):
+    write_csv(alone / "data" / "other.csv", songs(5))
+    with pytest.raises(CatalogueError, match=r"has 2 tables: '.*data/other\.csv', '.*data/songs\.csv'; name the one"):
         Catalogue.read(alone)
+    write_csv(alone / "songs.csv", songs(2))
+    assert len(Catalogue.read(alone)) == 2
 
 
 def test_folder__does_not_follow_links(tmp_path: Path) -> None:
@@ -509,6 +534,9 @@ BAD_FILES = {
     "web page .*download the table itself": b'\xef\xbb\xbf<table border="1">',
     "is an OpenDocument file": b"PK\x03\x04" + bytes(26) + b"mimetypeapplication/vnd.oasis.opendocument",
     "is an old spreadsheet": b"\xd0\xcf\x11\xe0" + bytes(100),
+    "its columns are named fea1, <id>": b"fea1;<id>\n",
+    "its columns are named <id>, fea1": b"<id>;fea1\n",
+    "is a prepared catalogue, which": b"FEA1\x00\x00\x00\x00",
     "is an array of NumPy": b"\x93NUMPY" + bytes(100),
     "is a database": b"SQLite format 3\x00",
     "is a tar archive": b"songs.csv".ljust(257, b"\x00") + b"ustar\x00",

@@ -95,6 +95,8 @@ KINDS = {
     ),
     "track/id,track/name,track/artists/0/name,track/artists/1/name,track.audio_features.energy,audio_features.0.tempo,"
     "track_audio_features_valence,track.liveness,danceability": ("track/id,track/name,track/artists/0/name,,", 5),
+    "track_energy,song_tempo,track_speechiness,audio_feature_speechiness,songs_valence,track.liveness,Loudness (Db),"
+    "Danceability (mean),Acousticness (0 to 100),Popularity (artist),Live (yes/no)": (",,,,", 7),
     "name,album,artist,artist_top_genre,popularity,danceability,energy,loudness_dbfs,tempo,valence": (
         ",name,artist,artist_top_genre,popularity",
         5,
