@@ -213,7 +213,9 @@ def scaled_in(table: RawTable) -> set[str]:
     """Name the features that have been scaled: those with numbers below 0 where none can be, and a tempo up to 1."""
     numbers = parse_numbers(dict(_feature_columns(table)))
     tempos = {name: numbers[name] for name, kind in table.roles.kinds.items() if kind == "tempo"}
-    return {name for name, tempo in tempos.items() if (tempo <= 1).any() and not (tempo > 1).any()} | _below_zero(numbers, table.roles.kinds)
+    return {name for name, tempo in tempos.items() if (tempo <= 1).any() and not (tempo > 1).any()} | _below_zero(
+        numbers, table.roles.kinds
+    )
 
 
 def words_in(texts: pa.Array) -> pa.Array | None:

@@ -222,7 +222,9 @@ def read_xlsx(content: bytes, schema: Schema) -> RawTable:
     table = concatenate([table for title, table in tables.items() if title not in other])
     table.account.unit = "row"
     if len(sheets) > 1:
-        table.account.notes.append(f"read from the sheets: {', '.join(title for title in tables if title not in other)}")
+        table.account.notes.append(
+            f"read from the sheets: {', '.join(title for title in tables if title not in other)}"
+        )
     if other:
         table.account.warnings.append(f"left out, being of another scale: the sheets {', '.join(other)}")
     return table

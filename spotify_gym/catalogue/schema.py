@@ -51,8 +51,7 @@ _ROLES = {alias: (role, 4 * rank) for role, aliases in ALIASES.items() for rank,
 _S = "(?:s(?!p(?:ee|c|otify)))?"  # of a plural, and not of speechiness
 _BEFORE = f"^(?:item{_S}|spotify|audio|feature{_S}|af)*"  # what tables write before a name, and around what is measured
 _AROUND = (
-    f"^(?:(?:item|track|song|feature){_S}|spotify|audio|af)*|"
-    "(?:db|dbfs|lufs|bpm|percent|percentage|pct|score|value)*$"
+    f"^(?:(?:item|track|song|feature){_S}|spotify|audio|af)*|(?:db|dbfs|lufs|bpm|percent|percentage|pct|score|value)*$"
 )
 _UNIT = r"(?i)[(\[][\d\W]*(to|db|dbfs|lufs|bpm|beats per minute|ms)?[\d\W]*[)\]]"
 
