@@ -18,11 +18,12 @@ import pytest
 
 from spotify_gym.catalogue.report import printable
 from spotify_gym.cli.command import Command, guarded, run_command, show_table
-from spotify_gym.cli.evaluate import Compare, Evaluate
+from spotify_gym.cli.evaluate import Compare, Evaluate, _told
 from spotify_gym.cli.recommend import Recommend
 from spotify_gym.cli.train import Train
-from spotify_gym.training import RunError, TrainConfig, resume, train
+from spotify_gym.training import RunError, TrainConfig, load_run, resume, train
 from spotify_gym.training.artifacts import weights_of
+from spotify_gym.training.leaderboard import play_leaderboard
 from spotify_gym.training.tensors import read_tensors
 
 QUICK = [
@@ -129,6 +130,14 @@ def test_evaluate__prints_a_table_and_a_session_and_keeps_all(call: Call, traine
     assert len(rows) == 5 * 20
     assert set(rows[0]) == {"policy", "seed", "return", "length", "repeat_rate", "diversity", "novelty"}
     assert {row["seed"] for row in rows if row["policy"] == "trained"} == {str(1_000_000_000 + i) for i in range(20)}
+
+
+def test_evaluate__says_why_there_is_no_skill(trained: Path) -> None:
+    run = load_run(trained)
+    played = play_leaderboard({"trained": run}, 2, 0, ["fixed"])
+    for top, way_out in (("nearest", "; with --planner, the planner is 1"), ("planner", "")):
+        _, _, legend = _told({**played, top: played["fixed"]}, run)
+        assert legend.endswith(f"skill: none, for {top} does not earn more than fixed{way_out}")
 
 
 def test_evaluate__refuses(call: Call, trained: Path) -> None:
