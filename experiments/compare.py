@@ -57,7 +57,9 @@ class Compare(Experiment):
         return cases
 
     def rows(self) -> pd.DataFrame:
-        """Do what is missing, and put one's own method beside it."""
+        """Read one's own method, so that a mistake there is told first; do what is missing; put the two together."""
+        if self.beside is not None:
+            own_rows(self.beside)
         rows = super().rows()
         return rows if self.beside is None else with_own(rows, self.beside, self.catalogue)
 
@@ -94,6 +96,20 @@ class Report(Command):
         Compare(out=self.results).report(pd.read_parquet(rows))
 
 
+def own_rows(path: Path) -> pd.DataFrame:
+    """Read the rows of one's own method; raise `ValueError` where there is no such table, or a column is missing."""
+    try:
+        own = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--beside {path} cannot be read: {error}") from error
+    if {"policy", "seed"} <= {*own} and "method" not in own:  # of `spotify-gym evaluate`, the references among them
+        own = own.rename(columns={"policy": "method", "seed": "session"})
+        own = own[~own["method"].isin(POLICIES)]
+    if missing := [name for name in ("method", "session", "return") if name not in own]:
+        raise ValueError(f"--beside {path}: there is no column {missing[0]!r} in it")
+    return own
+
+
 def with_own(rows: pd.DataFrame, path: Path, catalogue: str) -> pd.DataFrame:
     """Add the rows of a file to those of a suite, on the tasks and sessions that the suite has played.
 
@@ -105,12 +121,7 @@ def with_own(rows: pd.DataFrame, path: Path, catalogue: str) -> pd.DataFrame:
     Raises:
         ValueError: a column, task or session is missing, or a method is called as one of the suite.
     """
-    own = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    if {"policy", "seed"} <= {*own} and "method" not in own:  # of `spotify-gym evaluate`, the references among them
-        own = own.rename(columns={"policy": "method", "seed": "session"})
-        own = own[~own["method"].isin(POLICIES)]
-    if missing := [name for name in ("method", "session", "return") if name not in own]:
-        raise ValueError(f"--beside {path}: there is no column {missing[0]!r} in it")
+    own = own_rows(path)
     tasks = rows.drop_duplicates("env")[["env", "env_id", "catalogue", "n_tracks", "fingerprint"]]
     if "env_id" not in own and tasks["env_id"].nunique() > 1:
         raise ValueError(f"--beside {path}: name the environment in a column env_id, or keep one by --envs")

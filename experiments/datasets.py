@@ -46,9 +46,9 @@ class Datasets(Command):
                 for episode in dataset.iterate_episodes():
                     earned += float(episode.rewards.sum())
                     content.update(episode.actions.tobytes())
-                mean = earned / self.n_sessions
                 size = f"{dataset.total_episodes:,} sessions, {dataset.total_steps:,} steps"
-                print(f"{log.dataset_id}: {size}, mean return {mean:.2f}, digest {content.hexdigest()}")
+                size += f", mean return {earned / self.n_sessions:.2f}"
+                print(f"{log.dataset_id}: {size}, digest {content.hexdigest()}")
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ class Generalization(Study):
 
     def _places(self) -> Iterator[str]:
         """Divide the catalogue, and give the path of each place, a file that all processes share."""
-        learned, unseen = self.catalogue.split(self.test_fraction, seed=0)
+        learned, unseen = catalogue_of(self.config).split(self.test_fraction, seed=0)
         places = {LEARNED: learned, UNSEEN: unseen}
         if self.other is not None:
             places[OTHER] = as_catalogue(self.other, scaling=learned.scaling)

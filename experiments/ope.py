@@ -118,8 +118,7 @@ class Ope(Command):
         self._judge_log(self.log) if self.log is not None else self._judge_estimators()
 
     def _judge_estimators(self) -> None:
-        options: dict[str, Any] = {"catalogue": as_catalogue(self.catalogue), "max_episode_steps": self.steps}
-        env: Any = gym.make_vec(self.env, num_envs=self.n_sessions, **options).unwrapped
+        env: Any = gym.make_vec(self.env, self.n_sessions, catalogue=self.catalogue, max_episode_steps=self.steps)
         logged = play(env, self.epsilon, self.judged, seed=0)
         rows = []
         for number, (epsilon, sessions) in enumerate(logged.items(), start=1):
@@ -339,11 +338,9 @@ def _draw(table: pd.DataFrame, path: Path) -> None:
     numbers = table.assign(**{name: table[name].astype(float) for name in ("judged ε", "sessions", "error")})
     looks = styles(numbers["estimator"].unique())
     farthest, largest = numbers["judged ε"].iat[-1], numbers["sessions"].max()
-    of_size = numbers[numbers["sessions"] == largest]
-    of_policy = numbers[numbers["judged ε"] == farthest]
     panels_of = (
-        (of_size, "judged ε", f"{largest:,.0f} sessions"),
-        (of_policy, "sessions", f"judged ε = {farthest:g}"),
+        (numbers[numbers["sessions"] == largest], "judged ε", f"{largest:,.0f} sessions"),
+        (numbers[numbers["judged ε"] == farthest], "sessions", f"judged ε = {farthest:g}"),
     )
     with figure(path, 2, size=(5.0, 4.0)) as panels:
         for axes, (part, x, title) in zip(panels, panels_of, strict=True):

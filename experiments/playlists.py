@@ -27,11 +27,12 @@ from experiments.lib import Case, Study, learner_name, main, scale_of
 from experiments.lib.aggregation import over_sessions
 from experiments.lib.plots import caption, figure, interval_plot
 from experiments.lib.report import estimate_text
-from spotify_gym.catalogue import Catalogue, CatalogueError, Finding
+from spotify_gym.catalogue import Catalogue, Finding
 from spotify_gym.catalogue.files import read_parts
+from spotify_gym.listeners.skip_log import index_in
 from spotify_gym.policies import POLICIES
 from spotify_gym.session import SpotifyVectorEnv
-from spotify_gym.training.vec_adapter import sessions_of
+from spotify_gym.training.vec_adapter import catalogue_of, sessions_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +179,7 @@ class Playlists(Study):
         """Give those who rank without learning, and the learner."""
         if self.shortest <= self.config.history_length:
             raise ValueError(f"shortest={self.shortest} must be more than the {self.config.history_length} that start")
-        catalogue, files = self.catalogue, tuple(map(str, self.playlists or (self.config.catalogue,)))
+        catalogue, files = catalogue_of(self.config), tuple(map(str, self.playlists or (self.config.catalogue,)))
         dynamics = sessions_of(self.config, catalogue, n_envs=1).env.dynamics
         say = partial(print, file=sys.stderr)
         for file in files:
@@ -277,8 +278,8 @@ def read_playlists(
     if bad.any():
         say(f"{path}: left out: {Finding.at('no playlist or no track', table.index[bad] + 1).describe('row')}")
     rows = table.loc[~bad, COLUMNS].drop_duplicates()
-    index = {track_id: _index_of(catalogue, track_id) for track_id in rows["track_id"].unique()}
-    known = rows.assign(track=rows["track_id"].map(index)).dropna()
+    index = {track_id: index_in(catalogue, track_id) for track_id in rows["track_id"].unique()}
+    known = rows.assign(track=rows["track_id"].map(index)).query("track >= 0")
     by_list = known.groupby("playlist_id", sort=False)["track"]
     lists = {str(name): tracks.to_numpy(np.int64) for name, tracks in by_list if len(tracks) >= shortest}
     if not lists:
@@ -287,13 +288,6 @@ def read_playlists(
             f"{len(known):,} of its {len(rows):,} entries are in that catalogue"
         )
     return lists
-
-
-def _index_of(catalogue: Catalogue, track_id: str) -> int | None:
-    try:
-        return catalogue.index_of(track_id)
-    except CatalogueError:
-        return None
 
 
 def _n_known(catalogue: Catalogue) -> int:

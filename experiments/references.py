@@ -74,8 +74,7 @@ class BoundCase(Case):
         """Return the bound of each session."""
         env = sessions_of(self.config, catalogue, self.n_sessions).env
         env.reset(seed=EVALUATION_SEED)
-        assert env.max_episode_steps is not None  # all ids of this package have one
-        bounds = upper_bound(env.dynamics, env.sessions, env.max_episode_steps)
+        bounds = upper_bound(env.dynamics, env.sessions, self.config.session_length)
         rows = pd.DataFrame({"session": EVALUATION_SEED + np.arange(self.n_sessions), "return": bounds})
         return rows.assign(**self.labels, n_tracks=len(catalogue), fingerprint=catalogue.fingerprint)
 

@@ -74,8 +74,8 @@ class Regret(Study):
                 for method, style in styles(watched["method"]).items():
                     means = watched.loc[watched["method"] == method, columns].mean().to_numpy()
                     axes.plot(PLACES, means, label=method, color=style.colour, ls=style.dashes)
-                axes.set_xlabel("place in the session")
-                axes.set_title({"regret": "regret", "angle": "angle to the true taste [°]"}[measure])
+                title = {"regret": "regret", "angle": "angle to the true taste [°]"}[measure]
+                axes.set(xlabel="place in the session", title=title)
             panels[0].legend()
 
 

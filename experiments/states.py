@@ -13,6 +13,7 @@ from pathlib import Path
 from experiments.lib import FAMILY, Case, Study, main
 from spotify_gym.listeners import Listener, SatiatedListener, SkippingListener
 from spotify_gym.policies import BEST_SEEN
+from spotify_gym.training.vec_adapter import catalogue_of
 
 COMPARED = ("mean", "decayed", "mean+decayed", "mean+genres", "history", "mean+history")
 """States that are worth a comparison."""
@@ -36,7 +37,9 @@ class States(Study):
 
     def methods(self) -> Iterator[Case]:
         """Give each state, and where the listener shows how they respond, the mean without that."""
-        can_show = [state for state in COMPARED if "genres" not in state or self.catalogue.genres is not None]
+        can_show = [
+            state for state in COMPARED if "genres" not in state or catalogue_of(self.config).genres is not None
+        ]
         for env in self.envs:
             config = replace(self.config, env=env)
             told = TOLD if env in BEST_SEEN else ()

@@ -236,7 +236,7 @@ class Tune(Experiment):
         """Make the trials that are missing, and show how far that is."""
         study = open_study(self.out, self.search)
         numbers = range(len(made_in(study)), self.n_trials)
-        with progress(self.n_trials, len(numbers)) as advance, backend(self.jobs):
+        with backend(self.jobs), progress(self.n_trials, len(numbers)) as advance:
             work = joblib.Parallel(return_as="generator_unordered")
             for _ in work(joblib.delayed(make_trial)(self.out, self.search, number) for number in numbers):
                 advance(_title(study))
@@ -277,16 +277,14 @@ def importances(study: optuna.Study) -> pd.Series[float] | None:
 def draw(study: optuna.Study, path: Path) -> None:
     """Draw the trials, and which settings mattered."""
     shares = importances(study)
-    ended = study.get_trials(states=(TrialState.COMPLETE,))
-    given_up = study.get_trials(states=(TrialState.PRUNED,))
-    values, numbers = np.array([trial.value for trial in ended]), [trial.number for trial in ended]
-    lowest = values.max() - max(4 * float(np.subtract(*np.quantile(values, [0.75, 0.25]))), 0.1)
+    trials = study.trials_dataframe(("number", "value", "state"))
+    ended, given_up = (trials[trials["state"] == state] for state in ("COMPLETE", "PRUNED"))
+    values = ended["value"]
+    lowest = values.max() - max(4 * (values.quantile(0.75) - values.quantile(0.25)), 0.1)
     with figure(path, 1 if shares is None else 2) as (axes, *others):
-        axes.plot(
-            [trial.number for trial in given_up], np.array([trial.value for trial in given_up]), "x", label="given up"
-        )
-        axes.plot(numbers, values, "o", label="brought to its end")
-        axes.step(numbers, np.maximum.accumulate(values), where="post", label="best so far")
+        axes.plot(given_up["number"], given_up["value"], "x", label="given up")
+        axes.plot(ended["number"], values, "o", label="brought to its end")
+        axes.step(ended["number"], values.cummax(), where="post", label="best so far")
         axes.set(xlabel="trial", ylabel="mean return", ylim=(lowest, None), title=_title(study))
         axes.legend()
         if shares is not None:

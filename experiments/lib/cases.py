@@ -29,7 +29,8 @@ from spotify_gym.listeners import as_listener
 from spotify_gym.policies import BEST_SEEN, POLICIES, ReferencePolicy
 from spotify_gym.registry import resolve
 from spotify_gym.training import TrainConfig, evaluate, train
-from spotify_gym.training.evaluation import Evaluation, value_bias
+from spotify_gym.training.artifacts import idle_in_words
+from spotify_gym.training.evaluation import Evaluation, check_sessions, value_bias
 from spotify_gym.training.vec_adapter import catalogue_of, sessions_of
 
 TASK_SETTINGS = (
@@ -126,8 +127,7 @@ class Case:
             CatalogueError: the catalogue cannot be read.
             ValueError: the environment does not know one of the settings, or there is no session to play.
         """
-        if self.n_sessions < 1:
-            raise ValueError(f"n_sessions={self.n_sessions} must be at least 1")
+        check_sessions(self.n_sessions)
         sessions_of(self.config, catalogue_of(self.config), n_envs=1)
 
     def run(self) -> pd.DataFrame:
@@ -148,7 +148,7 @@ class Case:
     def measured(self, policy: Any, catalogue: Catalogue) -> pd.DataFrame:
         """Let a policy, or one that is still to be made, play; return the measures of each session, with the labels."""
         env_id, options = self.config.env, {"catalogue": catalogue, **self.config.env_options}
-        rows = self.rows_of(evaluate(policy, env_id, self.n_sessions, **options))
+        rows = self.rows_of(evaluate(policy, env_id, self.n_sessions, **options)).assign(note=idle_in_words(policy))
         if isinstance(policy, DQN) and policy.gamma < 1:
             rows["value_bias"] = value_bias(policy, env_id, min(64, self.n_sessions), **options).mean()
         return rows
@@ -215,7 +215,7 @@ def run_cases(cases: Sequence[Case], out: Path, *, jobs: int = 2, cluster: str |
             for case in {(type(case), case.task, str(case.config.env_options)): case for case in missing}.values():
                 case.check()
         failures = []
-        with progress(len(files), len(missing)) as advance, backend(jobs, cluster):
+        with backend(jobs, cluster), progress(len(files), len(missing)) as advance:
             for case, result in results_of(missing):
                 if isinstance(result, str):
                     failures.append((case.name, result))
@@ -280,6 +280,8 @@ def _attempt(case: Case) -> tuple[Case, pd.DataFrame | str]:
 @contextmanager
 def backend(jobs: int, cluster: str | None = None) -> Iterator[None]:
     """Let joblib work in processes here, or on a Dask cluster, which does again what a lost worker had."""
+    if jobs == 0:
+        raise ValueError("jobs=0 must be at least 1, or -1 for one on each processor")
     if cluster is None:
         with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
             yield

@@ -113,6 +113,8 @@ def in_words(rows: pd.DataFrame) -> str | None:
     nearest = math.inf if hidden else skills["estimate"].get("nearest", math.inf)
     if abs(estimate - nearest) < _LEVEL:
         said += f"it has found what to play, the track nearest to the vibe ({nearest:z.3f})."
+    elif note := "note" in rows and rows.loc[rows["method"] == best, "note"].fillna("").max():
+        said += f"{note}."
     else:
         said += "learning pays here." if estimate > 0 else "learning does not pay here yet."
     if estimate - other > _APART:

@@ -23,11 +23,9 @@ import tyro
 from experiments.lib import report
 from experiments.lib.aggregation import comparisons, with_skill
 from experiments.lib.cases import SCALE, Case, run_cases, scale_of
-from spotify_gym.catalogue import Catalogue
 from spotify_gym.catalogue.files import replacing
 from spotify_gym.cli.command import Command, run_command
 from spotify_gym.training import TrainConfig
-from spotify_gym.training.vec_adapter import catalogue_of
 
 _MOST_SAID, _MOST_WORDS = 12, 2  # sentences and paragraphs on the terminal; more stand in the report only
 
@@ -87,8 +85,7 @@ class Experiment(Command):
     def words(self, rows: pd.DataFrame) -> list[str]:
         """Say of each task in a paragraph what its table says, where that is about skill."""
         tasks = rows.groupby("env", sort=False) if self.measure == "skill" else ()
-        told = (report.in_words(of_task) for _, of_task in tasks)
-        return [words for words in told if words]
+        return [words for _, of_task in tasks if (words := report.in_words(of_task))]
 
     def pairs(self, learners: list[str]) -> Iterable[tuple[str, str]]:
         """Return the methods of a task that are set against each other; those that did not meet are left out."""
@@ -126,11 +123,6 @@ class Study(Experiment):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "config", replace(self.config))  # settled, where it is a template
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """What the settings name."""
-        return catalogue_of(self.config)
 
     @abstractmethod
     def methods(self) -> Iterable[Case]:

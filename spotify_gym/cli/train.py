@@ -14,7 +14,7 @@ import tyro
 
 from spotify_gym.cli.command import Command, parse
 from spotify_gym.training import ConfigError, Run, RunFolder, TrainConfig, resume, train
-from spotify_gym.training.artifacts import returns_in_words
+from spotify_gym.training.artifacts import idle_in_words, returns_in_words
 from spotify_gym.training.checkpoint import Stopped
 
 
@@ -59,9 +59,8 @@ class Train(Command):
             print(f"saved in {path}; go on with --resume {path}", file=sys.stderr)
             raise
         print(", ".join(filter(None, [f"{path}: {run.model.num_timesteps} steps", returns_in_words(run.model)])))
-        if run.config.is_q_learner and not run.model._n_updates:
-            start = run.config.learning_starts
-            print(f"nothing was learned: the first {start} steps are random play", file=sys.stderr)
+        if said := idle_in_words(run.model):
+            print(said, file=sys.stderr)
 
     def _train(self, path: Path) -> Run:
         if self.resume is None:

@@ -96,11 +96,12 @@ class SkipLog:
     def joined(self, catalogue: Catalogue) -> SkipLog:
         """Return the log with `tracks` as indices of the catalogue, -1 where it lacks the track."""
         names = () if self.track_ids is None else self.track_ids
-        index = np.array([*(_index(catalogue, str(name)) for name in names), -1], np.int64)
+        index = np.array([*(index_in(catalogue, str(name)) for name in names), -1], np.int64)
         return replace(self, tracks=index[self.tracks], track_ids=np.array(catalogue.track_ids))
 
 
-def _index(catalogue: Catalogue, track_id: str) -> int:
+def index_in(catalogue: Catalogue, track_id: str) -> int:
+    """Return the index of a track by its id, URI or link; -1 where the catalogue lacks it."""
     try:
         return catalogue.index_of(track_id)
     except CatalogueError:

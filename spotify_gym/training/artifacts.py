@@ -150,6 +150,13 @@ def returns_in_words(model: BaseAlgorithm) -> str:
     return f"mean return of the last {len(earned)} sessions, exploration included: {np.mean(earned):.2f}"
 
 
+def idle_in_words(model: BaseAlgorithm) -> str:
+    """Say that a Q-learner has played and learned nothing; nothing of one that has."""
+    if not isinstance(model, DQN) or model._n_updates or not model.num_timesteps:
+        return ""
+    return f"nothing was learned: the first {model.learning_starts} steps are random play"
+
+
 def earned_by(model: BaseAlgorithm, stopped: bool) -> str:
     """Say what the training came to."""
     when = f"{'Stopped' if stopped else 'Finished'} after {model.num_timesteps:,} steps"

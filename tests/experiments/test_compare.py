@@ -83,6 +83,19 @@ def test_beside__says_what_is_wrong(
         with_own(rows, tmp_path / "mine.csv", "builtin:300")
 
 
+@pytest.mark.parametrize(("file", "said"), [("absent.csv", "No such file"), ("empty.csv", "No columns to parse")])
+def test_beside__is_read_before_anything_runs(
+    file: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty.csv").touch()
+    own = str(tmp_path / file)
+    assert run_command(Compare, "compare", ["--beside", own, "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"compare: error: --beside {own} cannot be read: ")
+    assert said in error
+    assert not (tmp_path / "out").exists()
+
+
 # Names that commands and suites had before.
 
 

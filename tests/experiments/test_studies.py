@@ -106,8 +106,9 @@ def test_study__measures_each_task_on_a_scale_of_its_own() -> None:
 NOWHERE = ["--catalogue", "nowhere.csv"], "nowhere.csv"
 STATE = ["--state", "everything"], "state='everything' is not known"
 NO_SEEDS = ["--n-seeds", "0"], "n_seeds=0 must be at least 1"
+NO_JOBS = ["--jobs", "0"], "jobs=0 must be at least 1, or -1 for one on each processor"
 MISTAKES: dict[type[Command], list[tuple[list[str], str]]] = {
-    Discounts: [NO_SEEDS, (["--n-sessions", "0"], "n_sessions=0 must be at least 1"), NOWHERE, STATE],
+    Discounts: [NO_SEEDS, (["--n-sessions", "0"], "n_sessions=0 must be at least 1"), NOWHERE, STATE, NO_JOBS],
     Generalization: [
         (["--test-fraction", "2"], "test_fraction=2.0 is not between 0 and 1"),
         (["--other", "nowhere.csv"], "nowhere.csv"),
@@ -127,6 +128,7 @@ MISTAKES: dict[type[Command], list[tuple[list[str], str]]] = {
         (["--n-points", "0"], "n_points=0 must be at least 1"),
         (["--n-trials", "0"], "n_trials=0 must be at least 1"),
         STATE,
+        NO_JOBS,
     ],
 }
 

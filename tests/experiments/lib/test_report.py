@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from experiments.lib.aggregation import with_skill
-from experiments.lib.report import overview, show, summary, tables_of, write
+from experiments.lib.report import in_words, overview, show, summary, tables_of, write
 from spotify_gym.cli.page import markdown_table
 
 
@@ -50,6 +50,14 @@ def test_skill__without_its_ends_is_an_error(rows: pd.DataFrame) -> None:
         with_skill(rows[rows["method"] != "planner"])
     with pytest.raises(ValueError, match="the planner earns no more than the fixed list on task"):
         with_skill(rows.assign(**{"return": 1.0}))
+
+
+def test_words__say_where_nothing_was_learned(rows: pd.DataFrame) -> None:
+    note = "nothing was learned: the first 64 steps are random play"
+    told = in_words(rows.assign(note=np.where(rows["method"] == "DQN", note, "")))
+    assert told is not None
+    assert told.endswith(f"{note}.")
+    assert "learning pays here." in (in_words(rows) or "")
 
 
 def test_summary__pairs_each_number_with_its_method_the_best_first(rows: pd.DataFrame) -> None:
