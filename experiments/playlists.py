@@ -269,7 +269,8 @@ def read_playlists(
         ValueError: the file cannot be read, is no such table, or no list is left.
     """
     as_text: dict[str, Any] = {"dtype": str, "encoding": "utf-8-sig", "encoding_errors": "replace"}
-    table = pd.concat([pd.read_csv(io.BytesIO(part), **as_text) for part in read_parts(path)], ignore_index=True)
+    parts = read_parts(path).values()
+    table = pd.concat([pd.read_csv(io.BytesIO(part), **as_text) for part in parts], ignore_index=True)
     if missing := [name for name in COLUMNS if name not in table]:
         raise ValueError(
             f"{path} has no column {missing[0]!r}; playlists are rows of {' and '.join(COLUMNS)}, in order"

@@ -75,10 +75,12 @@ def pairs_of(texts: Iterable[str]) -> dict[str, str]:
     Raises:
         ValueError: there is no "=", or a name stands there twice.
     """
-    pairs = [text.split("=", 1) for text in texts]
-    found = dict(pair for pair in pairs if len(pair) == 2)
-    if len(found) < len(pairs):
-        raise ValueError(f"{' '.join(texts)[:80]!r} must be NAME=VALUE each, and no name twice")
+    found: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or name in found:
+            raise ValueError(f"{text[:80]!r} must be NAME=VALUE, and no name twice")
+        found[name] = value
     return found
 
 
@@ -90,4 +92,7 @@ def _module(name: str) -> ModuleType:
         if error.name != name.partition(".")[0] or "" in sys.path:
             raise
         sys.path.append("")
-        return import_module(name)
+        try:
+            return import_module(name)
+        finally:
+            sys.path.remove("")

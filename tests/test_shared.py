@@ -24,6 +24,17 @@ def test_resolve__knows_the_registry_and_what_can_be_imported() -> None:
     assert resolve("state", "collections:OrderedDict.fromkeys", {}) == OrderedDict.fromkeys
 
 
+def test_resolve__looks_in_the_current_folder_last_and_only_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_of_a_test.py").write_text("class Own: pass")
+    monkeypatch.chdir(tmp_path)
+    path = [folder for folder in sys.path if folder]
+    monkeypatch.setattr(sys, "path", [*path])
+    assert resolve("state", "own_of_a_test:Own", {}) is sys.modules.pop("own_of_a_test").Own
+    assert sys.path == path
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -87,9 +98,9 @@ def test_compiled__is_kept_until_a_source_changes_that_it_may_have_taken_in(
         assert sum(double.stats.cache_hits.values()) == n_hits
 
 
-def test_rooms__are_those_that_hold_loops() -> None:
+def test_rooms__are_those_that_hold_loops_and_their_constants() -> None:
     package = Path(module.__file__).parent
     found = {
         path.relative_to(package).parts[0] for path in package.rglob("*.py") if "import compiled" in path.read_text()
     }
-    assert found == set(module._ROOMS)
+    assert found | {"catalogue"} == set(module._ROOMS)  # of which loops take constants in

@@ -67,7 +67,11 @@ def read_features(table: RawTable, schema: Schema) -> tuple[tuple[str, ...], Num
     """
     columns, account, places = dict(_feature_columns(table)), table.account, table.places
     numbers = parse_numbers(columns)
-    for name in [name for name, values in numbers.items() if schema.features is None and np.isnan(values).all()]:
+    for name in [
+        name
+        for name, values in numbers.items()
+        if schema.features is None and name not in schema.columns and np.isnan(values).all()
+    ]:
         if len(numbers) > MIN_FEATURES and {*map(describe_fault, columns[name].unique().to_pylist())} == {"missing"}:
             account.notes.append(f"the column of {name} is empty: done without")
             del numbers[name]
@@ -213,9 +217,8 @@ def scaled_in(table: RawTable) -> set[str]:
     """Name the features that have been scaled: those with numbers below 0 where none can be, and a tempo up to 1."""
     numbers = parse_numbers(dict(_feature_columns(table)))
     tempos = {name: numbers[name] for name, kind in table.roles.kinds.items() if kind == "tempo"}
-    return {name for name, tempo in tempos.items() if (tempo <= 1).any() and not (tempo > 1).any()} | _below_zero(
-        numbers, table.roles.kinds
-    )
+    slow = {name for name, tempo in tempos.items() if (tempo <= 1).any() and not (tempo > 1).any()}
+    return slow | _below_zero(numbers, table.roles.kinds)
 
 
 def words_in(texts: pa.Array) -> pa.Array | None:
@@ -239,11 +242,16 @@ def genres_in(texts: pa.Array, account: Account) -> tuple[NDArray[np.bool_], tup
     return marks, names
 
 
-def popularity_in(texts: pa.Array, account: Account) -> NDArray[np.float32] | None:
-    """Parse popularities (n_rows,): NaN where unknown, unreadable or outside [0, 100]; `None` for yes and no."""
+def popularity_in(texts: pa.Array, account: Account, given: bool) -> NDArray[np.float32] | None:
+    """Parse popularities (n_rows,): NaN where unknown, unreadable or outside [0, 100].
+
+    Returns:
+        `None` for yes and no, unless the user says (`given`) that they are popularities.
+    """
     values = parse_numbers({"": pa.chunked_array([texts])})[""]
-    if ((values == 0) | (values == 1)).all() and 0 < values.sum() < len(values):
-        return None  # whether a track's genre is pop
+    if not given and ((values == 0) | (values == 1)).all() and 0 < values.sum() < len(values):
+        account.notes.append("a popularity of only 0 and 1 may say that a genre is pop: left out")
+        return None
     outside = (values < 0) | (values > 100)
     unreadable = texts.filter(pa.array(np.isnan(values))).to_pylist()
     if n_bad := np.count_nonzero(outside) + sum(describe_fault(value) != "missing" for value in unreadable):
@@ -286,7 +294,8 @@ def _values_of_list(text: str) -> list[str]:
 
 def _unescaped(text: str) -> str:
     plain = _ESCAPE.sub(lambda one: chr(int(one[1] or one[2], 16)) if one[1] or one[2] else one[3], text)
-    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # which joins halves of characters
+    plain = plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # which joins halves of characters
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", plain)  # what a terminal might obey
 
 
 def ids_in(texts: pa.Array, titles: pa.Array | None, features: NDArray[np.float64], given: bool) -> pa.Array | None:

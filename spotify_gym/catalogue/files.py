@@ -66,18 +66,19 @@ def path_of(source: str | Path) -> Path:
     return Path(source)
 
 
-def read_parts(path: Path) -> list[bytes]:
+def read_parts(path: Path) -> dict[Path, bytes]:
     """Read a whole file, unpacked, or the parts of one table that a folder holds.
 
     Raises:
         CatalogueError: if a file is missing, empty, unreadable, too large or no table at all.
     """
-    file, parts = path, []
+    file: Path = path
+    parts: dict[Path, bytes] = {}
     try:
         for file in _list_parts(path) if path.is_dir() else [path]:
             with open_regular(file) as stream:
-                parts.append(_unpack(_read_within_limit(stream)))
-            _check_size(sum(map(len, parts)))
+                parts[file] = _unpack(_read_within_limit(stream))
+            _check_size(sum(map(len, parts.values())))
     except CatalogueError as error:
         raise CatalogueError(f"{file}: {error}") from error
     except FileNotFoundError:

@@ -219,12 +219,11 @@ def read_xlsx(content: bytes, schema: Schema) -> RawTable:
     tables = {title: read_delimited(text, schema) for title, text in texts.items()}
     scales = {title: scaled_in(table) for title, table in tables.items() if len(tables) > 1 and len(table.places)}
     other = [title for title, scaled in scales.items() if scaled != min(scales.values(), key=len)]
-    table = concatenate([table for title, table in tables.items() if title not in other])
+    taken = {title: table for title, table in tables.items() if title not in other}
+    table = concatenate(list(taken.values()))
     table.account.unit = "row"
     if len(sheets) > 1:
-        table.account.notes.append(
-            f"read from the sheets: {', '.join(title for title in tables if title not in other)}"
-        )
+        table.account.notes.append(f"read from the sheets: {', '.join(taken)}")
     if other:
         table.account.warnings.append(f"left out, being of another scale: the sheets {', '.join(other)}")
     return table

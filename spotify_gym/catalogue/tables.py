@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,7 +27,7 @@ from spotify_gym.catalogue.delimited import read_delimited
 from spotify_gym.catalogue.files import is_workbook, path_of, read_parts
 from spotify_gym.catalogue.formats import PARQUET, read_json, read_parquet, read_xlsx
 from spotify_gym.catalogue.groups import first_equal_rows
-from spotify_gym.catalogue.report import Account, CatalogueError, Finding, Report
+from spotify_gym.catalogue.report import SHOWN_LINES, Account, CatalogueError, Finding, Report
 from spotify_gym.catalogue.schema import RawTable, Schema, concatenate
 from spotify_gym.catalogue.tracks import FEATURE_NAMES, TextColumn, Tracks
 
@@ -54,7 +55,9 @@ def read_tracks(
     schema = Schema(path, columns or {}, features)
     parts = read_parts(path)
     try:
-        table = concatenate([_parse(part, schema) for part in parts])
+        table = concatenate([_parse(part, schema) for part in parts.values()])
+        if len(kinds := sorted({re.sub(r"-\d{5}.*", "", file.name) for file in parts})) > 1:
+            table.account.notes.append(f"read from the parts of {', '.join(kinds[:SHOWN_LINES])}")
         n_rows = len(table.places) + sum(finding.rows for finding in table.account.dropped)
         draft = _describe(table, schema)
         draft.fold_ids()
@@ -140,6 +143,7 @@ def _describe(table: RawTable, schema: Schema) -> Draft:
     ids = table.find("track_id", parse) if ids is None else ids  # numbers, where no other column tells tracks apart
     ids = make_ids(table, titles, artists, features) if ids is None else ids
     genres, genre_names = table.find("genre", partial(genres_in, account=table.account)) or (None, ())
+    as_popularity = partial(popularity_in, account=table.account, given=bool(schema.columns.get("popularity")))
     tracks = Tracks(
         features=features,
         track_ids=TextColumn.from_arrow(ids),
@@ -148,10 +152,10 @@ def _describe(table: RawTable, schema: Schema) -> Draft:
         artists=None if artists is None else TextColumn.from_arrow(artists),
         genres=genres,
         genre_names=genre_names,
-        popularity=table.find("popularity", partial(popularity_in, account=table.account)),
+        popularity=table.find("popularity", as_popularity),
     )
     account = table.account
-    account.notes += _missing(table, schema)
+    account.notes += _missing(table, schema, len(feature_names))
     empty = table.roles.kinds.keys() - set(feature_names)
     account.columns |= {name: column for name, column in table.roles.features.items() if name not in empty}
     draft = Draft(tracks, table.places, account)
@@ -159,10 +163,10 @@ def _describe(table: RawTable, schema: Schema) -> Draft:
     return draft
 
 
-def _missing(table: RawTable, schema: Schema) -> Iterator[str]:
+def _missing(table: RawTable, schema: Schema, n_features: int) -> Iterator[str]:
     """Say which features are missing, and what else a catalogue could hold."""
     if schema.features is None and (features := [name for name in FEATURE_NAMES if name not in table.roles.features]):
-        yield f"no column of {', '.join(features)}: {len(table.roles.features)} of the nine features"
+        yield f"no column of {', '.join(features)}: {n_features} of the nine features"
         yield from filter(None, [schema.hint(features, table.names)])
     comforts = {"name": "titles", "artists": "artists", "genre": "genres", "popularity": "popularity"}
     if missing := [what for role, what in comforts.items() if role not in table.account.columns]:

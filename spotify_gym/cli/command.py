@@ -121,7 +121,7 @@ def check_out(path: Path, ending: str) -> None:
         UsageError: it is in no folder, is a folder or a device, or has another ending.
     """
     if path.suffix != ending:
-        raise UsageError(f"--out {path} must end in {ending}")
+        raise UsageError(f"--out {path} must end in {ending}, such as {path.stem or 'new'}{ending}")
     if not path.parent.is_dir():
         raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
     if path.exists() and not path.is_file():

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import tyro
 
 from spotify_gym.catalogue import Catalogue
-from spotify_gym.catalogue.files import check_name, tables_below
+from spotify_gym.catalogue.files import tables_below
 from spotify_gym.catalogue.report import printable
 from spotify_gym.cli.command import CheckFailed, Command, UsageError, check_out
 from spotify_gym.registry import pairs_of
@@ -48,7 +48,6 @@ class Prepare(Command):
 
     def run(self) -> None:
         """Read, report, write."""
-        check_name(self.out)
         check_out(self.out, ".arrow")
         print(f"reading {self.table} ...", file=sys.stderr)
         catalogue = Catalogue.read(

@@ -165,7 +165,7 @@ def write_log(log: SkipLog, path: str | Path) -> None:
 def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """Read the file, or the parts in a folder, and say which lines are no rows."""
     try:
-        parts = [_read_part(content) for content in read_parts(path)]
+        parts = [_read_part(content) for content in read_parts(path).values()]
     except (OSError, ValueError) as error:  # ours, and of pandas and pyarrow: ParserError, EmptyDataError, ArrowInvalid
         raise LogError(f"{path} cannot be read: {str(error)[:300]}") from error
     table = pd.concat([part for part, _ in parts], ignore_index=True) if len(parts) > 1 else parts[0][0]

@@ -239,6 +239,7 @@ def test_numbers_of_tracks__are_no_titles(tmp_path: Path) -> None:
         (["['A' 'B']", "['C']"], ["A;B", "C"]),
         ([json.dumps(["Beyoncé \N{HONEYBEE}", "B"]), "[]"], ["Beyoncé \N{HONEYBEE};B", ""]),
         (["{'66CX': 'A', '7d2e': 'B'}", "{}"], ["A;B", ""]),
+        (['["A\\u001b[2J", "B\\x9b\\u0007C"]', "[]"], ["A [2J;B C", ""]),
         (
             [
                 'list(id = "1", name = "A", uri = "u")',
@@ -329,6 +330,11 @@ def test_any_five_features__are_enough(tmp_path: Path) -> None:
     catalogue = read(tmp_path, frame().assign(energy="", tempo="NA").to_csv(index=False))
     assert catalogue.feature_names == tuple(name for name in FEATURE_NAMES if name not in ("energy", "tempo"))
     assert "the column of energy is empty: done without" in str(catalogue.report)
+    table = frame().rename(columns={"energy": "nrgx"}).assign(nrgx="", tempo="").drop(columns="valence")
+    with pytest.raises(CatalogueError, match="none of its 5 rows can be used: 5 × energy is missing"):
+        read(tmp_path, table.to_csv(index=False), columns={"energy": "nrgx"})
+    catalogue = read(tmp_path, table.to_csv(index=False))
+    assert "no column of energy, valence: 6 of the nine features" in str(catalogue.report)
     with pytest.raises(CatalogueError, match="only danceability, energy, tempo, valence of the nine are there"):
         read(tmp_path, frame()[["track_id", *five[:4]]].to_csv(index=False))
 
@@ -388,7 +394,11 @@ def test_unreadable_popularity__is_unknown_and_counted(tmp_path: Path) -> None:
 
 def test_popularity_of_yes_and_no__is_a_genre(tmp_path: Path) -> None:
     table = frame().drop(columns="popularity").assign(pop=[0, 1, 1, 0, 1])
-    assert read(tmp_path, table.to_csv(index=False)).popularity is None
+    catalogue = read(tmp_path, table.to_csv(index=False))
+    assert catalogue.popularity is None
+    assert "a popularity of only 0 and 1 may say that a genre is pop: left out" in str(catalogue.report)
+    catalogue = read(tmp_path, table.to_csv(index=False), columns={"popularity": "pop"})
+    assert catalogue.popularity.tolist() == [0, 1, 1, 0, 1]
 
 
 def test_many_genres__are_limited_to_the_frequent(tmp_path: Path) -> None:

@@ -472,7 +472,11 @@ def test_folder__of_parquet_parts_or_one_table(tmp_path: Path, name: str) -> Non
     folder.mkdir()
     for part in range(2):
         frame().iloc[3 * part : 3 * part + 3].to_parquet(folder / name.format(part))
-    assert Catalogue.read(folder).fingerprint == plain(tmp_path).fingerprint
+    catalogue = Catalogue.read(folder)
+    assert catalogue.fingerprint == plain(tmp_path).fingerprint
+    assert "read from the parts of" not in str(catalogue.report)
+    frame().to_parquet(folder / name.replace("train", "test").format(0))
+    assert ("read from the parts of test, train" in str(Catalogue.read(folder).report)) == name.startswith("train")
     alone = tmp_path / "alone"
     (alone / "data").mkdir(parents=True)
     (alone / "dataset-metadata.json").write_text("{}")
