@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,8 +63,9 @@ class Learned(Agent):
         """Shares of the training, in [0, 1), at which the networks were kept."""
         return () if self.run.path is None else tuple(s for s in RunFolder(self.run.path).snapshots if s < 1)
 
+    @lru_cache(maxsize=32)  # noqa: B019 - an agent is there as long as the page
     def at(self, share: float) -> Learned:
-        """Return the agent as it was after a share of its training.
+        """Return the agent as it was after a share of its training, loaded once.
 
         Raises:
             RunError: it was not kept, or is damaged.

@@ -64,13 +64,15 @@ def map_chart(
 
 def time_chart(session: ListeningSession) -> Spec:
     """Draw what each track earned, and how alike it was to the vibe, or how well the agent knew the listener then."""
-    catalogue = session.dynamics.catalogue
-    line = "similarity" if session.key is None else "known"
-    rows = [
-        (number, catalogue.label(play.track), "listened" if play.heard else "skipped", getattr(play, line), play.reward)
-        for number, play in enumerate(session.plays, start=1)
-    ]
-    return {**_time_spec(line), "datasets": {"plays": _table(rows, "number", "track", "answer", line, "reward")}}
+    line, plays = "similarity" if session.key is None else "known", session.plays
+    columns = {
+        "number": range(1, len(plays) + 1),
+        "track": [session.dynamics.catalogue.label(play.track) for play in plays],
+        "answer": ["listened" if play.heard else "skipped" for play in plays],
+        line: [getattr(play, line) for play in plays],
+        "reward": [play.reward for play in plays],
+    }
+    return {**_time_spec(line), "datasets": {"plays": pa.table(columns)}}
 
 
 def _corners(pca_map: PcaMap, session: ListeningSession) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -184,17 +186,13 @@ def _axis(kind: type[Any], domain: tuple[float, float], title: str) -> Any:
 
 
 def _way_of(pca_map: PcaMap, vibes: Sequence[NDArray[np.float32]]) -> pa.Table:
-    points = pca_map.locate(np.reshape(vibes, (-1, len(pca_map.mean)))).tolist()
-    rows = [(x, y, order, order == len(points) - 1) for order, (x, y) in enumerate(points)]
-    return _table(rows, "x", "y", "order", "newest")
+    x, y = pca_map.locate(np.reshape(vibes, (-1, len(pca_map.mean)))).T
+    order = np.arange(len(x))
+    return pa.table({"x": x, "y": y, "order": order, "newest": order == len(x) - 1})
 
 
 def _tracks(pca_map: PcaMap, tracks: Sequence[int]) -> pa.Table:
     catalogue = pca_map.catalogue
-    points = pca_map.locate(catalogue.features[list(tracks)]).tolist()
-    rows = [(x, y, catalogue.label(i), i, n) for n, ((x, y), i) in enumerate(zip(points, tracks, strict=True), start=1)]
-    return _table(rows, "x", "y", "track", "id", "place")
-
-
-def _table(rows: Sequence[tuple[Any, ...]], *names: str) -> pa.Table:
-    return pa.table(list(map(list, zip(*rows, strict=True))) or [[]] * len(names), list(names))
+    x, y = pca_map.locate(catalogue.features[list(tracks)]).T
+    labels = [catalogue.label(track) for track in tracks]
+    return pa.table({"x": x, "y": y, "track": labels, "id": list(tracks), "place": range(1, len(x) + 1)})

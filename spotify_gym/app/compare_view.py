@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from spotify_gym.app.listening import Agent, ListeningSession, Offer, cosine
 from spotify_gym.app.markup import colour_key, headline, line_below, meters, small_line, track_card, track_row
 from spotify_gym.app.user_session import UserSession
 from spotify_gym.app.words import listed, signed
+from spotify_gym.session import SessionDynamics
 
 Choice = tuple[Agent, Sequence[Offer]]
 
@@ -29,7 +31,6 @@ _POPULAR = 10  # points of popularity: the same
 
 _RANDOM = "Random"
 _HIDDEN = ("Agent A", "Agent B")
-_KEPT = 20  # sessions played out, in a tab
 _TRACKS = 20  # of a session without an end
 _ALT = "Map of the catalogue with the ways that the two sessions take through it"
 
@@ -98,7 +99,7 @@ def show_race(user: UserSession, session: ListeningSession) -> None:
     hidden = st.toggle("Hide who is who", key="blind", help="One of two is Random. Which one? Judge by what they play.")
     agents = _hidden(user) if hidden else _two_agents(user, ("racer-0", "racer-1"))
     with st.spinner("Both play a whole session ..."):
-        racers = [_played(session, agent) for agent in agents]
+        racers = [play_out(session, agent) for agent in agents]
     names = list(_HIDDEN) if hidden else [agent.name for agent in agents]
     spec = map_chart(user.app_state.pca_map, racers[0], rival=racers[1])
     st.vega_lite_chart(spec=spec, key="race-map", alt=_ALT)
@@ -120,10 +121,8 @@ def _hidden(user: UserSession) -> Sequence[Agent]:
     """Return the agent of the session and Random, in an order that only chance knows."""
     agents = user.app_state.agents
     other = user.agent if user.agent.name != _RANDOM else next(iter(agents.values()))
-    if "random-first" not in st.session_state:
-        st.session_state["random-first"] = bool(secrets.randbelow(2))
     pair = (agents[_RANDOM], other)
-    return pair if st.session_state["random-first"] else pair[::-1]
+    return pair if st.session_state.setdefault("random-first", bool(secrets.randbelow(2))) else pair[::-1]
 
 
 def _show_guess(agents: Sequence[Agent]) -> None:
@@ -139,21 +138,16 @@ def _forget() -> None:
         st.session_state.pop(key, None)
 
 
-def _played(session: ListeningSession, agent: Agent) -> ListeningSession:
-    """Return a session from the same start that the agent has played to its end; it is kept until the start changes."""
-    kept: dict[tuple[object, ...], ListeningSession] = st.session_state.setdefault("races", {})
-    key = session.start, session.key, agent.name
-    if key not in kept:
-        if len(kept) >= _KEPT:
-            kept.clear()
-        kept[key] = play_out(session, agent)
-    return kept[key]
-
-
 def play_out(session: ListeningSession, agent: Agent) -> ListeningSession:
     """Let an agent play a whole session from the start of this one to the listener of the environment."""
-    length = session.length or _TRACKS
-    racer = ListeningSession(session.dynamics, agent, session.start, length, session.key)
+    return _played_out(session.dynamics, agent, session.start, session.length or _TRACKS, session.key)
+
+
+@lru_cache(maxsize=256)
+def _played_out(
+    dynamics: SessionDynamics, agent: Agent, start: tuple[int, ...], length: int, key: int | None
+) -> ListeningSession:
+    racer = ListeningSession(dynamics, agent, start, length, key)
     while not racer.is_over and not racer.has_left and racer.offers():
         racer.answered()
     return racer
@@ -178,7 +172,4 @@ def _at_a_stage(agent: Learned, key: str) -> Agent:
         format_func=lambda share: f"{100 * share:g}%",
         key=f"stage-{key}-{agent.name}",
     )
-    loaded: dict[tuple[str, float], Agent] = st.session_state.setdefault("stages", {})
-    if (agent.name, share) not in loaded:
-        loaded[agent.name, share] = agent if share == 1.0 else agent.at(share)
-    return loaded[agent.name, share]
+    return agent if share == 1.0 else agent.at(share)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 
 import matplotlib.image
 import numpy as np
-import pyarrow as pa
+import pandas as pd
 import streamlit as st
 
 from spotify_gym.app.explanation import Profile
@@ -108,8 +107,7 @@ def show_playlist(session: ListeningSession) -> None:
     counts = [(str(n_heard), "listened"), (str(len(plays) - n_heard), "skipped")]
     st.html(headline("so far", "Your playlist"))
     st.html(facts([*counts, (signed(similarity), "mean similarity"), (signed(session.earned), "reward in all")]))
-    rows = list(_rows(session, signed))
-    st.dataframe(pa.table({name: [row[name] for row in rows] for name in shown}), hide_index=True)
+    st.dataframe(_rows(session, signed)[list(shown)], hide_index=True)
     show_download("CSV", partial(to_csv, session), "playlist.csv", "text/csv")
     if addresses := links(session):
         with st.expander("Spotify links"):
@@ -134,24 +132,23 @@ def to_csv(session: ListeningSession) -> str:
     Without it spreadsheets take accents for something else. A text that one would take for a formula gets an
     apostrophe before it.
     """
-    out = io.StringIO()
-    table = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
-    table.writeheader()
-    for row in _rows(session, "{:.4f}".format):
-        formulas = {name for name, text in row.items() if text.startswith(_FORMULA)} - {"similarity", "reward"}
-        table.writerow({name: f"'{text}" if name in formulas else text for name, text in row.items()})
-    return f"\ufeff{out.getvalue()}"
+    rows = _rows(session, "{:.4f}".format)
+    texts = rows.columns.difference(["similarity", "reward"])
+    rows[texts] = rows[texts].map(lambda text: f"'{text}" if text.startswith(_FORMULA) else text)
+    return "\ufeff" + rows.to_csv(index=False, lineterminator="\n")
 
 
-def _rows(session: ListeningSession, number: Callable[[float], str]) -> Iterator[dict[str, str]]:
-    """Yield everything in the session as texts by the names of the columns."""
+def _rows(session: ListeningSession, number: Callable[[float], str]) -> pd.DataFrame:
+    """Return everything in the session as texts, a row per track."""
     catalogue = session.dynamics.catalogue
     start = [(track, "start", "", "", "") for track in session.start]
     plays = [
         (p.track, "listened" if p.heard else "skipped", p.agent, number(p.similarity), number(p.reward))
         for p in session.plays
     ]
+    rows = []
     for position, (track, *answer) in enumerate([*start, *plays], start=1):
         texts = catalogue.track_ids[track], title_of(catalogue, track), artists_of(catalogue, track)
         genres, link = "; ".join(genres_of(catalogue, track)), link_of(catalogue, track) or ""
-        yield dict(zip(_COLUMNS, (str(position), *answer, *texts, genres, link), strict=True))
+        rows.append((str(position), *answer, *texts, genres, link))
+    return pd.DataFrame(rows, columns=_COLUMNS)
