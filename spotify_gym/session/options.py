@@ -128,7 +128,8 @@ def history_of(options: Mapping[str, Any] | None, dynamics: SessionDynamics, n_s
     Raises:
         ValueError: an unknown option, a wrong number of tracks, or a track that the catalogue does not have.
     """
-    options = options or {}
+    if not options:
+        return None
     if unknown := sorted(set(options) - {"history"}):
         raise ValueError(f"unknown reset option {unknown[0]!r}; the only one is 'history'")
     if options.get("history") is None:
