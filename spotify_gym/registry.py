@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from importlib import import_module
 from operator import attrgetter
 from types import ModuleType
@@ -95,4 +96,5 @@ def _module(name: str) -> ModuleType:
         try:
             return import_module(name)
         finally:
-            sys.path.remove("")
+            with suppress(ValueError):  # the module has taken it away
+                sys.path.remove("")

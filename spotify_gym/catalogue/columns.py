@@ -210,15 +210,15 @@ def _below_zero(numbers: Mapping[str, Numbers], kinds: Mapping[str, str]) -> set
     """Name the features of which many different numbers are below 0, where none can be."""
     below = {name: column[column < -_ROUNDING] for name, column in numbers.items() if kinds.get(name) in _POSITIVE}
     many = (name for name, odd in below.items() if len(odd) > MANY_ROWS * len(numbers[name]))
-    return {name for name in many if len(np.unique(below[name])) > MAX_SENTINELS}
+    return {name for name in many if len(np.unique(below[name])) > min(MAX_SENTINELS, len(below[name]) / 2)}
 
 
-def scaled_in(table: RawTable) -> set[str]:
-    """Name the features that have been scaled: those with numbers below 0 where none can be, and a tempo up to 1."""
-    numbers = parse_numbers(dict(_feature_columns(table)))
-    tempos = {name: numbers[name] for name, kind in table.roles.kinds.items() if kind == "tempo"}
-    slow = {name for name, tempo in tempos.items() if (tempo <= 1).any() and not (tempo > 1).any()}
-    return slow | _below_zero(numbers, table.roles.kinds)
+def is_scaled(table: RawTable) -> bool:
+    """Say whether features have been scaled: no tempo is above 1, or most have numbers below 0 where none can be."""
+    numbers, kinds = parse_numbers(dict(_feature_columns(table))), table.roles.kinds
+    tempos = [numbers[name] for name, kind in kinds.items() if kind == "tempo"]
+    is_slow = any((tempo <= 1).any() and not (tempo > 1).any() for tempo in tempos)
+    return is_slow or 2 * len(_below_zero(numbers, kinds)) > sum(kind in _POSITIVE for kind in kinds.values())
 
 
 def words_in(texts: pa.Array) -> pa.Array | None:
@@ -242,14 +242,14 @@ def genres_in(texts: pa.Array, account: Account) -> tuple[NDArray[np.bool_], tup
     return marks, names
 
 
-def popularity_in(texts: pa.Array, account: Account, given: bool) -> NDArray[np.float32] | None:
+def popularity_in(texts: pa.Array, account: Account, is_sure: bool) -> NDArray[np.float32] | None:
     """Parse popularities (n_rows,): NaN where unknown, unreadable or outside [0, 100].
 
     Returns:
-        `None` for yes and no, unless the user says (`given`) that they are popularities.
+        `None` for yes and no, unless it `is_sure` that they are popularities.
     """
     values = parse_numbers({"": pa.chunked_array([texts])})[""]
-    if not given and ((values == 0) | (values == 1)).all() and 0 < values.sum() < len(values):
+    if not is_sure and ((values == 0) | (values == 1)).all() and 0 < values.sum() < len(values):
         account.notes.append("a popularity of only 0 and 1 may say that a genre is pop: left out")
         return None
     outside = (values < 0) | (values > 100)

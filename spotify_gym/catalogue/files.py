@@ -33,7 +33,7 @@ _TABLE = re.compile(r"\.(csv|tsv|tab|jsonl?|ndjson|parquet|xlsx)(\.(gz|bz2|xz|zs
 _NO_TABLES = {
     # what the file begins with: what it is, and what to do
     b"version https://git-lfs": "is a pointer of Git LFS and not the table itself; `git lfs pull` fetches that",
-    rb"(\xef\xbb\xbf)?\s*<(?!\w+>[,;\t|])[!?a-z]": "is a web page (HTML or XML); download the table itself",
+    rb"(\xef\xbb\xbf)?\s*<(?![\w ]+>[,;\t|])[!?a-z]": "is a web page (HTML or XML); download the table itself",
     rb"\x80[\x02-\x05]": "is a pickle, which can run any code when opened; save the table as CSV or Parquet",
     b"(RDX|X\n|RDA)": "is a file of R; save the table with write.csv",
     rb"(ARROW1|FEA1)\0": "is a prepared catalogue, which Catalogue.load opens, or Arrow or Feather; save it as Parquet",
@@ -104,7 +104,9 @@ def _files_below(folder: Path) -> Iterator[Path]:
     """Yield the files below a folder that are no links, which may lead anywhere."""
     folders = [folder]
     while folders:
-        with os.scandir(folders.pop()) as entries:
+        here = folders.pop()
+        ignored = () if here == folder else (PermissionError,)
+        with suppress(*ignored), os.scandir(here) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(Path(entry))
@@ -115,7 +117,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 def _list_parts(folder: Path) -> list[Path]:
     """List the parts of the only table in a folder, or else below it, those of nothing left out."""
     below = tables_below(folder)
-    top = [table for table in below if folder in (table, table.parent)]
+    top = [table for table, files in below.items() if files[0].parent == folder]
     tables = {str(table): below[table] for table in top or below}
     files = tables[_only_table(list(tables), "name the one to read")]
     return [file for file in files if file.stat().st_size] or files

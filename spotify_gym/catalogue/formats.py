@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import types
 
-from spotify_gym.catalogue.columns import scaled_in
+from spotify_gym.catalogue.columns import is_scaled
 from spotify_gym.catalogue.delimited import read_delimited
 from spotify_gym.catalogue.report import Account, CatalogueError
 from spotify_gym.catalogue.schema import MAX_HEADER, MIN_FEATURES, RawTable, Schema, concatenate
@@ -149,7 +149,7 @@ def _find_records(value: Any, schema: Schema, depth: int, key: str | None = None
                 yield from records or [{}]
     elif isinstance(value, dict) and depth:
         flat = dict(_flatten(value))
-        single = [name for name, one in flat.items() if not isinstance(one, (dict, list))]
+        single = [name for name, one in flat.items() if ".0." not in name and not isinstance(one, (dict, list))]
         if schema.likeness(list(flat) if single and schema.features else single) >= needed:
             yield {"id": key, **value} if key else value
         elif schema.likeness(list(value)) >= needed:  # columns, each a list or an object of cells by row
@@ -194,7 +194,7 @@ def _as_cell(value: Any) -> Any:
 def read_xlsx(content: bytes, schema: Schema) -> RawTable:
     """Read what is most like a table of tracks, from all sheets that hold its columns, as it would be exported.
 
-    Of sheets of several scales, those that are scaled least are read.
+    Where some sheets have been scaled, the others are read.
     """
     try:
         import openpyxl
@@ -217,8 +217,8 @@ def read_xlsx(content: bytes, schema: Schema) -> RawTable:
     except Exception as error:  # openpyxl raises whatever it stumbles over
         raise CatalogueError(f"the workbook is damaged: {error!r}.") from error
     tables = {title: read_delimited(text, schema) for title, text in texts.items()}
-    scales = {title: scaled_in(table) for title, table in tables.items() if len(tables) > 1 and len(table.places)}
-    other = [title for title, scaled in scales.items() if scaled != min(scales.values(), key=len)]
+    scaled = {title: is_scaled(table) for title, table in tables.items() if len(tables) > 1 and len(table.places)}
+    other = [] if all(scaled.values()) else [title for title, is_other in scaled.items() if is_other]
     taken = {title: table for title, table in tables.items() if title not in other}
     table = concatenate(list(taken.values()))
     table.account.unit = "row"

@@ -102,7 +102,7 @@ def concatenate(tables: Sequence[RawTable]) -> RawTable:
     first, *others = tables
     if not others:
         return first
-    if odd := next((number for number, table in enumerate(tables, 1) if table.names != first.names), None):
+    if odd := next((number for number, table in enumerate(tables, 1) if {*table.names} != {*first.names}), None):
         raise CatalogueError(f"part {odd} of {len(tables)} has other columns than the first.")
     cells = pa.concat_tables([table.cells for table in tables], promote_options="permissive")
     lost = sum(finding.rows for table in tables for finding in table.account.dropped)

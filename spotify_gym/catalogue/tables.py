@@ -143,7 +143,8 @@ def _describe(table: RawTable, schema: Schema) -> Draft:
     ids = table.find("track_id", parse) if ids is None else ids  # numbers, where no other column tells tracks apart
     ids = make_ids(table, titles, artists, features) if ids is None else ids
     genres, genre_names = table.find("genre", partial(genres_in, account=table.account)) or (None, ())
-    as_popularity = partial(popularity_in, account=table.account, given=bool(schema.columns.get("popularity")))
+    is_sure = bool(schema.columns.get("popularity")) or "pop" not in table.roles.candidates.get("popularity", ())
+    as_popularity = partial(popularity_in, account=table.account, is_sure=is_sure)
     tracks = Tracks(
         features=features,
         track_ids=TextColumn.from_arrow(ids),

@@ -376,12 +376,15 @@ class SessionDynamics:
         return max(self.history_length + (n_drawn > 0), n_drawn)
 
     def _checked_start(self, tracks: Ints, n_sessions: int) -> Ints:
-        """Return the tracks that sessions start from, (n, H); loops look at no bounds."""
-        if np.shape(tracks) != (n_sessions, self.history_length):
+        """Return the tracks that sessions start from, (n, H), if they are such; loops look at no bounds."""
+        given, n_tracks = np.asarray(tracks), len(self.catalogue)
+        is_right = given.shape == (n_sessions, self.history_length) and given.dtype.kind in "iu"
+        if not is_right or ((given < 0) | (given >= n_tracks)).any():
             raise ValueError(
-                f"{n_sessions} sessions start from {self.history_length} tracks each; got {np.shape(tracks)}"
+                f"{n_sessions} sessions start from {self.history_length} tracks each, of 0 to {n_tracks - 1}; "
+                f"got {given.dtype} {given.shape}"
             )
-        return np.asarray(tracks, np.int64)
+        return given.astype(np.int64)
 
     @cached_property
     def _by_version(self) -> tuple[Ints, Ints]:

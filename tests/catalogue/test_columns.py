@@ -399,6 +399,8 @@ def test_popularity_of_yes_and_no__is_a_genre(tmp_path: Path) -> None:
     assert "a popularity of only 0 and 1 may say that a genre is pop: left out" in str(catalogue.report)
     catalogue = read(tmp_path, table.to_csv(index=False), columns={"popularity": "pop"})
     assert catalogue.popularity.tolist() == [0, 1, 1, 0, 1]
+    catalogue = read(tmp_path, table.rename(columns={"pop": "popularity"}).to_csv(index=False))
+    assert catalogue.popularity.tolist() == [0, 1, 1, 0, 1]
 
 
 def test_many_genres__are_limited_to_the_frequent(tmp_path: Path) -> None:

@@ -332,6 +332,7 @@ JSON_KINDS: dict[str, Callable[[], str]] = {
     "index": lambda: frame().to_json(orient="index"),
     "table": lambda: frame().to_json(orient="table"),
     "answers of spotipy": lambda: json.dumps([{"track": one, "audio_features": [one]} for one in records()]),
+    "numbered": lambda: json.dumps({"tracks": {str(number): one for number, one in enumerate(records())}}),
     "lists": lambda: json.dumps(frame().to_dict(orient="list")),
     "rows": lambda: json.dumps([list(frame().columns), *frame().values.tolist()]),
     "sheet": lambda: json.dumps({"range": "A1:N6", "values": [list(frame().columns), *frame().values.tolist()]}),
@@ -425,6 +426,19 @@ def test_workbook__of_sheets_of_two_scales_is_read_from_the_raw_ones(tmp_path: P
         assert catalogue.report.verdict == f"warning: left out, being of another scale: the sheets {kind}"
 
 
+def test_workbook__of_sheets_of_one_scale_is_read_whole(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    drawn = pd.DataFrame(np.random.default_rng(0).standard_normal((60, 9)), columns=list(FEATURE_NAMES))
+    table = frame(60).assign(**drawn)
+    with pd.ExcelWriter(tmp_path / "songs.xlsx") as book:
+        for number, rows in enumerate((slice(0, 40), slice(40, 48), slice(48, 60))):
+            table[rows].to_excel(book, sheet_name=f"{number}", index=False)
+    whole = Catalogue.read(tmp_path / "songs.xlsx")
+    assert list(whole.track_ids) == table["track_id"].tolist()
+    assert "left out" not in str(whole.report)
+    assert len(read(tmp_path, table[:8].to_csv(index=False))) == 8
+
+
 def test_workbook__damaged_or_endless_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("openpyxl")
     with zipfile.ZipFile(workbook(tmp_path / "songs.xlsx")) as book:
@@ -485,6 +499,8 @@ def test_folder__of_parquet_parts_or_one_table(tmp_path: Path, name: str) -> Non
     write_csv(alone / "data" / "other.csv", songs(5))
     with pytest.raises(CatalogueError, match=r"has 2 tables: '.*data/other\.csv', '.*data/songs\.csv'; name the one"):
         Catalogue.read(alone)
+    (alone / "chunks").mkdir()
+    write_csv(alone / "chunks" / "part-000.csv", songs(3))
     write_csv(alone / "songs.csv", songs(2))
     assert len(Catalogue.read(alone)) == 2
 
