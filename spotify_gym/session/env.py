@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from functools import cached_property
 from typing import Any, Unpack
 
 import gymnasium as gym
@@ -161,6 +160,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
         self._n_tracks = len(self.catalogue)
         self._tracks = np.zeros(1, np.int64)
         self._result: StepResult | None = None  # what the next step writes over, because to make one takes longer
+        self._no_step: StepResult | None = None  # as a cached property it would slow all attributes down
         self._trace: rendering.Trace | None = None
         self._left = False
 
@@ -174,6 +174,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
         if self.render_mode is not None:
             self._trace = rendering.Trace(self.catalogue, sessions.history[0].copy(), sessions.vibe[0].copy())
             self._show()
+        self._no_step = self._no_step or self.dynamics.no_step(1)
         return self.dynamics.observe(sessions)[0], self._info(-1, sessions, self._no_step)
 
     def step(self, action: Any) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
@@ -216,10 +217,6 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
         if not 0 <= track < self._n_tracks:
             raise InvalidAction(f"action {track} is no track of this catalogue; choose from 0 to {self._n_tracks - 1}")
         return track
-
-    @cached_property
-    def _no_step(self) -> StepResult:
-        return self.dynamics.no_step(1)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_result": None}  # a copy of its views would be none
