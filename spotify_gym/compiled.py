@@ -39,7 +39,7 @@ def compiled(loop: Any = None, **options: Any) -> Any:
 
 @cache
 def sources() -> tuple[float, int]:
-    """Return when a source of the rooms of loops, and of constants in them, was last changed, and their size.
+    """Return when a source of the rooms that hold loops was last changed, and their size.
 
     A loop takes in functions of other modules, and Numba would keep it until its own module changes.
     """

@@ -98,9 +98,9 @@ def test_compiled__is_kept_until_a_source_changes_that_it_may_have_taken_in(
         assert sum(double.stats.cache_hits.values()) == n_hits
 
 
-def test_rooms__are_those_that_hold_loops_and_their_constants() -> None:
+def test_rooms__are_those_that_hold_loops() -> None:
     package = Path(module.__file__).parent
     found = {
         path.relative_to(package).parts[0] for path in package.rglob("*.py") if "import compiled" in path.read_text()
     }
-    assert found | {"catalogue"} == set(module._ROOMS)  # of which loops take constants in
+    assert found == set(module._ROOMS)

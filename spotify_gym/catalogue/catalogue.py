@@ -311,7 +311,9 @@ class Catalogue(Tracks):
             raise CatalogueError(f"test_fraction={test_fraction} is not between 0 and 1.")
         is_test = split_groups(related_groups(self.recordings, self.artists), test_fraction, seed)
         if is_test.all() or not is_test.any():
-            raise CatalogueError(f"{len(self):,} tracks cannot be divided: too few, or all of linked artists.")
+            raise CatalogueError(
+                f"{len(self):,} tracks cannot be divided: too few, or all share artists or recordings."
+            )
         return self.take(~is_test), self.take(is_test)
 
     def rescaled(self, scaling: str | Scaling | Catalogue) -> Catalogue:
@@ -338,10 +340,7 @@ class Catalogue(Tracks):
 
     @cached_property
     def _index_of_id(self) -> dict[str, int]:
-        indices = {track_id: index for index, track_id in enumerate(self.track_ids)}
-        if len(indices) < len(self):
-            raise CatalogueError(f"a track id stands twice in the catalogue from {self.source}; prepare it again.")
-        return indices
+        return {track_id: index for index, track_id in enumerate(self.track_ids)}
 
     def _check(self) -> None:
         """Raise `CatalogueError` unless all columns fit together and hold what they may."""

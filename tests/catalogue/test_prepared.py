@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from spotify_gym.catalogue import Catalogue, CatalogueError
+from spotify_gym.catalogue import Catalogue, CatalogueError, hashing
 from spotify_gym.catalogue import prepared as prepared_module
 from spotify_gym.catalogue.prepared import ALIGNMENT
+from spotify_gym.catalogue.tracks import TextColumn
 
 SMALL = Catalogue.builtin(40)
 
@@ -241,14 +242,19 @@ def test_load__of_a_forged_column_says_what_is_wrong(kind: str, prepared: Path) 
         Catalogue.load(path)
 
 
-def test_one_id_that_stands_twice_among_many__is_refused_where_it_is_looked_up(
-    prepared: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name, column, message = FORGED["two ids"]
-    path = rewritten(prepared, lambda _, columns: {**columns, name: column})
-    monkeypatch.setattr(prepared_module, "_MANY", 40)
-    with pytest.raises(CatalogueError, match=message):
-        Catalogue.load(path).index_of("a")
+def test_load__finds_one_id_that_stands_twice_among_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids, many = [f"{n}" for n in range(20_000)], Catalogue.builtin(20_000)
+    path = tmp_path / "many.arrow"
+    monkeypatch.setattr(prepared_module, "_MANY", 20_000)
+    for texts in (ids, [*ids[:-1], ids[7]]):
+        replace(many, track_ids=TextColumn.of(texts)).save(path)
+        for hashes in (hashing._hashes, lambda _, begins: np.zeros(len(begins) - 1, np.uint64)):
+            monkeypatch.setattr(hashing, "_hashes", hashes)
+            if texts is ids:
+                assert list(Catalogue.load(path).track_ids) == ids
+            else:
+                with pytest.raises(CatalogueError, match="a track id stands twice"):
+                    Catalogue.load(path)
 
 
 @pytest.mark.parametrize(
