@@ -149,6 +149,7 @@ def _find_records(value: Any, schema: Schema, depth: int, key: str | None = None
                 yield from records or [{}]
     elif isinstance(value, dict) and depth:
         flat = dict(_flatten(value))
+        # An object called "0" is one of many, and not what stands first in a list, which "0" means in names of columns.
         single = [name for name, one in flat.items() if ".0." not in name and not isinstance(one, (dict, list))]
         if schema.likeness(list(flat) if single and schema.features else single) >= needed:
             yield {"id": key, **value} if key else value

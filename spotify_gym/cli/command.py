@@ -122,8 +122,10 @@ def check_out(path: Path, ending: str) -> None:
     """
     if path.suffix != ending:
         raise UsageError(f"--out {path} must end in {ending}, such as {path.stem or 'new'}{ending}")
-    if not path.parent.is_dir():
-        raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
+    try:
+        os.stat(f"{path.parent}/")  # the slash: it must be a folder
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: there is no folder {path.parent} ({error.strerror})") from error
     if path.exists() and not path.is_file():
         raise UsageError(f"cannot write {path}: there is something of this name that is no file")
 

@@ -267,7 +267,17 @@ class Listener(ABC, Generic[S]):
 
 
 class CompiledListener(Listener[S]):
-    """A listener of one term that begins and responds in code that :func:`compile_listener` has been told."""
+    """A listener of one term that begins and responds in code that :func:`compile_listener` has been told.
+
+    A child that leaves this to it deals it no fewer numbers: loops look at no bounds.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, compiled_too in (("n_start_uniforms", "start"), ("n_uniforms", "respond")):
+            is_compiled = getattr(cls, compiled_too) is getattr(CompiledListener, compiled_too)
+            if is_compiled and any(getattr(cls, name) < getattr(parent, name, 0) for parent in cls.__mro__[1:]):
+                raise TypeError(f"{cls.__name__}.{name} must be no less than its parent's, or {compiled_too} its own")
 
     @abstractmethod
     def blank(self, n_sessions: int, n_features: int) -> S:

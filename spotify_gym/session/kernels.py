@@ -137,10 +137,10 @@ def begin(
     """
     features, versions, _ = given
     (length, n_features), places = window.shape[1:], np.empty((len(rows), history.shape[1]), np.intp)
-    if len(rows) > 0:
-        _touch(features, pool.ravel(), n_features, vibe[rows[0]])
     if listener is None:
         places[:] = np.arange(length)
+        if len(rows) > 0:  # where listeners choose, all of the pool has been read
+            _touch(features, pool.ravel(), n_features, vibe[rows[0]])
     else:
         meet(listener, mind, rows, units, chance, places)
     for i, b in enumerate(rows):

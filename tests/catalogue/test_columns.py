@@ -268,10 +268,10 @@ def test_separator__is_decided_once_by_many_cells(tmp_path: Path) -> None:
 
 def test_several_genres_in_a_cell__are_told_apart(tmp_path: Path) -> None:
     rows = [song(0, genre="pop,rock"), song(1, genre="rock, dance pop"), song(2, genre="NA")]
-    rows.append(song(3, genre="character(0)"))
+    rows += [song(3, genre="[]"), song(4, genre="character(0)")]
     catalogue = read(tmp_path, csv_text(rows))
     assert catalogue.genre_names == ("dance pop", "pop", "rock")
-    assert catalogue.genres.astype(int).tolist() == [[0, 1, 1], [1, 0, 1], [0, 0, 0], [0, 0, 0]]
+    assert catalogue.genres.astype(int).tolist() == [[0, 1, 1], [1, 0, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
 
 
 def test_artists__split_a_catalogue_each(tmp_path: Path) -> None:

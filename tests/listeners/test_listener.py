@@ -259,3 +259,11 @@ def test_person__shows_and_expects_what_the_replaced_listener_does(small: Catalo
 def test_person__starts_from_the_history_given(small: Catalogue, replaced: SatiatedListener | None) -> None:
     dynamics = make_dynamics(small, listener=Person(replaced))
     assert dynamics.start(np.zeros(2, np.uint64), HISTORY).history.tolist() == HISTORY.tolist()
+
+
+@pytest.mark.parametrize("name", ["n_uniforms", "n_start_uniforms"])
+def test_compiled_listener__is_dealt_what_its_loops_read(name: str) -> None:
+    with pytest.raises(TypeError, match=f"Less.{name} must be no less than its parent's"):
+        type("Less", (SkippingListener,), {name: 0})
+    own = {"n_uniforms": 0, "n_start_uniforms": 0, "start": Listener.start, "respond": Listener.respond}
+    assert type("OfItsOwn", (SkippingListener,), own).n_uniforms == 0
