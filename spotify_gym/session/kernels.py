@@ -352,6 +352,13 @@ def play(
 
 
 @compiled
+def blank(tracks: Ints, numbers: Floats, flags: Bools, rows: NDArray[np.intp]) -> None:
+    """Make tracks, (B,), and numbers and flags of a step, of some sessions, in place, those of no step at all."""
+    for b in rows:
+        tracks[b], numbers[:, b], flags[:, b] = -1, 0, False
+
+
+@compiled
 def beside(first: Floats, second: Floats) -> Floats:
     """Put the rows of two arrays, (B, k) and (B, l), side by side: where they are short, sooner than NumPy does."""
     (n_batch, k), n_more = first.shape, second.shape[1]

@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from spotify_gym.session import kernels
 from spotify_gym.session.options import EnvOptions, Source, check_whole, dynamics_from, history_of
 from spotify_gym.session.shared import SharedEnv
 from spotify_gym.session.spaces import spaces_of
@@ -109,24 +110,25 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
             gymnasium.error.ResetNeeded: before the first reset, or where an ended session was to be reset by hand.
             ValueError: a session outgrows `played_width`.
         """
-        tracks, sessions, restarts = self._tracks(actions), self.sessions, np.flatnonzero(self._ended)
+        tracks, sessions, (restarts,) = self._tracks(actions), self.sessions, self._ended.nonzero()
         self._check_steps(sessions, restarts)
         result = self.dynamics.step(sessions, tracks)
         truncated = sessions.time >= (2**62 if self.max_episode_steps is None else self.max_episode_steps)
         if len(restarts):  # the action of an ended session only starts the next one
             self._begin(restarts)
-            _blank(tracks, result, restarts)
+            kernels.blank(tracks, result.numbers, result.flags, restarts)
             truncated[restarts] = False
         done = result.left | truncated
         observations = self.dynamics.observe(sessions) if result.seen is None or len(restarts) else result.seen
         info = self._describe(tracks, result)
         if self.autoreset_mode == AutoresetMode.SAME_STEP and done.any():
             final = {"final_obs": observations, "final_info": _masked(info, done)}
-            self._begin(np.flatnonzero(done))
+            (restarts,) = done.nonzero()
+            self._begin(restarts)
             begun = self.dynamics.no_step(self.num_envs)
             begun.numbers[:], begun.flags[:] = result.numbers, result.flags
             tracks = tracks.copy()
-            _blank(tracks, begun, done)
+            kernels.blank(tracks, begun.numbers, begun.flags, restarts)
             info = self._describe(tracks, begun)
             observations = self.dynamics.observe(self.sessions)
             return (
@@ -211,11 +213,6 @@ def _length(max_episode_steps: object) -> int | None:
 def _masked(info: Mapping[str, Any], rows: Bools) -> dict[str, Any]:
     """Add to each entry Gymnasium's mask, (B,), of the sessions that it is about: one array for all."""
     return {**info, **dict.fromkeys(["_" + name for name in info], rows)}
-
-
-def _blank(tracks: Ints, result: StepResult, rows: NDArray[Any]) -> None:
-    """Make tracks and result of some sessions, in place, those of no step at all."""
-    tracks[rows], result.numbers[:, rows], result.flags[:, rows] = -1, 0, False
 
 
 def _array(values: Any) -> NDArray[Any]:
