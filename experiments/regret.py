@@ -124,8 +124,6 @@ def direction_of(policy: Any, env: Any) -> Direction:
         d, encode = env.catalogue.features.shape[1], torch.no_grad()(policy.policy.q_net.encode)
         return lambda observations, _: encode(policy.policy.obs_to_tensor(observations)[0])[0][:, :d].numpy()
     made = policy(env)
-    if hasattr(made, "estimate"):
-        return lambda _, sessions: made.estimate(sessions)[0]
     return lambda _, sessions: made.directions(sessions)
 
 

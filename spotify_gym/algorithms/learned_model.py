@@ -11,8 +11,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from spotify_gym.algorithms.compatibility import features_of, recordings_of
-from spotify_gym.search import planning
-from spotify_gym.search.planning import Bools, Floats, Ints, PlanningModel
+from spotify_gym.search.planning import Bools, Floats, Ints, PlanningModel, Rollout
 from spotify_gym.search.points import NearestIndex, points_of
 
 _TINY = np.float32(1e-8)
@@ -135,7 +134,7 @@ class LearnedModel(PlanningModel[Seen]):
         units = self.tracks.units[slice(None) if actions is None else actions]
         return self.reward(self.read(states.observations, units))
 
-    def replacement_values(self, rollout: planning.Rollout[Seen], position: int, actions: Ints | None = None) -> Floats:
+    def replacement_values(self, rollout: Rollout[Seen], position: int, actions: Ints | None = None) -> Floats:
         """Return what the plan would earn from `position` on with each of the tracks there, in one session, (M,).
 
         Given -inf are candidates that the session or the plan holds already, where repeats are forbidden.
@@ -151,7 +150,7 @@ class LearnedModel(PlanningModel[Seen]):
             values[np.isin(recordings[actions], taken)] = -np.inf
         return values
 
-    def _later(self, rollout: planning.Rollout[Seen], position: int, both: Floats, n: int) -> Floats:
+    def _later(self, rollout: Rollout[Seen], position: int, both: Floats, n: int) -> Floats:
         """Sum up what the n later tracks earn with each of M others, (M, 2d), at `position`."""
         while len(self._reach) < n:
             self._reach.append(self._reach[-1] @ self._keeps)

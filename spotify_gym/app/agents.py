@@ -13,8 +13,6 @@ from spotify_gym.app.explanation import Profile
 from spotify_gym.app.listening import Agent, ListeningSession, Offer, has_hidden_taste
 from spotify_gym.app.words import signed
 from spotify_gym.policies import POLICIES, NearestPolicy, RankingPolicy
-from spotify_gym.policies.bandits import OptimisticPolicy
-from spotify_gym.policies.policy import DirectedPolicy
 from spotify_gym.session import SessionDynamics
 from spotify_gym.training import Run, RunFolder, load_run
 from spotify_gym.training.recommendation import best_tracks, direction_of, plans_of
@@ -42,12 +40,8 @@ class Reference(Agent):
 
     def looks_for(self, session: ListeningSession) -> Floats | None:
         """Return what the policy makes of the answers so far."""
-        state = session.seen_by(self.policy.dynamics)
-        if isinstance(self.policy, DirectedPolicy):
-            return np.asarray(self.policy.directions(state)[0])
-        if isinstance(self.policy, OptimisticPolicy):
-            return np.asarray(self.policy.estimate(state)[0][0])
-        return None
+        directions = self.policy.directions(session.seen_by(self.policy.dynamics))
+        return None if directions is None else np.asarray(directions[0])
 
 
 @dataclass(frozen=True)

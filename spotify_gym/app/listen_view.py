@@ -147,11 +147,9 @@ def _show_controls(user: UserSession, session: ListeningSession) -> None:
         on_change=user.click,
         args=("agent", lambda: user.sit_with(user.app_state.agents[st.session_state["agent"]]), tab),
     )
-    simulated, help_ = session.key is not None, "Listens to everything that comes."
-    if simulated:
-        help_ = "The simulated listener answers to everything that comes."
+    does = "Listens" if session.key is None else "The simulated listener answers"
     with st.container(horizontal=True, vertical_alignment="center"):
-        playing = st.toggle("Auto-play", key="auto", help=help_, disabled=session.is_over)
+        playing = st.toggle("Auto-play", key="auto", help=f"{does} to everything that comes.", disabled=session.is_over)
         pace = st.slider("Seconds a track", 0.5, 5.0, 1.5, 0.5, key="pace", width=180)
     if not playing or session.is_over:
         st.session_state.pop("autoplay_timer", None)

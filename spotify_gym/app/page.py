@@ -82,8 +82,7 @@ def _show_welcome(user: UserSession) -> None:
     if origin := origin_of(user.app_state.catalogue):
         st.info(origin)
     with st.container(horizontal=True):
-        with st.popover("What is going on here?", icon=":material/help:"):
-            st.markdown(_HELP)
+        _show_help()
         for last in [*user.sessions][-1:]:
             user_button(user, "Back to my session", "come-back", partial(user.go_to, last), icon=":material/undo:")
 
@@ -91,8 +90,7 @@ def _show_welcome(user: UserSession) -> None:
 def _show_desk(user: UserSession, session: ListeningSession) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         view = st.segmented_control("View", _VIEWS, required=True, key="view", label_visibility="collapsed")
-        with st.popover("What is going on here?", icon=":material/help:"):
-            st.markdown(_HELP)
+        _show_help()
         user_button(user, "New session", "leave", user.leave, icon=":material/restart_alt:")
     if origin := origin_of(user.app_state.catalogue):
         st.caption(origin)
@@ -102,6 +100,11 @@ def _show_desk(user: UserSession, session: ListeningSession) -> None:
         show_race(user, session)
     else:
         show_session(user, session)
+
+
+def _show_help() -> None:
+    with st.popover("What is going on here?", icon=":material/help:"):
+        st.markdown(_HELP)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,10 @@ class OptimisticPolicy(ValuingPolicy, SeenPolicy):
     def estimate(self, sessions: SessionState) -> tuple[Floats, Floats]:
         """Return f, (B, d), and P, (B, d, d)."""
 
+    def directions(self, sessions: SessionState) -> Floats:
+        """Return the means."""
+        return self.estimate(sessions)[0]
+
     def values(self, sessions: SessionState) -> Floats:
         """Return the upper confidence bounds of all tracks, (B, N)."""
         mean, covariance = self.estimate(sessions)

@@ -106,6 +106,13 @@ class RankingPolicy(ReferencePolicy):
         """Return the best track for each session."""
         return self.rank(sessions, 1).tracks[:, 0]
 
+    def directions(self, sessions: SessionState) -> Floats | None:
+        """Return in which directions of the unit features tracks are looked for, (B, d), of any length; None: in none.
+
+        Of a policy that learns from answers, they are what it believes of each listener's taste.
+        """
+        return None
+
 
 class ValuingPolicy(RankingPolicy):
     """A policy that gives every track of the catalogue a value."""
@@ -166,7 +173,7 @@ class DirectedPolicy(SeenPolicy):
 
     @abstractmethod
     def directions(self, sessions: SessionState) -> Floats:
-        """Return a direction for each session, (B, d), of any length."""
+        """Return the direction for each session, (B, d), of any length."""
 
     def rank(self, sessions: SessionState, k: int) -> Ranking:
         """Search along the direction."""

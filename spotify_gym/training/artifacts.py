@@ -124,9 +124,7 @@ def save_results(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm, s
     """
     write_card(folder, config, earned_by(model, stopped))
     weights = weights_of(model)
-    if (
-        isinstance(model, DQN) and "rollout/exploration_rate" in model.logger.name_to_value
-    ):  # SB3 has logged nothing since the last step
+    if isinstance(model, DQN) and _CHANCE in model.logger.name_to_value:  # SB3 has logged nothing since the last step
         model.dump_logs()
     draw_curve(folder.path, title=f"{config.algorithm} ({config.policy}) on {config.env}")
     with replacing(folder.path / "model.zip") as file:

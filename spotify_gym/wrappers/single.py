@@ -40,14 +40,13 @@ class NearestUnplayed(gym.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         RecordConstructorArgs.__init__(self)
         super().__init__(env)
-        self._dynamics = dynamics_of(env, type(self))
+        self._inner = session_env_of(env, type(self))
 
     def action(self, action: Any) -> Any:
         """Return the track to play; what is no track is for the environment to refuse."""
         if not self.action_space.contains(action):
             return action
-        sessions: Any = self.unwrapped.sessions  # type: ignore[attr-defined]
-        return nearest_unplayed(self._dynamics, sessions, np.array([action], np.int64))[0]
+        return nearest_unplayed(self._inner, np.array([action], np.int64))[0]
 
 
 class ProtoAction(gym.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
@@ -77,13 +76,13 @@ class ProtoAction(gym.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
     def __init__(self, env: gym.Env[Any, Any], coordinates: Coordinates = "unit") -> None:
         RecordConstructorArgs.__init__(self, coordinates=coordinates)
         super().__init__(env)
-        self._proto = ProtoActions(dynamics_of(env, type(self)), coordinates)
+        self._inner = session_env_of(env, type(self))
+        self._proto = ProtoActions(self._inner.dynamics, coordinates)
         self.action_space = self._proto.space
 
     def action(self, action: Any) -> Any:
         """Return the track to play."""
-        sessions: Any = self.unwrapped.sessions  # type: ignore[attr-defined]
-        return self._proto.tracks(sessions, np.asarray(action)[None])[0]
+        return self._proto.tracks(self._inner.sessions, np.asarray(action)[None])[0]
 
 
 class MaskObservation(gym.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):
@@ -102,35 +101,36 @@ class MaskObservation(gym.ObservationWrapper[Any, Any, Any], RecordConstructorAr
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         RecordConstructorArgs.__init__(self)
         super().__init__(env)
-        n_tracks = len(dynamics_of(env, type(self)).catalogue)
-        self.observation_space = with_mask_space(env.observation_space, n_tracks)
+        self._inner = session_env_of(env, type(self))
+        self.observation_space = with_mask_space(env.observation_space, self._inner)
 
     def observation(self, observation: Any) -> dict[str, NDArray[Any]]:
         """Add the mask."""
-        mask: NDArray[np.bool_] = self.unwrapped.action_masks()  # type: ignore[attr-defined]
-        return {"observation": observation, "action_mask": mask.astype(np.int8)}
+        return with_masks(observation, self._inner)
 
 
-def dynamics_of(env: Any, wrapper: type) -> SessionDynamics:
-    """Return the dynamics of an environment of this package, wrapped or not.
+def session_env_of(env: Any, wrapper: type) -> Any:
+    """Return the environment of this package, single or vector, that is inside another, or is it.
 
     Raises:
         TypeError: it is another kind of environment.
     """
-    dynamics = getattr(env.unwrapped, "dynamics", None)
-    if not isinstance(dynamics, SessionDynamics):
+    inner = env.unwrapped
+    if not isinstance(getattr(inner, "dynamics", None), SessionDynamics):
         raise TypeError(
             f"{wrapper.__name__} needs a listening session of this package; got {env}. Vector environments made with "
             "vectorization_mode hide their sessions: leave it out, or wrap the single ones"
         )
-    return dynamics
+    return inner
 
 
-def nearest_unplayed(dynamics: SessionDynamics, sessions: SessionState, tracks: Ints) -> Ints:
-    """Return the tracks (B,), each that may not be played now replaced by its nearest neighbour that may.
+def nearest_unplayed(env: Any, tracks: Ints) -> Ints:
+    """Return the tracks (B,), each that may not be played now in `env` replaced by its nearest neighbour that may.
 
     Nearest is by cosine; of equally near ones the first. Where everything was played, the track stays.
     """
+    dynamics: SessionDynamics = env.dynamics
+    sessions: SessionState = env.sessions
     if dynamics.repeats:
         return tracks
     versions = dynamics.first_versions[tracks]
@@ -190,9 +190,14 @@ class ProtoActions:
         return self._index.largest(points, k, played, self._most_blocks)
 
 
-def with_mask_space(observations: Space[Any], n_tracks: int) -> Dict:
-    """Return the space of observations with a mask of the tracks."""
-    return Dict({"observation": observations, "action_mask": Box(0, 1, (n_tracks,), np.int8)})
+def with_mask_space(observations: Space[Any], env: Any) -> Dict:
+    """Return the space of observations with a mask of the tracks of `env`."""
+    return Dict({"observation": observations, "action_mask": Box(0, 1, (len(env.catalogue),), np.int8)})
+
+
+def with_masks(observations: Any, env: Any) -> dict[str, Any]:
+    """Return observations of `env` with its mask, or masks, of the tracks beside them."""
+    return {"observation": observations, "action_mask": env.action_masks().astype(np.int8)}
 
 
 def _index_of_places(dynamics: SessionDynamics) -> NearestIndex:

@@ -9,7 +9,14 @@ from gymnasium.vector import VectorActionWrapper, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from spotify_gym.wrappers.single import Coordinates, ProtoActions, dynamics_of, nearest_unplayed, with_mask_space
+from spotify_gym.wrappers.single import (
+    Coordinates,
+    ProtoActions,
+    nearest_unplayed,
+    session_env_of,
+    with_mask_space,
+    with_masks,
+)
 
 
 class NearestUnplayed(VectorActionWrapper):  # of no types: generic only since Gymnasium 1.4
@@ -24,14 +31,13 @@ class NearestUnplayed(VectorActionWrapper):  # of no types: generic only since G
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
         super().__init__(env)
-        self._dynamics = dynamics_of(env, type(self))
+        self._inner = session_env_of(env, type(self))
 
     def actions(self, actions: Any) -> Any:
         """Return the tracks to play, (B,); what are no tracks is for the environment to refuse."""
         if not self.action_space.contains(actions):
             return actions
-        sessions: Any = self.unwrapped.sessions  # type: ignore[attr-defined]
-        return nearest_unplayed(self._dynamics, sessions, np.asarray(actions, np.int64))
+        return nearest_unplayed(self._inner, np.asarray(actions, np.int64))
 
 
 class ProtoAction(VectorActionWrapper):
@@ -52,14 +58,14 @@ class ProtoAction(VectorActionWrapper):
         self, env: VectorEnv[Any, Any, Any], coordinates: Coordinates = "unit", most_blocks: int | None = None
     ) -> None:
         super().__init__(env)
-        self._proto = ProtoActions(dynamics_of(env, type(self)), coordinates, most_blocks)
+        self._inner = session_env_of(env, type(self))
+        self._proto = ProtoActions(self._inner.dynamics, coordinates, most_blocks)
         self.single_action_space = self._proto.space
         self.action_space = batch_space(self._proto.space, env.num_envs)
 
     def actions(self, actions: Any) -> Any:
         """Return the tracks to play, (B,)."""
-        sessions: Any = self.unwrapped.sessions  # type: ignore[attr-defined]
-        return self._proto.tracks(sessions, actions)
+        return self._proto.tracks(self._inner.sessions, actions)
 
 
 class MaskObservation(VectorWrapper):
@@ -76,32 +82,28 @@ class MaskObservation(VectorWrapper):
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
         super().__init__(env)
-        self._dynamics = dynamics_of(env, type(self))
-        self.single_observation_space = with_mask_space(env.single_observation_space, len(self._dynamics.catalogue))
+        self._inner = session_env_of(env, type(self))
+        self.single_observation_space = with_mask_space(env.single_observation_space, self._inner)
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin sessions."""
         observations, info = self.env.reset(seed=seed, options=options)
-        return self._with_masks(observations), info
+        return with_masks(observations, self._inner), info
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Play one track in each session."""
         observations, rewards, terminated, truncated, info = self.env.step(actions)
         if "final_obs" in info:
             info["final_obs"] = self._final(info)
-        return self._with_masks(observations), rewards, terminated, truncated, info
-
-    def _with_masks(self, observations: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        masks: NDArray[np.bool_] = self.unwrapped.action_masks()  # type: ignore[attr-defined]
-        return {"observation": observations, "action_mask": masks.astype(np.int8)}
+        return with_masks(observations, self._inner), rewards, terminated, truncated, info
 
     def _final(self, info: dict[str, Any]) -> NDArray[Any]:
         """The last observations of the sessions that ended, (B,) objects; None for the others."""
-        versions, final = self._dynamics.first_versions, np.full(self.num_envs, None, object)
+        dynamics, final = self._inner.dynamics, np.full(self.num_envs, None, object)
         for i in np.flatnonzero(info["_final_obs"]):
-            mask = np.ones(len(versions), np.int8)
-            if not self._dynamics.repeats:
-                mask[np.isin(versions, info["final_info"]["played"][i])] = 0
+            mask = np.ones(len(dynamics.catalogue), np.int8)
+            if not dynamics.repeats:
+                mask[np.isin(dynamics.first_versions, info["final_info"]["played"][i])] = 0
             final[i] = {"observation": info["final_obs"][i], "action_mask": mask}
         return final

@@ -301,25 +301,20 @@ def odd() -> ListeningSession:
 
 
 def test_csv__holds_every_answer_and_no_formula(odd: ListeningSession) -> None:
-    rows = list(csv.DictReader(io.StringIO(to_csv(odd).removeprefix("\ufeff"))))
+    odd.agent = replace(references(odd.dynamics)[0], name="=1+1")
+    odd.undo()
+    odd.listened()
+    text = to_csv(odd)
+    assert text.startswith("\ufeffposition,answer,")  # the mark that spreadsheets want
+    rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
     assert [row["answer"] for row in rows] == ["start", "start", "listened", "skipped", "listened"]
+    assert rows[-1]["agent"] == "'=1+1"
     assert rows[0]["title"] == "'=SUM(A1)"
     assert rows[1]["title"] == 'He said "hi", twice'
     assert rows[0]["artists"] == "A, B"
     assert rows[0]["link"] == f"https://open.spotify.com/track/{REAL}"
     assert rows[1]["link"] == ""
     assert float(rows[2]["similarity"]) == pytest.approx(odd.plays[0].similarity, abs=1e-4)
-
-
-def test_csv__begins_with_the_mark_that_spreadsheets_want(odd: ListeningSession) -> None:
-    assert to_csv(odd).startswith("\ufeffposition,answer,")
-
-
-def test_csv__takes_the_name_of_an_agent_for_no_formula_either(odd: ListeningSession) -> None:
-    odd.agent = replace(references(odd.dynamics)[0], name="=1+1")
-    odd.undo()
-    odd.listened()
-    assert list(csv.DictReader(io.StringIO(to_csv(odd).removeprefix("\ufeff"))))[-1]["agent"] == "'=1+1"
 
 
 def test_links__are_given_where_the_id_looks_real(odd: ListeningSession) -> None:
