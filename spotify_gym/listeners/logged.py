@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spotify_gym.compiled import compiled
 from spotify_gym.listeners.listener import BatchState, CompiledListener, Floats, as_tuples, compile_listener
-from spotify_gym.listeners.skipping import MEMORY, choose_start, logistic, normals, sigmoid
+from spotify_gym.listeners.skipping import MEMORY, choose_start, directions, logistic, normals, sigmoid
 
 Ints = NDArray[np.int64]
 
@@ -228,11 +228,7 @@ class LoggedListener(CompiledListener[LoggedMind]):
 
     def _liked(self, state: LoggedMind) -> Floats:
         """Return the directions that the cosine is to, (B, d)."""
-        if self.regard != "decayed":
-            return state.taste
-        lengths = np.linalg.norm(state.taste, axis=1, keepdims=True)
-        likes: Floats = state.taste / np.where(lengths > 0, lengths, 1)
-        return likes
+        return directions(state.taste) if self.regard == "decayed" else state.taste
 
     def _readiness(self, state: LoggedMind) -> Floats:
         """Log-odds of a skip, (B,), before the track is known."""

@@ -242,6 +242,14 @@ def normals(uniforms: Floats, i: int) -> tuple[np.float32, np.float32]:
     return radius * np.cos(angle), radius * np.sin(angle)
 
 
+def directions(vectors: Floats) -> Floats:
+    """Bring vectors, (B, d), to length 1; zero ones stay."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    lengths[lengths == 0] = 1
+    units: Floats = vectors / lengths
+    return units
+
+
 def sigmoid(log_odds: Floats) -> Floats:
     """Return 1 / (1 + exp(-log_odds)), in a form that cannot overflow."""
     probability: Floats = np.tanh(log_odds * np.float32(0.5))
