@@ -26,6 +26,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue.files import check_name, open_regular, replacing
+from spotify_gym.catalogue.hashing import share_a_hash
 from spotify_gym.catalogue.report import CatalogueError, Report
 from spotify_gym.catalogue.scaling import Scaling
 from spotify_gym.catalogue.tracks import TEXTS, TextColumn
@@ -33,7 +34,6 @@ from spotify_gym.catalogue.tracks import TEXTS, TextColumn
 FORMAT, VERSION, NPZ_VERSION = "spotify_gym catalogue", 2, 1
 ALIGNMENT = 64  # bytes, of the features; what the fastest paths of NumPy and BLAS want
 _HEADER, _CHECKSUM = b"spotify_gym", b"spotify_gym_crc32"  # in the schema's metadata
-_MANY = 1_000_000  # ids that compiled code is worth loading for
 _MAGIC = b"ARROW1"  # at both ends of the file; two zeros follow the first
 _NPY_HEAD = re.compile(
     rb"\x93NUMPY\x01\x00(?s:..)\{'descr': '(?P<dtype>[<|][biuf][1248])', 'fortran_order': False, "
@@ -88,9 +88,8 @@ def load_fields(path: Path) -> dict[str, Any]:
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
             header, columns = _read_npz(file) if bytes(content[:2]) == b"PK" else _read_arrow(content)
         ids, genres = columns["track_ids"].arrow, columns.get("genres")
-        if (len(ids) < _MANY or _may_repeat(ids)) and len(ids.unique()) < len(ids):
+        if _may_repeat(ids) and len(ids.unique()) < len(ids):
             raise ValueError("a track id stands twice")
-        pa.default_memory_pool().release_unused()  # by the check, so that a process has nothing of its own
         if genres is not None and genres.view(np.uint8).max(initial=0) > 1:
             raise ValueError("a genre is neither 0 nor 1")
         return {
@@ -233,8 +232,6 @@ def _from_arrow(column: pa.Array) -> TextColumn | NDArray[Any]:
 
 
 def _may_repeat(ids: pa.LargeStringArray) -> bool:
-    from spotify_gym.catalogue.hashing import share_a_hash
-
     _, begins, letters = ids.buffers()
     places = np.frombuffer(begins, np.int64)[ids.offset : ids.offset + len(ids) + 1]
     return share_a_hash(np.frombuffer(letters or b"", np.uint8), places)
