@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 import pandas as pd
-import torch
 import tyro
 from numpy.typing import NDArray
 
@@ -24,9 +23,10 @@ from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import POLICIES, NearestPolicy, SeenPolicy
 from spotify_gym.session import SessionState
 from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate
+from spotify_gym.training.recommendation import directions_of
 
 Numbers = NDArray[np.float64]
-Direction = Callable[[NDArray[np.float32], SessionState], NDArray[np.float32]]
+Direction = Callable[[NDArray[np.float32], SessionState], Any]
 """From observations (B, k) and sessions to the directions in which tracks are looked for, (B, d)."""
 
 PLACES = (1, 2, 3, 5, 10, 20, 30, 50)
@@ -121,8 +121,7 @@ class WatchedCase(Case):
 def direction_of(policy: Any, env: Any) -> Direction:
     """Return where a learner over the catalogue, or the maker of a reference policy, looks for tracks."""
     if hasattr(policy, "predict") and not isinstance(policy, type):
-        d, encode = env.catalogue.features.shape[1], torch.no_grad()(policy.policy.q_net.encode)
-        return lambda observations, _: encode(policy.policy.obs_to_tensor(observations)[0])[0][:, :d].numpy()
+        return lambda observations, _: directions_of(policy, observations)
     made = policy(env)
     return lambda _, sessions: made.directions(sessions)
 

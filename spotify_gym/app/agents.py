@@ -15,7 +15,7 @@ from spotify_gym.app.words import signed
 from spotify_gym.policies import POLICIES, NearestPolicy, RankingPolicy
 from spotify_gym.session import SessionDynamics
 from spotify_gym.training import Run, RunFolder, load_run
-from spotify_gym.training.recommendation import best_tracks, direction_of, plans_of
+from spotify_gym.training.recommendation import best_tracks, directions_of, plans_of
 
 EXPECTED = "the reward it expects from here on"
 """What scores are that are returns."""
@@ -97,7 +97,8 @@ class Learned(Agent):
 
     def looks_for(self, session: ListeningSession) -> Floats | None:
         """Return the network's answer to the session; None where tracks have no features to it."""
-        return direction_of(self.run, self._observation(session))
+        directions = directions_of(self.run.model, self._observation(session))
+        return None if directions is None else directions[0]
 
     def feature_shares(self, session: ListeningSession, track: int, other: int) -> Floats | None:
         """Return what each feature, (d,), adds to the value of one track over another; None where they have no part.

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spotify_gym.policies.policy import ReferencePolicy, session_length
+from spotify_gym.policies.policy import ReferencePolicy
 from spotify_gym.policies.session_model import Rollout, SessionModel
 from spotify_gym.search.planning import beam, improve, iterated_local_search, largest
-from spotify_gym.session import SessionDynamics, SessionState
+from spotify_gym.session import SessionDynamics, SessionState, SpotifyVectorEnv
 from spotify_gym.session.state import Ints
 
 _PROMISING = 256  # tracks for each place of a plan
@@ -135,7 +135,7 @@ class PlannerPolicy(ReferencePolicy):
 
     def __init__(self, env: Any, lookahead: int | None = None) -> None:
         super().__init__(env)
-        self._n_tracks = session_length(env)
+        self._n_tracks = _session_length(env)
         self._lookahead = lookahead or (_LOOKAHEAD if self.dynamics.is_stochastic else self._n_tracks)
         self._search = Search(self.dynamics)
         self._rollouts: dict[int, Rollout] = {}
@@ -180,7 +180,7 @@ class FixedPolicy(ReferencePolicy):
 
     def __init__(self, env: Any, tracks: Sequence[int] | None = None, n_starts: int | None = None) -> None:
         super().__init__(env)
-        self._n_tracks = session_length(env)
+        self._n_tracks = _session_length(env)
         self._n_starts = n_starts or (_STARTS if self.dynamics.listener is None else _LISTENERS)
         if tracks is not None:
             self.tracks = np.array(tracks, np.int64)
@@ -195,6 +195,21 @@ class FixedPolicy(ReferencePolicy):
     def choose(self, sessions: SessionState) -> Ints:
         """Go down the list."""
         return self.tracks[np.minimum(sessions.time, len(self.tracks) - 1)]
+
+
+def _session_length(env: Any) -> int:
+    """Return after how many tracks a session of this environment is truncated.
+
+    Raises:
+        ValueError: it never is.
+    """
+    inner = getattr(env, "unwrapped", None)
+    length = (
+        inner.max_episode_steps if isinstance(inner, SpotifyVectorEnv) else getattr(env.spec, "max_episode_steps", None)
+    )
+    if length is None:
+        raise ValueError(f"{env} has no max_episode_steps, so no plan can be long enough; make it by gymnasium.make")
+    return int(length)
 
 
 def upper_bound(dynamics: SessionDynamics, sessions: SessionState, n_tracks: int) -> NDArray[np.float64]:

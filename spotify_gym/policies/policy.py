@@ -9,7 +9,7 @@ import numpy as np
 
 from spotify_gym.listeners import Listener, Person
 from spotify_gym.search.planning import largest
-from spotify_gym.session import SessionDynamics, SessionState, SpotifyVectorEnv
+from spotify_gym.session import SessionDynamics, SessionState
 from spotify_gym.session.state import Floats, Ints
 
 _VALUES_AT_ONCE = 2**22  # 16 MB
@@ -187,21 +187,6 @@ def best_of(values: Floats, k: int) -> Ranking:
     """Return the tracks of the k largest of the values (B, N)."""
     tracks = np.array([largest(row, k) for row in values])
     return Ranking(tracks, np.take_along_axis(values, tracks, axis=1))
-
-
-def session_length(env: Any) -> int:
-    """Return after how many tracks a session of this environment is truncated.
-
-    Raises:
-        ValueError: it never is.
-    """
-    inner = getattr(env, "unwrapped", None)
-    length = (
-        inner.max_episode_steps if isinstance(inner, SpotifyVectorEnv) else getattr(env.spec, "max_episode_steps", None)
-    )
-    if length is None:
-        raise ValueError(f"{env} has no max_episode_steps, so no plan can be long enough; make it by gymnasium.make")
-    return int(length)
 
 
 def simulated(dynamics: SessionDynamics) -> Any:

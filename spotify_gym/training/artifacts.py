@@ -245,24 +245,27 @@ def load_run(
     chosen = catalogue_of(config) if catalogue is None else _scaled(catalogue, folder, about)
     env = sessions_of(config, chosen, n_envs=1, whole=False)
     weights_file = folder.weights_file(share)
-    if weights_file.exists() or share is not None:
-        replays = "buffer_size" in inspect.signature(config.classes[0]).parameters
-        changes = {"buffer_size": 1} if replays else {}  # to play, not to learn
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # PPO's: one session fills no batch
-            model = learner_of(replace(config, device="cpu"), env, **changes)
-        if about.get("fingerprint") != chosen.fingerprint:
-            if config.learner.points:
-                raise BindingError(
-                    f"{path} plays by points in a space as wide as the catalogue it learned from, "
-                    "and this is another one"
-                )
-            learned_in = Spaces(env.observation_space, _learned_from(folder, about)[1])
-            getattr(model.policy, "check_spaces", check_same)(learned_in, Spaces.of(env))
-        load_weights(model, read_tensors(weights_file).arrays)
-    else:
-        model = _unpickled(folder, config, env)
+    if share is None and not weights_file.exists():
+        return Run(_unpickled(folder, config, env), config, chosen, folder.path)
+    model = _to_play(config, env)
+    if about.get("fingerprint") != chosen.fingerprint:
+        if config.learner.points:
+            raise BindingError(
+                f"{path} plays by points in a space as wide as the catalogue it learned from, and this is another one"
+            )
+        learned_in = Spaces(env.observation_space, _learned_from(folder, about)[1])
+        getattr(model.policy, "check_spaces", check_same)(learned_in, Spaces.of(env))
+    load_weights(model, read_tensors(weights_file).arrays)
     return Run(model, config, chosen, folder.path)
+
+
+def _to_play(config: TrainConfig, env: SessionVecEnv) -> BaseAlgorithm:
+    """Return an algorithm that has learned nothing, and has no memory to learn in."""
+    replays = "buffer_size" in inspect.signature(config.classes[0]).parameters
+    changes = {"buffer_size": 1} if replays else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # PPO's: one session fills no batch
+        return learner_of(replace(config, device="cpu"), env, **changes)
 
 
 def _scaled(catalogue: str | Path | Catalogue, folder: RunFolder, about: dict[str, Any]) -> Catalogue:

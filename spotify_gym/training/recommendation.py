@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from spotify_gym.algorithms.catalogue_policy import CatalogueQNetwork
+from spotify_gym.algorithms.compatibility import n_features_of
 from spotify_gym.algorithms.planning_policy import PlanningPolicy
 from spotify_gym.algorithms.policies import MlpPolicy
 from spotify_gym.catalogue import Catalogue, CatalogueError, units_of
@@ -139,24 +141,22 @@ def _by_scores(
     return best, scores[best]
 
 
-def direction_of(run: Run, observation: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Return the direction, (d,) in the space of unit features, in which tracks are worth the most; None: in no one.
+def directions_of(model: BaseAlgorithm, observations: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return in which directions of the unit features tracks are worth the most, (B, d); None: in none.
 
-    Where φ is fixed, a track's value is its unit features along it, and what the state is worth.
+    Where φ is fixed, a track's value is its unit features along one, and what the state is worth.
 
     Args:
-        run: a trained model.
-        observation: what it sees of a session, (1, its width).
+        model: a trained one.
+        observations: what it sees of sessions, (B, its width).
     """
-    network = getattr(run.model.policy, "q_net", None)
+    network = getattr(model.policy, "q_net", None)
     if not isinstance(network, CatalogueQNetwork):
         return None
-    states, _ = run.model.policy.obs_to_tensor(observation)
+    states, _ = model.policy.obs_to_tensor(observations)
     with torch.no_grad():
-        direction: NDArray[np.float32] = (
-            network.encode(states)[0][0, : run.catalogue.unit_features.shape[1]].cpu().numpy()
-        )
-    return direction
+        directions: NDArray[np.float32] = network.encode(states)[0].cpu().numpy()
+    return directions[:, : n_features_of(model.action_space)]
 
 
 def find_tracks(catalogue: Catalogue, names: Sequence[str]) -> list[int]:
