@@ -73,33 +73,13 @@ def fit(
     found = [_maximum(way, n_positions) for way in ways]
     plays, best = min(zip(ways, found, strict=True), key=lambda pair: pair[1].loss)
     effects, errors, crossed = _in_words(best, n_positions)
-    sure = zip(effects, 1.96 * errors, strict=True)
     names, is_known = _names(plays, n_positions)
     intervals = {
-        name: [round(float(number), 4) for number in (value, value - margin, value + margin)]
-        for name, known, (value, margin) in zip(names, is_known, sure, strict=True)
+        name: _rounded(value, value - margin, value + margin)
+        for name, known, value, margin in zip(names, is_known, effects, 1.96 * errors, strict=True)
         if known
     }
-    position, left, started, rest = np.split(effects, np.cumsum([n_positions, N_LAGGED, 3]))
-    again, weight, *shift, mood_sd, decay = map(float, rest)
-    listener = LoggedListener(
-        position=tuple(position.tolist()),
-        left=tuple(map(tuple, left.reshape(MEMORY, 3).tolist())),
-        mood_sd=mood_sd,
-        mood_decay=decay,
-        mood_shift=tuple(shift),
-        started=tuple(started.tolist()),
-        again=again,
-        taste_weight=weight,
-        together=tuple(crossed[:64].tolist()),
-        started_after=tuple(crossed[64:].tolist()) if crossed[64:].any() else (),
-        taste_spread=0.0,
-        regard="decayed" if plays.decayed else "vibe",
-        leave=_leave(plays, intervals),
-        grades=_shares(plays, plays.grade, plays.skip_from),
-        starts=LoggedListener.starts if log.started is None else _shares(plays, plays.started, 4),
-        skip_from=plays.skip_from,
-    )
+    listener = replace(_listener_of(plays, n_positions, effects, crossed), leave=_leave(plays, intervals))
     spread = _spread(listener, plays, intervals)
     lengths = log.played.sum(axis=1)
     facts: dict[str, Any] = {
@@ -258,6 +238,33 @@ def _names(plays: Plays, n_positions: int) -> tuple[list[str], list[bool]]:
     return names, [*n_positions * [True], *MEMORY * grades, *started, *rest, *grades, True, True]
 
 
+def _listener_of(plays: Plays, n_positions: int, effects: Floats, crossed: Floats) -> LoggedListener:
+    """Return the listener of the parameters that `_in_words` gives; when they leave is not among them."""
+    position, left, started, rest = np.split(effects, np.cumsum([n_positions, N_LAGGED, 3]))
+    again, weight, *shift, mood_sd, decay = map(float, rest)
+    return LoggedListener(
+        position=tuple(position.tolist()),
+        left=tuple(map(tuple, left.reshape(MEMORY, 3).tolist())),
+        mood_sd=mood_sd,
+        mood_decay=decay,
+        mood_shift=tuple(shift),
+        started=tuple(started.tolist()),
+        again=again,
+        taste_weight=weight,
+        together=tuple(crossed[:64].tolist()),
+        started_after=tuple(crossed[64:].tolist()) if crossed[64:].any() else (),
+        taste_spread=0.0,
+        regard="decayed" if plays.decayed else "vibe",
+        grades=_shares(plays, plays.grade, plays.skip_from),
+        starts=LoggedListener.starts if plays.log.started is None else _shares(plays, plays.started, 4),
+        skip_from=plays.skip_from,
+    )
+
+
+def _rounded(*numbers: float) -> list[float]:
+    return [round(float(number), 4) for number in numbers]
+
+
 def _leave(plays: Plays, intervals: dict[str, list[float]]) -> tuple[float, ...]:
     """Return the log-odds of leaving after a track that was not skipped, and after one that was.
 
@@ -274,7 +281,7 @@ def _leave(plays: Plays, intervals: dict[str, list[float]]) -> tuple[float, ...]
     for name, where in (("not skipped", ~plays.skipped), ("skipped", plays.skipped)):
         left, stayed = (float((at_risk & where & those).sum()) + 0.5 for those in (is_last, ~is_last))
         value, margin = float(np.log(left / stayed)), 1.96 * (1 / left + 1 / stayed) ** 0.5
-        intervals[f"leaving after a track {name}"] = [round(v, 4) for v in (value, value - margin, value + margin)]
+        intervals[f"leaving after a track {name}"] = _rounded(value, value - margin, value + margin)
         found.append(value)
     return tuple(found)
 
@@ -318,5 +325,5 @@ def _spread(listener: LoggedListener, plays: Plays, intervals: dict[str, list[fl
         edge if less_likely(edge) < least else brentq(lambda s: less_likely(s) - least, spread, edge, xtol=0.01)
         for edge in (0.0, 5.0)
     ]
-    intervals["taste_spread"] = [round(float(number), 4) for number in (spread, *ends)]
+    intervals["taste_spread"] = _rounded(spread, *ends)
     return spread

@@ -15,6 +15,7 @@ from spotify_gym.listeners.facts import facts_of, simulate, tolerance
 from spotify_gym.listeners.fitting import as_logged, fit, predict
 from spotify_gym.listeners.plays import Plays
 from spotify_gym.listeners.skip_log import LogError, SkipLog
+from tests.catalogues import real_table
 
 HIDDEN = LoggedListener(
     position=(0.3, -0.1, -0.5),
@@ -212,28 +213,20 @@ AUTOCORRELATION = {
 """On the same sessions."""
 
 
-def assert_measured(listener, catalogue, measured):
+@pytest.fixture(scope="module", params=["builtin", "tracks_211871.csv"])
+def catalogue(request):
+    return Catalogue.builtin() if request.param == "builtin" else Catalogue.read(real_table(request.param))
+
+
+@pytest.mark.parametrize(
+    ("listener", "measured"), [(SkippingListener(), MEASURED), (LoggedListener(), MEASURED | AUTOCORRELATION)]
+)
+def test_listener__reproduces_the_measured_facts(listener, measured, catalogue):
+    assert len(MEASURED) == 27
     log, _ = simulate(listener, catalogue, n_sessions=12_000, seed=2024)
     facts = facts_of(log.grade >= 2, log.played)
     for name, value in measured.items():
         assert facts[name] == pytest.approx(value, abs=tolerance(name)), name
-
-
-def test_skipping_listener__reproduces_the_measured_facts():
-    assert len(MEASURED) == 27
-    assert_measured(SkippingListener(), Catalogue.builtin(), MEASURED)
-
-
-def test_skipping_listener__reproduces_the_measured_facts_on_real_tracks(real_tracks):
-    assert_measured(SkippingListener(), Catalogue.read(real_tracks), MEASURED)
-
-
-def test_logged_listener__reproduces_these_and_the_autocorrelation():
-    assert_measured(LoggedListener(), Catalogue.builtin(), MEASURED | AUTOCORRELATION)
-
-
-def test_logged_listener__reproduces_these_and_the_autocorrelation_on_real_tracks(real_tracks):
-    assert_measured(LoggedListener(), Catalogue.read(real_tracks), MEASURED | AUTOCORRELATION)
 
 
 def test_facts__counted_by_hand():
