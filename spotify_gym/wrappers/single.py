@@ -40,7 +40,7 @@ class NearestUnplayed(gym.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         RecordConstructorArgs.__init__(self)
         super().__init__(env)
-        self._inner = session_env_of(env, type(self))
+        self._inner = inner_env(env, type(self))
 
     def action(self, action: Any) -> Any:
         """Return the track to play; what is no track is for the environment to refuse."""
@@ -76,7 +76,7 @@ class ProtoAction(gym.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
     def __init__(self, env: gym.Env[Any, Any], coordinates: Coordinates = "unit") -> None:
         RecordConstructorArgs.__init__(self, coordinates=coordinates)
         super().__init__(env)
-        self._inner = session_env_of(env, type(self))
+        self._inner = inner_env(env, type(self))
         self._proto = ProtoActions(self._inner.dynamics, coordinates)
         self.action_space = self._proto.space
 
@@ -101,15 +101,15 @@ class MaskObservation(gym.ObservationWrapper[Any, Any, Any], RecordConstructorAr
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         RecordConstructorArgs.__init__(self)
         super().__init__(env)
-        self._inner = session_env_of(env, type(self))
-        self.observation_space = with_mask_space(env.observation_space, self._inner)
+        self._inner = inner_env(env, type(self))
+        self.observation_space = masked_space(env.observation_space, self._inner)
 
     def observation(self, observation: Any) -> dict[str, NDArray[Any]]:
         """Add the mask."""
-        return with_masks(observation, self._inner)
+        return masked(observation, self._inner)
 
 
-def session_env_of(env: Any, wrapper: type) -> Any:
+def inner_env(env: Any, wrapper: type) -> Any:
     """Return the environment of this package, single or vector, that is inside another, or is it.
 
     Raises:
@@ -129,8 +129,7 @@ def nearest_unplayed(env: Any, tracks: Ints) -> Ints:
 
     Nearest is by cosine; of equally near ones the first. Where everything was played, the track stays.
     """
-    dynamics: SessionDynamics = env.dynamics
-    sessions: SessionState = env.sessions
+    dynamics, sessions = env.dynamics, env.sessions
     if dynamics.repeats:
         return tracks
     versions = dynamics.first_versions[tracks]
@@ -190,12 +189,12 @@ class ProtoActions:
         return self._index.largest(points, k, played, self._most_blocks)
 
 
-def with_mask_space(observations: Space[Any], env: Any) -> Dict:
+def masked_space(observations: Space[Any], env: Any) -> Dict:
     """Return the space of observations with a mask of the tracks of `env`."""
     return Dict({"observation": observations, "action_mask": Box(0, 1, (len(env.catalogue),), np.int8)})
 
 
-def with_masks(observations: Any, env: Any) -> dict[str, Any]:
+def masked(observations: Any, env: Any) -> dict[str, Any]:
     """Return observations of `env` with its mask, or masks, of the tracks beside them."""
     return {"observation": observations, "action_mask": env.action_masks().astype(np.int8)}
 

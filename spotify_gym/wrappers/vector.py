@@ -9,14 +9,7 @@ from gymnasium.vector import VectorActionWrapper, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from spotify_gym.wrappers.single import (
-    Coordinates,
-    ProtoActions,
-    nearest_unplayed,
-    session_env_of,
-    with_mask_space,
-    with_masks,
-)
+from spotify_gym.wrappers.single import Coordinates, ProtoActions, inner_env, masked, masked_space, nearest_unplayed
 
 
 class NearestUnplayed(VectorActionWrapper):  # of no types: generic only since Gymnasium 1.4
@@ -31,7 +24,7 @@ class NearestUnplayed(VectorActionWrapper):  # of no types: generic only since G
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
         super().__init__(env)
-        self._inner = session_env_of(env, type(self))
+        self._inner = inner_env(env, type(self))
 
     def actions(self, actions: Any) -> Any:
         """Return the tracks to play, (B,); what are no tracks is for the environment to refuse."""
@@ -58,7 +51,7 @@ class ProtoAction(VectorActionWrapper):
         self, env: VectorEnv[Any, Any, Any], coordinates: Coordinates = "unit", most_blocks: int | None = None
     ) -> None:
         super().__init__(env)
-        self._inner = session_env_of(env, type(self))
+        self._inner = inner_env(env, type(self))
         self._proto = ProtoActions(self._inner.dynamics, coordinates, most_blocks)
         self.single_action_space = self._proto.space
         self.action_space = batch_space(self._proto.space, env.num_envs)
@@ -82,21 +75,21 @@ class MaskObservation(VectorWrapper):
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
         super().__init__(env)
-        self._inner = session_env_of(env, type(self))
-        self.single_observation_space = with_mask_space(env.single_observation_space, self._inner)
+        self._inner = inner_env(env, type(self))
+        self.single_observation_space = masked_space(env.single_observation_space, self._inner)
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin sessions."""
         observations, info = self.env.reset(seed=seed, options=options)
-        return with_masks(observations, self._inner), info
+        return masked(observations, self._inner), info
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Play one track in each session."""
         observations, rewards, terminated, truncated, info = self.env.step(actions)
         if "final_obs" in info:
             info["final_obs"] = self._final(info)
-        return with_masks(observations, self._inner), rewards, terminated, truncated, info
+        return masked(observations, self._inner), rewards, terminated, truncated, info
 
     def _final(self, info: dict[str, Any]) -> NDArray[Any]:
         """The last observations of the sessions that ended, (B,) objects; None for the others."""
