@@ -146,4 +146,7 @@ def _scaled(catalogue: Catalogue, scaling: str | Scaling | None) -> Catalogue:
         return catalogue
     if isinstance(scaling, Scaling) and scaling.equals(catalogue.scaling):
         return catalogue
+    origin = catalogue.origin
+    if isinstance(origin, partial) and origin.func == Catalogue.builtin and not isinstance(scaling, Scaling):
+        return Catalogue.builtin(*origin.args[:2], scaling=scaling)  # of every size measured alike, not by these tracks
     return catalogue.rescaled(scaling)

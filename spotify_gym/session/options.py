@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence, Set, Sized
 from difflib import get_close_matches
 from numbers import Real
 from pathlib import Path
@@ -130,6 +130,8 @@ def history_of(options: Mapping[str, Any] | None, dynamics: SessionDynamics, n_s
     """
     if not options:
         return None
+    if not isinstance(options, Mapping):
+        raise ValueError(f"options={options!r} is no dict, such as {{'history': [...]}}")
     if unknown := sorted(set(options) - {"history"}):
         raise ValueError(f"unknown reset option {unknown[0]!r}; the only one is 'history'")
     if options.get("history") is None:
@@ -149,7 +151,8 @@ def history_of(options: Mapping[str, Any] | None, dynamics: SessionDynamics, n_s
 
 
 def _track_indices(tracks: Sequence[int | str], dynamics: SessionDynamics) -> list[int]:
-    if isinstance(tracks, str) or not isinstance(tracks, Sized) or len(tracks) != dynamics.history_length:
+    ordered = isinstance(tracks, Sized) and not isinstance(tracks, (str, Mapping, Set))
+    if not ordered or len(tracks) != dynamics.history_length:
         raise ValueError(f"options['history'] must hold {dynamics.history_length} tracks; got {tracks!r}")
     return [_track_index(track, dynamics.catalogue) for track in tracks]
 

@@ -107,6 +107,8 @@ class KeyStream:
         """
         if seeds is None or isinstance(seeds, (int, np.integer)):
             seeds = [None if seeds is None else int(seeds) + slot for slot in range(n_slots)]
+        if np.ndim(seeds) != 1:
+            raise ValueError(f"seed={seeds!r} must be a whole number, or a list of one for each of {n_slots} sessions")
         if len(seeds) != n_slots:
             raise ValueError(f"{len(seeds)} seeds for {n_slots} sessions; give one seed, or one for each")
         return cls([seeding.np_random(seed)[0] for seed in seeds])

@@ -179,10 +179,13 @@ def test_env__before_reset_says_so(call: Any, small: Catalogue) -> None:
         ({"history": [1, 2, 3]}, "must hold 5 tracks"),
         ({"history": [1, 2, 3, 4, 400]}, "400 is no track"),
         ({"history": [1, 2, 3, 4, "nobody"]}, "nobody"),
+        ({"history": {5, 4, 3, 2, 1}}, "must hold 5 tracks; got {1, 2, 3, 4, 5}"),  # which is the oldest?
+        ({"history": dict.fromkeys(range(5))}, "must hold 5 tracks"),
+        ([("history", [1, 2, 3, 4, 5])], "is no dict, such as"),
         ({"histroy": [1, 2, 3, 4, 5]}, "unknown reset option 'histroy'"),
     ],
 )
-def test_reset__refuses_a_history_that_cannot_be(options: dict[str, Any], message: str, small: Catalogue) -> None:
+def test_reset__refuses_a_history_that_cannot_be(options: Any, message: str, small: Catalogue) -> None:
     with pytest.raises(ValueError, match=message):
         make("SpotifySession-v0", small).reset(options=options)
 

@@ -38,6 +38,13 @@ def test_spec__survives_json(make: Any, kind: str, options: dict[str, Any], save
     assert np.array_equal(again.reset(seed=5)[0], env.reset(seed=5)[0])
 
 
+def test_spec__with_another_scaling_survives_json() -> None:
+    env = gym.make("SpotifySession-v0", catalogue=Catalogue.builtin(60), scaling="minmax")
+    again = gym.make(EnvSpec.from_json(env.spec.to_json()))  # type: ignore[union-attr]
+    assert again.unwrapped.catalogue.fingerprint == env.unwrapped.catalogue.fingerprint  # type: ignore[attr-defined]
+    assert np.array_equal(again.reset(seed=5)[0], env.reset(seed=5)[0])
+
+
 def test_spec__of_a_vector_env_survives_json(saved: Path) -> None:
     env = gym.make_vec("SpotifySkip-v0", 3, catalogue=saved, autoreset_mode=AutoresetMode.SAME_STEP)
     again: Any = gym.make_vec(EnvSpec.from_json(env.spec.to_json()))  # type: ignore[union-attr]

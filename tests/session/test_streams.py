@@ -29,6 +29,9 @@ def test_keys__of_a_slot_are_those_of_a_lone_slot_with_its_seed() -> None:
 def test_keys__count_seeds_and_slots() -> None:
     with pytest.raises(ValueError, match="2 seeds for 3 sessions"):
         KeyStream.seeded([1, 2], 3)
+    for neither in 1.5, np.array(3), {1, 2, 3}:
+        with pytest.raises(ValueError, match="must be a whole number, or a list of one for each of 3 sessions"):
+            KeyStream.seeded(neither, 3)  # type: ignore[arg-type]
 
 
 def test_uniforms__compiled_equals_numpy_bit_for_bit() -> None:
