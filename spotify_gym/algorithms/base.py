@@ -248,9 +248,12 @@ class TrackDQN(stable_baselines3.DQN):
         if begins:
             self._played = played_of(self._reset_infos())
         if self._played is not None and not isinstance(self.replay_buffer, PlayedReplayBuffer):
+            way_out = "`replay_buffer_class` and `optimize_memory_usage`"
+            if isinstance(self.observation_space, spaces.Dict):
+                way_out = "the wrapper that makes dictionaries of observations (masks are not needed)"
             raise ValueError(
                 f"this environment forbids repeats, and {type(self.replay_buffer).__name__} does not keep what was "
-                "played; leave `replay_buffer_class` and `optimize_memory_usage` out"
+                f"played; leave {way_out} out"
             )
         return prepared
 

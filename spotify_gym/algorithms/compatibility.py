@@ -146,6 +146,16 @@ def check_alike(trained: Spaces, offered: Spaces) -> None:
             f"this model was trained on observations with vectors of features at {_places(ours)}, and these have them "
             f"at {_places(theirs)}; make the environment with the same `state` as in training"
         )
+    if theirs and not ours and _is_normalized(trained.observation) and not _is_normalized(offered.observation):
+        raise BindingError(
+            "this model was trained on observations that a wrapper had made alike, as VecNormalize does, and these are "
+            "as they come; give it an environment that is wrapped as in training"
+        )
+
+
+def _is_normalized(space: spaces.Space[Any]) -> bool:
+    """Whether all numbers have the same lower bound, and it is below 0."""
+    return isinstance(space, spaces.Box) and bool((space.low == space.low.min()).all() and space.low.max() < 0)
 
 
 def _size(space: spaces.Space[Any]) -> str:

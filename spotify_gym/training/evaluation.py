@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import ReferencePolicy
 from spotify_gym.session import SessionDynamics, SpotifyVectorEnv
+from spotify_gym.session.options import check_whole
 from spotify_gym.training.config import EVALUATION_SEED
 from spotify_gym.wrappers.single import ProtoActions
 
@@ -104,7 +105,8 @@ def evaluate(
 
     Session i is the first one of seed `seed` + i, whoever plays and however many are played at once. A learner of this
     package is told what was played where repeats are forbidden, and so never repeats; one that takes `action_masks`
-    (sb3-contrib) gets those.
+    (sb3-contrib) gets those. Any other is played as it is: one that learned behind `NearestUnplayed` would repeat here,
+    and is for SB3's `evaluate_policy` in an environment that is wrapped so, seeded with `EVALUATION_SEED`.
 
     Args:
         policy: a trained model, or a reference policy that is still to meet its environment: `NearestPolicy`, or
@@ -115,16 +117,19 @@ def evaluate(
         **env_options: of the environment: `catalogue`, `state`, ...
 
     Raises:
-        TypeError: a reference policy that belongs to another environment.
-        ValueError: no sessions or too many, a negative seed, or an option that the environment does not know.
+        TypeError: what is no policy, or a reference policy that belongs to another environment.
+        ValueError: no sessions, too many or endless ones, a negative seed, or an option that there is not.
     """
     check_sessions(n_sessions)
+    check_whole("seed", seed)
     if not 0 <= seed <= 2**63 - 1 - n_sessions:
         raise ValueError(f"seed={seed} must be from 0 to {2**63 - 1 - n_sessions}")
     began = time.perf_counter()
     n_batches = math.ceil(n_sessions / _AT_ONCE)
     env = gym.make_vec(env_id, num_envs=math.ceil(n_sessions / n_batches), autoreset_mode="SameStep", **env_options)
     assert isinstance(env, SpotifyVectorEnv)  # all ids of this package make one
+    if env.max_episode_steps is None:
+        raise ValueError(f"max_episode_steps={env_options['max_episode_steps']}: sessions must end; give their length")
     with _choosing(policy, env, seed) as choose:
         batches = [_play(choose, env, seed + batch * env.num_envs) for batch in range(n_batches)]
     tracks, rewards, repeats = (np.concatenate(parts)[:n_sessions] for parts in zip(*batches, strict=True))
@@ -134,6 +139,7 @@ def evaluate(
 
 def check_sessions(n_sessions: int) -> None:
     """Raise `ValueError` unless so many sessions can be played."""
+    check_whole("n_sessions", n_sessions)
     if n_sessions < 1:
         raise ValueError(f"n_sessions={n_sessions} must be at least 1")
     if n_sessions > _MOST_SESSIONS:
@@ -211,7 +217,10 @@ def _choosing(policy: Policy | PolicyFactory, env: SpotifyVectorEnv, seed: int) 
     if isinstance(policy, type) or not hasattr(policy, "predict"):
         if not callable(policy):
             raise TypeError(f"policy={policy!r} is none: give a model, or the class of a reference policy")
-        yield _choose_by(policy(env), env)
+        made = policy(env)
+        if not hasattr(made, "predict"):
+            raise TypeError(f"{policy!r} made {made!r}, which is no policy: it is called with the environment, once")
+        yield _choose_by(made, env)
         return
     with _bound(policy, env, seed) as bound:
         yield _choose_by(bound, env)

@@ -181,6 +181,12 @@ def test_learner__refuses_by_name_a_buffer_that_forgets_what_was_played(options)
     model = DoubleDQN("MlpPolicy", Playlist(repeats=False), **options, **QUICK)
     with pytest.raises(ValueError, match=f"{type(model.replay_buffer).__name__} does not keep what was played"):
         model.learn(10)
+    env = Playlist(repeats=False)
+    seen = gym.wrappers.TransformObservation(
+        env, lambda obs: {"seen": obs}, spaces.Dict({"seen": env.observation_space})
+    )
+    with pytest.raises(ValueError, match="leave the wrapper that makes dictionaries of observations"):
+        DoubleDQN("MultiInputPolicy", seen, **QUICK).learn(10)
 
 
 def test_learner__plays_in_processes_of_their_own():

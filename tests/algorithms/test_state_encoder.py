@@ -198,7 +198,12 @@ def test_mixture__refuses_normalized_observations(tmp_path):
         model.set_env(VecNormalize(raw))
     with pytest.raises(ValueError, match="norm_obs=False"):
         DoubleDQN.load(tmp_path / "model", env=VecNormalize(raw))
-    model_of(env=VecNormalize(raw), encoder="dense").set_env(VecNormalize(raw))
+    dense = model_of(env=VecNormalize(raw), encoder="dense")
+    dense.set_env(VecNormalize(raw))
+    high = np.arange(1, 1 + len(raw.observation_space.low), dtype=np.float32)
+    as_they_come = BlockBox(-high, high, raw.observation_space.blocks)
+    with pytest.raises(BindingError, match="give it an environment that is wrapped as in training"):
+        dense.policy.bind(as_they_come, dense.action_space)
 
 
 @pytest.mark.parametrize("encoder", ["mixture", "dense"])

@@ -119,11 +119,18 @@ def test_evaluate__needs_sessions_and_a_seed_for_them() -> None:
     for n_sessions, allowed in ((0, "at least 1"), (10**14, "at most 10,000,000")):
         with pytest.raises(ValueError, match=f"n_sessions={n_sessions} must be {allowed}"):
             evaluate(RandomPolicy, "SpotifySession-v0", n_sessions=n_sessions)
+    for what in ({"n_sessions": 2.5}, {"n_sessions": True}, {"seed": None}, {"seed": 1.5}):
+        with pytest.raises(ValueError, match="is not a whole number"):
+            evaluate(RandomPolicy, "SpotifySession-v0", **what)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="max_episode_steps=-1: sessions must end"):
+        evaluate(RandomPolicy, "SpotifySession-1k-v0", n_sessions=2, max_episode_steps=-1)
     for seed in (-1, 2**63 - 1):
         with pytest.raises(ValueError, match=f"seed={seed} must be from 0 to 92233720368547"):
             evaluate(RandomPolicy, "SpotifySession-v0", seed=seed)
     with pytest.raises(TypeError, match="policy='nearest' is none: give a model, or the class"):
         evaluate("nearest", "SpotifySession-v0", n_sessions=2)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="made 7, which is no policy"):
+        evaluate(lambda observation: 7, "SpotifySession-1k-v0", n_sessions=2)  # type: ignore[arg-type, return-value]
 
 
 @pytest.mark.parametrize("policy", ["sampled", "shortlist", "action_head"])
