@@ -148,8 +148,8 @@ def check_alike(trained: Spaces, offered: Spaces) -> None:
         )
     if theirs and not ours and _is_normalized(trained.observation) and not _is_normalized(offered.observation):
         raise BindingError(
-            "this model was trained on observations that a wrapper had made alike, as VecNormalize does, and these are "
-            "as they come; give it an environment that is wrapped as in training"
+            "this model was trained on observations that a wrapper had changed, as Gymnasium's NormalizeObservation "
+            "does, and these are as they come; give it an environment that is wrapped as in training"
         )
 
 

@@ -148,5 +148,6 @@ def _scaled(catalogue: Catalogue, scaling: str | Scaling | None) -> Catalogue:
         return catalogue
     origin = catalogue.origin
     if isinstance(origin, partial) and origin.func == Catalogue.builtin and not isinstance(scaling, Scaling):
-        return Catalogue.builtin(*origin.args[:2], scaling=scaling)  # of every size measured alike, not by these tracks
+        n_tracks, seed, _ = origin.args
+        return Catalogue.builtin(n_tracks, seed, scaling)  # measured as those of every size are, not by these tracks
     return catalogue.rescaled(scaling)

@@ -107,7 +107,7 @@ class KeyStream:
         """
         if seeds is None or isinstance(seeds, (int, np.integer)):
             seeds = [None if seeds is None else int(seeds) + slot for slot in range(n_slots)]
-        if np.ndim(seeds) != 1:
+        if np.ndim(seeds) != 1:  # type: ignore[arg-type]  # whatever they are
             raise ValueError(f"seed={seeds!r} must be a whole number, or a list of one for each of {n_slots} sessions")
         if len(seeds) != n_slots:
             raise ValueError(f"{len(seeds)} seeds for {n_slots} sessions; give one seed, or one for each")

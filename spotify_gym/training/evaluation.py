@@ -105,8 +105,9 @@ def evaluate(
 
     Session i is the first one of seed `seed` + i, whoever plays and however many are played at once. A learner of this
     package is told what was played where repeats are forbidden, and so never repeats; one that takes `action_masks`
-    (sb3-contrib) gets those. Any other is played as it is: one that learned behind `NearestUnplayed` would repeat here,
-    and is for SB3's `evaluate_policy` in an environment that is wrapped so, seeded with `EVALUATION_SEED`.
+    (sb3-contrib) gets those; one that learns in SB3's `VecNormalize` sees what that makes of observations. One that
+    learned behind `NearestUnplayed` would repeat here: SB3's `evaluate_policy` plays it in an environment that is
+    wrapped so and seeded with `EVALUATION_SEED`.
 
     Args:
         policy: a trained model, or a reference policy that is still to meet its environment: `NearestPolicy`, or
@@ -175,7 +176,7 @@ def value_bias(
     observations, info = env.reset(seed=seed)
     played = torch.as_tensor(info["played"].astype(np.int64)) if "played" in info else None
     with torch.no_grad():
-        expected = model.q_net.best(torch.as_tensor(observations), played).values[:, 0].numpy()
+        expected = model.q_net.best(torch.as_tensor(_normalized_for(model)(observations)), played).values[:, 0].numpy()
     bias: NDArray[np.float64] = expected - earned
     return bias
 
@@ -223,7 +224,14 @@ def _choosing(policy: Policy | PolicyFactory, env: SpotifyVectorEnv, seed: int) 
         yield _choose_by(made, env)
         return
     with _bound(policy, env, seed) as bound:
-        yield _choose_by(bound, env)
+        choose, normalized = _choose_by(bound, env), _normalized_for(policy)
+        yield lambda observations, *rest: choose(normalized(observations), *rest)
+
+
+def _normalized_for(model: Any) -> Callable[[Any], Any]:
+    """Return what makes of observations what a model learned from: SB3's `VecNormalize`, where there is one."""
+    normalizer = getattr(model, "get_vec_normalize_env", lambda: None)()
+    return (lambda observations: observations) if normalizer is None else normalizer.normalize_obs
 
 
 @contextmanager

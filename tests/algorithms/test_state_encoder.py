@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
@@ -198,12 +199,16 @@ def test_mixture__refuses_normalized_observations(tmp_path):
         model.set_env(VecNormalize(raw))
     with pytest.raises(ValueError, match="norm_obs=False"):
         DoubleDQN.load(tmp_path / "model", env=VecNormalize(raw))
-    dense = model_of(env=VecNormalize(raw), encoder="dense")
-    dense.set_env(VecNormalize(raw))
-    high = np.arange(1, 1 + len(raw.observation_space.low), dtype=np.float32)
-    as_they_come = BlockBox(-high, high, raw.observation_space.blocks)
+    model_of(env=VecNormalize(raw), encoder="dense").set_env(VecNormalize(raw))
+
+
+def test_dense__refuses_what_is_not_normalized_as_in_training():
+    env = BlockPlaylist()
+    high = np.arange(1, 5, dtype=np.float32)
+    env.observation_space = BlockBox(-high, high, env.observation_space.blocks)
+    model = model_of(env=gym.wrappers.NormalizeObservation(env))
     with pytest.raises(BindingError, match="give it an environment that is wrapped as in training"):
-        dense.policy.bind(as_they_come, dense.action_space)
+        model.set_env(env)
 
 
 @pytest.mark.parametrize("encoder", ["mixture", "dense"])

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import DQN as SB3DQN
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 import spotify_gym.training.evaluation as evaluation
 import spotify_gym.training.leaderboard as leaderboard
@@ -107,6 +109,19 @@ def test_evaluate__takes_stock_and_maskable_models(small: Catalogue) -> None:
     assert not masked.repeats.any()
     with pytest.raises(ValueError, match="trained on another catalogue or another state"):
         evaluate(SB3DQN("MlpPolicy", env, seed=0), "SpotifySession-v0", 10, catalogue=small)
+
+
+def test_evaluate__shows_what_vec_normalize_makes_of_observations(
+    small: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = VecNormalize(DummyVecEnv([lambda: gym.make("SpotifyPlaylist-v0", catalogue=small)]))
+    model = PPO("MlpPolicy", env, n_steps=64, batch_size=32, seed=0).learn(64)
+    env.training, seen = False, list[Any]()
+    predict = model.predict
+    monkeypatch.setattr(model, "predict", lambda obs, *rest: seen.append(obs) or predict(obs, *rest))
+    evaluate(model, "SpotifyPlaylist-v0", n_sessions=3, catalogue=small)
+    raw = gym.make_vec("SpotifyPlaylist-v0", 3, catalogue=small).reset(seed=EVALUATION_SEED)[0]
+    assert np.array_equal(seen[0], env.normalize_obs(raw))
 
 
 def test_evaluate__refuses_a_policy_that_looks_elsewhere(small: Catalogue) -> None:
