@@ -26,24 +26,31 @@ T = TypeVar("T")
 ALIASES: Mapping[str, str] = {
     # role: names of its column, by letters and digits alone, the more specific ones first
     "track_id": "trackid trackuri trackspotifyid idtrack songid songuri spotifyid spotifyuri idspotify spid id uri "
-    "trackurl tracklink trackhref songurl songlink spotifyurl spotifylink urlspotify externalurlsspotify url link href",
+    "trackurl tracklink trackhref songurl songlink spotifyurl spotifylink urlspotify externalurlsspotify url link href "
+    "idcancion cancionid idmusica musicaid",
     "name": "trackname tracktitle songname songtitle nametrack namesong mastermetadatatrackname track song title name "
-    "titulo titre titel titolo nomedamusica nombre cancion musica faixa chanson brano",
+    "titulo titre titel titolo tytuł denumire nomedamusica nombre cancion musica faixa chanson brano 曲名",
     "artists": "artistname artistnames artistsname artistsnames trackartistname trackartistnames trackartistsname "
     "artists trackartist trackartists artist mainartist performers performer singers singer "
-    "mastermetadataalbumartistname band bandsinger artist1 artista artiste interpret interprete kunstler cantante",
-    "genre": "genre trackgenre playlistgenre genres trackgenres songgenre topgenre artistgenres artistgenre maingenre "
-    "musicgenre genrename parentgenres genretop primarygenre artisttopgenre genero",
-    "popularity": "popularity popularidad popularidade popularite popolarita beliebtheit pop",
-    "acousticness": "acousticness acous acoustic acustica acusticidad acusticidade acousticite acoustique akustik",
-    "danceability": "danceability dnce dance bailabilidad danzabilidad dancabilidade dansabilite tanzbarkeit",
+    "mastermetadataalbumartistname allartists primaryartist band bandsinger artist1 artista artiste interpret "
+    "interprete kunstler cantante nomedoartista nomeartista nombreartistico nombreartista nombredelartista autor "
+    "アーティスト",
+    "genre": "genre trackgenre playlistgenre genres trackgenres songgenre topgenre artistgenres artistsgenres "
+    "artistgenre maingenre musicgenre genrename parentgenres genretop primarygenre artisttopgenre genero",
+    "popularity": "popularity popularidad popularidade popularite popolarita beliebtheit sppopularity pop",
+    "acousticness": "acousticness acous acoustic acustica acusticidad acusticidade acusticita acousticite acoustique "
+    "akustik",
+    "danceability": "danceability dnce dance bailabilidad danzabilidad dancabilidade ballabilita dansabilite "
+    "tanzbarkeit",
     "energy": "energy nrgy energia energie",
-    "instrumentalness": "instrumentalness instrumental instr instrumentalidad instrumentalidade instrumentalite",
-    "liveness": "liveness live vivacidad vivacidade vivacite lebendigkeit",
-    "loudness": "loudness db loud volumen sonoridad sonoridade lautstarke",
-    "speechiness": "speechiness spch speech locuacidad sprachanteil",
+    "instrumentalness": "instrumentalness instrumental instr instrumentalidad instrumentalidade instrumentalita "
+    "instrumentalite",
+    "liveness": "liveness live vivacidad vivacidade vivacita vivacite aovivo lebendigkeit",
+    "loudness": "loudness db loud volumen volume volumesonore sonoridad sonoridade lautstarke",
+    "speechiness": "speechiness spch speech locuacidad habla fala sprachanteil",
     "tempo": "tempo bpm beatsperminute",
-    "valence": "valence val happy happiness positiveness positivity valencia valenz",
+    "valence": "valence valance val happy happiness positiveness positivity positividad positividade valencia valenza "
+    "valenz",
 }
 MIN_FEATURES = 5
 MAX_HEADER = 30  # lines or rows among which the header is sought
@@ -53,6 +60,8 @@ _BEFORE = f"^(?:item{_S}|spotify|audio|feature{_S}|af)*"  # what tables write be
 _AROUND = (
     f"^(?:(?:item|track|song|feature){_S}|spotify|audio|af)*|(?:db|dbfs|lufs|bpm|percent|percentage|pct|score|value)*$"
 )
+_SPELT = {*FEATURE_NAMES} - {"tempo"}  # which wrong letters leave what they are; "tiempo" is a time
+_LAST = 1000  # of how specific a name can be
 _UNIT = r"(?i)[(\[][\d\W]*(to|db|dbfs|lufs|bpm|beats per minute|ms)?[\d\W]*[)\]]"
 
 
@@ -189,13 +198,17 @@ class Schema:
 
 @lru_cache(maxsize=10_000)
 def _role_of(name: str) -> tuple[str, int]:
-    """Return the role that a column's name tells, and how specific it is (0: most); "" if it tells none."""
+    """Return the role that a column's name tells, and how specific it is (0: most); "" if it tells none.
+
+    "dancability" and "acoustiness" are misspelt so often that they tell it; "energy_std" is no such slip.
+    """
     key, plain = _key(name), _key(re.sub(_UNIT, "", name))  # "Energy (0-100)", and not "Energy (std)"
     for plainness, alias in enumerate((key, re.sub(_BEFORE, "", key), plain, re.sub(_AROUND, "", key))):
         role, rank = _ROLES.get(alias, ("", 0))
         if role and (plainness < 3 or role in (*FEATURE_NAMES, "popularity")):
             return role, rank + plainness
-    return "", 0
+    near = get_close_matches(alias, _SPELT, n=1, cutoff=0.9)
+    return (near[0], _LAST) if near and near[0][0] == alias[0] and near[0] not in alias else ("", 0)
 
 
 def _key(name: str) -> str:
@@ -203,7 +216,7 @@ def _key(name: str) -> str:
 
     Of lists, what stands first counts: "artists.0.name" is as "artists.name".
     """
-    plain = normalize("NFKD", re.sub(r"[_.][xy]$|\.{3}\d+$|[._/]0(?=[._/])", "", name.strip()[:100]).casefold())
+    plain = normalize("NFKD", re.sub(r"[_.][xy]$|\.{3}\d+$|[._/]0(?=[._/])", "", name.strip()[:100].casefold()))
     return "".join(char for char in plain if char.isalnum())
 
 

@@ -101,8 +101,18 @@ KINDS = {
         ",name,artist,artist_top_genre,popularity",
         5,
     ),
-    "id_x,name_x,artists,audio_features.danceability,audio_features.energy,audio_features.loudness,"
-    "audio_features.valence,audio_features.tempo": ("id_x,name_x,artists,,", 5),
+    "cancion_id,titulo,nombre_artistico,genero,sp_popularity,bailabilidad,energia,volumen_db,tempo,valencia": (
+        "cancion_id,titulo,nombre_artistico,genero,sp_popularity",
+        5,
+    ),
+    "Nome da música,Nome do artista,Energia,Ao vivo,Acústica,Instrumental,Dançabilidade,Volume": (
+        ",Nome da música,Nome do artista,,",
+        6,
+    ),
+    "track_id,track_name,primary_artist,all_artists,artists_genres,Loudeness (dB),af_dancability,acoustiness,"
+    "speachiness,tiempo,energy_std,cloudiness,valance": ("track_id,track_name,all_artists,artists_genres,", 5),
+    "ID_X,NAME_X,artists,audio_features.danceability,audio_features.energy,audio_features.loudness,"
+    "audio_features.valence,audio_features.tempo": ("ID_X,NAME_X,artists,,", 5),
 }
 
 
@@ -155,14 +165,12 @@ def test_features__are_any_columns_in_the_order_given() -> None:
 
 
 def test_too_few_features__are_named_with_the_command_for_a_column_that_is_near() -> None:
-    names = ["track_id", "dancability", "energy", "tempo", "valence", "loudness", "liveness"]
-    assert "danceability" not in roles_of(names).features
+    names = ["track_id", "liveliness", "energy", "tempo", "valence"]
+    assert "liveness" not in roles_of([*names, "loudness", "speechiness"]).features
     with pytest.raises(CatalogueError, match="only energy, tempo, valence of the nine are there") as caught:
-        roles_of(["track_id", "dancability", "energy", "tempo", "valence"])
-    assert (
-        "danceability may be 'dancability': spotify-gym prepare 'my songs.csv' --columns danceability=dancability"
-        in (str(caught.value))
-    )
+        roles_of(names)
+    told = "liveness may be 'liveliness': spotify-gym prepare 'my songs.csv' --columns liveness=liveliness"
+    assert told in str(caught.value)
 
 
 def test_hint__is_given_only_where_a_name_is_near() -> None:
