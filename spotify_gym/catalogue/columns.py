@@ -45,8 +45,9 @@ _POSITIVE = _SHARES | {"tempo"}
 _NEVER_TINY = _SHARES - {"acousticness", "instrumentalness"}  # above 1 % in nearly every track
 MAX_GENRES = 500
 MIN_SHARE = 0.05  # of a column's different cells that hold several values; "Tyler, The Creator" alone does not say so
+NUMBERS = r"[\d./]*"  # all that stands in a cell that is no name
 
-_LIST = re.compile(r"\s*(\[|\{|\(['\"]|c\(|list\()")
+_LIST = re.compile(r"""\s*(\[|\{|\(['"]|c\(|list\(|('[^']*'|"[^"]*")\s*(,|$))""")
 _NAME = re.compile(r"""['"]name['"]\s*:\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")""")
 _NAMES_IN_R = re.compile(r"""\bname = (c\(.*?\)|".*?"), \w+ = """)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))")
@@ -178,29 +179,28 @@ def _settle_units(numbers: dict[str, Numbers], kinds: Mapping[str, str], account
     if 2 * len(scaled) > sum(kinds.get(name) in _POSITIVE for name in numbers):
         return set(kinds)
     shares = {name: numbers[name] for name in numbers if kinds.get(name) in _SHARES and name not in scaled}
-    if not shares or not len(next(iter(shares.values()))):
+    known = np.isfinite([*shares.values()]).any(axis=0)
+    if not known.any():
         return scaled
     large = {name: (column > 1) & (column <= 100) for name, column in shares.items()}
     tiny = {name: (column > 0) & (column < 1) for name, column in shares.items()}
     telling = [name for name in shares if kinds[name] in _NEVER_TINY] or list(shares)
     n_large, n_tiny = (np.sum([marks[name] for name in telling], axis=0) for marks in (large, tiny))
-    in_percent = bool(np.mean(2 * n_large > len(telling)) > 0.5)
+    in_percent = bool(np.mean(2 * n_large[known] > len(telling)) > 0.5)
     if in_percent:
         account.notes.append("the table is in per cent: its shares were divided by 100")
         rows = (n_large == 0) & (2 * n_tiny > len(telling))
         odd = [name for name in telling if tiny[name].any() and not (shares[name] > 1).any()]
     else:
         rows = 2 * n_large > len(telling)
-        odd = [name for name in shares if large[name].mean() > 0.5 and tiny[name].mean() < MAX_DAMAGED]
+        odd = [name for name in shares if large[name][known].mean() > 0.5 and tiny[name][known].mean() < MAX_DAMAGED]
     other = "fractions of 1" if in_percent else "per cent"
     if odd:
         account.warnings.append(f"mixed units: {', '.join(odd)} taken to be in {other}, unlike the other shares")
     if np.any(rows):
         where = account.warnings if np.mean(rows) > MANY_ROWS else account.notes
         where.append(f"mixed units: {np.count_nonzero(rows):,} rows taken to be in {other}, unlike the others")
-    loud = [name for name in numbers if kinds.get(name) == "loudness" and np.mean(numbers[name] > 1) > 0.5]
-    if loud:
-        account.warnings.append(f"most of {loud[0]} is above 0 dB, as no music is: its sign may be lost")
+    account.warnings += _unlikely(numbers, kinds, scaled)
     for name, column in shares.items():
         numbers[name] = np.where((rows | (name in odd)) != in_percent, column / 100, column)
     return scaled
@@ -216,14 +216,27 @@ def _below_zero(numbers: Mapping[str, Numbers], kinds: Mapping[str, str]) -> set
 def is_scaled(table: RawTable) -> bool:
     """Say whether features have been scaled: no tempo is above 1, or most have numbers below 0 where none can be."""
     numbers, kinds = parse_numbers(dict(_feature_columns(table))), table.roles.kinds
-    tempos = [numbers[name] for name, kind in kinds.items() if kind == "tempo"]
-    is_slow = any((tempo <= 1).any() and not (tempo > 1).any() for tempo in tempos)
+    is_slow = any(kind == "tempo" and _slow_share(numbers[name]) == 1 for name, kind in kinds.items())
     return is_slow or 2 * len(_below_zero(numbers, kinds)) > sum(kind in _POSITIVE for kind in kinds.values())
 
 
-def words_in(texts: pa.Array) -> pa.Array | None:
-    """Return texts (n_rows,) that hold more than numbers, such as titles; `None` if these do not (5, 3/12)."""
-    return None if pc.all(pc.match_substring_regex(texts, r"^[\d./]*$")).as_py() else texts
+def _unlikely(numbers: Mapping[str, Numbers], kinds: Mapping[str, str], scaled: set[str]) -> Iterator[str]:
+    """Yield what no music is like, of columns that have not been scaled."""
+    for name, column in numbers.items():
+        if kinds.get(name) == "loudness" and np.mean(column > 1) > 0.5:
+            yield f"most of {name} is above 0 dB, as no music is: its sign may be lost"
+        if kinds.get(name) == "tempo" and name not in scaled and MANY_ROWS < _slow_share(column) < 1:
+            yield f"much of {name} is at most 1 BPM, unlike the rest: some rows may have been scaled"
+
+
+def _slow_share(tempo: Numbers) -> float:
+    """Return the share of tempos that are no more than 1 BPM, among those that are above 0."""
+    return float(np.mean(tempo[tempo > 0] <= 1)) if (tempo > 0).any() else 0.0
+
+
+def words_in(texts: pa.Array, others: str = rf"{NUMBERS}|spotify:.*|https?://.*") -> pa.Array | None:
+    """Return texts (n_rows,) that hold more than numbers and links, such as titles; `None` if they do not (5, 3/12)."""
+    return None if pc.all(pc.match_substring_regex(texts, f"^({others})$")).as_py() else texts
 
 
 def genres_in(texts: pa.Array, account: Account) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
@@ -252,6 +265,9 @@ def popularity_in(texts: pa.Array, account: Account, is_sure: bool) -> NDArray[n
     if not is_sure and ((values == 0) | (values == 1)).all() and 0 < values.sum() < len(values):
         account.notes.append("a popularity of only 0 and 1 may say that a genre is pop: left out")
         return None
+    if ((values > 0) & (values < 1)).any() and not ((values < 0) | (values > 1)).any():
+        values = 100 * values
+        account.notes.append("popularity is from 0 to 1: it was multiplied by 100")
     outside = (values < 0) | (values > 100)
     unreadable = texts.filter(pa.array(np.isnan(values))).to_pylist()
     if n_bad := np.count_nonzero(outside) + sum(describe_fault(value) != "missing" for value in unreadable):

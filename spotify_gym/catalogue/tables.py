@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from spotify_gym.catalogue.columns import (
     MANY_ROWS,
+    NUMBERS,
     first_equal,
     genres_in,
     ids_in,
@@ -139,7 +140,7 @@ def _describe(table: RawTable, schema: Schema) -> Draft:
     artists = None if artists is None else split_values(artists)
     parse = partial(ids_in, titles=titles, features=features, given=bool(schema.columns.get("track_id")))
     several = len(table.roles.candidates.get("track_id", ())) > 1
-    ids = table.find("track_id", lambda texts: None if several and words_in(texts) is None else parse(texts))
+    ids = table.find("track_id", lambda texts: None if several and words_in(texts, NUMBERS) is None else parse(texts))
     ids = table.find("track_id", parse) if ids is None else ids  # numbers, where no other column tells tracks apart
     ids = make_ids(table, titles, artists, features) if ids is None else ids
     genres, genre_names = table.find("genre", partial(genres_in, account=table.account)) or (None, ())

@@ -106,6 +106,13 @@ def test_rows_in_another_unit__are_brought_to_the_same_and_counted(tmp_path: Pat
     assert catalogue.report.verdict == "warning: mixed units: 10 rows taken to be in per cent, unlike the others"
 
 
+def test_rows_without_numbers__say_nothing_of_the_unit(tmp_path: Path) -> None:
+    rows = [song(n, **{name: 100 * song(n)[name] for name in SHARES}) for n in range(10)]
+    empty = [song(n, **dict.fromkeys(FEATURE_NAMES, "")) for n in range(10, 30)]
+    report = read(tmp_path, csv_text([*rows, *empty])).report
+    assert (report.tracks, report.verdict) == (10, "warning: 66% of the rows were dropped")
+
+
 def test_few_numbers_out_of_range__cost_their_rows_and_many_the_table(tmp_path: Path) -> None:
     rows = [song(n % 20, track_id=f"id{n}", energy=0.1 + n / 1000) for n in range(400)]
     few = [{**row, "energy": 706.0} if n < 4 else row for n, row in enumerate(rows)]
@@ -145,6 +152,11 @@ def test_decimal_commas_and_units__are_read(tmp_path: Path) -> None:
     expected = raw(plain(tmp_path, 6))
     expected[:, 2] = np.arange(0.40, 0.455, 0.01)
     np.testing.assert_allclose(raw(read(tmp_path, text)), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_tempos_of_two_scales__are_warned_of(tmp_path: Path) -> None:
+    rows = [song(n, tempo=n / 20 if n < 10 else 100 + n) for n in range(20)]
+    assert "much of tempo is at most 1 BPM, unlike the rest" in read(tmp_path, csv_text(rows)).report.verdict
 
 
 def test_loudness_without_its_sign__is_warned_of(tmp_path: Path) -> None:
@@ -230,6 +242,11 @@ def test_numbers_of_tracks__are_no_titles(tmp_path: Path) -> None:
     assert read(tmp_path, table.to_csv(index=False)).names[0] == "Song 0"
 
 
+def test_links_to_artists__are_no_names_of_theirs(tmp_path: Path) -> None:
+    table = frame().assign(artist_name="spotify:artist:0OdUWJ0sBjDrqHygGUXeCF", singer="Band of Horses")
+    assert read(tmp_path, table.to_csv(index=False)).artists[0] == "Band of Horses"
+
+
 @pytest.mark.parametrize(
     ("cells", "expected"),
     [
@@ -237,6 +254,7 @@ def test_numbers_of_tracks__are_no_titles(tmp_path: Path) -> None:
         (['["A", "B, C"]', "[]"], ["A;B, C", ""]),
         (['c("A", "B")', "D"], ["A;B", "D"]),
         (["['A' 'B']", "['C']"], ["A;B", "C"]),
+        (["'A', \"B's\"", "'C'"], ["A;B's", "C"]),
         ([json.dumps(["Beyoncé \N{HONEYBEE}", "B"]), "[]"], ["Beyoncé \N{HONEYBEE};B", ""]),
         (["{'66CX': 'A', '7d2e': 'B'}", "{}"], ["A;B", ""]),
         (['["A\\u001b[2J", "B\\x9b\\u0007C"]', "[]"], ["A [2J;B C", ""]),
@@ -390,6 +408,12 @@ def test_unreadable_popularity__is_unknown_and_counted(tmp_path: Path) -> None:
     catalogue = Catalogue.read(path)
     assert np.isnan(catalogue.popularity).all()
     assert "popularity is not a number from 0 to 100 in 2 rows" in str(catalogue.report)
+
+
+def test_popularity_from_0_to_1__is_in_per_cent(tmp_path: Path) -> None:
+    catalogue = read(tmp_path, frame().assign(popularity=[0, 0.25, 0.5, 1, 0.1]).to_csv(index=False))
+    assert catalogue.popularity.tolist() == [0, 25, 50, 100, 10]
+    assert "popularity is from 0 to 1: it was multiplied by 100" in catalogue.report.notes
 
 
 def test_popularity_of_yes_and_no__is_a_genre(tmp_path: Path) -> None:
