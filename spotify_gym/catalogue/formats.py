@@ -152,7 +152,7 @@ def _find_records(value: Any, schema: Schema, depth: int, key: str | None = None
         # An object called "0" is one of many, and not what stands first in a list, which "0" means in names of columns.
         single = [name for name, one in flat.items() if ".0." not in name and not isinstance(one, (dict, list))]
         if schema.likeness(list(flat) if single and schema.features else single) >= needed:
-            yield {"id": key, **value} if key else value
+            yield {"id": key, **value} if key and not key.isdigit() else value
         elif schema.likeness(list(value)) >= needed:  # columns, each a list or an object of cells by row
             columns = {name: one for name, one in value.items() if isinstance(one, (dict, list))}
             cells = pd.DataFrame({name: pd.Series(one, dtype=object) for name, one in columns.items()})
@@ -231,8 +231,10 @@ def read_xlsx(content: bytes, schema: Schema) -> RawTable:
 
 
 def _export(sheet: Any, width: int) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(row if any(row) else [] for row in _rows(sheet, MAX_SHEET_ROWS, width))
+    text, rows = io.StringIO(), _rows(sheet, MAX_SHEET_ROWS, width)
+    if width == 1:  # each the line of a text that was not parted into columns
+        text.writelines("".join(row) + "\n" for row in rows)
+    csv.writer(text).writerows(row if any(row) else [] for row in rows)
     return text.getvalue().encode("utf-8", "replace")
 
 

@@ -367,6 +367,9 @@ def test_json__of_many_kinds(tmp_path: Path, kind: str) -> None:
 def test_json__keyed_by_id(tmp_path: Path) -> None:
     text = json.dumps({f"id{n}": {name: one[name] for name in FEATURE_NAMES} for n, one in enumerate(records())})
     assert list(read(tmp_path, text, "songs.json").track_ids) == [f"id{n}" for n in range(5)]
+    unnamed = frame().drop(columns="track_id")
+    numbered = read(tmp_path, unnamed.to_json(orient="index"), "songs.json")
+    assert list(numbered.track_ids) == list(read(tmp_path, unnamed.to_csv(index=False)).track_ids)
 
 
 def test_json__what_is_no_record_is_counted(tmp_path: Path) -> None:
@@ -398,6 +401,13 @@ def test_workbook__is_read_from_the_sheet_and_row_where_the_table_is(tmp_path: P
             renamed = name.replace("workbook.xml", "workbook2.xml")
             other.writestr(renamed, book.read(name).replace(b"xl/workbook.xml", b"xl/workbook2.xml"))
     assert Catalogue.read(tmp_path / "other.xlsx").fingerprint == catalogue.fingerprint
+
+
+def test_workbook__of_lines_of_text_is_read(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    rows = [song(0), song(1, genre="['a', 'b']"), song(2, genre="twice,\nover"), *songs(5)[3:]]
+    pd.DataFrame(csv_text(rows).splitlines()).to_excel(tmp_path / "songs.xlsx", index=False, header=False)
+    assert Catalogue.read(tmp_path / "songs.xlsx").fingerprint == read(tmp_path, csv_text(rows)).fingerprint
 
 
 def test_workbook__of_a_sheet_a_year_is_one_table(tmp_path: Path) -> None:
