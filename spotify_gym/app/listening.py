@@ -295,7 +295,7 @@ class ListeningSession:
         self.vibes: list[Floats] = [self.state.vibe[0].copy()]
         self._seen: dict[SessionDynamics, SessionState] = {}
         self._offers: dict[str, Sequence[Offer]] = {}  # by agent
-        self._before = self._offers  # the last answer
+        self._before = self._offers  # as they were when the last answer came
 
     def _play_next(self, heard: bool) -> None:
         for offer in self.offers()[:1]:

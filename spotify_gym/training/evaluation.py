@@ -181,30 +181,29 @@ def value_bias(
     return bias
 
 
-class Pointing:
-    """Plays the best tracks for the points that a model gives, as :class:`~spotify_gym.wrappers.ProtoAction`.
-
-    Args:
-        model: whose actions are points in the space of the features.
-        dynamics: of the sessions.
-        env: that the sessions are in; None where they are handed over.
+def proto_actions_of(model: Any, dynamics: SessionDynamics) -> ProtoActions:
+    """Return what the actions of a model stand for that are points in the space of the features.
 
     Raises:
-        ValueError: its actions are no such points.
+        ValueError: they are no such points.
     """
+    width = dynamics.catalogue.features.shape[1]
+    proto = ProtoActions(dynamics, "unit" if model.action_space.shape == (width,) else "unit+raw")
+    if model.action_space.shape != proto.space.shape:
+        raise ValueError(f"{model.action_space} of {type(model).__name__} are no points among these tracks")
+    return proto
 
-    def __init__(self, model: Any, dynamics: SessionDynamics, env: SpotifyVectorEnv | None = None) -> None:
-        width = dynamics.catalogue.features.shape[1]
-        self._model, self._env = model, env
-        self.proto = ProtoActions(dynamics, "unit" if model.action_space.shape == (width,) else "unit+raw")
-        if model.action_space.shape != self.proto.space.shape:
-            raise ValueError(f"{model.action_space} of {type(model).__name__} are no points among these tracks")
+
+class _Pointing:
+    """Plays the best tracks for the points that a model gives, as :class:`~spotify_gym.wrappers.ProtoAction`."""
+
+    def __init__(self, model: Any, env: SpotifyVectorEnv) -> None:
+        self._model, self._env, self._proto = model, env, proto_actions_of(model, env.dynamics)
 
     def predict(self, observation: Any, state: Any, episode_start: Any, deterministic: bool = True) -> tuple[Any, Any]:
         """Return the tracks, (B,), and SB3's state."""
-        assert self._env is not None
         points, state = self._model.predict(observation, state, episode_start, deterministic)
-        return self.proto.tracks(self._env.sessions, points), state
+        return self._proto.tracks(self._env.sessions, points), state
 
 
 @contextmanager
@@ -243,7 +242,7 @@ def _bound(model: Any, env: SpotifyVectorEnv, seed: int) -> Iterator[Policy]:
     if points or not hasattr(policy, "bind"):
         if offered != (model.observation_space, offered[1] if points else model.action_space):
             raise ValueError(f"this {type(model).__name__} was trained on another catalogue or another state")
-        yield Pointing(model, env.dynamics, env) if points else model
+        yield _Pointing(model, env) if points else model
         return
     import torch  # not above: reference policies need none
 

@@ -21,7 +21,7 @@ from spotify_gym.catalogue import Catalogue, CatalogueError, units_of
 from spotify_gym.catalogue.track_search import TrackSearch
 from spotify_gym.session import SessionDynamics
 from spotify_gym.training.artifacts import Run
-from spotify_gym.training.evaluation import Pointing
+from spotify_gym.training.evaluation import proto_actions_of
 from spotify_gym.training.vec_adapter import sessions_of
 
 _SHOWN = 5  # tracks in a message
@@ -107,7 +107,7 @@ def best_tracks(
         return policy.rank(observation, played, k, plan)
     if isinstance(run.model.action_space, Box):
         point, _ = run.model.predict(observation, deterministic=True)
-        values, tracks = Pointing(run.model, dynamics).proto.largest(np.asarray(point, np.float32), k, played)
+        values, tracks = proto_actions_of(run.model, dynamics).largest(np.asarray(point, np.float32), k, played)
         return tracks[0][np.isfinite(values[0])], values[0][np.isfinite(values[0])]
     if not isinstance(policy, MlpPolicy):
         return _by_scores(policy, versions, observation, played, k)

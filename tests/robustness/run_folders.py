@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from stable_baselines3.common.callbacks import BaseCallback
 
 from spotify_gym import CatalogueError
 from spotify_gym.algorithms import BindingError
 from spotify_gym.training import ConfigError, Run, RunError, TrainConfig, evaluate, load_run, resume, train
 from spotify_gym.training.tensors import Tensors, read_tensors, write_tensors
 from tests.robustness.mutations import mutated
+from tests.training.test_trainer import Kill, Killed
 
 REFUSALS = (RunError, ConfigError, BindingError, CatalogueError)
 """What a run folder may be refused with."""
@@ -94,20 +94,9 @@ def _write(folder: Path, files: dict[str, bytes]) -> list[str]:
 def _files(*, finished: bool) -> dict[str, bytes]:
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / "run"
-        with suppress(PowerCutError):
-            train(CONFIG, folder, callbacks=() if finished else [_CutPower()])
+        with suppress(Killed):
+            train(CONFIG, folder, callbacks=() if finished else [Kill(_LEFT_AT)])
         return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.stat().st_size}
-
-
-class PowerCutError(Exception):
-    """The training ends here and now."""
-
-
-class _CutPower(BaseCallback):
-    def _on_step(self) -> bool:
-        if self.num_timesteps >= _LEFT_AT:
-            raise PowerCutError
-        return True
 
 
 @st.composite
