@@ -247,8 +247,7 @@ class PlaylistCase(Case):
             for file in self.playlists
             for name, tracks in read_playlists(Path(file), catalogue, self.shortest).items()
         )
-        size = {"n_tracks": len(catalogue), "n_known": _n_known(catalogue)}
-        return rows.assign(**self.labels, **size, fingerprint=catalogue.fingerprint)
+        return self.labelled(rows, catalogue).assign(n_known=_n_known(catalogue))
 
 
 def read_playlists(

@@ -76,7 +76,7 @@ class BoundCase(Case):
         env.reset(seed=EVALUATION_SEED)
         bounds = upper_bound(env.dynamics, env.sessions, self.config.session_length)
         rows = pd.DataFrame({"session": EVALUATION_SEED + np.arange(self.n_sessions), "return": bounds})
-        return rows.assign(**self.labels, n_tracks=len(catalogue), fingerprint=catalogue.fingerprint)
+        return self.labelled(rows, catalogue)
 
 
 if __name__ == "__main__":

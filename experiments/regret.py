@@ -26,8 +26,6 @@ from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate
 from spotify_gym.training.recommendation import directions_of
 
 Numbers = NDArray[np.float64]
-Direction = Callable[[NDArray[np.float32], SessionState], Any]
-"""From observations (B, k) and sessions to the directions in which tracks are looked for, (B, d)."""
 
 PLACES = (1, 2, 3, 5, 10, 20, 30, 50)
 """Places in the session that are looked at."""
@@ -118,8 +116,11 @@ class WatchedCase(Case):
         return regret, angle
 
 
-def direction_of(policy: Any, env: Any) -> Direction:
-    """Return where a learner over the catalogue, or the maker of a reference policy, looks for tracks."""
+def direction_of(policy: Any, env: Any) -> Callable[[NDArray[np.float32], SessionState], Any]:
+    """Return where a learner over the catalogue, or the maker of a reference policy, looks for tracks.
+
+    It is a function from observations (B, k) and sessions to directions, (B, d).
+    """
     if hasattr(policy, "predict") and not isinstance(policy, type):
         return lambda observations, _: directions_of(policy, observations)
     made = policy(env)

@@ -156,7 +156,10 @@ class Case:
     def rows_of(self, played: Evaluation) -> pd.DataFrame:
         """Return a row of measures for each session played."""
         rows = pd.DataFrame({"session": played.seeds, **played.measures(), "coverage": played.coverage})
-        catalogue = played.catalogue
+        return self.labelled(rows, played.catalogue)
+
+    def labelled(self, rows: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
+        """Return rows that were measured over a catalogue with all that tells them from others'."""
         return rows.assign(**self.labels, n_tracks=len(catalogue), fingerprint=catalogue.fingerprint)
 
 

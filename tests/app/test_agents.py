@@ -66,7 +66,7 @@ def test_learned__ranks_as_recommend_does(app_state: AppState) -> None:
     assert [offer.score for offer in offers] == pytest.approx([suggestion.value for suggestion in expected])
 
 
-def test_every_agent__says_why_by_what_it_goes_by(app_state: AppState, small: Catalogue) -> None:
+def test_every_agent__says_why_by_what_it_goes_by(app_state: AppState) -> None:
     session = ListeningSession(app_state.dynamics, app_state.agents["Nearest"], [10, 20, 30, 40, 50])
     said = {name: agent.why(session, session.offers_of(agent)) for name, agent in app_state.agents.items()}
     assert said["Random"].startswith("Drawn by lot")
@@ -76,7 +76,7 @@ def test_every_agent__says_why_by_what_it_goes_by(app_state: AppState, small: Ca
     assert "more than with the runner-up." in said["DQN (Playlist)"]
 
 
-def test_learned__divides_the_margin_among_the_features(small: Catalogue) -> None:
+def test_learned__divides_the_margin_among_the_features() -> None:
     config = TrainConfig("builtin:400", steps=64, n_envs=4, learning_starts=8, env="SpotifyPlaylist-v0")
     run = train(config)
     dynamics = dynamics_for_a_person(make_dynamics(run.catalogue, repeats=False, reward={"flow": 0.5, "fit": 0.5}))

@@ -140,7 +140,7 @@ def test_meter__fills_with_similarity(nasty: Catalogue, similarity: float, width
     assert f"width:{width}" in track_card(nasty, 0, "", similarity, "")
 
 
-def test_scales__lie_between_two_words(nasty: Catalogue) -> None:
+def test_scales__lie_between_two_words() -> None:
     html = scales([("calm", "energetic"), (TITLE, TITLE)], [("your vibe", "red", [0.25, 1]), (TITLE, "blue", [0, 0.5])])
     assert 'left:25%;background:red"' in html
     assert "your vibe 25 %" in html

@@ -311,8 +311,6 @@ def test_order__where_chance_decides(small, fixed):
 
 @pytest.mark.slow
 def test_satiation__on_real_tracks__the_planner_beats_greed(real_tracks):
-    from spotify_gym import Catalogue
-
     catalogue = Catalogue.read(real_tracks)
     nearest, planned = (play(make, "SpotifySatiation-v0", catalogue) for make in (NearestPolicy, PlannerPolicy))
     assert (planned > nearest + 1).all()
@@ -413,7 +411,7 @@ def test_fixed__generalises_to_sessions_that_it_was_not_made_for(small):
     assert returns(problem, others, policy.tracks[None])[0] > alone.max() - 0.05
 
 
-@pytest.mark.parametrize("name", sorted(PROBLEMS))
+@every_problem
 @pytest.mark.parametrize("seed", range(4))
 def test_bound__is_above_every_list_there_is(name, seed):
     problem = dynamics(name, tracks(7, seed))

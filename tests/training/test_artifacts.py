@@ -134,7 +134,7 @@ def test_load_run__refuses_a_catalogue_of_other_features_by_name(tmp_path: Path,
         load_run(tmp_path / "run", other)
 
 
-def test_load_run__plays_from_other_catalogues_that_are_measured_alike(small: Catalogue, tmp_path: Path) -> None:
+def test_load_run__plays_from_other_catalogues_that_are_measured_alike(tmp_path: Path) -> None:
     """A model that hears features plays from any catalogue, scaled as its own was; its size on disk is its own."""
     run = train(TrainConfig(**QUICK, env="SpotifyPlaylist-v0"), tmp_path / "run")
     assert (tmp_path / "run" / "weights.safetensors").stat().st_size < 1_000_000

@@ -138,7 +138,7 @@ def test_run__of_another_learner__plays_the_same_when_loaded_and_recommends(algo
     assert len({one.track for one in suggested} - {0, 1, 2, 3, 4}) == 5
 
 
-def test_mixture_policy__starts_at_nothing_and_learns_more_than_it_knew(tmp_path: Path) -> None:
+def test_mixture_policy__starts_at_nothing_and_learns_more_than_it_knew() -> None:
     settings: dict[str, Any] = {"env": "SpotifySatiation-v0", "state": "mean+history+place", "n_envs": 64}
     first, last = (
         train(TrainConfig("builtin:300", algorithm="ppo", **settings, steps=steps)) for steps in (1280, 51_200)
