@@ -78,9 +78,15 @@ class AppState:
         for agent in agents:  # what is computed only once shall not wait for the first click
             ListeningSession(dynamics, agent, range(dynamics.history_length)).offers()
         catalogue = dynamics.catalogue
-        starts = genres_to_start_from(catalogue, dynamics.history_length), well_known(catalogue)
-        by_name = {agent.name: agent for agent in agents}
-        return cls(dynamics, by_name, PcaMap.of(catalogue), TrackSearch(catalogue), *starts, length)
+        return cls(
+            dynamics,
+            agents={agent.name: agent for agent in agents},
+            pca_map=PcaMap.of(catalogue),
+            search=TrackSearch(catalogue),
+            genres=genres_to_start_from(catalogue, dynamics.history_length),
+            well_known=well_known(catalogue),
+            length=length,
+        )
 
     @property
     def catalogue(self) -> Catalogue:

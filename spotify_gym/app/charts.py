@@ -50,8 +50,9 @@ def map_chart(
     """
     vibes = session.vibes if session else ()
     offers = session.offers() if session and not session.is_over and not rival else ()
+    low, high = _corners(pca_map, session) if zoomed and session else pca_map.corners
     return {
-        **_map_spec(pca_map, *(_corners(pca_map, session) if zoomed and session else pca_map.corners), genre),
+        **_map_spec(pca_map, low, high, genre),
         "datasets": {
             "offers": _tracks(pca_map, [offer.track for offer in offers]),
             "path": _way_of(pca_map, vibes),

@@ -124,8 +124,7 @@ class ListeningSession:
     @classmethod
     def of_listener(cls, dynamics: SessionDynamics, agent: Agent, key: int, length: int | None = None) -> Self:
         """Begin a session with the simulated listener of this key, who answers to it by :meth:`answered`."""
-        start = as_simulated(dynamics).start(np.array([key], np.uint64)).history[0]
-        return cls(dynamics, agent, start, length, key)
+        return cls(dynamics, agent, _met(dynamics, key).history[0], length, key)
 
     @property
     def vibe(self) -> Floats:
@@ -217,14 +216,8 @@ class ListeningSession:
 
     def answered(self) -> None:
         """Let the listener of the environment answer to the next track; where there is none, hear it out."""
-        listener, mind, heard = simulated(self.dynamics), self.state.listener.replaced, True
-        for offer in self.offers()[:1] if listener is not None else ():
-            luck = np.random.default_rng((self.key or 0, len(self.plays))).random((1, listener.n_uniforms), np.float32)
-            unit = self.dynamics.catalogue.unit_features[[offer.track]]
-            likeness = np.array([offer.similarity], np.float32)
-            response = listener.respond(mind.take(np.zeros(1, np.intp)), unit, likeness, luck)
-            heard = response.completed is None or bool(response.completed[0])
-        self._play_next(heard)
+        for offer in self.offers()[:1]:
+            self._answer(offer.track, self._would_hear(offer), self.agent.name)
 
     def play(self, track: int) -> None:
         """Hear out a track of one's own choice, which may be an offer; nothing happens where it was played before."""
@@ -291,11 +284,21 @@ class ListeningSession:
     def _begin(self) -> None:
         self.state = _begun(self.dynamics, self.start)
         if self.key is not None:
-            self.state.listener.replaced = as_simulated(self.dynamics).start(np.array([self.key], np.uint64)).listener
+            self.state.listener.replaced = _met(self.dynamics, self.key).listener
         self.vibes: list[Floats] = [self.state.vibe[0].copy()]
         self._seen: dict[SessionDynamics, SessionState] = {}
         self._offers: dict[str, Sequence[Offer]] = {}  # by agent
         self._before = self._offers  # as they were when the last answer came
+
+    def _would_hear(self, offer: Offer) -> bool:
+        """Say whether the listener of the environment would hear a track out now; where there is none, yes."""
+        if (listener := simulated(self.dynamics)) is None:
+            return True
+        luck = np.random.default_rng((self.key or 0, len(self.plays))).random((1, listener.n_uniforms), np.float32)
+        unit = self.dynamics.catalogue.unit_features[[offer.track]]
+        mind = self.state.listener.replaced.take(np.zeros(1, np.intp))
+        response = listener.respond(mind, unit, np.array([offer.similarity], np.float32), luck)
+        return response.completed is None or bool(response.completed[0])
 
     def _play_next(self, heard: bool) -> None:
         for offer in self.offers()[:1]:
@@ -315,6 +318,11 @@ class ListeningSession:
 def _begun(dynamics: SessionDynamics, start: Sequence[int]) -> SessionState:
     """Begin a session, a batch of one, in which nothing is left to chance: a person answers."""
     return dynamics.start(np.zeros(1, np.uint64), np.array([start], np.int64))
+
+
+def _met(dynamics: SessionDynamics, key: int) -> SessionState:
+    """Begin a session, a batch of one, as the simulated listener of this key begins it."""
+    return as_simulated(dynamics).start(np.array([key], np.uint64))
 
 
 def _step(dynamics: SessionDynamics, state: SessionState, track: int, heard: bool) -> StepResult:

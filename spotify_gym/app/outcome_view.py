@@ -37,7 +37,7 @@ def show_ending(user: UserSession, session: ListeningSession) -> None:
     with st.container(border=True):
         with st.spinner("Others play from your start ..."):
             earned = scores(session)
-        who, *_ = [name for name in earned if name.startswith(session.agent.name)]
+        who = _who(session)
         st.html(headline("the session is over", f"{who} earned {signed(earned[who])}"))
         st.html(meters(earned))
         others = "to the same listener" if session.taste is not None else _OTHERS[has_hidden_taste(session.dynamics)]
@@ -62,9 +62,12 @@ def scores(session: ListeningSession) -> dict[str, float]:
     """
     n_tracks = session.length or len(session.plays)
     references = _reference_scores(as_simulated(session.dynamics), session.start, n_tracks, session.key)
-    who = f"{session.agent.name} and {'you' if session.key is None else 'they'}"
-    by_name = {who: session.earned, **references}
+    by_name = {_who(session): session.earned, **references}
     return dict(sorted(by_name.items(), key=lambda pair: -pair[1]))
+
+
+def _who(session: ListeningSession) -> str:
+    return f"{session.agent.name} and {'you' if session.key is None else 'they'}"
 
 
 @lru_cache(maxsize=256)
