@@ -45,7 +45,7 @@ _NUMBER_OF = _KEY + r"\s*(?P<number>[+-]?\.?\d[\d.eE+-]*)"
 def read_delimited(content: bytes, schema: Schema) -> RawTable:
     """Split text into rows and keep the columns that serve a role, as text."""
     account = Account("line")
-    lines = _unwrap(_decode(content, account))
+    lines = _decode(content, account)
     header, delimiter, number, start = _find_header(lines, schema)
     if any(lines[:number]):
         account.notes.append(f"line {number + 1} was taken as the header")
@@ -85,15 +85,6 @@ def _is_utf8(text: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _unwrap(lines: list[bytes]) -> list[bytes]:
-    """Take off the quotes around whole lines, which a spreadsheet writes of a table that stands in its first column."""
-    some = [line for line in lines[:MAX_HEADER] if line]
-    whole = [line[:1] == line[-1:] == b'"' != line and b'"' not in line[1:-1].replace(b'""', b"") for line in some]
-    if not all(whole) or b"," not in b"".join(some):
-        return lines
-    return [line[1:-1].replace(b'""', b'"') if line.endswith(b'"') else line for line in lines]
 
 
 def _find_header(lines: Sequence[bytes], schema: Schema) -> tuple[tuple[str, ...], str, int, int]:
@@ -180,6 +171,9 @@ def _split_row(
 ) -> tuple[list[str], int]:
     """Split the row of so many columns that begins on a line, and may run on to others.
 
+    A row in quotes as a whole, as a spreadsheet writes what stands in its first column, is split again; quotes within
+    quoted values that are not doubled, but stand between letters or blanks, are taken as if they were.
+
     Returns:
         its cells, none if there is no row; the number of lines that were read.
     """
@@ -191,12 +185,18 @@ def _split_row(
         reader = csv.reader((line.decode() + "\n" for line in short), delimiter=delimiter, strict=True, **dialect)
         try:
             cells = next(reader)
+            if len(cells) == 1 != width:
+                cells = next(csv.reader(cells, delimiter=delimiter, strict=True), cells)
         except (csv.Error, StopIteration):
             continue
         finally:
             n_lines = max(n_lines, reader.line_num)
         if len(cells) == (width or len(cells)) and sum(map(len, cells)) <= MAX_ROW_BYTES:
             return cells, reader.line_num
+    if width:
+        doubled = re.sub(rb'(?<=[^"%b])"(?=[^"%b])' % (delimiter.encode(), delimiter.encode()), b'""', lines[number])
+        if doubled != lines[number] and (cells := _split_row([doubled], 0, delimiter, width, 1)[0]):
+            return cells, 1
     return [], n_lines
 
 

@@ -27,9 +27,9 @@ ALIASES: Mapping[str, str] = {
     # role: names of its column, by letters and digits alone, the more specific ones first
     "track_id": "trackid trackuri trackspotifyid idtrack songid songuri spotifyid spotifyuri idspotify spid id uri "
     "trackurl tracklink trackhref songurl songlink spotifyurl spotifylink urlspotify externalurlsspotify url link href "
-    "idcancion cancionid idmusica musicaid",
+    "tid idcancion cancionid idmusica musicaid",
     "name": "trackname tracktitle songname songtitle nametrack namesong mastermetadatatrackname track song title name "
-    "titulo titre titel titolo tytuł denumire nomedamusica nombre cancion musica faixa chanson brano 曲名",
+    "names titulo titre titel titolo tytuł denumire nomedamusica nombre cancion musica faixa chanson brano 曲名",
     "artists": "artistname artistnames artistsname artistsnames trackartistname trackartistnames trackartistsname "
     "artists trackartist trackartists artist mainartist performers performer singers singer "
     "mastermetadataalbumartistname allartists primaryartist band bandsinger artist1 artista artiste interpret "

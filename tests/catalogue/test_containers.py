@@ -251,8 +251,17 @@ def test_several_lines_of_names__are_one_header(tmp_path: Path) -> None:
 
 def test_lines_in_quotes_as_a_whole__are_a_table_of_one_column_and_read(tmp_path: Path) -> None:
     lines = csv_text([song(0), song(1, track_name='Say "hi", twice'), *songs(5)[2:]]).splitlines()
-    wrapped = "\n".join('"' + line.replace('"', '""') + '"' for line in lines)
-    assert read(tmp_path, wrapped).fingerprint == read(tmp_path, "\n".join(lines)).fingerprint
+    expected = read(tmp_path, "\n".join(lines)).fingerprint
+    wrapped = ['"' + line.replace('"', '""') + '"' for line in lines]
+    assert read(tmp_path, "\n".join(wrapped)).fingerprint == expected
+    assert read(tmp_path, "\n".join([*lines[:2], wrapped[2], *lines[3:]])).fingerprint == expected
+
+
+def test_quotes_within_quotes__need_not_be_doubled(tmp_path: Path) -> None:
+    names = ['The "Blue" Theme', 'Night, 7" Mix', "Plain, too"]
+    rows = [song(0), *(song(n, track_name=name).values() for n, name in enumerate(names))]
+    text = "\n".join(",".join(f'"{cell}"' for cell in row) for row in rows)
+    assert list(read(tmp_path, text).names) == names
 
 
 TEXT_TYPES = [
