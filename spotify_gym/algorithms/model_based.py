@@ -163,10 +163,8 @@ class ModelBased(BaseAlgorithm):
 
     def _crossed(self, model: LearnedModel, start: Seen, n: int) -> Rollout[Seen]:
         """Return the best of n plans for a start, with a part of any other in its place."""
-        best, other = (
-            next(self.policy.best_of_library(model, start, 1, n)).plan,
-            self.policy.plans[self.rng.integers(n)],
-        )
+        best = next(self.policy.best_of_library(model, start, 1, n)).plan
+        other = self.policy.plans[self.rng.integers(n)]
         places = np.arange(len(best))
         ends = self.rng.integers(len(best) + 1, size=2)
         return self.policy.rollout(model, start, np.where((ends.min() <= places) & (places < ends.max()), other, best))
