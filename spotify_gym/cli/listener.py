@@ -58,11 +58,11 @@ class Fit(_OfLog):
         log, catalogue = self.read(self.log)
         print(f"fitting {log.n_plays:,} plays of {len(log):,} sessions ...", file=sys.stderr)
         listener = fit(log.split()[0], catalogue, self.skip)
-        listener = replace(listener, fitted={"log": self.log.name, **(listener.fitted or {})})
-        for name, (value, low, high) in (listener.fitted or {})["intervals"].items():
+        fitted: dict[str, Any] = {"log": self.log.name, **(listener.fitted or {})}
+        for name, (value, low, high) in fitted["intervals"].items():
             print(f"{name:<32} {value:+7.3f}  ({low:+.3f} to {high:+.3f})")
-        listener.to_json(self.out)
-        print(f"{self.out}: fitted to {(listener.fitted or {})['plays']:,} plays; how far to believe it:")
+        replace(listener, fitted=fitted).to_json(self.out)
+        print(f"{self.out}: fitted to {fitted['plays']:,} plays; how far to believe it:")
         joined = f" --catalogue {self.catalogue}" if self.catalogue else ""
         print(f"spotify-gym listener report {self.out} {self.log}{joined}")
 
