@@ -28,7 +28,6 @@ from spotify_gym.algorithms.replay import (
     draw_unplayed,
     played_next,
     played_of,
-    with_choice,
 )
 
 
@@ -134,11 +133,8 @@ class TrackDQN(stable_baselines3.DQN):
 
         The arguments, but for the chance to explore that `deterministic` takes away, are those of `MlpPolicy.predict`.
         """
-        told = action_masks is not None or played is not None
-        chosen = self.policy.recall(observation, state, episode_start, told=told)
         choose = self.policy.choose if deterministic or self.exploration_rate == 0.0 else self._explore
-        actions = choose(observation, action_masks, played if chosen is None else chosen)
-        return actions, state if chosen is None else with_choice(chosen, actions)
+        return self.policy.predict_by(choose, observation, state, episode_start, action_masks, played)
 
     def sample(self, batch_size: int) -> Batch:
         """Draw replayed transitions, from any of SB3's buffers; `played` only where it is kept."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -99,32 +100,32 @@ class MlpPolicy(DQNPolicy):
         Raises:
             ValueError: both kinds of exclusion at once, a shape that does not fit, or nothing allowed.
         """
-        chosen = self.recall(observation, state, episode_start, told=action_masks is not None or played is not None)
-        actions = self.choose(observation, action_masks, played if chosen is None else chosen)
-        return actions, state if chosen is None else with_choice(chosen, actions)
+        return self.predict_by(self.choose, observation, state, episode_start, action_masks, played)
 
-    def recall(
-        self, observation: Any, state: State, episode_start: NDArray[np.bool_] | None, *, told: bool
-    ) -> NDArray[np.int64] | None:
-        """Return what was chosen since the start of each session, (batch, width); None where that is of no concern.
-
-        Args:
-            observation: as in `predict`.
-            state: as in `predict`.
-            episode_start: as in `predict`.
-            told: whether somebody else says what is forbidden.
-        """
+    def predict_by(
+        self,
+        choose: Callable[..., NDArray[np.int64]],
+        observation: Any,
+        state: State,
+        episode_start: NDArray[np.bool_] | None,
+        masks: NDArray[np.bool_] | None,
+        played: NDArray[np.integer] | None,
+    ) -> tuple[NDArray[np.int64], State]:
+        """Return what `predict` does, with another function in the place of its `choose`."""
         if isinstance(observation, tuple):
             super().predict(observation)  # type: ignore[arg-type]  # refuses it, and says why
-        if told or not getattr(self.action_space, "forbids_repeats", False):
+        is_told = masks is not None or played is not None
+        if is_told or not getattr(self.action_space, "forbids_repeats", False):
             self._forgetful_calls = 0
-            return None
+            return choose(observation, masks, played), state
         self._forgetful_calls = 0 if state or episode_start is not None else self._forgetful_calls + 1
         if self._forgetful_calls == 2 and not self._has_warned:
             self._has_warned = True
             warnings.warn(FORGETFUL, stacklevel=3)
         n = n_states(observation) if self.is_vectorized_observation(observation) else 1
-        return chosen_since_start(state, episode_start, n)
+        chosen = chosen_since_start(state, episode_start, n)
+        actions = choose(observation, None, chosen)
+        return actions, with_choice(chosen, actions)
 
     def choose(
         self, observation: Observation, masks: NDArray[np.bool_] | None, played: NDArray[np.integer] | None
