@@ -216,7 +216,8 @@ def _below_zero(numbers: Mapping[str, Numbers], kinds: Mapping[str, str]) -> set
 def is_scaled(table: RawTable) -> bool:
     """Say whether features have been scaled: no tempo is above 1, or most have numbers below 0 where none can be."""
     numbers, kinds = parse_numbers(dict(_feature_columns(table))), table.roles.kinds
-    is_slow = any(kind == "tempo" and _slow_share(numbers[name]) == 1 for name, kind in kinds.items())
+    tempos = [numbers[name] for name, kind in kinds.items() if kind == "tempo"]
+    is_slow = any((tempo <= 1).any() and not (tempo > 1).any() for tempo in tempos)
     return is_slow or 2 * len(_below_zero(numbers, kinds)) > sum(kind in _POSITIVE for kind in kinds.values())
 
 
@@ -225,13 +226,9 @@ def _unlikely(numbers: Mapping[str, Numbers], kinds: Mapping[str, str], scaled: 
     for name, column in numbers.items():
         if kinds.get(name) == "loudness" and np.mean(column > 1) > 0.5:
             yield f"most of {name} is above 0 dB, as no music is: its sign may be lost"
-        if kinds.get(name) == "tempo" and name not in scaled and MANY_ROWS < _slow_share(column) < 1:
+        slow = column[column > 0] <= 1
+        if kinds.get(name) == "tempo" and name not in scaled and slow.any() and MANY_ROWS < slow.mean() < 1:
             yield f"much of {name} is at most 1 BPM, unlike the rest: some rows may have been scaled"
-
-
-def _slow_share(tempo: Numbers) -> float:
-    """Return the share of tempos that are no more than 1 BPM, among those that are above 0."""
-    return float(np.mean(tempo[tempo > 0] <= 1)) if (tempo > 0).any() else 0.0
 
 
 def words_in(texts: pa.Array, others: str = rf"{NUMBERS}|spotify:.*|https?://.*") -> pa.Array | None:

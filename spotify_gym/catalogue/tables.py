@@ -166,10 +166,13 @@ def _describe(table: RawTable, schema: Schema) -> Draft:
 
 
 def _missing(table: RawTable, schema: Schema, n_features: int) -> Iterator[str]:
-    """Say which features are missing, and what else a catalogue could hold."""
+    """Say which features and tracks are missing, and what else a catalogue could hold."""
     if schema.features is None and (features := [name for name in FEATURE_NAMES if name not in table.roles.features]):
         yield f"no column of {', '.join(features)}: {n_features} of the nine features"
         yield from filter(None, [schema.hint(features, table.names)])
+    second = {re.sub(r"(?<=[._/])0(?=[._/])", "1", column) for column in table.roles.features.values()}
+    if (second - {*table.roles.features.values()}).intersection(table.names):
+        yield "several tracks stand in one row: only the first was read"
     comforts = {"name": "titles", "artists": "artists", "genre": "genres", "popularity": "popularity"}
     if missing := [what for role, what in comforts.items() if role not in table.account.columns]:
         yield f"no column of {', '.join(missing)}"

@@ -242,6 +242,13 @@ def test_numbers_of_tracks__are_no_titles(tmp_path: Path) -> None:
     assert read(tmp_path, table.to_csv(index=False)).names[0] == "Song 0"
 
 
+def test_several_tracks_in_a_row__are_no_more_than_one_and_said(tmp_path: Path) -> None:
+    features = frame()[list(FEATURE_NAMES)]
+    table = features.add_prefix("tracks.0.").join(features.add_prefix("tracks.1."))
+    report = read(tmp_path, table.to_csv(index=False)).report
+    assert (report.tracks, "several tracks stand in one row: only the first was read" in report.notes) == (5, True)
+
+
 def test_links_to_artists__are_no_names_of_theirs(tmp_path: Path) -> None:
     table = frame().assign(artist_name="spotify:artist:0OdUWJ0sBjDrqHygGUXeCF", singer="Band of Horses")
     assert read(tmp_path, table.to_csv(index=False)).artists[0] == "Band of Horses"
