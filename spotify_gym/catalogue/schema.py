@@ -37,7 +37,7 @@ ALIASES: Mapping[str, str] = {
     "アーティスト",
     "genre": "genre trackgenre playlistgenre genres trackgenres songgenre topgenre artistgenres artistsgenres "
     "artistgenre maingenre musicgenre genrename parentgenres genretop primarygenre artisttopgenre genero",
-    "popularity": "popularity popularidad popularidade popularite popolarita beliebtheit sppopularity pop",
+    "popularity": "popularity popularidad popularidade popularite popolarita beliebtheit pop",
     "acousticness": "acousticness acous acoustic acustica acusticidad acusticidade acusticita acousticite acoustique "
     "akustik",
     "danceability": "danceability dnce dance bailabilidad danzabilidad dancabilidade ballabilita dansabilite "
@@ -56,7 +56,9 @@ MIN_FEATURES = 5
 MAX_HEADER = 30  # lines or rows among which the header is sought
 _ROLES = {alias: (role, 4 * rank) for role, aliases in ALIASES.items() for rank, alias in enumerate(aliases.split())}
 _S = "(?:s(?!p(?:ee|c|otify)))?"  # of a plural, and not of speechiness
-_BEFORE = f"^(?:item{_S}|spotify|audio|feature{_S}|af)*"  # what tables write before a name, and around what is measured
+_BEFORE = (
+    f"^(?:item{_S}|spotify|sp|audio|feature{_S}|af)*"  # what tables write before a name, and around what is measured
+)
 _AROUND = (
     f"^(?:(?:item|track|song|feature){_S}|spotify|audio|af)*|(?:db|dbfs|lufs|bpm|percent|percentage|pct|score|value)*$"
 )

@@ -297,6 +297,8 @@ def test_several_genres_in_a_cell__are_told_apart(tmp_path: Path) -> None:
     catalogue = read(tmp_path, csv_text(rows))
     assert catalogue.genre_names == ("dance pop", "pop", "rock")
     assert catalogue.genres.astype(int).tolist() == [[0, 1, 1], [1, 0, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
+    underscored = read(tmp_path, csv_text([song(0, genre="dance_pop rap"), song(1, genre="hip_hop")]))
+    assert underscored.genre_names == ("dance_pop", "hip_hop", "rap")
 
 
 def test_artists__split_a_catalogue_each(tmp_path: Path) -> None:

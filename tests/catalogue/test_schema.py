@@ -105,6 +105,10 @@ KINDS = {
         "cancion_id,titulo,nombre_artistico,genero,sp_popularity",
         5,
     ),
+    ",sp_name,sp_artist,sp_url,year,acousticness,danceability,energy,speechiness,spch,tempo": (
+        "sp_url,sp_name,sp_artist,,",
+        5,
+    ),
     "Nome da música,Nome do artista,Energia,Ao vivo,Acústica,Instrumental,Dançabilidade,Volume": (
         ",Nome da música,Nome do artista,,",
         6,
