@@ -25,6 +25,7 @@ import torch
 from gymnasium.utils.performance import benchmark_step
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from experiments.lib import main
 from experiments.lib.speed import (
     ROLLUP,
     Part,
@@ -43,7 +44,7 @@ from spotify_gym import ENVS
 from spotify_gym.algorithms import DoubleDQN
 from spotify_gym.catalogue import Catalogue, as_catalogue
 from spotify_gym.catalogue.tracks import FEATURE_NAMES
-from spotify_gym.cli.command import Command, run_command
+from spotify_gym.cli.command import Command
 from spotify_gym.search.exact_topk import in_blocks, largest
 from spotify_gym.search.pruned import InnerProductIndex
 from spotify_gym.training.trainer import one_thread
@@ -183,8 +184,6 @@ def tables(bench: Benchmark) -> Iterator[Race]:
 
 PSS = Part("memory that a catalogue adds to each of several workers, shared pages divided among them", "B", "workers")
 USS = Part("the same, pages that a worker shares with nobody", "B", "workers")
-
-
 HOLD = {
     "Catalogue.load": "Catalogue.load",
     "Catalogue.load, gym.make and reset": f"lambda file: (env := gym.make('{FIRST}', catalogue=file), env.reset())",
@@ -393,4 +392,4 @@ PARTS = (imports, tables, memory, single, vector, learning, searching)
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(Benchmark, "python -m experiments.benchmark"))
+    main(Benchmark)
