@@ -116,9 +116,10 @@ class SharedEnv:
             needed, versions = least - 1 + n_played, self.dynamics.first_versions
             # Of many tracks the first will do, which takes little memory in each of many processes.
             if len(np.unique(versions[:_MANY])) < needed > (there := len(np.unique(versions))):
+                shorter = f", or make the environment with played_width={there}, for shorter ones"
                 raise ValueError(
                     f"{self.catalogue.source} has {there} songs, and a session needs {needed}, {least - 1} to start "
-                    f"from and {n_played} to play; bring more songs, or say by played_width={there} that it is shorter"
+                    f"from and {n_played} to play; bring more songs{shorter if there >= least else ''}"
                 )
 
     def _begin(self, slots: NDArray[np.intp], history: Ints | None = None) -> SessionState:

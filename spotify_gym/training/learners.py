@@ -14,7 +14,9 @@ from spotify_gym.algorithms import BindingError
 from spotify_gym.training.config import ConfigError, TrainConfig
 from spotify_gym.training.vec_adapter import SessionVecEnv
 
-_RANGES = {**dict.fromkeys(("gamma", "gae_lambda", "tau"), (0, 1)), "n_steps": (1, 10**6)}  # that SB3 does not check
+_SHARES = "gamma", "gae_lambda", "tau"  # that SB3 does not check
+_COUNTS = "n_steps", "n_epochs", "batch_size", "train_freq", "policy_delay", "target_update_interval"
+_MOST = 10**6
 _OURS = {"policy", "env", "seed", "device", "_init_setup_model"}  # arguments that are settings elsewhere, or none
 
 
@@ -62,10 +64,14 @@ def _arguments_of(config: TrainConfig, algorithm: type[Any], policy: type[Any]) 
         raise ConfigError(
             f"{unknown[0]!r} is no argument of algorithm={config.algorithm!r}; choose from {', '.join(known)}"
         )
-    for name in _RANGES.keys() & config.other_arguments.keys():
-        low, high = _RANGES[name]
-        if not isinstance(arguments[name], (int, float)) or not low <= arguments[name] <= high:
-            raise ConfigError(f"arguments: {name}={arguments[name]!r} must be from {low} to {high}")
+    for name, value in config.other_arguments.items():
+        if name in _SHARES and not (isinstance(value, (int, float)) and 0 <= value <= 1):
+            allowed = "from 0 to 1"
+        elif name in _COUNTS and not (type(value) is int and 1 <= value <= _MOST):
+            allowed = f"from 1 to {_MOST}, and whole"
+        else:
+            continue
+        raise ConfigError(f"algorithm={config.algorithm!r} cannot use arguments: {name}={value!r} must be {allowed}")
     rates = arguments.get("learning_rate")
     if isinstance(rates, (tuple, list)):
         arguments["learning_rate"] = partial(_falling, *rates)

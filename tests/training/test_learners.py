@@ -173,13 +173,18 @@ def test_config__of_another_learner__names_the_policies_that_it_knows() -> None:
         ("ppo", "gamma=NaN", "gamma=nan must be from 0 to 1"),
         ("ppo", "n_steps=0", "n_steps=0 must be from 1 to 1000000"),
         ("ppo", "batch_size=0", "cannot use arguments"),
+        ("ppo", "n_epochs=1.5", "n_epochs=1.5 must be from 1 to 1000000, and whole"),
+        ("td3", "policy_delay=0", "policy_delay=0 must be from 1"),
+        ("sac", "train_freq=0", "train_freq=0 must be from 1"),
+        ("recurrent_ppo", "batch_size=0", "batch_size=0 must be from 1"),
         ("ppo", "seed=1", "'seed' is no argument"),
         ("ppo", "learning_rate=-1", "Invalid learning rate"),
     ],
 )
 def test_arguments__that_cannot_be_are_refused_by_name(algorithm: str, argument: str, said: str) -> None:
+    policy = "catalogue" if algorithm in ("model", "ppo") else "mlp"
     config = TrainConfig(
-        "builtin:300", algorithm=algorithm, state="mean+history+place", steps=80, arguments=(argument,)
+        "builtin:300", algorithm=algorithm, policy=policy, state="mean+history+place", steps=80, arguments=(argument,)
     )
     with pytest.raises(ConfigError, match=said):
         train(config)
