@@ -87,6 +87,7 @@ def guarded(work: Callable[[], None], prog: str, extra: str = "train") -> int:
     one line on stderr; anything else is our mistake and keeps its traceback. `extra` is the one of the package that
     brings the libraries of this work, but for those that one extra alone brings.
     """
+    _replace_unknown_letters()
     try:
         work()
     except BrokenPipeError:  # whoever reads our output, `head` say, has seen enough
@@ -142,6 +143,13 @@ def show_table(title: str, columns: Mapping[str, Literal["left", "right"]], rows
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
+
+
+def _replace_unknown_letters() -> None:
+    """Let what a terminal has no letters for be shown as a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _unframed(message: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -160,23 +161,34 @@ def directions_of(model: BaseAlgorithm, observations: NDArray[np.float32]) -> ND
 
 
 def find_tracks(catalogue: Catalogue, names: Sequence[str]) -> list[int]:
-    """Find tracks by id, title or label ("Title — Artist"); a single text may hold several, separated by commas.
+    """Find tracks by id, title or label ("Title — Artist"); texts with commas after them hold several.
 
     Raises:
         CatalogueError: a name that no track has, or several have; the message lists those that come near.
     """
-    if len(names) == 1 and "," in names[0]:
-        names = next(csv.reader([names[0]], skipinitialspace=True))
-    return [_find_track(catalogue, name.strip()) for name in names]
+    search = cache(partial(TrackSearch, catalogue))  # which reads all titles
+    text = " ".join(names)
+    if "," in text and (len(names) == 1 or any(name.endswith(",") for name in names[:-1])):
+        names = next(csv.reader([text], skipinitialspace=True))
+        if not _is_id(catalogue, names[0]) and catalogue.names is not None and len(search().named(text)):
+            names = [text]  # a title with a comma in it
+    return [_find_track(catalogue, name.strip(), search) for name in names]
 
 
-def _find_track(catalogue: Catalogue, name: str) -> int:
+def _is_id(catalogue: Catalogue, name: str) -> bool:
+    try:
+        return catalogue.index_of(name.strip()) >= 0
+    except CatalogueError:
+        return False
+
+
+def _find_track(catalogue: Catalogue, name: str, searching: Callable[[], TrackSearch]) -> int:
     try:
         return catalogue.index_of(name)
     except CatalogueError:
         if catalogue.names is None:
             raise CatalogueError(f"no track has the id {name!r}, and {catalogue.source} has no titles") from None
-    search = TrackSearch(catalogue)
+    search = searching()
     found = search.named(name)
     if not len(found):
         near = search.find(name.partition(" — ")[0], most=_SHOWN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -216,6 +217,13 @@ def test_guarded__knows_mistakes_from_bugs(capsys: pytest.CaptureFixture[str]) -
         guarded(fail(KeyError("a bug")), "prog")
     with pytest.raises(ModuleNotFoundError):
         guarded(fail(ModuleNotFoundError("no", name="spotify_gym.nothing")), "prog")
+
+
+def test_guarded__shows_what_a_terminal_has_no_letters_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    poor = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", poor)
+    assert guarded(lambda: print("Björk — Hyperballad: 9.1 ± 0.2", flush=True), "prog") == 0
+    assert poor.buffer.getvalue() == b"Bj?rk ? Hyperballad: 9.1 ? 0.2\n"  # type: ignore[attr-defined]
 
 
 def test_show_table__obeys_nothing_that_a_title_says(capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,8 @@ def songs() -> Catalogue:
         (["ÁGUAS DE MARÇO", "closer to fine"], [5, 6]),
         (["Hello, Goodbye", "id2"], [4, 2]),
         (['"Hello, Goodbye",id2'], [4, 2]),
+        (["Hello, Goodbye"], [4]),
+        (["id1,", "id0,", "closer to fine"], [1, 0, 6]),
         (["[/red]"], [7]),
         (["Closer"], [2]),
     ],
