@@ -34,7 +34,7 @@ ALIASES: Mapping[str, str] = {
     "artists trackartist trackartists artist mainartist performers performer singers singer "
     "mastermetadataalbumartistname allartists primaryartist band bandsinger artist1 artista artiste interpret "
     "interprete kunstler cantante nomedoartista nomeartista nombreartistico nombreartista nombredelartista autor "
-    "アーティスト",
+    "artisttitle アーティスト",
     "genre": "genre trackgenre playlistgenre genres trackgenres songgenre topgenre artistgenres artistsgenres "
     "artistgenre maingenre musicgenre genrename parentgenres genretop primarygenre artisttopgenre genero",
     "popularity": "popularity popularidad popularidade popularite popolarita beliebtheit pop",
@@ -45,7 +45,7 @@ ALIASES: Mapping[str, str] = {
     "energy": "energy nrgy energia energie",
     "instrumentalness": "instrumentalness instrumental instr instrumentalidad instrumentalidade instrumentalita "
     "instrumentalite",
-    "liveness": "liveness live vivacidad vivacidade vivacita vivacite aovivo lebendigkeit",
+    "liveness": "liveness liveliness live vivacidad vivacidade vivacita vivacite aovivo lebendigkeit",
     "loudness": "loudness db loud volumen volume volumesonore sonoridad sonoridade lautstarke",
     "speechiness": "speechiness spch speech locuacidad habla fala sprachanteil",
     "tempo": "tempo bpm beatsperminute",
@@ -56,14 +56,11 @@ MIN_FEATURES = 5
 MAX_HEADER = 30  # lines or rows among which the header is sought
 _ROLES = {alias: (role, 4 * rank) for role, aliases in ALIASES.items() for rank, alias in enumerate(aliases.split())}
 _S = "(?:s(?!p(?:ee|c|otify)))?"  # of a plural, and not of speechiness
-_BEFORE = (
-    f"^(?:item{_S}|spotify|sp|audio|feature{_S}|af)*"  # what tables write before a name, and around what is measured
-)
+_BEFORE = f"^(?:item{_S}|spotify|sp|audio|feature{_S}|af)*"  # what tables write before a name, or around it
 _AROUND = (
-    f"^(?:(?:item|track|song|feature){_S}|spotify|audio|af)*|(?:db|dbfs|lufs|bpm|percent|percentage|pct|score|value)*$"
+    f"^(?:(?:item|track|song|feature){_S}|spotify|audio|af)*|(?:dbf?s?|lufs|bpm|percent(age)?|pct|scores?|value)*$"
 )
 _SPELT = {*FEATURE_NAMES} - {"tempo"}  # which wrong letters leave what they are; "tiempo" is a time
-_LAST = 1000  # of how specific a name can be
 _UNIT = r"(?i)[(\[][\d\W]*(to|db|dbfs|lufs|bpm|beats per minute|ms)?[\d\W]*[)\]]"
 
 
@@ -210,7 +207,7 @@ def _role_of(name: str) -> tuple[str, int]:
         if role and (plainness < 3 or role in (*FEATURE_NAMES, "popularity")):
             return role, rank + plainness
     near = get_close_matches(alias, _SPELT, n=1, cutoff=0.9)
-    return (near[0], _LAST) if near and near[0][0] == alias[0] and near[0] not in alias else ("", 0)
+    return (near[0], 4 * len(_ROLES)) if near and near[0][0] == alias[0] and near[0] not in alias else ("", 0)
 
 
 def _key(name: str) -> str:

@@ -115,8 +115,11 @@ KINDS = {
     ),
     "track_id,track_name,primary_artist,all_artists,artists_genres,Loudeness (dB),af_dancability,acoustiness,"
     "speachiness,tiempo,energy_std,cloudiness,valance": ("track_id,track_name,all_artists,artists_genres,", 5),
-    "ID_X,NAME_X,artists,audio_features.danceability,audio_features.energy,audio_features.loudness,"
-    "audio_features.valence,audio_features.tempo": ("ID_X,NAME_X,artists,,", 5),
+    "ID_X,NAME_X,artist_title,audio_features.danceability,audio_features.energy,audio_features.loudness,"
+    "audio_features.valence,audio_features.tempo,liveliness,popularity_scores": (
+        "ID_X,NAME_X,artist_title,,popularity_scores",
+        6,
+    ),
 }
 
 
@@ -169,11 +172,11 @@ def test_features__are_any_columns_in_the_order_given() -> None:
 
 
 def test_too_few_features__are_named_with_the_command_for_a_column_that_is_near() -> None:
-    names = ["track_id", "liveliness", "energy", "tempo", "valence"]
+    names = ["track_id", "livelyness", "energy", "tempo", "valence"]
     assert "liveness" not in roles_of([*names, "loudness", "speechiness"]).features
     with pytest.raises(CatalogueError, match="only energy, tempo, valence of the nine are there") as caught:
         roles_of(names)
-    told = "liveness may be 'liveliness': spotify-gym prepare 'my songs.csv' --columns liveness=liveliness"
+    told = "liveness may be 'livelyness': spotify-gym prepare 'my songs.csv' --columns liveness=livelyness"
     assert told in str(caught.value)
 
 
