@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spotify_gym.policies.policy import DirectedPolicy, Ranking, RankingPolicy, ValuingPolicy, best_of
+from spotify_gym.policies.policy import DirectedPolicy, Ranking, RankingPolicy, ValuingPolicy, best_along, best_of
 from spotify_gym.session import SessionDynamics, SessionState
 from spotify_gym.session.estimation import told
 from spotify_gym.session.kernels import unit
@@ -108,12 +108,11 @@ class NearestPolicy(ValuingPolicy):
 
     def rank(self, sessions: SessionState, k: int) -> Ranking:
         """Search along the direction in which rewards rise, or else value the whole catalogue."""
-        dynamics, found = self.dynamics, self.dynamics.rising(sessions)
+        found = self.dynamics.rising(sessions)
         if found is None:
             return super().rank(sessions, k)
         directions, rewards = found
-        played = None if dynamics.repeats else sessions.played
-        products, tracks = dynamics.catalogue.index(dynamics.same).largest(directions, k, played)
+        tracks, products = best_along(directions, self.dynamics, sessions, k)
         return Ranking(tracks, np.where(np.isneginf(products), products, rewards(products)))
 
     def values(self, sessions: SessionState) -> Floats:

@@ -177,10 +177,14 @@ class DirectedPolicy(SeenPolicy):
 
     def rank(self, sessions: SessionState, k: int) -> Ranking:
         """Search along the direction."""
-        dynamics = self.dynamics
-        played = None if dynamics.repeats else sessions.played
-        values, tracks = dynamics.catalogue.index(dynamics.same).largest(self.directions(sessions), k, played)
-        return Ranking(tracks, values)
+        return best_along(self.directions(sessions), self.dynamics, sessions, k)
+
+
+def best_along(directions: Floats, dynamics: SessionDynamics, sessions: SessionState, k: int) -> Ranking:
+    """Return the k recordings, of those that may play, whose unit features go furthest in each direction, (B, d)."""
+    played = None if dynamics.repeats else sessions.played
+    values, tracks = dynamics.catalogue.index(dynamics.same).largest(directions, k, played)
+    return Ranking(tracks, values)
 
 
 def best_of(values: Floats, k: int) -> Ranking:
