@@ -37,9 +37,8 @@ class States(Study):
 
     def methods(self) -> Iterator[Case]:
         """Give each state, and where the listener shows how they respond, the mean without that."""
-        can_show = [
-            state for state in COMPARED if "genres" not in state or catalogue_of(self.config).genres is not None
-        ]
+        has_genres = catalogue_of(self.config).genres is not None
+        can_show = [state for state in COMPARED if has_genres or "genres" not in state]
         for env in self.envs:
             config = replace(self.config, env=env)
             told = TOLD if env in BEST_SEEN else ()
