@@ -117,6 +117,8 @@ def read_json(content: bytes, schema: Schema) -> RawTable:
     is_record = np.array(list(map(bool, records)))
     account = Account()
     account.drop("no record of a track", np.flatnonzero(~is_record) + 1)
+    if len(records) == 1:
+        account.warnings.append("there is one record alone, which may be of something else than a track")
     return RawTable(names, roles, pa.table(cells), np.flatnonzero(is_record) + 1, account)
 
 

@@ -381,6 +381,11 @@ def test_json__keyed_by_id(tmp_path: Path) -> None:
     assert list(numbered.track_ids) == list(read(tmp_path, unnamed.to_csv(index=False)).track_ids)
 
 
+def test_json__of_settings_is_warned_of(tmp_path: Path) -> None:
+    text = json.dumps({"weights": dict.fromkeys(FEATURE_NAMES, 0.5)})
+    assert "one record alone" in read(tmp_path, text, "songs.json").report.verdict
+
+
 def test_json__what_is_no_record_is_counted(tmp_path: Path) -> None:
     catalogue = read(tmp_path, json.dumps({"audio_features": [None, *records(), {"error": 404}]}), "songs.json")
     assert (len(catalogue), catalogue.report.rows) == (5, 7)
