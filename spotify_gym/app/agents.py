@@ -1,4 +1,4 @@
-"""Agents that a person can sit down with: those that have learned, and those that never do."""
+"""The agents offered on the page: trained models and reference policies."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Reference(Agent):
-    """An agent that does not learn."""
+    """A reference policy, which does not learn."""
 
     policy: RankingPolicy
 
     def rank(self, session: ListeningSession, k: int) -> Sequence[tuple[int, float]]:
-        """Ask the policy; of equal scores the earlier track comes first."""
+        """Rank by the policy; ties go to the lower track index."""
         tracks, values = self.policy.rank(session.seen_by(self.policy.dynamics), k)
         return _in_order(tracks[0], values[0])
 
     def why(self, session: ListeningSession, offers: Sequence[Offer]) -> str:
-        """Say what the policy says of itself, or else what the track shares with the vibe."""
+        """Return the policy's own explanation, or else what the track shares with the vibe."""
         return self.policy.why.format(value=offers[0].score) or _likeness(session, offers[0])
 
     def looks_for(self, session: ListeningSession) -> Floats | None:
-        """Return what the policy makes of the answers so far."""
+        """Return the policy's search direction after the answers so far."""
         directions = self.policy.directions(session.seen_by(self.policy.dynamics))
         return None if directions is None else np.asarray(directions[0])
 
 
 @dataclass(frozen=True)
 class Learned(Agent):
-    """An agent that has learned what to play from experience alone."""
+    """A trained model."""
 
     dynamics: SessionDynamics
     """Of the environment that it learned in, for a person; it may measure tracks otherwise than others do."""
@@ -54,15 +54,15 @@ class Learned(Agent):
 
     @property
     def stages(self) -> tuple[float, ...]:
-        """Shares of the training, in [0, 1), at which the networks were kept."""
+        """Fractions of the training, in [0, 1), at which weights were saved."""
         return () if self.run.path is None else tuple(s for s in RunFolder(self.run.path).snapshots if s < 1)
 
     @lru_cache(maxsize=32)  # noqa: B019 - an agent is there as long as the page
     def at(self, share: float) -> Learned:
-        """Return the agent as it was after a share of its training, loaded once.
+        """Return the agent as it was after this fraction of its training; loaded once.
 
         Raises:
-            RunError: it was not kept, or is damaged.
+            RunError: no weights were saved there, or they are damaged.
         """
         assert self.run.path is not None  # which has stages
         own_code = bool(self.run.config.own_code)  # which was trusted when the run was opened
@@ -70,7 +70,7 @@ class Learned(Agent):
         return replace(self, name=f"{self.name} after {100 * share:g}% of its training", run=run)
 
     def rank(self, session: ListeningSession, k: int) -> Sequence[tuple[int, float]]:
-        """Ask for the tracks with the highest value; an agent that plans keeps to its plan from track to track."""
+        """Return the tracks with the highest value; a planning agent keeps its plan from track to track."""
         observation, played = self._observation(session), session.seen_by(self.dynamics).played
         plans, place = session.memory.setdefault(self.name, []), len(session.plays)
         if len(plans) <= place:
@@ -79,9 +79,9 @@ class Learned(Agent):
         return _in_order(*best_tracks(self.run, self.dynamics, observation, played, k, plans[place]))
 
     def why(self, session: ListeningSession, offers: Sequence[Offer]) -> str:
-        """Say what the network expects, and which features set the first track before the second.
+        """Explain the expected return, and which features put the first track ahead of the second.
 
-        Where scores are nothing to expect, say what the first track shares with the vibe.
+        Where scores are not returns, explain what the first track shares with the vibe instead.
         """
         if self.value_name != EXPECTED:
             return _likeness(session, offers[0])
@@ -96,12 +96,12 @@ class Learned(Agent):
         return f"{margin} {_profile(session).balance(features[one.track] - features[other.track], shares)}"
 
     def looks_for(self, session: ListeningSession) -> Floats | None:
-        """Return the network's answer to the session; None where tracks have no features to it."""
+        """Return the direction that the network computes for the session; None where it does not use track features."""
         directions = directions_of(self.run.model, self._observation(session))
         return None if directions is None else directions[0]
 
     def feature_shares(self, session: ListeningSession, track: int, other: int) -> Floats | None:
-        """Return what each feature, (d,), adds to the value of one track over another; None where they have no part.
+        """Return how much each feature, (d,), contributes to the value of one track over another; None if unused.
 
         Exact where φ is fixed: the shares then sum to the difference of the two values.
         """
@@ -114,7 +114,7 @@ class Learned(Agent):
 
 
 def references(dynamics: SessionDynamics) -> list[Reference]:
-    """Return the reference policies that can rank tracks in such sessions, those that earn the most first."""
+    """Return the reference policies that can rank tracks in such sessions, the highest-earning first."""
     policies = [
         (name.capitalize(), kind(dynamics))
         for name, kind in reversed(POLICIES.items())
@@ -126,7 +126,7 @@ def references(dynamics: SessionDynamics) -> list[Reference]:
 
 
 def _in_order(tracks: Iterable[int], scores: Iterable[float]) -> Sequence[tuple[int, float]]:
-    """Sort by score and leave out what must not be played."""
+    """Sort by score and drop the tracks that may not be played."""
     ranking = [(int(track), float(score)) for track, score in zip(tracks, scores, strict=True) if np.isfinite(score)]
     return sorted(ranking, key=lambda pair: (-pair[1], pair[0]))
 

@@ -1,4 +1,4 @@
-"""What everybody at the page shares: the catalogue, the agents, the map."""
+"""State shared by all users of the page: the catalogue, the agents, the map."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _ABOUT = (
 
 @dataclass(frozen=True, eq=False)
 class AppState:
-    """One catalogue, and who recommends from it."""
+    """One catalogue, and the agents that recommend from it."""
 
     dynamics: SessionDynamics
-    """Of the environment that the first trained agent learned in, for a person."""
+    """The dynamics of the first agent's training environment, with a person as the listener."""
     agents: Mapping[str, Agent]
-    """By name, the trained ones first."""
+    """Agents by name, the trained ones first."""
     pca_map: PcaMap
     search: TrackSearch
     genres: tuple[str, ...]
-    """Those with tracks enough to start from."""
+    """Genres with enough tracks to start from."""
     well_known: NDArray[np.int64]
-    """What to offer those who cannot think of a track."""
+    """Tracks to suggest."""
     length: int
     """Tracks in a session of the environment."""
 
@@ -49,7 +49,7 @@ class AppState:
     def open(
         cls, runs: Sequence[str | Path] = (), catalogue: str | Path | Catalogue | None = None, *, trust: bool = False
     ) -> AppState:
-        """Load trained agents and the catalogue they play from; the first decides what a session is.
+        """Load trained agents and their catalogue; the first run defines the session's rules.
 
         Args:
             runs: run folders, one named twice counting once; none for the model that comes with the package.
@@ -73,9 +73,9 @@ class AppState:
 
     @classmethod
     def around(cls, dynamics: SessionDynamics, learned: Sequence[Learned], length: int) -> AppState:
-        """Set up everything that follows from the rules, the agents that do not learn among it."""
+        """Set up everything that depends on the dynamics, including the reference agents."""
         agents: list[Agent] = [*learned, *references(dynamics)]
-        for agent in agents:  # what is computed only once shall not wait for the first click
+        for agent in agents:  # compute what is cached now, and not at the first click
             ListeningSession(dynamics, agent, range(dynamics.history_length)).offers()
         catalogue = dynamics.catalogue
         return cls(
@@ -95,7 +95,7 @@ class AppState:
 
 
 def _beside(first: Run, dynamics: SessionDynamics, path: Path, trust: bool) -> tuple[Run, SessionDynamics]:
-    """Load a further run, with its rules, for the sessions of the first."""
+    """Load a further run and its dynamics, for sessions of the first run's environment."""
     measured, wanted = first.catalogue.feature_names, dynamics.history_length
     try:
         if RunFolder.open(path, trust).meta["catalogue"].get("feature_names") != list(measured):
@@ -120,12 +120,12 @@ def _about(run: Run) -> str:
 
 
 def _value_name(run: Run) -> str:
-    """Say what an agent's scores are: returns, where it learns how much tracks earn."""
+    """Name what an agent's scores mean: returns, for value-based models."""
     return EXPECTED if hasattr(run.model.policy, "rank") or hasattr(run.model.policy, "q_net") else "how well it fits"
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
-    """Name each run by what it is, and by as much of its folder's path as it takes to tell it from the others."""
+    """Name each run by algorithm and environment, with as much of its path as is needed to tell runs apart."""
     kinds = [(type(run.model).__name__, run.config.env.removeprefix("Spotify").partition("-v")[0]) for run in runs]
     parts = [_readable(Path(run.path or "").resolve()).parts for run in runs]
     return [
@@ -142,12 +142,12 @@ def _tail(parts: tuple[str, ...], others: Sequence[tuple[str, ...]]) -> str:
 
 
 def _readable(path: Path) -> Path:
-    """Write out what is no text in a path: names of files are bytes, and need not be UTF-8."""
+    """Escape the bytes of a path that are not UTF-8."""
     return Path(str(path).encode(errors="backslashreplace").decode())
 
 
 def well_known(catalogue: Catalogue, most: int = 8) -> NDArray[np.int64]:
-    """Return the most popular tracks, for those who cannot think of one; none where popularity is unknown."""
+    """Return the most popular tracks, as suggestions; none if popularity is unknown."""
     if catalogue.popularity is None:
         return np.zeros(0, np.int64)
     n_candidates = min(10 * most, len(catalogue))
@@ -158,7 +158,7 @@ def well_known(catalogue: Catalogue, most: int = 8) -> NDArray[np.int64]:
 
 
 def genres_to_start_from(catalogue: Catalogue, n_tracks: int) -> tuple[str, ...]:
-    """Return the genres, by name, that have at least `n_tracks` songs; none where genres are unknown."""
+    """Return the names of the genres with at least `n_tracks` songs; none if genres are unknown."""
     if catalogue.genres is None:
         return ()
     first_versions = catalogue.songs == np.arange(len(catalogue))

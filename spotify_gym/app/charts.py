@@ -1,6 +1,6 @@
-"""Charts of the page, in Altair: specifications that never change, and the data that do.
+"""The page's charts, in Altair: constant specifications, and the data that change.
 
-The data go by name, so that from one click to the next the browser swaps them and draws nothing anew.
+Data sets are named, so that after a click the browser replaces the data without redrawing the chart.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from spotify_gym.app.pca_map import PcaMap
 
 Spec = dict[str, Any]
 
-# Legible on white and on black, told apart without red and green.
+# legible on white and on black, and distinguishable by colour-blind people
 VIBE, NEXT, QUIET, GENRE = "#7c5cff", "#f08c00", "#767d8a", "#0b9e9e"
 
 _GRID = 16  # steps across the map, to which a closer view is rounded
@@ -38,7 +38,7 @@ def map_chart(
     zoomed: bool = False,
     rival: ListeningSession | None = None,
 ) -> Spec:
-    """Draw the catalogue as a landscape, the way of the session through it, and where the agent would go next.
+    """Draw the catalogue as a map, with the session's path and the tracks that the agent would play next.
 
     Args:
         pca_map: the landscape.
@@ -64,7 +64,7 @@ def map_chart(
 
 
 def time_chart(session: ListeningSession) -> Spec:
-    """Draw what each track earned, and how alike it was to the vibe, or how well the agent knew the listener then."""
+    """Plot each track's reward, and its similarity to the vibe or how well the agent knew the taste at that time."""
     line, plays = "similarity" if session.key is None else "known", session.plays
     columns = {
         "number": range(1, len(plays) + 1),
@@ -77,7 +77,7 @@ def time_chart(session: ListeningSession) -> Spec:
 
 
 def _corners(pca_map: PcaMap, session: ListeningSession) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the corners of what a session has to do with, on a grid, so that most clicks leave them where they are."""
+    """Return the corners of the region that a session covers, rounded to a grid so that most clicks keep them."""
     features = session.dynamics.catalogue.features
     tracks = [*session.heard, *(offer.track for offer in session.offers())]
     points = pca_map.locate(np.concatenate([features[tracks], session.vibes]))
@@ -89,7 +89,7 @@ def _corners(pca_map: PcaMap, session: ListeningSession) -> tuple[tuple[float, .
 
 @cache
 def _map_spec(pca_map: PcaMap, low: tuple[float, ...], high: tuple[float, ...], genre: str | None) -> Spec:
-    """Describe the map of a session, between two corners."""
+    """Return the specification of a session's map between two corners."""
     at = _on_map(pca_map, low, high)
     first = alt.condition("datum.place == 1", alt.value(170), alt.value(36))
     tracks, names = _ground(at, pca_map, genre)
@@ -109,7 +109,7 @@ def _map_spec(pca_map: PcaMap, low: tuple[float, ...], high: tuple[float, ...], 
 
 
 def _on_map(pca_map: PcaMap, low: Sequence[float], high: Sequence[float]) -> Callable[[alt.Data | str], alt.Chart]:
-    """Return what places data on the map, its axes named after what lies at their ends."""
+    """Return the position channels of the map, its axes named after the features at their ends."""
     (left, right), (down, up) = pca_map.directions
     x = _axis(alt.X, (low[0], high[0]), f"←  {left}   ·   {right}  →")
     y = _axis(alt.Y, (low[1], high[1]), f"←  {down}   ·   {up}  →")
@@ -117,7 +117,7 @@ def _on_map(pca_map: PcaMap, low: Sequence[float], high: Sequence[float]) -> Cal
 
 
 def _ground(at: Callable[[Any], alt.Chart], pca_map: PcaMap, genre: str | None) -> tuple[alt.Chart, alt.Chart]:
-    """Draw the tracks and the names of genres, which the browser asks for once."""
+    """Draw the tracks and the genre names, which the browser requests once."""
     of_genre = f"indexof(datum.genres, {json.dumps(genre)}) >= 0"
     tracks, names = (
         alt.UrlData(f"{pca_map.address}#{part}", format=alt.JsonDataFormat(property=part, type="json"))
@@ -149,7 +149,7 @@ def _way(at: Callable[[str], alt.Chart], data: str, colour: str) -> tuple[alt.Ch
 
 @cache
 def _time_spec(line: str) -> Spec:
-    """Describe the reward of each track, and a line above it."""
+    """Return the specification of the reward bars and the line above them."""
     plays = _chart("plays").encode(
         alt.X("number:O").axis(title="track", labelAngle=0, grid=False),
         tooltip=[
@@ -181,7 +181,7 @@ def _spec(chart: alt.LayerChart | alt.FacetChart) -> Spec:
 
 
 def _axis(kind: type[Any], domain: tuple[float, float], title: str) -> Any:
-    """Return a channel, `alt.X` or `alt.Y`, that shows no scale but a title."""
+    """Return a channel, `alt.X` or `alt.Y`, with a title but without ticks."""
     channel = kind(f"{kind.__name__.lower()}:Q").scale(domain=list(map(float, domain)), nice=False, zero=False)
     return channel.axis(title=title, titleFontWeight="normal", labels=False, ticks=False, grid=False, domain=False)
 

@@ -1,6 +1,6 @@
-"""Two agents side by side: on the session as it stands, and over a whole session from one start, on one map.
+"""Comparison of two agents: on the current session, and over a whole session from the same start, on one map.
 
-The second is also a game: which of the two is Random?
+The second view is also a game: which of the two is Random?
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ALT = "Map of the catalogue with the ways that the two sessions take through it
 
 
 def show_comparison(user: UserSession, session: ListeningSession) -> None:
-    """Show what two agents of one's choice would play."""
+    """Show what two chosen agents would play next."""
     st.html(headline("same session, two agents", "What would each play now?"))
     agents = _two_agents(user, ("left", "right"))
     choices = [(agent, session.offers_of(agent)) for agent in agents]
@@ -62,7 +62,7 @@ def _show_others(session: ListeningSession, agent: Agent, offers: Sequence[Offer
 
 
 def findings(session: ListeningSession, left: Choice, right: Choice) -> list[str]:
-    """Say in sentences how two agents differ, by what each offers."""
+    """Describe how the offers of two agents differ, in sentences."""
     (one, ours), (other, theirs) = left, right
     if not ours or not theirs:
         return ["Nothing is left to play."]
@@ -86,7 +86,7 @@ def findings(session: ListeningSession, left: Choice, right: Choice) -> list[str
 
 
 def _larger(names: tuple[str, str], values: NDArray[Any], least: float, decimals: int, sentence: str) -> str:
-    """Say whose of two values is larger, and both, the larger first; nothing where they are close or unknown."""
+    """Describe which of two values is larger, the larger first; empty if they are close or unknown."""
     if not abs(values[0] - values[1]) > least:  # NaN is no difference
         return ""
     larger = int(values.argmax())
@@ -94,7 +94,7 @@ def _larger(names: tuple[str, str], values: NDArray[Any], least: float, decimals
 
 
 def show_race(user: UserSession, session: ListeningSession) -> None:
-    """Show what two agents of one's choice make of the start of the session."""
+    """Show the sessions that two chosen agents play from the start of this one."""
     st.html(headline("one start, two agents", "Who keeps the session going?"))
     hidden = st.toggle("Hide who is who", key="blind", help="One of two is Random. Which one? Judge by what they play.")
     agents = _hidden(user) if hidden else _two_agents(user, ("racer-0", "racer-1"))
@@ -118,7 +118,7 @@ def show_race(user: UserSession, session: ListeningSession) -> None:
 
 
 def _hidden(user: UserSession) -> Sequence[Agent]:
-    """Return the agent of the session and Random, in an order that only chance knows."""
+    """Return the session's agent and Random in random order."""
     agents = user.app_state.agents
     other = user.agent if user.agent.name != _RANDOM else next(iter(agents.values()))
     pair = (agents[_RANDOM], other)
@@ -139,7 +139,7 @@ def _forget() -> None:
 
 
 def play_out(session: ListeningSession, agent: Agent) -> ListeningSession:
-    """Let an agent play a whole session from the start of this one to the listener of the environment."""
+    """Let an agent play a whole session, from this session's start, for the environment's listener."""
     return _played_out(session.dynamics, agent, session.start, session.length or _TRACKS, session.key)
 
 
@@ -154,7 +154,7 @@ def _played_out(
 
 
 def _two_agents(user: UserSession, keys: tuple[str, str]) -> list[Agent]:
-    """Let two agents be chosen, side by side; of one that was kept on its way, how much it has learned, too."""
+    """Show selectors for two agents and, where weights were saved during training, for how far each was trained."""
     names, agents = list(user.app_state.agents), []
     for place, (column, key) in enumerate(zip(st.columns(2, gap="large"), keys, strict=True)):
         with column:

@@ -1,4 +1,4 @@
-"""Explanation of a choice: what stands out in a track or a vibe, what they share, where one leads away."""
+"""Explanations of a recommendation: notable features of a track or vibe, and what they share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _APART = 0.8  # standard deviations, for a difference to be named
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """The distribution of each feature over a catalogue; points are scaled and (d,)."""
+    """The distribution of each feature over a catalogue; points are scaled features, (d,)."""
 
     words: tuple[FeatureWords, ...]  # (d,)
     mean: NDArray[np.float32]  # (d,)
@@ -45,32 +45,32 @@ class Profile:
         return standing
 
     def share_below(self, point: ArrayLike) -> NDArray[np.float64]:
-        """Return for each feature of a point the share of tracks that have less of it, in [0, 1].
+        """Return the percentile rank, in [0, 1], of each feature of a point.
 
-        Equal values count half, so that a feature that is mostly zero starts where half of its zeros lie.
+        Ties count half, so that a feature that is mostly zero does not start at 0.
         """
         values = np.asarray(point, np.float32)
         share: NDArray[np.float64] = ((self.quantiles < values) + (self.quantiles <= values).astype(float)).mean(axis=0)
         return share / 2
 
     def at(self, direction: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the point in a direction (d,) that is as far out as most tracks; less far for one shorter than 1."""
+        """Return the point in a direction, (d,), at the distance of most tracks; nearer for short directions."""
         far = np.sqrt((self.mean**2 + self.spread**2).sum())
         point: NDArray[np.float32] = direction * far / max(1.0, float(np.linalg.norm(direction)))
         return point
 
     def describe(self, point: ArrayLike, most: int = 3) -> str:
-        """Return in words what is remarkable about a point, the most remarkable first; "" for nothing."""
+        """Return the notable features of a point in words, the most notable first; "" if there are none."""
         standing = self.standing(point)
         order = np.argsort(-np.abs(standing), kind="stable")[:most]
         return listed([self.words[j].end(standing[j]) for j in order if abs(standing[j]) > _REMARKABLE])
 
     def differences(self, base: ArrayLike, other: ArrayLike) -> Sequence[str]:
-        """Say what the point `other` has more or less of than `base`; nothing where they are close."""
+        """Describe which features of `other` are larger or smaller than those of `base`; empty if they are close."""
         return self._comparatives(self.standing(other) - self.standing(base))
 
     def likeness(self, vibe: NDArray[np.float32], track: NDArray[np.float32]) -> str:
-        """Say in a sentence what a track has in common with a vibe, and where it leads."""
+        """Describe in a sentence what a track shares with a vibe, and how it differs."""
         shares, ours, theirs = similarity_shares(vibe, track), self.standing(vibe), self.standing(track)
         shared = [j for j in np.argsort(-shares, kind="stable")[:3] if shares[j] > _NOTABLE and ours[j] * theirs[j] > 0]
         even = [j for j in shared if abs(theirs[j]) > abs(ours[j])]
@@ -80,7 +80,7 @@ class Profile:
         return f"{said}; {led}." if led else f"{said}."
 
     def balance(self, apart: ArrayLike, shares: NDArray[np.float32]) -> str:
-        """Say which features speak for one track over another, and which against.
+        """Describe which features favour one track over another, and which do not.
 
         Args:
             apart: how far the one track is from the other, (d,) scaled features.
@@ -94,7 +94,7 @@ class Profile:
         return " ".join(f"{side}: {listed(features)}." for side, features in pros_and_cons if features)
 
     def _comparatives(self, apart: NDArray[np.float32], even: Sequence[int] = ()) -> Sequence[str]:
-        """Put the two largest differences, (d,) in standard deviations, into words, with "even" for some."""
+        """Put the two largest differences, (d,) in standard deviations, into words, some of them with "even"."""
         largest = [j for j in np.argsort(-np.abs(apart), kind="stable")[:2] if abs(apart[j]) > _APART]
         words = [self.words[j].more if apart[j] > 0 else self.words[j].less for j in largest]
         return [f"even {word}" if j in even else word for j, word in zip(largest, words, strict=True)]

@@ -1,4 +1,4 @@
-"""The session: what comes next and why, what came of it, and where it led."""
+"""The session view: the next track and why, the answers, and the path so far."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def show_session(user: UserSession, session: ListeningSession) -> None:
 
 
 def _show_headline(session: ListeningSession) -> None:
-    """Say what the agent makes of the vibe, or, where a taste is hidden, of the answers."""
+    """Show what the agent infers from the vibe or, where the taste is hidden, from the answers."""
     profile, said = Profile.of(session.dynamics.catalogue), "the agent reads your vibe as"
     vibe = profile.describe(session.vibe) or "a bit of everything"
     belief = session.agent.looks_for(session) if has_hidden_taste(session.dynamics) else None
@@ -80,7 +80,7 @@ def _show_next(user: UserSession, session: ListeningSession, offers: Sequence[Of
 
 
 def _show_answers(user: UserSession, session: ListeningSession) -> None:
-    """Show the buttons of a person, or the one that lets a simulated listener answer."""
+    """Show the answer buttons, or the button that lets a simulated listener answer."""
     check, skip, back = ":material/check:", ":material/skip_next:", ":material/undo:"
     if session.key is None:
         user_button(user, "Listened", "listened", session.listened, icon=check, shortcut="L", primary=True)
@@ -91,7 +91,7 @@ def _show_answers(user: UserSession, session: ListeningSession) -> None:
 
 
 def _show_numbers(session: ListeningSession, offers: Sequence[Offer]) -> None:
-    """Show what the agent goes by, and what each feature has to do with the similarity of its first choice."""
+    """Show the agent's scores, and how each feature contributes to the similarity of its first choice."""
     agent, catalogue = session.agent, session.dynamics.catalogue
     st.html(line_below(f"What {agent.name} goes by: {agent.value_name}."))
     values, features = [offer.score for offer in offers], catalogue.features[offers[0].track]
@@ -109,7 +109,7 @@ def _show_numbers(session: ListeningSession, offers: Sequence[Offer]) -> None:
 
 
 def _show_reaction(user: UserSession, session: ListeningSession) -> None:
-    """Show what the last skip changed, what the listener of the environment would make of it, and what may come."""
+    """Show what the last skip changed, the environment listener's patience, and what may come next."""
     if session.plays and session.key is not None:
         st.html(line_below(f"They {'heard it out' if session.plays[-1].heard else 'skipped it'}."))
     if session.moved is not None:
@@ -130,7 +130,7 @@ def _show_reaction(user: UserSession, session: ListeningSession) -> None:
 
 
 def _show_player(link: str) -> None:
-    """Offer Spotify's player, the one thing on the page that asks another machine for something: off until wanted."""
+    """Offer Spotify's player. It is the only part of the page that contacts another server, and off by default."""
     help_ = "Loads a player from open.spotify.com, which learns your address and which tracks you hear."
     if st.toggle("Hear it here, with Spotify's player", key="player", help=help_):
         st.iframe(link.replace(".com/track/", ".com/embed/track/"), height=80)
@@ -214,7 +214,7 @@ def _show_course(session: ListeningSession) -> None:
 
 
 class AutoplayTimer:
-    """Beats once a track, at a steady pace however long the page takes to be drawn after each.
+    """A timer that beats once per track at a steady pace, however long redrawing the page takes.
 
     The browser asks whether it is time, and is not to be relied on: it asks late, or twice, or for a page that has
     been drawn anew since.
@@ -229,7 +229,7 @@ class AutoplayTimer:
         self._last: float | None = None  # when the beat was due that the page is being drawn for
 
     def wind(self, pace: float) -> float:
-        """Set the next beat while the page is drawn, and return how long it is until then [s].
+        """Schedule the next beat while the page is drawn, and return the time until it [s].
 
         It comes `pace` seconds after the last one, so that drawing is part of them, up to a half: the other half is
         for looking at the page. Where the page is drawn for another reason than a beat, it is `pace` seconds from now.
@@ -240,7 +240,7 @@ class AutoplayTimer:
         return self._due - now
 
     def beats(self) -> bool:
-        """Say whether it is time; after that not again before the next `wind`."""
+        """Return whether the beat is due; at most once per `wind`."""
         if self._clock() < self._due:
             return False
         self._due, self._last = math.inf, self._due

@@ -1,4 +1,4 @@
-"""A session with an agent who recommends: all that the page does in a session, without the page."""
+"""A listening session with a recommending agent: the page's logic, without its user interface."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ YOU = "you"
 
 @dataclass(frozen=True)
 class Agent(ABC):
-    """Whoever recommends."""
+    """A recommender."""
 
     name: str
     about: str
-    """One sentence for somebody who has never met such an agent."""
+    """One sentence that introduces it to a layperson."""
     value_name: str
-    """What its scores are."""
+    """What its scores mean."""
 
     @abstractmethod
     def rank(self, session: ListeningSession, k: int) -> Sequence[tuple[int, float]]:
@@ -40,10 +40,10 @@ class Agent(ABC):
 
     @abstractmethod
     def why(self, session: ListeningSession, offers: Sequence[Offer]) -> str:
-        """Say why the first of its offers stands there."""
+        """Explain why the first offer comes first."""
 
     def looks_for(self, session: ListeningSession) -> Floats | None:
-        """Return the direction (d,) in the space of unit features in which it looks for tracks; None: in no one."""
+        """Return its search direction in the space of unit features, (d,); None if it has none."""
         return None
 
 
@@ -60,7 +60,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Play:
-    """A track that was recommended, and what came of it."""
+    """A track that was recommended, and its outcome."""
 
     track: int
     heard: bool
@@ -75,18 +75,18 @@ class Play:
 
 
 def dynamics_for_a_person(dynamics: SessionDynamics) -> SessionDynamics:
-    """Let a person answer in the listener's place, and play no song twice, whatever the environment allows."""
+    """Return the dynamics with a person in place of the listener, and without repeats of a song."""
     return replace(dynamics, repeats=False, same="song", listener=Person(dynamics.listener))
 
 
 def has_hidden_taste(dynamics: SessionDynamics) -> bool:
-    """Say whether listeners in such sessions have a taste that only their answers tell."""
+    """Return whether listeners have a hidden taste, which only their answers reveal."""
     return dynamics.listener is not None and dynamics.listener.hides
 
 
 @lru_cache(maxsize=8)
 def as_simulated(dynamics: SessionDynamics) -> SessionDynamics:
-    """Let the listener whom a person stands in for answer again."""
+    """Return the dynamics with the simulated listener in place of the person."""
     return replace(dynamics, listener=simulated(dynamics))
 
 
@@ -123,7 +123,7 @@ class ListeningSession:
 
     @classmethod
     def of_listener(cls, dynamics: SessionDynamics, agent: Agent, key: int, length: int | None = None) -> Self:
-        """Begin a session with the simulated listener of this key, who answers to it by :meth:`answered`."""
+        """Begin a session with the simulated listener of this key, who answers through :meth:`answered`."""
         return cls(dynamics, agent, _met(dynamics, key).history[0], length, key)
 
     @property
@@ -142,7 +142,7 @@ class ListeningSession:
         return sum(play.reward for play in self.plays)
 
     def seen_by(self, dynamics: SessionDynamics) -> SessionState:
-        """Return the session, a batch of one, as the dynamics of another environment have it."""
+        """Return the state of this session, a batch of one, under the dynamics of another environment."""
         if dynamics not in self._seen:
             self._seen[dynamics] = _begun(dynamics, self.start)
         state = self._seen[dynamics]
@@ -151,11 +151,11 @@ class ListeningSession:
         return state
 
     def offers(self) -> Sequence[Offer]:
-        """Return the next track and the runners-up, ten or what is left, one version of each song."""
+        """Return the next track and the runners-up, at most ten, one version of each song."""
         return self.offers_of(self.agent)
 
     def offers_of(self, agent: Agent) -> Sequence[Offer]:
-        """Return what any agent would play now, as `offers` does."""
+        """Return the offers of any agent, as `offers` does."""
         if agent.name not in self._offers:
             songs: dict[int, Offer] = {}
             for track, score in agent.rank(self, 3 * OFFERS):
@@ -164,7 +164,7 @@ class ListeningSession:
         return self._offers[agent.name]
 
     def after(self, heard: bool) -> Self:
-        """Return the session as it would be after this answer to the next track; it stays as it is."""
+        """Return a copy of the session after this answer to the next track."""
         twin = copy(self)
         twin.state, twin.plays, twin.vibes = self.state.take(np.zeros(1, np.intp)), self.plays.copy(), self.vibes.copy()
         twin._seen, twin.memory = {}, {name: places.copy() for name, places in self.memory.items()}
@@ -173,7 +173,7 @@ class ListeningSession:
 
     @property
     def moved(self) -> bool | None:
-        """Whether the last skip changed what comes, beyond the track that is gone; None: there was no skip."""
+        """Whether the last skip changed the following offers; None if the last track was not skipped."""
         if not self.plays or self.plays[-1].heard or self.agent.name not in self._before:
             return None
         expected = [one.track for one in self._before[self.agent.name] if one.track != self.plays[-1].track]
@@ -181,7 +181,7 @@ class ListeningSession:
 
     @property
     def patience(self) -> tuple[float, float] | None:
-        """Skips that the listener of the environment could still bear, and how many in all; None: it never leaves."""
+        """Remaining and initial patience of the environment's listener, in skips; None if it never leaves."""
         listener, mind = simulated(self.dynamics), self.state.listener.replaced
         if not hasattr(mind, "patience") or not np.isfinite(listener.patience):
             return None
@@ -193,53 +193,53 @@ class ListeningSession:
         return self.patience is not None and self.patience[0] == 0
 
     def similarity(self, track: int) -> float:
-        """Return the cosine of a track to the vibe; 0 with a vibe of nothing."""
+        """Return the cosine of a track to the vibe; 0 if the vibe is zero."""
         return cosine(self.dynamics.catalogue.unit_features[track], self.vibe)
 
     @property
     def taste(self) -> Floats | None:
-        """The direction (d,) that the simulated listener likes best, which no agent is told; None: there is nobody."""
+        """The hidden taste of the simulated listener, (d,); None without one."""
         return None if self.key is None else np.asarray(self.state.listener.replaced.taste[0])
 
     def known_by(self, agent: Agent) -> float | None:
-        """Return the cosine of what an agent looks for to the taste of the simulated listener; None: there is none."""
+        """Return the cosine of an agent's search direction to the simulated listener's taste; None without one."""
         direction = None if self.taste is None else agent.looks_for(self)
         return None if direction is None or self.taste is None else cosine(direction, self.taste)
 
     def listened(self) -> None:
-        """Hear the next track out."""
+        """Hear the next track to its end."""
         self._play_next(heard=True)
 
     def skip(self) -> None:
-        """Skip the next track: it will not be played again, and the vibe stays."""
+        """Skip the next track: it is not offered again, and the vibe does not change."""
         self._play_next(heard=False)
 
     def answered(self) -> None:
-        """Let the listener of the environment answer to the next track; where there is none, hear it out."""
+        """Let the environment's listener answer the next track; without a listener it is heard out."""
         for offer in self.offers()[:1]:
             self._answer(offer.track, self._would_hear(offer), self.agent.name)
 
     def play(self, track: int) -> None:
-        """Hear out a track of one's own choice, which may be an offer; nothing happens where it was played before."""
+        """Hear out a track of the person's choice; does nothing if the song was played before."""
         if not self.has_played(track):
             offered = track in {offer.track for offer in self.offers()}
             self._answer(track, True, self.agent.name if offered else YOU)
 
     def has_played(self, track: int) -> bool:
-        """Say whether this song was played or skipped in this session."""
+        """Return whether this song was played or skipped in this session."""
         return bool((self.state.played == self.dynamics.first_versions[track]).any())
 
     @property
     def is_over(self) -> bool:
-        """Whether all tracks of a session of the environment were recommended, or the simulated listener has left."""
+        """Whether the session has reached its length, or the simulated listener has left."""
         return self.length is not None and (len(self.plays) >= self.length or (self.key is not None and self.has_left))
 
     def go_on(self) -> None:
-        """Go on without an end."""
+        """Continue without a limit on the length."""
         self.length = None
 
     def undo(self) -> None:
-        """Take the last answer back; nothing happens where there is none."""
+        """Take back the last answer; does nothing if there is none."""
         plays, self.plays = self.plays[:-1], []
         memory, self.memory = self.memory, {}
         self._begin()
@@ -248,7 +248,7 @@ class ListeningSession:
         self.memory = memory
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values that `from_json` reads: track ids and answers, from which all else follows."""
+        """Return plain values for `from_json`: track ids and answers, which determine all else."""
         ids = self.dynamics.catalogue.track_ids
         plays = [{"track": ids[play.track], "heard": play.heard, "agent": play.agent} for play in self.plays]
         start = [ids[track] for track in self.start]
@@ -258,10 +258,10 @@ class ListeningSession:
     def from_json(
         cls, plain: Mapping[str, Any], dynamics: SessionDynamics, agents: Mapping[str, Agent], length: int | None = None
     ) -> ListeningSession:
-        """Take up a session where `to_json` left it.
+        """Restore a session from `to_json`.
 
         Raises:
-            ValueError: it is no such session, or is about tracks or agents that are not there.
+            ValueError: the values are not of a session, or name unknown tracks or agents.
         """
         find = dynamics.catalogue.index_of
         try:
@@ -288,10 +288,10 @@ class ListeningSession:
         self.vibes: list[Floats] = [self.state.vibe[0].copy()]
         self._seen: dict[SessionDynamics, SessionState] = {}
         self._offers: dict[str, Sequence[Offer]] = {}  # by agent
-        self._before = self._offers  # as they were when the last answer came
+        self._before = self._offers  # the offers before the last answer
 
     def _would_hear(self, offer: Offer) -> bool:
-        """Say whether the listener of the environment would hear a track out now; where there is none, yes."""
+        """Return whether the environment's listener would hear a track out now; True without a listener."""
         if (listener := simulated(self.dynamics)) is None:
             return True
         luck = np.random.default_rng((self.key or 0, len(self.plays))).random((1, listener.n_uniforms), np.float32)
@@ -316,7 +316,7 @@ class ListeningSession:
 
 
 def _begun(dynamics: SessionDynamics, start: Sequence[int]) -> SessionState:
-    """Begin a session, a batch of one, in which nothing is left to chance: a person answers."""
+    """Begin a session, a batch of one, without randomness: a person answers."""
     return dynamics.start(np.zeros(1, np.uint64), np.array([start], np.int64))
 
 

@@ -1,6 +1,6 @@
-"""Small pieces of HTML, to be dressed by style.css.
+"""Small pieces of HTML, styled by style.css.
 
-Every text goes through `html.escape`, so that a title is a title whatever stands in it.
+All texts pass through `html.escape`, so that titles cannot inject markup.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def line_below(text: str) -> str:
 
 
 def track_card(catalogue: Catalogue, track: int, kicker: str, similarity: float, why: str) -> str:
-    """Return a track in large: title, artists, genres, how alike it is, and why it was chosen."""
+    """Return a card for a track: title, artists, genres, similarity, and why it was chosen."""
     chips = "".join(
         f'<span class="sg-chip">{escape(genre)}</span>' for genre in genres_of(catalogue, track)[:_MOST_GENRES]
     )
@@ -67,7 +67,7 @@ def track_row(catalogue: Catalogue, track: int, rank: int | None, value: str = "
 
 
 def _play_link(catalogue: Catalogue, track: int) -> str:
-    """Return a link to where a track can be heard; nothing where there is none."""
+    """Return a link to play the track; empty if there is none."""
     if (link := link_of(catalogue, track)) is None:
         return ""
     name = escape(f"Hear {spoken(catalogue, track)} at Spotify", quote=True)
@@ -84,7 +84,7 @@ def facts(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def colour_key(colours: Sequence[tuple[str, str]]) -> str:
-    """Return what the colours of a picture stand for: (colour, meaning) each."""
+    """Return the legend of a picture, from (colour, meaning) pairs."""
     entries = (
         f'<span><i style="background:{escape(colour)}"></i>{escape(meaning)}</span>' for colour, meaning in colours
     )
@@ -110,5 +110,5 @@ def _scale(low: str, high: str, points: Sequence[tuple[str, str, float]]) -> str
 
 
 def empty_place(text: str) -> str:
-    """Return a place that waits for a track."""
+    """Return a placeholder for a track."""
     return f'<div class="sg-empty">{escape(text)}</div>'

@@ -1,4 +1,4 @@
-"""What came of a session: the playlist and, at its end, what others would have earned from its start; to take along."""
+"""The outcome of a session: the playlist, its downloads and, at the end, a comparison with the references."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _COLUMNS = ("position", "answer", "agent", "similarity", "reward", "track_id", "
 
 
 def show_ending(user: UserSession, session: ListeningSession) -> None:
-    """Show what the session came to, beside the references from the same start, and the ways on from here."""
+    """Show the session's return beside that of the references from the same start, and what to do next."""
     skipped = f"{sum(not play.heard for play in session.plays)} of {len(session.plays)} tracks were skipped"
     with st.container(border=True):
         with st.spinner("Others play from your start ..."):
@@ -55,7 +55,7 @@ def show_ending(user: UserSession, session: ListeningSession) -> None:
 
 
 def scores(session: ListeningSession) -> dict[str, float]:
-    """Return what a session earned, and what each reference would from the same start, the highest first.
+    """Return the return of a session and of each reference from the same start, the highest first.
 
     Where chance decides what listeners do, references play to listeners who like what the start sounds like, or to the
     simulated listener of the session.
@@ -103,7 +103,7 @@ def to_png(session: ListeningSession) -> bytes:
 
 
 def show_playlist(session: ListeningSession) -> None:
-    """Show what was played and what it was worth, and offer it to take along."""
+    """Show the tracks played with their rewards, and buttons to download them."""
     plays, shown = session.plays, ("title", "artists", "answer", "similarity")
     n_heard = sum(play.heard for play in plays)
     similarity = sum(play.similarity for play in plays) / max(1, len(plays))
@@ -124,13 +124,13 @@ def show_download(label: str, content: Callable[[], str | bytes], file_name: str
 
 
 def links(session: ListeningSession) -> list[str]:
-    """Return Spotify's links of all tracks heard, as far as the ids look real."""
+    """Return Spotify links of all tracks heard whose ids look like Spotify's."""
     found = (link_of(session.dynamics.catalogue, track) for track in session.heard)
     return [link for link in found if link is not None]
 
 
 def to_csv(session: ListeningSession) -> str:
-    """Write every track of the session, those skipped too, as a table that begins with the mark of UTF-8.
+    """Write every track of the session, skipped ones too, as CSV with a UTF-8 byte order mark.
 
     Without it spreadsheets take accents for something else. A text that one would take for a formula gets an
     apostrophe before it.

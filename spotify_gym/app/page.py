@@ -56,7 +56,7 @@ def page() -> None:
 
 
 def _follow_the_address(user: UserSession, tab: Tab, secret: str) -> None:
-    """Go where Back and Forward of the browser led, and write down where the page is now, so that they can."""
+    """Follow the browser's Back and Forward buttons, and keep the address in step with the page."""
     asked = st.query_params.get("session", ""), st.query_params.get("view", _VIEWS[0])
     view = st.session_state.get("view") or asked[1]
     if tab.address and asked != (tab.address.get("session", ""), tab.address.get("view", _VIEWS[0])):

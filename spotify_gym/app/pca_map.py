@@ -1,4 +1,4 @@
-"""A map of the catalogue: its features seen from the side on which tracks differ most."""
+"""A map of the catalogue by the first two principal components of its features."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class PcaMap:
 
     @property
     def moods(self) -> dict[str, NDArray[np.float64]]:
-        """Three directions (d,) in which the catalogue reaches furthest, each by what lies there."""
+        """Three directions, (d,), in which the catalogue extends furthest, named after their features."""
         (left, right), (_, up) = self.directions
         return {right: self.axes[0], left: -self.axes[0], up: self.axes[1]}
 
     @cached_property
     def landscape(self) -> bytes:
-        """What the browser asks for once, as JSON: `tracks`, and `names` of genres on a `wide` map and on another."""
+        """The static map data as JSON: `tracks`, and genre `names` for a `wide` and a narrow map."""
         points = self.locate(self.catalogue.features[self.sample]).round(4).tolist()
         tracks = [
             {"x": x, "y": y, "id": i, "track": self.catalogue.label(i), "genres": genres_of(self.catalogue, i)}
@@ -75,18 +75,18 @@ class PcaMap:
 
     @cached_property
     def address(self) -> str:
-        """Where the browser asks for the landscape: another one for another landscape."""
+        """The address of the static map data; it changes with the content."""
         return f"/map-{blake2b(self.landscape, digest_size=8).hexdigest()}.json"
 
     def locate(self, points: ArrayLike) -> NDArray[np.float32]:
-        """Return where scaled points (..., d) lie on the map, (..., 2); those beyond its edge lie on it."""
+        """Project scaled points, (..., d), to the map, (..., 2), clipped to its edges."""
         located = np.clip((np.asarray(points) - self.mean) @ self.axes.T, self.low, self.high)
         return located.astype(np.float32)
 
     def _genre_names(self, wide: bool) -> Iterator[tuple[str, float, float]]:
-        """Yield genres and where to write them, the largest first: where their tracks lie on average, or near by.
+        """Yield genre labels and their positions, the largest genre first: at or near the mean of its tracks.
 
-        None covers another, and those that find no room are left out.
+        Labels do not overlap; those without room are left out.
         """
         if (genres := self.catalogue.genres) is None:
             return
@@ -107,7 +107,7 @@ class PcaMap:
 
 
 def _around(centre: NDArray[np.float64], half: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where a name of half that size could stand, the place nearest to its centre first [px]."""
+    """Return candidate positions for a label of half that size, the nearest to its centre first [px]."""
     steps = np.array(list(product(range(-20, 21), range(-20, 21)))) * (15.0, _LINE)
     places = centre + steps
     inside = places[((places >= half) & (places <= size - half)).all(axis=1)]
@@ -115,7 +115,7 @@ def _around(centre: NDArray[np.float64], half: NDArray[np.float64], size: NDArra
 
 
 def _principal_axes(features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the two directions of largest variance, (2, d), of the two signs of each the one that points upwards."""
+    """Return the two directions of largest variance, (2, d), each with the sign that points upwards."""
     _, vectors = np.linalg.eigh(np.atleast_2d(np.cov(features, rowvar=False)))
     axes = np.zeros((2, features.shape[1]))
     axes[: min(2, len(vectors))] = vectors.T[::-1][:2]
@@ -124,7 +124,7 @@ def _principal_axes(features: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _ends(feature_names: Sequence[str], axis: NDArray[np.float64]) -> tuple[str, str]:
-    """Name the two features that an axis is mostly made of, at either end."""
+    """Name the features with the largest loadings at both ends of an axis."""
     strongest = np.argsort(-np.abs(axis), kind="stable")[:2]
     words = [(words_for(feature_names[j]), axis[j] > 0) for j in strongest]
     return (

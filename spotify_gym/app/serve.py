@@ -1,4 +1,4 @@
-"""Start the page on this machine, for this machine."""
+"""Serve the page on this machine only."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def serve(runs: Sequence[Path] = (), catalogue: str | None = None, port: int = P
     from spotify_gym.app.user_session import UserSessions
 
     global _served  # Streamlit runs the page and hands it nothing
-    app_state = AppState.open(runs, catalogue, trust=trust)  # before anybody comes: the first visitor waits for nothing
+    app_state = AppState.open(runs, catalogue, trust=trust)  # in advance, so that the first visitor does not wait
     _served = UserSessions(app_state)
     pca_map = app_state.pca_map
 
@@ -71,12 +71,12 @@ def serve(runs: Sequence[Path] = (), catalogue: str | None = None, port: int = P
 
 
 def served() -> UserSessions | None:
-    """Return the sessions of all who come to the page of this process; None where :func:`serve` did not start it."""
+    """Return the user sessions of this process's page; None if :func:`serve` did not start it."""
     return _served
 
 
 def _free_port(port: int) -> int:
-    """Return the first port from `port` on that nobody listens on."""
+    """Return the first free port from `port` on."""
     if not 1 <= port < 2**16:
         raise ValueError(f"port={port} must be from 1 to {2**16 - 1}")
     for candidate in range(port, min(port + 100, 2**16)):

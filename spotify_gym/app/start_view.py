@@ -1,4 +1,4 @@
-"""The first view: five tracks to start from, of one's own choice, or drawn: a mood, a genre, a surprise."""
+"""The start view: choose five tracks, or draw them from a mood, a genre or at random."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FAR_SHARE = 0.02  # of the catalogue, those furthest in its direction, that mak
 
 
 def show_start(user: UserSession) -> None:
-    """Show the ways into a session: at once, or from tracks of one's own choice."""
+    """Show the ways to start a session: in one click, or from chosen tracks."""
     _show_moods(user)
     st.html(small_line("or give it tracks of your own"))
     ways = ["Search", "Pick on the map", *(["Pick a genre"] if user.app_state.genres else [])]
@@ -65,7 +65,7 @@ def _show_moods(user: UserSession) -> None:
 
 
 def _drawn(user: UserSession, draw: Callable[..., Ints], *arguments: Any) -> Callable[[], None]:
-    """Return what begins with a start that is drawn anew each time."""
+    """Return an action that begins a session from a newly drawn start."""
     app = user.app_state
     tracks = partial(draw, app.catalogue, *arguments, app.dynamics.history_length)
     return lambda: user.begin(tracks(secrets.randbits(32)))
@@ -99,16 +99,16 @@ def _show_chosen(user: UserSession) -> None:
 
 
 def mood_start(catalogue: Catalogue, direction: NDArray[np.float64], n_tracks: int, seed: int) -> Ints:
-    """Draw `n_tracks` songs out of those that lie furthest in a direction (d,) of feature space.
+    """Draw `n_tracks` songs from those furthest in a direction, (d,), of feature space.
 
-    Of these, the better known where popularity is known.
+    The more popular ones of these are preferred where popularity is known.
     """
     far = np.argsort(-(catalogue.unit_features @ direction.astype(np.float32)), kind="stable")
     return _draw(catalogue, far[: max(20 * n_tracks, int(_FAR_SHARE * len(far)))], n_tracks, seed)
 
 
 def genre_start(catalogue: Catalogue, genre: str, n_tracks: int, seed: int) -> Ints:
-    """Draw `n_tracks` songs of a genre, out of its best known tenth if popularity is known.
+    """Draw `n_tracks` songs of a genre, from its most popular tenth if popularity is known.
 
     Raises:
         ValueError: the catalogue does not know the genre, or has too few tracks of it.
@@ -120,9 +120,9 @@ def genre_start(catalogue: Catalogue, genre: str, n_tracks: int, seed: int) -> I
 
 
 def surprise_start(catalogue: Catalogue, n_tracks: int, seed: int) -> Ints:
-    """Draw one track, and then its nearest neighbours among a few hundred others: a start with a taste.
+    """Draw one track and its nearest neighbours among a few hundred others: a coherent start.
 
-    Five tracks from all over the catalogue would have a vibe of nothing in particular.
+    Five independent tracks would average out to a vibe near the mean.
     """
     rng = np.random.default_rng(seed)
     drawn = rng.integers(len(catalogue), size=min(len(catalogue), 400))
@@ -132,7 +132,7 @@ def surprise_start(catalogue: Catalogue, n_tracks: int, seed: int) -> Ints:
 
 
 def _draw(catalogue: Catalogue, tracks: Ints, n_tracks: int, seed: int) -> Ints:
-    """Draw songs out of the best known tenth of some tracks.
+    """Draw songs from the most popular tenth of some tracks.
 
     Raises:
         ValueError: there are too few.

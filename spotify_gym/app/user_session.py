@@ -1,4 +1,4 @@
-"""User sessions: what each person at the page has chosen and heard, seen by nobody else."""
+"""User sessions: each user's choices and answers, private to that user."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Tab:
 
 
 class UserSession:
-    """What one person has chosen, and their session once it has begun.
+    """One user's choices, and their listening session once it has begun.
 
     Args:
         app_state: what can be played and who recommends.
@@ -71,12 +71,12 @@ class UserSession:
 
     @property
     def session(self) -> ListeningSession | None:
-        """The session that goes on; None at the start."""
+        """The current session; None at the start."""
         return self.sessions.get(self.at)
 
     @property
     def place(self) -> str:
-        """Where this person is, for the address bar: at the start, in a session, or at its end."""
+        """The user's place, for the address bar: at the start, in a session, or at its end."""
         return f"{self.at}{_END}" if self.session and self.session.is_over else self.at
 
     @property
@@ -85,9 +85,9 @@ class UserSession:
         return len(self.chosen) == self.app_state.dynamics.history_length
 
     def click(self, button: str, action: Callable[[], None], tab: Tab) -> None:
-        """Do what a button does, once for a double click, and only if its page shows the session as it stands.
+        """Run a button's action, once for a double click, and only if its page shows the current state.
 
-        The time counts from the moment the action is done: a page that is busy delivers the second click late.
+        The time counts from the end of the action, because a busy page delivers the second click late.
 
         Args:
             button: its key.
@@ -108,28 +108,28 @@ class UserSession:
             self._keep(self.to_json())
 
     def _changes(self) -> str:
-        """Say how the session stands, to somebody who has an older page before them."""
+        """Describe the state of the session to a user whose page is outdated."""
         other = "this page was out of date, as something was done in another tab."
         if self.session is None:
             return f"{other} There is no session now."
         return f"{other} The session is at track {len(self.session.plays) + 1} now, shown here as it stands."
 
     def choose(self, track: int) -> None:
-        """Add a track to the start, unless it is full or has this song already."""
+        """Add a track to the start, unless it is full or contains the song."""
         if not self.is_full and not self.has(track):
             self.chosen.append(track)
 
     def has(self, track: int) -> bool:
-        """Say whether this song is part of the start already."""
+        """Return whether this song is part of the start."""
         songs = self.app_state.catalogue.songs
         return bool(songs[track] in songs[self.chosen])
 
     def drop(self, place: int) -> None:
-        """Take the chosen track at `place` out again."""
+        """Remove the chosen track at `place`."""
         del self.chosen[place : place + 1]
 
     def begin(self, start: Iterable[int] | None = None, key: int | None = None) -> None:
-        """Begin a session, from what was chosen or from another start, which may be that of a simulated listener."""
+        """Begin a session from the chosen tracks or another start, which may be a simulated listener's."""
         tracks, app = self.chosen if start is None else start, self.app_state
         self._add(ListeningSession(app.dynamics, self.agent, tracks, app.length, key))
 
@@ -143,11 +143,11 @@ class UserSession:
         self.sessions = {**dict([*self.sessions.items()][1 - _MOST_SESSIONS :]), self.at: session}
 
     def leave(self) -> None:
-        """Leave the session, and choose anew."""
+        """Leave the session and return to the start."""
         self.at, self.chosen = "", []
 
     def go_to(self, place: str) -> None:
-        """Go back or on to a `place` where one was: from the end of a session, to before its last answer."""
+        """Go to a `place` visited before; from the end of a session, to before its last answer."""
         name = place.removesuffix(_END)
         if name == self.at and self.session and self.session.is_over and name == place:
             self.session.undo()
@@ -156,7 +156,7 @@ class UserSession:
             self.agent = self.session.agent if self.session else self.agent
 
     def sit_with(self, agent: Agent) -> None:
-        """Let another agent recommend from now on."""
+        """Switch to another agent."""
         self.agent = agent
         if self.session is not None:
             self.session.agent = agent
@@ -166,7 +166,7 @@ class UserSession:
         return {"at": self.at, "sessions": {name: session.to_json() for name, session in self.sessions.items()}}
 
     def resume(self, plain: Mapping[str, Any]) -> None:
-        """Take up what `to_json` gave; leave all as it is where that is not about this catalogue and these agents."""
+        """Restore the values of `to_json`; ignore them if they do not fit this catalogue and these agents."""
         app = self.app_state
         with suppress(ValueError, TypeError, AttributeError):
             self.sessions = {
@@ -177,10 +177,10 @@ class UserSession:
 
 
 class UserSessions:
-    """The sessions of all users, each known by a secret that only its person's address bar holds.
+    """The sessions of all users, each identified by a secret in that user's address bar.
 
-    A reloaded page finds its session again, also after the server was started anew: sessions are on disk, one file
-    each, which the hash of its secret names. Of very many the one unused for longest leaves memory.
+    A reloaded page finds its session again, also after a restart of the server: sessions are kept on disk, one file
+    each, named after the hash of its secret. The least recently used one leaves memory when there are many.
 
     Args:
         app_state: what can be played and who recommends.
@@ -199,7 +199,7 @@ class UserSessions:
                     file.unlink()
 
     def find(self, secret: str | None) -> tuple[str, UserSession]:
-        """Return the session that a secret belongs to; a new one, with a new secret, where it belongs to none."""
+        """Return the session of a secret, or a new one with a new secret if it is unknown."""
         with self._lock:
             if secret is None or secret not in self._users:
                 kept = None if secret is None else self._load(secret)

@@ -1,4 +1,4 @@
-"""Widgets that several views share: buttons, tracks in a line, the map on which tracks can be picked."""
+"""Widgets shared by several views: buttons, track lines, and the map."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def user_button(
 ) -> None:
     """Show a button that acts for a user.
 
-    The action is done before the page is drawn anew, so that a second click cannot cut it short; and `key` names the
-    place of the button rather than the track beside it, so that both halves of a double click meet one button.
+    The action runs before the page is redrawn, so that a second click cannot interrupt it; and `key` names the
+    position of the button rather than the track beside it, so that both halves of a double click hit one button.
     """
     st.button(
         label,
@@ -61,7 +61,7 @@ def track_line(
 ) -> None:
     """Show a track in a line with its number, and a button at its end.
 
-    The button is named after the track too, for those who hear the page; style.css keeps that out of sight.
+    The button's label includes the track, for screen readers; style.css hides that part.
     """
     catalogue = user.app_state.catalogue
     with st.container(horizontal=True, vertical_alignment="center", key=f"line-{key}"):
@@ -71,12 +71,12 @@ def track_line(
 
 
 def _plain(text: str) -> str:
-    """Return Markdown that reads as this text."""
+    """Escape text for Markdown."""
     return re.sub(r"([^\w\s])", r"\\\1", " ".join(text.split()))
 
 
 def show_map(user: UserSession, session: ListeningSession | None, pick: Callable[[int], None]) -> None:
-    """Show the catalogue, and the session in it once there is one.
+    """Show the map of the catalogue, with the session once there is one.
 
     Args:
         user: whose session it is.
@@ -103,7 +103,7 @@ def show_map(user: UserSession, session: ListeningSession | None, pick: Callable
 
 
 def _hand_on(pick: Callable[[int], None]) -> None:
-    """Find out which track was clicked, which the browser says together with those clicked before."""
+    """Find the newly clicked track; the browser reports it together with earlier ones."""
     clicked = {name: [one["id"] for one in points] for name, points in st.session_state["map"]["selection"].items()}
     before = st.session_state.get("clicked", {})
     st.session_state["clicked"] = clicked

@@ -1,4 +1,4 @@
-"""Words for people: what a track, a feature, a number is called on the page."""
+"""How tracks, features and numbers are worded on the page."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class FeatureWords:
 
     @property
     def measured(self) -> str:
-        """The word for much of it, with its unit."""
+        """The word for a high value, with its unit."""
         return f"{self.high} [{self.unit}]" if self.unit else self.high
 
     def end(self, standing: float) -> str:
-        """Return the word for a feature that is above the average, or below it."""
+        """Return the word for a value above or below the average."""
         return self.high if standing > 0 else self.low
 
 
@@ -46,7 +46,7 @@ _WORDS = {
 
 
 def words_for(feature: str) -> FeatureWords:
-    """Return the words for a feature; plain ones for a feature that no dictionary knows.
+    """Return the words for a feature; generic ones for unknown features.
 
     >>> words_for("tempo").more, words_for("crunch").less
     ('faster', 'less crunch')
@@ -89,7 +89,7 @@ def artists_of(catalogue: Catalogue, track: int) -> str:
 
 
 def spoken(catalogue: Catalogue, track: int) -> str:
-    """Return title and artists of a track as one says them."""
+    """Return title and artists of a track as spoken text."""
     artists = artists_of(catalogue, track)
     return title_of(catalogue, track) + (f" by {artists}" if artists else "")
 
@@ -102,13 +102,13 @@ def genres_of(catalogue: Catalogue, track: int) -> list[str]:
 
 
 def link_of(catalogue: Catalogue, track: int) -> str | None:
-    """Return where Spotify plays the track; None where the id is not one of Spotify's."""
+    """Return the track's Spotify link; None if the id is not one of Spotify's."""
     track_id = catalogue.track_ids[track]
     return f"https://open.spotify.com/track/{track_id}" if _SPOTIFY_ID.fullmatch(track_id) else None
 
 
 def origin_of(catalogue: Catalogue) -> str:
-    """Say what must be known of where the songs come from: that they are invented, or have no titles; else nothing."""
+    """Return a notice if the songs are invented or have no titles; else an empty text."""
     if catalogue.synthetic:
         return (
             f"These {len(catalogue):,} songs are invented: no one recorded them, and nothing here can be heard. "
