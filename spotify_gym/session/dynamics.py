@@ -1,4 +1,4 @@
-"""What a step of a session does: what a track earns, cos − b and the weights, and how it moves window and vibe."""
+"""Session dynamics: the reward of a track and the transition of the session state, for a batch of sessions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from spotify_gym.session.reward import Look, RewardTerm, expected_cosine
 from spotify_gym.session.state import Bools, Floats, Ints, Ints32, SessionState, StepResult
 from spotify_gym.session.streams import Keys, chances
 
-_ROOM = 52  # tracks that a fresh session has room for, two to spare; it grows
+_ROOM = 52  # played tracks allocated for a new session: the 50 of the longest in the family, and two spare; it grows
 
 
 def _flow(catalogue: Catalogue, b: float) -> RewardTerm:
@@ -35,31 +35,31 @@ def _fit(catalogue: Catalogue, b: float) -> RewardTerm:
 
 
 REWARD_TERMS: dict[str, Callable[[Catalogue, float], RewardTerm]] = {"flow": _flow, "fit": _fit}
-"""The reward terms that need no listener, by name: from the catalogue and its baseline b to the term."""
-_LOOP_TERMS = ("flow", "fit")  # that the compiled loop earns
-_MANY, _MOST = 256, 2**22  # from so many sessions on, tracks up to so many are read from cache lines
+"""The reward terms that need no listener: name to a function of the catalogue and its baseline b."""
+_LOOP_TERMS = ("flow", "fit")  # computed by the compiled loop
+_MANY, _MOST = 256, 2**22  # at least 256 sessions over at most 2**22 tracks read the cache-aligned copy of the table
 _lines_by_same: WeakKeyDictionary[Catalogue, dict[str, tuple[Floats, Ints32]]] = WeakKeyDictionary()
-_N_NUMBERS = 3  # that stand before the terms in the numbers of a step
+_N_NUMBERS = 3  # rows of `StepResult.numbers` before the terms: the reward and two cosines
 
 
 @dataclass(frozen=True, eq=False)
 class SessionDynamics:
-    """One problem of the family, exactly.
+    """The transition and reward functions of one environment of the family, for a batch of sessions.
 
     Attributes:
-        catalogue: what can be played, N tracks with d features.
-        reward: weight of each reward term: one of :data:`REWARD_TERMS`, one's own as `module:term`, or one of the
-            listener's.
-        history_length: H, the tracks whose mean is the vibe.
-        state: what the agent sees, blocks of :data:`~spotify_gym.session.observation.STATES` joined by "+".
-        repeats: whether a track, or another version of it, may play again. Where it may not, playing it earns the
-            lowest reward and leaves vibe and listener as they were.
-        reward_baseline: b, taken from each cosine; None for the catalogue's own, :attr:`baseline`.
-        listener: who listens; None for nobody in particular, who hears everything out.
-        same: which tracks are versions of one another: those of one "recording" or of one "song"; a session that
-            forbids repeats plays one version.
-        certain: whether the listener is dealt 1/2 in place of chance, under which the likelier of two responses
-            happens; what is to be expected of it stays.
+        catalogue: the N tracks that can be played, with d features.
+        reward: weight of each reward term: a name in :data:`REWARD_TERMS`, a term of the listener, or `module:term`
+            for your own.
+        history_length: H, the number of tracks whose mean is the vibe.
+        state: the observation, as names in :data:`~spotify_gym.session.observation.STATES` joined by "+".
+        repeats: whether a track, or another version of it, may play again. If not, playing one earns the lowest
+            reward and leaves vibe and listener unchanged.
+        reward_baseline: b, subtracted from each cosine; None for the default of the catalogue, see :attr:`baseline`.
+        listener: the model of the person; None for one who hears every track out.
+        same: which tracks are versions of one another: those of one "recording" or of one "song". A session that
+            forbids repeats plays at most one version.
+        certain: whether the listener gets 1/2 instead of random numbers, so that the likelier of two responses
+            happens. Expected rewards do not change.
     """
 
     catalogue: Catalogue
@@ -90,9 +90,9 @@ class SessionDynamics:
         return type(self), tuple(getattr(self, f.name) for f in fields(self))
 
     def start(self, keys: Keys, history: Ints | None = None, room: int | None = None) -> SessionState:
-        """Begin one session per key, (B,), with the given history (B, H) or one drawn from the key.
+        """Begin one session per key, (B,), with the given history, (B, H), or one drawn from the key.
 
-        There is room for `room` tracks played, or some more than in the sessions of the family; it grows.
+        `room` is the number of played tracks to allocate; by default enough for every registered id. It grows.
         """
         n, length, d = len(keys), self.history_length, self.catalogue.features.shape[1]
         is_plain = self._is_compiled and self.listener is None and not self.observer.n_memory
@@ -102,7 +102,7 @@ class SessionDynamics:
         return sessions
 
     def restart(self, sessions: SessionState, rows: NDArray[np.intp], keys: Keys, history: Ints | None = None) -> None:
-        """Begin some sessions anew, in place: one per key, (n,), in `rows`, (n,), as :meth:`start` does."""
+        """Restart the sessions in `rows`, (n,), in place, one per key, (n,); see :meth:`start`."""
         given, one, asked = self._given(sessions), self.listener, (None, None)
         if history is not None:
             history = self._checked_start(history, len(keys))
@@ -124,11 +124,12 @@ class SessionDynamics:
         self.observer.start(sessions, rows)
 
     def step(self, sessions: SessionState, tracks: Ints, result: StepResult | None = None) -> StepResult:
-        """Play one track in each session, (B,), and move `sessions`, in place.
+        """Play one track in each session, (B,), and update `sessions` in place.
 
-        Look at the tracks; ask the listeners; sum up weight · term, "flow" = cos − b among them; let what was heard out
-        enter the window, whose mean is the vibe. Where repeats are forbidden, a repeat is asked of nobody, earns the
-        lowest of each term, and enters nothing. Where a result is given it is written over and returned.
+        A step looks the tracks up, asks the listeners to respond, sums weight · term over the reward terms, and appends
+        completed tracks to the window, whose mean is the vibe. Where repeats are forbidden, the listener is not asked
+        about a repeat: it earns the lowest value of each term and changes no state. A given `result` is overwritten
+        and returned.
         """
         if result is None:
             result = self.no_step(len(tracks))
@@ -139,14 +140,14 @@ class SessionDynamics:
         return result
 
     def no_step(self, n_sessions: int) -> StepResult:
-        """Return the result of no step at all, in B sessions."""
+        """Return a zero-filled result for B sessions that have not played a track yet."""
         numbers = np.zeros((self._earning.shape[1], n_sessions), np.float32)
         flags, terms = np.zeros((3, n_sessions), np.bool_), {name: numbers[row] for name, row in self._rows.items()}
         seen = np.empty((n_sessions, self._n_shown), np.float32) if self._n_shown else None
         return StepResult(numbers, flags, seen, numbers[0], terms, numbers[1], *flags)
 
     def _play(self, sessions: SessionState, tracks: Ints, result: StepResult) -> bool:
-        """Take a step in one compiled call."""
+        """Step in one compiled call, and return whether `played` is full."""
         one: Any = self.listener
         asked: tuple[Any, ...] = (None, False, None, None, 0)
         if one is not None:
@@ -156,7 +157,7 @@ class SessionDynamics:
         return kernels.play(*before, *sessions.moved, seed_vibe, result.seen, *asked)
 
     def _ask(self, sessions: SessionState, tracks: Ints, result: StepResult) -> bool:
-        """Take a step in which listeners or terms have a say that are not compiled."""
+        """Step with a listener or reward terms that are not compiled, and return whether `played` is full."""
         given, numbers, flags = self._given(sessions), result.numbers, result.flags
         units = np.empty((len(tracks), sessions.vibe.shape[1]), np.float32)
         state = sessions.played, sessions.vibe, sessions.seed_vibe
@@ -164,13 +165,13 @@ class SessionDynamics:
         response = {} if self.listener is None else self._respond(sessions, units, result)
         look = Look(tracks, result.cosine, numbers[2], result.repeat, response)
         for name, term in self._others.items():
-            assert term.value is not None  # the loop does not say it
+            assert term.value is not None  # only terms of the compiled loop have none
             result.terms[name][:] = term.value(sessions, look)
         return kernels.move(given, tracks, self._earning, numbers, flags, *sessions.moved)
 
     def _respond(self, sessions: SessionState, units: Floats, result: StepResult) -> Mapping[str, Floats]:
-        """Ask the listeners whose track is not refused who completes it and who leaves; return their terms."""
-        assert self.listener is not None  # there is somebody to ask
+        """Ask the listeners whose track is not refused to respond; write `completed` and `left`, return their terms."""
+        assert self.listener is not None
         asked, state = np.flatnonzero(result.completed), sessions.listener
         chance = chances(sessions.key, sessions.time, self.listener.n_uniforms, 0, self.certain)
         if len(asked) < len(units):
@@ -186,24 +187,24 @@ class SessionDynamics:
         return terms
 
     def observe(self, sessions: SessionState) -> Floats:
-        """Return what the agents see, (B, k)."""
+        """Return the observations, (B, k)."""
         return self.observer.observe(sessions)
 
     @property
     def is_stochastic(self) -> bool:
-        """Whether chance has a part in how listeners respond."""
+        """Whether the responses of the listener are random."""
         return self.listener is not None and self.listener.n_uniforms > 0 and not self.certain
 
     def determinized(self) -> SessionDynamics:
-        """Return the dynamics to plan by: listeners do what is most likely, and expected rewards are what they were."""
+        """Return the dynamics for planning: listeners respond in the likeliest way; expected rewards do not change."""
         return replace(self, certain=True) if self.is_stochastic else self
 
     def expected_rewards(self, sessions: SessionState, tracks: Ints | None = None) -> Floats:
-        """Return the expected reward of each track if it were played now, in the listeners' true state.
+        """Return the expected reward of each track if it were played now, given the true state of the listeners.
 
         Args:
-            sessions: B sessions; they stay as they are.
-            tracks: (M,) the tracks to value; None for the whole catalogue, which is quicker than naming all of it.
+            sessions: B sessions; not modified.
+            tracks: (M,) the tracks to value; None for the whole catalogue, which is faster than listing all tracks.
 
         Returns:
             (B, M) or (B, N).
@@ -220,11 +221,11 @@ class SessionDynamics:
 
     @property
     def is_linear(self) -> bool:
-        """Whether a track that is not refused is expected to earn its :meth:`likeness`, whoever listens."""
+        """Whether the expected reward of every track that is not refused is its :meth:`likeness`."""
         return all(self._terms[name].expected is None for name in self.reward)
 
     def likeness(self, sessions: SessionState) -> tuple[Floats, np.float32]:
-        """Return directions (B, d) and a constant: the linear terms of a track u come to u·direction + constant."""
+        """Return directions, (B, d), and a constant: the linear terms of a track u sum to u·direction + constant."""
         direction, constant = np.zeros_like(sessions.vibe), np.float32(0)
         for name, given in self.reward.items():
             term, weight = self._terms[name], np.float32(given)
@@ -234,9 +235,9 @@ class SessionDynamics:
         return direction, constant
 
     def rising(self, sessions: SessionState) -> tuple[Floats, Callable[[Floats], Floats]] | None:
-        """Return along which directions, (B, d), expected rewards rise, and what makes them of products, (B, k).
+        """Return directions, (B, d), along which expected rewards rise, and the function from u·direction to rewards.
 
-        None where there is no such direction: the rewards of all tracks are to be looked at.
+        The function maps products, (B, k), to rewards. None: no such direction exists; evaluate all tracks.
         """
         if self.is_linear:
             directions, constant = self.likeness(sessions)
@@ -248,14 +249,14 @@ class SessionDynamics:
         return found and (found[0], lambda products: np.float32(weight) * found[1](products))
 
     def allowed(self, sessions: SessionState) -> Bools:
-        """Return which tracks may be played now, (B, N): where repeats are forbidden, no version of one played."""
+        """Return which tracks may be played now, (B, N); without repeats, those of which no version was played."""
         mask = np.ones((len(sessions), len(self.catalogue)), dtype=np.bool_)
         if not self.repeats:
             mask[self.refused(sessions)] = False
         return mask
 
     def refused(self, sessions: SessionState, tracks: Ints | None = None) -> tuple[Ints, Ints]:
-        """Return which pairs of session and track are repeats: sessions, and places in `tracks` or the catalogue."""
+        """Return the pairs that are repeats: session indices, and indices into `tracks` or the catalogue."""
         order, ordered = self._by_version if tracks is None else _grouped(self.first_versions[tracks])
         rows, places = np.nonzero(sessions.played >= 0)
         played = sessions.played[rows, places]
@@ -266,12 +267,12 @@ class SessionDynamics:
 
     @cached_property
     def first_versions(self) -> Ints:
-        """For each track, (N,), the first that is the same: of its recording or its song."""
+        """For each track, (N,), the index of the first track of the same recording, or of the same song."""
         return self.catalogue.songs if self.same == "song" else self.catalogue.recordings
 
     @cached_property
     def observer(self) -> Observer:
-        """What the agent sees."""
+        """The function from sessions to observations."""
         return observer(
             self.catalogue,
             self.state,
@@ -282,14 +283,14 @@ class SessionDynamics:
 
     @cached_property
     def baseline(self) -> float:
-        """The b in use: as given, or the expected cosine of a random track to the mean of H random tracks."""
+        """b: `reward_baseline`, or else the expected cosine of a random track to the mean of H random tracks."""
         if self.reward_baseline is not None:
             return self.reward_baseline
         return expected_cosine(self.catalogue, self.history_length)
 
     @property
     def term_bounds(self) -> dict[str, tuple[float, float]]:
-        """Lowest and highest value of each possible reward term, before its weight."""
+        """Lowest and highest value of each available reward term, before its weight."""
         return {name: term.bounds for name, term in self._terms.items()}
 
     @cached_property
@@ -300,7 +301,7 @@ class SessionDynamics:
 
     @cached_property
     def _terms(self) -> dict[str, RewardTerm]:
-        """All terms that may be rewarded."""
+        """All available reward terms by name."""
         names = {**REWARD_TERMS, **{name: None for name in self.reward if ":" in name}}
         given = RewardTerm, self.catalogue, self.baseline
         terms = {name: make_named("reward term", name, REWARD_TERMS, *given) for name in names}
@@ -309,7 +310,7 @@ class SessionDynamics:
 
     def _of_listener(self, name: str, bounds: tuple[float, float]) -> RewardTerm:
         def expected(sessions: SessionState, tracks: Ints | slice) -> Floats:
-            assert self.listener is not None  # whose term it is
+            assert self.listener is not None
             units = self.catalogue.unit_features[tracks]
             return self.listener.expect(sessions.listener, units, unit(sessions.vibe) @ units.T)[name]
 
@@ -317,23 +318,23 @@ class SessionDynamics:
 
     @cached_property
     def _others(self) -> dict[str, RewardTerm]:
-        """The rewarded terms that the compiled loop does not say by itself."""
+        """The rewarded terms that the compiled loop does not compute."""
         return {name: self._terms[name] for name in self.reward if name not in _LOOP_TERMS}
 
     @cached_property
     def _rows(self) -> dict[str, int]:
-        """Where the rewarded terms stand in the numbers of a step."""
+        """The row of each rewarded term in `StepResult.numbers`."""
         rows = {name: row for row, name in enumerate((*_LOOP_TERMS, *self._others), _N_NUMBERS)}
         return {name: rows[name] for name in self.reward}
 
     @cached_property
     def _n_shown(self) -> int:
-        """Numbers of an observation that the compiled step shows by itself: vibe, and seed vibe where it has that."""
+        """Width of an observation of vibe and seed vibe alone, which the compiled step writes; 0 for any other one."""
         width = self.catalogue.features.shape[1] * (1 + ("fit" in self.reward))
         return width if self._is_compiled and self.observer.shows_vibes(width) else 0
 
     def _given(self, sessions: SessionState) -> Given:
-        """Return what the loops have to know of the tracks."""
+        """Return features, first versions and `repeats` for the compiled loops."""
         if len(sessions.key) < _MANY or len(self.catalogue) > _MOST:
             return self._table
         return self._lines
@@ -344,7 +345,7 @@ class SessionDynamics:
 
     @cached_property
     def _lines(self) -> Given:
-        """The same, each track in a cache line of its own: many sessions spend most of a step waiting for memory."""
+        """As `_table`, each track aligned to a cache line: large batches spend most of a step waiting for memory."""
         kept = _lines_by_same.setdefault(self.catalogue, {})
         if self.same not in kept:
             kept[self.same] = in_lines(self.catalogue.features, self.first_versions)
@@ -352,7 +353,7 @@ class SessionDynamics:
 
     @cached_property
     def _earning(self) -> Floats:
-        """For each row of the numbers of a step: weight, what is taken away before, what it is where refused."""
+        """For each row of `StepResult.numbers`: weight, offset subtracted before it, weighted value of a repeat."""
         earning = np.zeros((3, _N_NUMBERS + len(_LOOP_TERMS) + len(self._others)), np.float32)
         earning[1, _N_NUMBERS : _N_NUMBERS + len(_LOOP_TERMS)] = self.baseline
         for name, row in self._rows.items():
@@ -362,7 +363,7 @@ class SessionDynamics:
 
     @cached_property
     def _is_compiled(self) -> bool:
-        """Whether all that a step asks for is compiled: whoever listens, and each term, one of a listener's at most."""
+        """Whether a compiled loop does the whole step: listener and terms, at most one of them the listener's."""
         if self.listener is None:
             return not self._others
         kind = type(self.listener)
@@ -371,12 +372,12 @@ class SessionDynamics:
 
     @property
     def _pool_size(self) -> int:
-        """Tracks to draw for a start; a listener who chooses among them is left more than the history."""
+        """Number of tracks to draw for a start: H, or more if the listener chooses the history among them."""
         n_drawn = 0 if self.listener is None else self.listener.start_pool
         return max(self.history_length + (n_drawn > 0), n_drawn)
 
     def _checked_start(self, tracks: Ints, n_sessions: int) -> Ints:
-        """Return the tracks that sessions start from, (n, H), if they are such; loops look at no bounds."""
+        """Return the starting tracks, (n, H), after checking them: compiled loops do not check bounds."""
         given, n_tracks = np.asarray(tracks), len(self.catalogue)
         is_right = given.shape == (n_sessions, self.history_length) and given.dtype.kind in "iu"
         if not is_right or ((given < 0) | (given >= n_tracks)).any():
@@ -392,6 +393,6 @@ class SessionDynamics:
 
 
 def _grouped(versions: Ints) -> tuple[Ints, Ints]:
-    """Return places with the versions of one track side by side, and the first version of each."""
+    """Return the order that groups equal versions, and the versions in that order."""
     order = np.argsort(versions, kind="stable")
     return order, versions[order]

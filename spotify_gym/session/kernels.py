@@ -1,4 +1,4 @@
-"""The inner loops of a session, compiled by Numba: draw the start, look at the tracks, let them enter."""
+"""The inner loops of a session, compiled by Numba: draw the start, compare tracks with the vibe, update the state."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from spotify_gym.session.streams import Keys, chances, distinct, uniforms
 
 Given = tuple[Floats, Ints | Ints32, bool]
 
-_FEATURES, _LENGTH = 9, 5  # d and H as most catalogues and sessions have them
-_LANES = 8  # sums that NumPy keeps at once
+_FEATURES, _LENGTH = 9, 5  # the usual d and H, for which loops are specialised
+_LANES = 8  # partial sums in a NumPy reduction
 _LINE = 64  # bytes
 
 
 def in_lines(features: Floats, versions: Ints) -> tuple[Floats, Ints32]:
-    """Return features, (N, d), and versions, (N,), each track's together from the beginning of a cache line on."""
+    """Return features, (N, d), and versions, (N,), as views of one table whose rows start on cache lines."""
     (n_tracks, d), numbers = features.shape, _LINE // 4
     width = -(-(d + 1) // numbers) * numbers
     room = np.empty((n_tracks + 1) * width, np.float32)
@@ -32,7 +32,7 @@ def in_lines(features: Floats, versions: Ints) -> tuple[Floats, Ints32]:
 
 @compiled
 def unit(vectors: Floats) -> Floats:
-    """Bring each row of (B, d) to length 1; a zero vector stays zero."""
+    """Return each row of (B, d) scaled to length 1; a zero vector stays zero."""
     units = np.empty(vectors.shape, np.float32)
     for b in range(len(vectors)):
         _write_unit(vectors, b, units, b, vectors.shape[1])
@@ -41,7 +41,7 @@ def unit(vectors: Floats) -> Floats:
 
 @compiled(inline="always")
 def _write_unit(features: Floats, track: int, units: Floats, b: int, n_features: int) -> None:
-    """Write the unit features of a track."""
+    """Write the unit features of a track to row b of `units`."""
     square = 0.0
     for j in range(n_features):
         square += features[track, j] * features[track, j]
@@ -52,9 +52,10 @@ def _write_unit(features: Floats, track: int, units: Floats, b: int, n_features:
 
 @compiled(inline="always")
 def _touch(features: Floats, tracks: Ints, n_features: int, kept: Floats) -> None:
-    """Read the features of some tracks: first of all and doing nothing else, so that the waits for memory overlap.
+    """Read the features of some tracks ahead of use, so that the memory latencies overlap.
 
-    Something of it is kept in the first place of an array that is to be written anew, lest the compiler leave it out.
+    Their sum goes to the first element of `kept`, an array that is overwritten later, so that the compiler keeps the
+    loads.
     """
     total = np.float32(0)
     for track in tracks:
@@ -64,7 +65,7 @@ def _touch(features: Floats, tracks: Ints, n_features: int, kept: Floats) -> Non
 
 @compiled
 def pool_units(features: Floats, tracks: Ints, n_features: int) -> Floats:
-    """Return the unit features, (B, P, d), of tracks, (B, P); squares sum up as in NumPy, up to 128."""
+    """Return the unit features, (B, P, d), of tracks, (B, P); up to d = 128, squares are summed in NumPy's order."""
     n_batch, n_pool = tracks.shape
     units = np.empty((n_batch, n_pool, n_features), np.float32)
     sums, whole = np.empty(_LANES, np.float32), n_features // _LANES * _LANES
@@ -96,9 +97,10 @@ def draw(
     n_uniforms: int,
     certain: bool,
 ) -> tuple[Ints, Floats, Floats]:
-    """Return the tracks, (n, P), out of which sessions with these keys, (n,), start, and what their listeners get.
+    """Return the pool of starting tracks for sessions with these keys, (n,), and the input of their listeners.
 
-    That is the history, where it is given; the unit features, (n, P, n_features), and (n, n_uniforms) chances.
+    These are the pool, (n, P), which is `history` where given; its unit features, (n, P, n_features); and uniform
+    numbers, (n, n_uniforms).
     """
     before = np.full(len(keys), -1)
     if history is None:
@@ -129,17 +131,17 @@ def begin(
     units: Floats,
     chance: Floats,
 ) -> None:
-    """Begin some sessions, in place, in `rows`, (n,), out of their pools, (n, P); the rest is that of :func:`move`.
+    """Begin the sessions in `rows`, (n,), in place, from their pools of tracks, (n, P).
 
-    The listener is that of :func:`~spotify_gym.listeners.listener.meet`, which gets what :func:`draw` returned, and
-    chooses the tracks; where it is None they are the first. What was played and the log are padded with -1, the answers
-    with 0.
+    `listener`, `mind`, `units` and `chance` go to :func:`~spotify_gym.listeners.listener.meet`, which chooses the
+    starting tracks in the pool; without a listener they are its first H. The other arguments are those of :func:`move`.
+    `played` and `logged` are padded with -1, `answers` with 0.
     """
     features, versions, _ = given
     (length, n_features), places = window.shape[1:], np.empty((len(rows), history.shape[1]), np.intp)
     if listener is None:
         places[:] = np.arange(length)
-        if len(rows) > 0:  # where listeners choose, all of the pool has been read
+        if len(rows) > 0:  # a listener who chooses has read the whole pool already
             _touch(features, pool.ravel(), n_features, vibe[rows[0]])
     else:
         meet(listener, mind, rows, units, chance, places)
@@ -165,7 +167,7 @@ def begin(
 def _products(
     features: Floats, track: int, vectors: Floats, b: int, n_features: int
 ) -> tuple[np.float32, np.float32, np.float32]:
-    """Return x·v, x·x and v·v of a track and the vector of session b; faster if `n_features` is a constant."""
+    """Return x·v, x·x and v·v of the track's features x and vector v of session b; faster for constant `n_features`."""
     dot = square = other = np.float32(0)
     for j in range(n_features):
         x, v = features[track, j], vectors[b, j]
@@ -175,9 +177,9 @@ def _products(
     return dot, square, other
 
 
-@compiled(error_model="numpy")  # lengths are not 0, and to look whether they are takes as long as the rest
+@compiled(error_model="numpy")  # lengths are never 0, and checking for it takes as long as the rest
 def _cosines(features: Floats, tracks: Ints, vectors: Floats, numbers: Floats, row: int) -> None:
-    """Write the cosines of tracks to vectors, (B, d), to a row of `numbers`; what stands from row 3 on is lost."""
+    """Write the cosines of tracks to vectors, (B, d), to a row of `numbers`; rows 3 and 4 are scratch space."""
     for b in range(len(tracks)):
         if vectors.shape[1] == _FEATURES:
             products = _products(features, tracks[b], vectors, b, _FEATURES)
@@ -185,13 +187,13 @@ def _cosines(features: Floats, tracks: Ints, vectors: Floats, numbers: Floats, r
             products = _products(features, tracks[b], vectors, b, vectors.shape[1])
         numbers[row, b], numbers[3, b], numbers[4, b] = products
     cosine, square, other = numbers[row], numbers[3], numbers[4]
-    for b in range(len(tracks)):  # by itself, so that several are rooted and divided at once
+    for b in range(len(tracks)):  # a loop of its own, so that square roots and divisions are vectorised
         cosine[b] = cosine[b] / max(np.sqrt(square[b]), TINY) / max(np.sqrt(other[b]), TINY)
 
 
 @compiled(inline="always")
 def _enter(features: Floats, track: int, window: Floats, vibe: Floats, b: int, length: int, n_features: int) -> None:
-    """Let a track enter window and vibe of session b; faster if `length` and `n_features` are constants."""
+    """Append a track to the window of session b and update its vibe; faster for constant `length` and `n_features`."""
     for j in range(n_features):
         total = np.float32(0)
         for h in range(length - 1):
@@ -214,11 +216,11 @@ def look(
     flags: Bools,
     units: Floats | None,
 ) -> None:
-    """Look up one track per session and compare it with its vibe, its seed vibe and what it has played.
+    """Compare one track per session with its vibe, its seed vibe and the tracks it has played.
 
-    The arguments are those of :func:`move`, seed vibes, (B, d), and room for the unit features of the tracks, (B, d);
-    None where nobody asks for them, and the vibe stands for the seed vibe. Written are the cosines, rows 1 and 2 of
-    `numbers` (the rest is lost), and `flags`: whether the track was played before, whether it is allowed, and False.
+    Writes the cosines to vibe and seed vibe to rows 1 and 2 of `numbers` (the other rows are scratch space); to `flags`
+    whether the track was played before, whether it is allowed, and False; and to `units`, (B, d), if given, the unit
+    features. If `seed_vibe`, (B, d), is None, row 2 repeats row 1. The other arguments are those of :func:`move`.
     """
     features, versions, repeats = given
     _touch(features, tracks, vibe.shape[1], numbers[0])
@@ -231,7 +233,7 @@ def look(
             _write_unit(features, tracks[b], units, b, vibe.shape[1])
     for b in range(len(tracks)):
         version, found = versions[tracks[b]], False
-        for place in range(played.shape[1]):  # also what is padding, so that several are compared at once
+        for place in range(played.shape[1]):  # no early exit, so that comparisons are vectorised
             found |= played[b, place] == version
         flags[0, b], flags[1, b], flags[2, b] = found, repeats or not found, False
 
@@ -251,23 +253,23 @@ def move(
     logged: Ints32 | None,
     answers: NDArray[np.int8] | None,
 ) -> bool:
-    """Sum up what each track earns, note it as played and let those completed enter the window, in place.
+    """Compute the reward of each track, record it as played and append completed tracks to the window, in place.
 
     Args:
         given: scaled features, (N, d); the first version of each track, (N,); whether repeats are legal.
         tracks: (B,) the tracks played.
-        earning: (3, 5 + n) for each row of `numbers` that is a term its weight, what is taken away from it before, and
-            what it is where a track is refused.
-        numbers: (5 + n, B) as in :class:`~spotify_gym.session.state.StepResult`; n terms that are not yet weighed
-            come in, with the two cosines, and all that is earned goes out.
-        flags: (3, B) whether the tracks were played before, whether they enter the history, and a third.
-        time: (B,) tracks recommended before; counted up.
-        played: (B, L) versions played, of which the first H + time places are in use, with room for one more.
+        earning: (3, 5 + n) for each row of `numbers` that is a term: its weight, the offset subtracted before
+            weighting, and its weighted value for a repeat that is refused.
+        numbers: (5 + n, B) as in :class:`~spotify_gym.session.state.StepResult`. On input, rows 1 and 2 hold the two
+            cosines and the last n rows the other terms, unweighted; on output, all rows are final.
+        flags: (3, B) whether the tracks were played before, whether they enter the history, and one not used here.
+        time: (B,) number of tracks recommended before; incremented.
+        played: (B, L) versions played; the first H + time entries are in use, and at least one more is free.
         history: (B, H) tracks heard, the oldest first.
         window: (B, H, d) their features.
         vibe: (B, d) the mean of the window.
-        logged: (B, L) the tracks of the log, see :func:`~spotify_gym.session.estimation.told`; None where none is kept.
-        answers: (B, L) its answers, or None.
+        logged: (B, L) tracks of the log, see :func:`~spotify_gym.session.estimation.told`; None if no log is kept.
+        answers: (B, L) answers of the log, or None.
 
     Returns:
         Whether `played` is now full in some session.
@@ -322,11 +324,12 @@ def play(
     mind: Any,
     n_uniforms: int,
 ) -> bool:
-    """Look, ask a compiled listener, move, and show: in one call, because calls cost more than loops.
+    """Perform a whole step, from :func:`look` to the observation, in one call: calls cost more than the loops.
 
-    The arguments are those of :func:`move`, the seed vibe of :func:`look`, room for the vibes and, beside them, seed
-    vibes if there are any, two of :func:`~spotify_gym.session.streams.chances`, and the listener of
-    :func:`~spotify_gym.listeners.listener.answer`; where that is None everything is heard out.
+    `seen` gets the vibes and, beside them, the seed vibes, if `seed_vibe` is given. `key` and `certain` are those of
+    :func:`~spotify_gym.session.streams.chances`, `listener` and `mind` those of
+    :func:`~spotify_gym.listeners.listener.answer`; without a listener every track is completed. The other arguments
+    are those of :func:`look` and :func:`move`.
 
     Returns:
         Whether `played` is now full in some session.
@@ -338,7 +341,7 @@ def play(
         units = np.empty((len(tracks), vibe.shape[1]), np.float32)
         look(given, tracks, *state, numbers, flags, units)
         dealt = chances(key, time, n_uniforms, 0, certain)
-        term = numbers[-1]  # which is free where nobody asks for the listener's
+        term = numbers[-1]  # the row of the listener's term; scratch space if that is not rewarded
         ask(listener, mind, units, numbers[1], dealt, term, flags[1:])
     window_after = time, played, history, window, vibe
     full = move(given, tracks, earning, numbers, flags, *window_after, logged, answers)
@@ -353,14 +356,14 @@ def play(
 
 @compiled
 def blank(tracks: Ints, numbers: Floats, flags: Bools, rows: NDArray[np.intp]) -> None:
-    """Make tracks, (B,), and numbers and flags of a step, of some sessions, in place, those of no step at all."""
+    """Reset tracks, (B,), and the numbers and flags of a step to those of no step, in the sessions `rows`, in place."""
     for b in rows:
         tracks[b], numbers[:, b], flags[:, b] = -1, 0, False
 
 
 @compiled
 def beside(first: Floats, second: Floats) -> Floats:
-    """Put the rows of two arrays, (B, k) and (B, l), side by side: where they are short, sooner than NumPy does."""
+    """Concatenate the rows of two arrays, (B, k) and (B, l); faster than NumPy for short rows."""
     (n_batch, k), n_more = first.shape, second.shape[1]
     if len(second) != n_batch:
         raise ValueError("a block of the state must have a row for each session")

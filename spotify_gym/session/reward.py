@@ -1,4 +1,4 @@
-"""Reward terms: how high one can be, what a track earned in it, what tracks are expected to earn in it."""
+"""Reward terms: their bounds, the value of a played track, and the expected value of any track."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from spotify_gym.session.kernels import unit
 from spotify_gym.session.state import Bools, Floats, Ints, SessionState
 from spotify_gym.session.streams import distinct
 
-_VIBES = 100_000  # vibes, or fewer:
-_NUMBERS = 20_000_000  # looked up for them; where histories or tracks are long, more would take gigabytes
-_AT_ONCE = 4096
+_VIBES = 100_000  # size of the sample of vibes, less if it would need more than
+_NUMBERS = 20_000_000  # features: for long histories or many features, more would take gigabytes
+_AT_ONCE = 4096  # rows
 _KNOWN: WeakKeyDictionary[Catalogue, dict[int, float]] = WeakKeyDictionary()
 
 
 class Look(NamedTuple):
-    """One track in each of B sessions, before anything moves."""
+    """One track in each of B sessions, before the state is updated."""
 
     tracks: Ints
     """(B,)"""
     cosine: Floats
-    """(B,) to the vibe, in [-1, 1]."""
+    """(B,) cosine to the vibe, in [-1, 1]."""
     fit: Floats
     """(B,) cosine to the seed vibe, in [-1, 1]."""
     repeat: Bools
     """(B,) whether the recording was played before."""
     response: Mapping[str, Floats]
-    """The listener's own terms, (B,) each; 0 where nobody was asked."""
+    """The terms of the listener, (B,) each; 0 for refused repeats, about which it is not asked."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class RewardTerm:
 
     Attributes:
         bounds: its lowest and highest value.
-        value: what tracks earn: from B sessions, as they are before the step, and a look at the tracks to (B,). None
-            where the compiled loop says it.
-        expected: what tracks would be expected to earn: from B sessions and M tracks to (B, M); None where `direction`
-            says it.
-        direction: of a term that is u · direction + constant for a track of unit features u: from B sessions to (B, d).
-        constant: what is added to that.
+        value: function from B sessions, before the step, and the :class:`Look` at their tracks to values, (B,). None if
+            the compiled loop computes it.
+        expected: function from B sessions and M tracks to expected values, (B, M). None if `direction` gives them.
+        direction: for a term that is u · direction + constant in the unit features u of a track: function from B
+            sessions to directions, (B, d).
+        constant: the constant of such a term.
     """
 
     bounds: tuple[float, float]
@@ -60,8 +60,8 @@ class RewardTerm:
 def expected_cosine(catalogue: Catalogue, history_length: int) -> float:
     """Return the expected cosine of a random track to the mean of `history_length` distinct random tracks.
 
-    The two are independent, so that this is the product of two means: that of the unit features, exact, and that of
-    the unit vibe, over a fixed sample.
+    The two are independent, so the result is the dot product of the exact mean of the unit features and the mean of
+    the unit vibe, estimated from a fixed sample.
     """
     by_length = _KNOWN.setdefault(catalogue, {})
     if history_length not in by_length:
@@ -76,12 +76,12 @@ def expected_cosine(catalogue: Catalogue, history_length: int) -> float:
 
 
 def _parts(total: int) -> list[tuple[int, int]]:
-    """Cut range(total) into short ones: what many processes compute of one catalogue should take them no memory."""
+    """Split range(total) into short (start, stop) pairs, so that many processes can do this in little memory."""
     return [(start, min(start + _AT_ONCE, total)) for start in range(0, total, _AT_ONCE)]
 
 
 def _mean(parts: Iterable[Floats], n_rows: int) -> Floats:
-    """Return the mean of rows that come in parts, to the last bit as if they came at once."""
+    """Return the mean of rows that come in parts, bit-identical to that of all rows at once."""
     total = reduce(lambda above, rows: np.concatenate([above, rows]).sum(axis=0, keepdims=True), parts)
     mean: Floats = total.sum(axis=0) / np.float32(n_rows)
     return mean

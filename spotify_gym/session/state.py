@@ -1,4 +1,4 @@
-"""What a batch of listening sessions is at one moment, and what one step makes of it."""
+"""The state of a batch of listening sessions, and the result of one step."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ Ints32 = NDArray[np.int32]
 
 @dataclass
 class Log(BatchState):
-    """What was recommended in B sessions and what came of it, in order; all of it is visible."""
+    """The tracks recommended in B sessions and the responses to them, in order; all of it is observable."""
 
     tracks: NDArray[Any]
-    """(B, L) int32, the starting tracks, then those recommended, padded with -1."""
+    """(B, L) int32: the starting tracks, then those recommended, padded with -1."""
     answers: NDArray[np.int8]
-    """(B, L) to each of them: 1 heard out, -1 skipped, 0 nobody was asked: the start, and repeats that are refused."""
+    """(B, L) response to each: 1 heard out, -1 skipped, 0 not asked (starting tracks and refused repeats)."""
 
 
 @dataclass
 class SessionState(BatchState):
-    """B sessions; H is the history length, d the number of features, L the room for played tracks."""
+    """B sessions; H is the history length, d the number of features, L the capacity for played tracks."""
 
     key: NDArray[np.uint64]
-    """(B,) what all randomness of the session is drawn from."""
+    """(B,) seed of all random numbers of the session."""
     time: Ints
-    """(B,) tracks recommended so far."""
+    """(B,) number of tracks recommended so far."""
     played: NDArray[Any]
-    """(B, L) int32, first versions of all tracks so far, the starting ones first, padded with -1."""
+    """(B, L) int32: first versions of all tracks so far, the starting ones first, padded with -1."""
     history: Ints
     """(B, H) the last H tracks heard, the oldest first."""
     window: Floats
@@ -46,15 +46,15 @@ class SessionState(BatchState):
     seed_vibe: Floats
     """(B, d) the vibe that the session started with."""
     memory: Floats | None
-    """(B, m) what the blocks of the observation remember, side by side; None where none remembers anything."""
+    """(B, m) memory of the observation blocks, side by side; None if no block has any."""
     listener: Any
-    """The listeners' state, a :class:`BatchState`; None where nobody in particular listens."""
+    """State of the listeners, a :class:`BatchState`; None without a listener."""
     log: Log | None
-    """None where the compiled loop is all there is to a step: nobody would read it."""
+    """None if no listener and no observation block would read it."""
 
     @classmethod
     def blank(cls, n_sessions: int, history_length: int, n_features: int, room: int, is_logged: bool) -> Self:
-        """Return B sessions that are still to begin, with room for so many tracks."""
+        """Return B uninitialised sessions with room for `room` played tracks."""
         n, shape = n_sessions, (n_sessions, room)
         vibe, seed_vibe = np.empty((2, n, n_features), np.float32)
         return cls(
@@ -75,12 +75,12 @@ class SessionState(BatchState):
 
     @property
     def moved(self) -> tuple[Any, Any, Any, Any, Any, Any, Any]:
-        """What a step moves, in the order in which the loops take it: from `time` to `vibe`, and the log."""
+        """The arrays that a step updates, in argument order of the loops: `time` to `vibe`, then the log."""
         log = (None, None) if self.log is None else (self.log.tracks, self.log.answers)
         return self.time, self.played, self.history, self.window, self.vibe, *log
 
     def grow(self, room: int | None = None) -> None:
-        """Make room for played tracks, (B, room); None: twice as much as there is."""
+        """Enlarge the arrays of played tracks to (B, room); None doubles them."""
         more = self.played.shape[1] if room is None else room - self.played.shape[1]
         if more > 0:
             wider = ((0, 0), (0, more))
@@ -90,20 +90,20 @@ class SessionState(BatchState):
 
 
 def log_of(sessions: SessionState) -> Log:
-    """Return the log, which is kept where somebody listens or a block of the observation reads it."""
+    """Return the log, which is kept if there is a listener or an observation block reads it."""
     assert sessions.log is not None
     return sessions.log
 
 
 class StepResult(NamedTuple):
-    """What one recommendation in each of B sessions led to."""
+    """The result of one recommendation in each of B sessions; the arrays below `seen` are views of the first two."""
 
     numbers: Floats
-    """(5 + n, B) the reward; the cosines to vibe and seed vibe; the weighted terms "flow" and "fit", and n others."""
+    """(5 + n, B): the reward, the cosines to vibe and seed vibe, the weighted terms "flow", "fit" and n others."""
     flags: Bools
-    """(3, B) `repeat`, `completed` and `left`."""
+    """(3, B): `repeat`, `completed` and `left`."""
     seen: Floats | None
-    """(B, k) what the agents see after it; None where the compiled loop does not say it."""
+    """(B, k) the observations after the step; None if the compiled loop does not write them."""
     reward: Floats
     """(B,) the sum of the weighted terms."""
     terms: Mapping[str, Floats]
