@@ -1,6 +1,6 @@
-"""Learners: deep Q-networks for actions that are tracks. Torch and Stable-Baselines3; no catalogue, no environment.
+"""Learning algorithms over tracks, built on PyTorch and Stable-Baselines3, without catalogue or environment code.
 
-What is named here is imported when it is used, so that to know the names takes no torch.
+Public names are imported on first use, so importing this package does not load torch.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ __all__ = [
 
 
 class Learner(NamedTuple):
-    """An algorithm, as a registry knows it."""
+    """Registry entry of an algorithm."""
 
     title: str
-    """What tables call it."""
+    """Display name in tables."""
     path: str
-    """The class."""
+    """Import path of the class, `module:Class`."""
     policies: Mapping[str, str] = {}
-    """What it can do with each of `NETWORKS`, as an alias or a class; empty: it is a Q-learner, which takes all."""
+    """Supported keys of `NETWORKS`, each with its SB3 alias or class path. Empty for Q-learners, which support all."""
     points: bool = False
-    """Whether its actions are points in the space of the features, each of which stands for the best track."""
+    """Whether actions are proto-actions: points in feature space that are mapped to the best track."""
     arguments: Mapping[str, Mapping[str, Any]] = {}
-    """For each policy, arguments that are not as the class has them; two learning rates are the first and the last."""
+    """Constructor arguments per policy that differ from the class's defaults; a learning-rate pair is (first, last)."""
 
     def classes(self, policy: str) -> tuple[type[Any], type[Any]]:
-        """Import the algorithm, and its policy of this name.
+        """Import and return the algorithm class and its policy class.
 
         Raises:
-            ValueError: one's own cannot be imported, or is none.
+            ValueError: a user-defined class cannot be imported or has the wrong base class.
         """
         from stable_baselines3.common.base_class import BaseAlgorithm
         from stable_baselines3.common.policies import BasePolicy
@@ -98,10 +98,10 @@ ALGORITHMS: dict[str, Learner] = {
     "maskable_ppo": Learner("MaskablePPO", "sb3_contrib:MaskablePPO", {"mlp": "MlpPolicy"}),
     "qrdqn": Learner("QR-DQN", "sb3_contrib:QRDQN", {"mlp": "MlpPolicy"}, arguments={"mlp": {"buffer_size": 50_000}}),
 }
-"""The learners by name."""
+"""All algorithms by name."""
 
 Q_LEARNERS = tuple(name for name, learner in ALGORITHMS.items() if not learner.policies)
-"""Those that learn what each track is worth."""
+"""Names of the algorithms that learn Q-values."""
 
 NETWORKS: dict[str, str] = {
     "mlp": "MlpPolicy",
@@ -110,7 +110,7 @@ NETWORKS: dict[str, str] = {
     "shortlist": "spotify_gym.algorithms.ablations:ShortlistPolicy",
     "action_head": "spotify_gym.algorithms.ablations:ActionHeadPolicy",
 }
-"""The policies of a learner by name: an alias that each learner has a class of its own for, or the class."""
+"""Policies of the Q-learners by name: an alias that each algorithm resolves to its own class, or a class path."""
 
 _HOMES = {"BindingError": "spotify_gym.algorithms.compatibility"} | {
     kind: module
@@ -121,7 +121,7 @@ _HOMES = {"BindingError": "spotify_gym.algorithms.compatibility"} | {
 
 
 def learner_named(name: str) -> Learner:
-    """Return the learner of a name; one's own, `module:Class`, is taken for a Q-learner."""
+    """Return the registry entry of a name; a user-defined `module:Class` is assumed to be a Q-learner."""
     return ALGORITHMS.get(name, Learner(name, name))
 
 

@@ -1,8 +1,8 @@
-"""What the exact maximum is worth: the same learners with a maximum over few candidates, as the literature has it.
+"""Ablations of the exact maximum: Q-networks that maximise over a few candidate tracks, as in the literature.
 
-Each is a policy to pass in the place of "CataloguePolicy", as in
-`DoubleDQN(SampledPolicy, env, policy_kwargs={"n_candidates": 512})`. Candidates are chosen anew at every look, in the
-target and in playing alike.
+Pass one of these policies instead of "CataloguePolicy", for example
+`DoubleDQN(SampledPolicy, env, policy_kwargs={"n_candidates": 512})`. Candidates are proposed anew for every maximum,
+both in the target and when acting.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from spotify_gym.algorithms.state_encoder import DenseEncoder
 
 
 class SampledQNetwork(CatalogueQNetwork):
-    """Q(s, a) = f(s) · φ(x_a) + v(s), and the best of a few tracks drawn at random.
+    """Q(s, a) = f(s) · φ(x_a) + v(s), maximised over a few randomly drawn tracks.
 
     Stochastic Q-learning (Fourati, Aggarwal and Alouini 2024, https://arxiv.org/abs/2405.10310) shows that 2⌈log₂ N⌉
     candidates can be enough.
 
-    Deviation from the paper: no memory of good actions among the candidates.
+    Deviation from the paper: the candidates include no memory of previously good actions.
 
     Args:
-        *args: those of `CatalogueQNetwork`.
-        n_candidates: tracks to choose from; None: 2⌈log₂ N⌉.
-        **kwargs: those of `CatalogueQNetwork`.
+        *args: as for `CatalogueQNetwork`.
+        n_candidates: number of candidate tracks; None for 2⌈log₂ N⌉.
+        **kwargs: as for `CatalogueQNetwork`.
     """
 
     def __init__(self, *args: Any, n_candidates: int | None = None, **kwargs: Any) -> None:
@@ -43,10 +43,10 @@ class SampledQNetwork(CatalogueQNetwork):
         self.n_candidates = n_candidates or 2 * ceil(log2(max(int(self.action_space.n), 2)))
 
     def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> TopK:
-        """Return the `k` best recordings among the candidates for each state, (batch, k or all), none of them `played`.
+        """Return the `k` best unplayed candidates of each state, (batch, min(k, n_candidates)).
 
         Raises:
-            ValueError: all candidates for a state have been played.
+            ValueError: all candidates of a state have been played.
         """
         recordings = self.recordings
         candidates = self.propose(obs)
@@ -59,12 +59,12 @@ class SampledQNetwork(CatalogueQNetwork):
         return TopK(values, candidates.gather(1, places))
 
     def propose(self, obs: Any) -> th.Tensor:
-        """Return the candidates for each state, (batch, n_candidates), the first action of each recording."""
+        """Return the candidates of each state, (batch, n_candidates), each the first action of its recording."""
         recordings = self.recordings
         return recordings.actions[th.randint(recordings.n, (len(obs), self.n_candidates), device=self.device)]
 
     def score(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
-        """Return Q of the actions, (batch or 1, n) int64, (batch, n)."""
+        """Return the Q-values, (batch, n), of actions (batch or 1, n) int64."""
         directions, values = self.encode(obs)
         vectors = self.embedding(self.recordings.units[actions])
         scores: th.Tensor = th.einsum("bw,bnw->bn", directions, vectors) + values
@@ -72,17 +72,17 @@ class SampledQNetwork(CatalogueQNetwork):
 
 
 class ShortlistQNetwork(SampledQNetwork):
-    """Q(s, a) = f(s) · φ(x_a) + v(s), and the best of the tracks nearest to the vibe.
+    """Q(s, a) = f(s) · φ(x_a) + v(s), maximised over the tracks nearest to the vibe.
 
-    After the Wolpertinger policy (Dulac-Arnold et al. 2015, https://arxiv.org/abs/1512.07679), which looks up the
-    neighbours of an action that an actor proposes.
+    Based on the Wolpertinger policy (Dulac-Arnold et al. 2015, https://arxiv.org/abs/1512.07679), which evaluates the
+    nearest neighbours of an action proposed by an actor.
 
-    Deviations from the paper: what is proposed is the vibe, the first d numbers of the observation, and not the output
-    of an actor; neighbours are exact, by cosine, where the paper approximates.
+    Deviations from the paper: the proposal is the vibe, the first d numbers of the observation, not the output of an
+    actor; neighbours are exact, by cosine, not approximate.
     """
 
     def propose(self, obs: Any) -> th.Tensor:
-        """Return the nearest by cosine, (batch, n_candidates or all)."""
+        """Return the recordings nearest to the vibe by cosine, (batch, min(n_candidates, n))."""
         recordings = self.recordings
         vibes = unit(obs.flatten(1)[:, : recordings.units.shape[1]])
         k = min(self.n_candidates, recordings.n)
@@ -90,37 +90,37 @@ class ShortlistQNetwork(SampledQNetwork):
 
 
 class ActionHeadQNetwork(SampledQNetwork):
-    """Q(s, a) = MLP(s, x_a), one pass of the network for each candidate.
+    """Q(s, a) = MLP(s, x_a), with one forward pass per candidate.
 
-    The action head of AH-DQN, which Spotify makes playlists with (Tomasi et al. 2023,
+    This is the action head of AH-DQN, which Spotify uses to generate playlists (Tomasi et al. 2023,
     https://arxiv.org/abs/2310.09123).
 
-    Deviation from the paper: candidates are drawn at random from the catalogue, where it has a pool for each user.
+    Deviation from the paper: candidates are drawn at random from the catalogue; the paper uses a pool per user.
     """
 
-    device = BasePolicy.device  # there is no tower to ask
+    device = BasePolicy.device  # the parent's reads a weight of `tower`, which is deleted here
 
     def __init__(self, *args: Any, net_arch: list[int] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, net_arch=net_arch, encoder="dense", **kwargs)
         assert isinstance(self.tower, DenseEncoder)
         self.encoder = self.tower.encoder
-        del self.tower  # none of its weights stay behind
+        del self.tower  # so that its weights are neither trained nor saved
         hidden = [64] if net_arch is None else net_arch
         self.head = nn.Sequential(
             *create_mlp(self.encoder.width + self.encoder.n_features + self.embedding.extra, 1, hidden)
         )
 
     def forward(self, obs: PyTorchObs) -> th.Tensor:
-        """Return Q of every action, (batch, n_actions), a state at a time."""
+        """Return the Q-values of all actions, (batch, n_actions), computed one state at a time."""
         everything = th.arange(len(self.recordings.units), device=self.device)[None]
         return th.cat([self.score(state, everything) for state in obs.split(1)])  # type: ignore[union-attr]
 
     def taken(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
-        """Return Q(s, a) of the given actions, (batch, 1), which are int64 of the same shape."""
+        """Return Q(s, a), (batch, 1), of the given actions, (batch, 1) int64."""
         return self.score(obs, actions)
 
     def score(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
-        """Return Q of the actions, (batch, n) int64, (batch, n)."""
+        """Return the Q-values, (batch, n), of actions (batch, n) int64."""
         assert self.features_extractor is not None
         states = self.encoder(self.extract_features(obs, self.features_extractor))
         tracks = self.embedding(self.recordings.units[actions])
@@ -130,20 +130,20 @@ class ActionHeadQNetwork(SampledQNetwork):
 
 
 class SampledPolicy(CataloguePolicy):
-    """`CataloguePolicy` with a maximum over `n_candidates` tracks drawn at random."""
+    """`CataloguePolicy` that maximises over `n_candidates` randomly drawn tracks."""
 
     network_class = SampledQNetwork
     network_options: ClassVar[dict[str, Any]] = {**CataloguePolicy.network_options, "n_candidates": None}
 
 
 class ShortlistPolicy(SampledPolicy):
-    """`CataloguePolicy` with a maximum over the tracks nearest to the vibe."""
+    """`CataloguePolicy` that maximises over the tracks nearest to the vibe."""
 
     network_class = ShortlistQNetwork
 
 
 class ActionHeadPolicy(SampledPolicy):
-    """AH-DQN's policy over tracks drawn at random."""
+    """AH-DQN's policy over randomly drawn tracks."""
 
     network_class = ActionHeadQNetwork
     network_options: ClassVar[dict[str, Any]] = {

@@ -1,4 +1,4 @@
-"""SB3's DQN for actions that are tracks: plays nothing twice where that is forbidden, and only what it understands."""
+"""SB3's DQN over tracks: masks repeated tracks and checks that the model fits the catalogue."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ from spotify_gym.algorithms.replay import (
 
 
 class TrackDQN(stable_baselines3.DQN):
-    """SB3's DQN (its `train` included) for actions that are tracks.
+    """SB3's DQN, including its `train`, for action spaces whose actions are tracks.
 
-    What differs from SB3:
+    Differences from SB3:
 
-    - exploration is drawn for each environment on its own, from the algorithm's own generator `rng`, made from `seed`
-      (SB3 draws one epsilon for all environments); where actions have no `fingerprint`, from SB3's streams, so that
-      with one environment the weights are SB3's bit for bit;
-    - where an environment puts `played` into `info`, neither acting, nor random exploration, nor the replayed targets
-      of the learners built on this class choose a track that was played, in any of its versions;
-    - a file keeps weights and the identity of the catalogue, not the catalogue: the features come from `env` (`load` or
-      `set_env`) or from an action space (`bind`). A policy that does not fit them refuses, with the reason.
+    - Exploration is drawn per environment from the algorithm's own generator `rng`, seeded by `seed` (SB3 draws one
+      epsilon for all environments). If actions have no `fingerprint`, SB3's random streams are used instead, so that
+      with one environment the weights equal SB3's bit for bit.
+    - If the environment reports `played` in `info`, no version of a played track is chosen: not when acting, not in
+      random exploration, and not in the replayed targets of the algorithms derived from this class.
+    - A saved file holds the weights and the identity of the catalogue, not the catalogue itself. The features come from
+      `env` (`load` or `set_env`) or from an action space (`bind`); a policy that does not fit them raises an error.
 
-    Environments that say nothing of `played`, `features` or `fingerprint` are served as SB3 serves them. The arguments
-    are SB3's; `target_update_interval` counts environment steps there and here.
+    Environments without `played`, `features` or `fingerprint` are handled as in SB3. The arguments are SB3's; as in
+    SB3, `target_update_interval` counts environment steps.
     """
 
     policy: MlpPolicy
     rng: np.random.Generator
-    _played: Played | None = None  # of the sessions in `_last_obs`
+    _played: Played | None = None  # tracks played in the sessions that `_last_obs` shows
 
     @classmethod
     def load(
@@ -66,13 +66,13 @@ class TrackDQN(stable_baselines3.DQN):
         """Load a model from a file; the arguments are SB3's.
 
         Raises:
-            BindingError: `env` plays from a catalogue that this model does not fit.
+            BindingError: the model does not fit the catalogue of `env`.
         """
         stored, _, _ = load_from_zip_file(path, custom_objects=custom_objects)
-        assert stored is not None  # SB3 writes it into every file
+        assert stored is not None  # SB3 stores the attributes in every file
         policy_kwargs = stored["policy_kwargs"]
         if "encoder" in getattr(stored["policy_class"], "network_options", {}):
-            policy_kwargs = {"encoder": "dense", **policy_kwargs}  # in files of before
+            policy_kwargs = {"encoder": "dense", **policy_kwargs}  # older files do not name the encoder
             if "policy_kwargs" in kwargs:
                 kwargs["policy_kwargs"] = {"encoder": policy_kwargs["encoder"], **kwargs["policy_kwargs"]}
         custom_objects = {**(custom_objects or {}), "policy_kwargs": policy_kwargs}
@@ -84,10 +84,10 @@ class TrackDQN(stable_baselines3.DQN):
         return super().load(path, env, device, custom_objects, print_system_info, force_reset, **kwargs)
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
-        """Play and train in this environment from now on.
+        """Replace the environment that the model plays and trains in.
 
         Raises:
-            BindingError: it plays from a catalogue that this model does not fit.
+            BindingError: the model does not fit the catalogue of `env`.
         """
         env = self._wrap_env(env, self.verbose)
         self._check_raw(unwrap_vec_normalize(env))
@@ -95,10 +95,10 @@ class TrackDQN(stable_baselines3.DQN):
         super().set_env(env, force_reset)
 
     def bind(self, action_space: spaces.Discrete) -> Self:
-        """Play from the catalogue of this action space from now on, without an environment; return the model.
+        """Switch to the catalogue of this action space without an environment, and return the model.
 
         Raises:
-            BindingError: a catalogue that this model does not fit.
+            BindingError: the model does not fit that catalogue.
         """
         self._bind(Spaces(self.observation_space, action_space))
         return self
@@ -107,7 +107,7 @@ class TrackDQN(stable_baselines3.DQN):
         """Load a replay buffer from a file.
 
         Raises:
-            BindingError: its actions are tracks of another catalogue.
+            BindingError: the stored actions are tracks of another catalogue.
         """
         kept = self.replay_buffer
         super().load_replay_buffer(path, truncate_last_traj)
@@ -129,21 +129,21 @@ class TrackDQN(stable_baselines3.DQN):
         action_masks: NDArray[np.bool_] | None = None,
         played: NDArray[np.integer] | None = None,
     ) -> tuple[NDArray[np.int64], State]:
-        """Return the best allowed actions, or with probability `exploration_rate` each a random allowed one.
+        """Return the best allowed action of each state, or a random allowed one with probability `exploration_rate`.
 
-        The arguments, but for the chance to explore that `deterministic` takes away, are those of `MlpPolicy.predict`.
+        `deterministic` turns exploration off; the other arguments are those of `MlpPolicy.predict`.
         """
         choose = self.policy.choose if deterministic or self.exploration_rate == 0.0 else self._explore
         return self.policy.predict_by(choose, observation, state, episode_start, action_masks, played)
 
     def sample(self, batch_size: int) -> Batch:
-        """Draw replayed transitions, from any of SB3's buffers; `played` only where it is kept."""
+        """Sample transitions from the replay buffer; `played` is None unless the buffer stores it."""
         assert self.replay_buffer is not None
         samples = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
         return samples if isinstance(samples, Batch) else Batch(*samples[:6])
 
     def set_random_seed(self, seed: int | None = None) -> None:
-        """Seed everything that SB3 seeds, and the generator of the exploration."""
+        """Seed all that SB3 seeds, and the exploration generator `rng`."""
         super().set_random_seed(seed)
         self.rng = np.random.default_rng(seed)
 
@@ -162,9 +162,9 @@ class TrackDQN(stable_baselines3.DQN):
             )
         super()._setup_model()
         if own_buffer:
-            self.replay_buffer_class = None  # SB3 has filled it in; a saved model is to choose again
+            self.replay_buffer_class = None  # SB3 has set it; a loaded model must choose its buffer again
         if self.policy.encoder is not None:
-            self.policy_kwargs = {**self.policy_kwargs, "encoder": self.policy.encoder}  # a file is to say so
+            self.policy_kwargs = {**self.policy_kwargs, "encoder": self.policy.encoder}  # so that files store it
         self._check_raw(self._vec_normalize_env)
 
     def _check_raw(self, normalized: VecNormalize | None) -> None:
@@ -178,7 +178,7 @@ class TrackDQN(stable_baselines3.DQN):
     def _bind(self, offered: Spaces) -> None:
         self.policy.bind(*offered)
         if self.replay_buffer is not None and fingerprint_of(offered.action) != fingerprint_of(self.action_space):
-            self.replay_buffer.reset()  # its actions are tracks of the other catalogue
+            self.replay_buffer.reset()  # its actions are tracks of the previous catalogue
         self.observation_space, self.action_space = offered
 
     def _explore(
@@ -197,11 +197,11 @@ class TrackDQN(stable_baselines3.DQN):
 
     @property
     def _ordinary(self) -> bool:
-        """Whether actions are no tracks, so that all that is random comes from where SB3 takes it, and as often."""
+        """Whether actions are not tracks; random numbers are then drawn exactly as SB3 draws them."""
         return fingerprint_of(self.action_space) is None
 
     def _draw(self, n: int, masks: NDArray[np.bool_] | None, played: NDArray[np.integer] | None) -> NDArray[np.int64]:
-        """Return one random allowed action for each of `n` environments."""
+        """Return a random allowed action for each of `n` environments, (n,)."""
         n_actions = int(self.action_space.n)  # type: ignore[attr-defined]
         if masks is not None:
             rows = np.broadcast_to(masks, (n, n_actions))
@@ -220,7 +220,7 @@ class TrackDQN(stable_baselines3.DQN):
             actions = self._draw(n_envs, None, self._played)
         else:
             assert self._last_obs is not None
-            starts = np.ones(n_envs, np.bool_)  # `played` is all there is to remember
+            starts = np.ones(n_envs, np.bool_)  # no state to carry over: `played` already lists what was played
             actions, _ = self.predict(self._last_obs, episode_start=starts, played=self._played)
         return actions, actions
 
@@ -232,7 +232,7 @@ class TrackDQN(stable_baselines3.DQN):
         tb_log_name: str = "run",
         progress_bar: bool = False,
     ) -> tuple[int, BaseCallback]:
-        begins = reset_num_timesteps or self._last_obs is None  # when SB3 resets the environment
+        begins = reset_num_timesteps or self._last_obs is None  # the cases in which SB3 resets the environment
         name = type(self).__name__ if tb_log_name == "DQN" else tb_log_name
         assert self.replay_buffer is not None
         if self.replay_buffer.n_envs != self.n_envs:
@@ -267,4 +267,4 @@ class TrackDQN(stable_baselines3.DQN):
 
     def _reset_infos(self) -> list[dict[str, Any]]:
         assert self.env is not None
-        return list(self.env.unwrapped.reset_infos)  # a wrapper's own list stays empty
+        return list(self.env.unwrapped.reset_infos)  # a VecEnv wrapper's own list stays empty

@@ -1,4 +1,4 @@
-"""Q-values from what tracks sound like: one network for the whole catalogue, and for catalogues it never saw."""
+"""Q-networks over track features, which generalise across the catalogue and to catalogues not seen in training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 
 from spotify_gym.algorithms.compatibility import blocks_of, check_alike, n_features_of, vectors_of
 from spotify_gym.algorithms.embeddings import FixedEmbedding, LearnedEmbedding, Recordings, Table, Tracks
-from spotify_gym.algorithms.networks import Adam as Adam  # policies saved before it moved name it here
+from spotify_gym.algorithms.networks import Adam as Adam  # older saved policies refer to it here
 from spotify_gym.algorithms.networks import DenseQNetwork, TopK
 from spotify_gym.algorithms.policies import MlpPolicy
 from spotify_gym.algorithms.state_encoder import AttentionEncoder, DenseEncoder, MixtureEncoder
@@ -21,33 +21,33 @@ ENCODERS: dict[str, type[MixtureEncoder | AttentionEncoder]] = {
     "mixture": MixtureEncoder,
     "attention": AttentionEncoder,
 }
-"""Those that read the vectors an observation holds; the other one is "dense"."""
+"""State encoders that read the feature vectors in an observation; "dense" is handled separately."""
 
 EMBEDDINGS: dict[str, type[FixedEmbedding | LearnedEmbedding]] = {"fixed": FixedEmbedding, "learned": LearnedEmbedding}
 
 DENSE_ONLY: dict[str, Any] = {"track_embedding": "fixed", "unit_state": True, "layer_norm": False}
-"""Options that only go with the dense encoder when they are not these; the last two only files of before have."""
+"""Options of the dense encoder; other encoders accept only these values. Only older files set the last two."""
 
 
 class CatalogueQNetwork(BasePolicy):
-    """Q(s, a) = f(s) · φ(x_a) + v(s), the dot product of a state and a track.
+    """Q(s, a) = f(s) · φ(x_a) + v(s), the dot product of a state encoding and a track embedding.
 
-    The maximum over all tracks is exact and never holds a score for every pair: a search leaves out what cannot win
-    (:mod:`~spotify_gym.search.pruned`) or, where φ changes or that saves nothing, scans all
-    (:mod:`~spotify_gym.search.exact_topk`). Related are the two-tower retrieval models (Yi et al. 2019) and DQN with
-    action embeddings (Dulac-Arnold et al. 2015, https://arxiv.org/abs/1512.07679), who search approximately.
+    The maximum over all tracks is exact, and no (batch, n_tracks) array of scores is built. A pruned search skips
+    tracks that cannot win (:mod:`~spotify_gym.search.pruned`); if φ is learned, or if pruning saves nothing, all
+    tracks are scanned in chunks (:mod:`~spotify_gym.search.exact_topk`). Two-tower retrieval models (Yi et al. 2019)
+    and DQN with action embeddings (Dulac-Arnold et al. 2015, https://arxiv.org/abs/1512.07679) search approximately.
 
     Args:
         observation_space: flat, (k,).
         action_space: `Discrete`, with features; see :mod:`~spotify_gym.algorithms.compatibility`.
-        features_extractor: SB3's.
-        features_dim: its width.
+        features_extractor: as in SB3.
+        features_dim: width of the extracted features.
         net_arch: widths of the hidden layers.
-        activation_fn: between layers.
-        normalize_images: SB3's.
-        track_embedding: "fixed", the unit features, or "learned", these and a few learned coordinates.
-        encoder: of the state, "mixture" or "attention" (of the `blocks` that the observation space names) or "dense".
-        **former: what files of before say of the dense encoder.
+        activation_fn: activation between layers.
+        normalize_images: as in SB3.
+        track_embedding: "fixed" for the unit features, "learned" for these and a few learned coordinates.
+        encoder: state encoder: "mixture" or "attention" over the `blocks` of the observation space, or "dense".
+        **former: options of the dense encoder that only older files set.
     """
 
     dueling: ClassVar[bool] = False
@@ -74,46 +74,46 @@ class CatalogueQNetwork(BasePolicy):
         n_features = n_features_of(action_space)
         self.embedding = EMBEDDINGS[track_embedding](n_features)
         width, hidden = n_features + self.embedding.extra, [64] if net_arch is None else net_arch
-        self.tower: MixtureEncoder | AttentionEncoder | DenseEncoder  # files name its weights so
+        self.tower: MixtureEncoder | AttentionEncoder | DenseEncoder  # the name is part of the file format
         if encoder != "dense":
             blocks = vectors_of(observation_space, n_features)
             self.tower = ENCODERS[encoder](blocks, features_dim, hidden, activation_fn)
         else:
             self.tower = DenseEncoder(features_dim, n_features, width, hidden, activation_fn, **former)
-        self._one: tuple[Any] = (self.tower.value[0].weight,)  # in a tuple PyTorch does not look for weights
+        self._one: tuple[Any] = (self.tower.value[0].weight,)  # the tuple keeps PyTorch from registering it again
         self.tracks = Tracks(action_space)
-        self._learned: tuple[Recordings, th.Tensor, Table] | None = None  # of which recordings, by which weights
+        self._learned: tuple[Recordings, th.Tensor, Table] | None = None  # cached table, with what it was made from
 
     @property
     def device(self) -> th.device:
-        """Where the weights are; SB3's walks through many modules to say so."""
+        """Device of the weights, without SB3's walk through all modules."""
         device: th.device = self._one[0].device
         return device
 
     @property
     def recordings(self) -> Recordings:
-        """What can be played."""
+        """The recordings that can be played, on the device of the weights."""
         return self.tracks.on(self.device)
 
     def forward(self, obs: PyTorchObs) -> th.Tensor:
-        """Return Q of every action, (batch, n_actions): for small catalogues and for stock SB3."""
+        """Return the Q-values of all actions, (batch, n_actions), for small catalogues and for stock SB3."""
         directions, values = self.encode(obs)
         scores: th.Tensor = directions @ self.embedding(self.recordings.units).T + values
         return scores
 
     def taken(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
-        """Return Q(s, a) of the given actions, (batch, 1), which are int64 of the same shape."""
+        """Return Q(s, a), (batch, 1), of the given actions, (batch, 1) int64."""
         directions, values = self.encode(obs)
         vectors = self.embedding(self.recordings.units[actions[:, 0]])
         scores: th.Tensor = (directions * vectors).sum(dim=1, keepdim=True) + values
         return scores
 
     def best(self, obs: PyTorchObs, played: th.Tensor | None = None) -> TopK:
-        """Return the best action of each state, (batch, 1), leaving out all versions of the `played` (batch, width)."""
+        """Return the best action of each state, (batch, 1), excluding all versions of `played`, (batch, width)."""
         return self.top_k(obs, 1, played)
 
     def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> TopK:
-        """Return the `k` best recordings of each state, (batch, k or all), by first action, none of them `played`."""
+        """Return the `k` best unplayed recordings of each state, (batch, min(k, n)), each as its first action."""
         recordings, table = self.recordings, self.table()
         directions, values = self.encode(obs)
         k = min(k, recordings.n)
@@ -121,13 +121,13 @@ class CatalogueQNetwork(BasePolicy):
         return TopK(products + values, actions)
 
     def best_of(self, obs: PyTorchObs, allowed: th.Tensor) -> TopK:
-        """Return the best action of each state, (batch, 1), of those `allowed`, a mask (batch, n)."""
-        # A state at a time: values of all actions for all would not fit.
+        """Return the best action of each state, (batch, 1), within the mask `allowed`, (batch, n)."""
+        # One state at a time: the values of all actions for a whole batch may not fit in memory.
         best = [self(obs[i, None]).masked_fill(~mask, -th.inf).max(dim=1) for i, mask in enumerate(allowed)]  # type: ignore[index]
         return TopK(th.stack([row.values for row in best]), th.stack([row.indices for row in best]))
 
     def encode(self, obs: PyTorchObs) -> tuple[th.Tensor, th.Tensor]:
-        """Return f and v; in the dueling form v is what remains when the mean advantage is taken off."""
+        """Return f(s), (batch, width), and v(s), (batch, 1); the dueling form subtracts the mean advantage from v."""
         assert self.features_extractor is not None
         directions, values = self.tower(self.extract_features(obs, self.features_extractor))
         if self.dueling:
@@ -135,10 +135,10 @@ class CatalogueQNetwork(BasePolicy):
         return directions, values
 
     def table(self) -> Table:
-        """Return φ of all tracks; a learned one is computed anew when its weights have changed."""
+        """Return φ of all tracks; a learned φ is recomputed only when its weights have changed."""
         recordings = self.recordings
         if isinstance(self.embedding, FixedEmbedding):
-            return recordings.unit_table  # one for the online and the target network
+            return recordings.unit_table  # shared by the online and the target network
         with th.no_grad():
             weights = nn.utils.parameters_to_vector(self.embedding.parameters())
             if self._learned is None or self._learned[0] is not recordings or not th.equal(self._learned[1], weights):
@@ -153,30 +153,30 @@ class CatalogueQNetwork(BasePolicy):
 class DuelingCatalogueQNetwork(CatalogueQNetwork):
     """Q(s, a) = V(s) + f(s) · φ(x_a) − f(s) · mean_b φ(x_b): the dueling form (Wang et al. 2016), equation 9.
 
-    The mean advantage of a dot product is the dot product with the mean, so that it is exact over all tracks at the
-    price of one.
+    The mean of the dot products is the dot product with the mean embedding, so the exact mean over all tracks costs as
+    much as one track.
 
-    Deviations from the paper: those of `DuelingQNetwork`; where φ is learned, its mean passes no gradient to φ.
+    Deviations from the paper: those of `DuelingQNetwork`; a learned φ gets no gradient through its mean.
     """
 
     dueling = True
 
 
 class CataloguePolicy(MlpPolicy):
-    """The policy of `CatalogueQNetwork`, for actions with features.
+    """DQN policy with a `CatalogueQNetwork`, for actions with features.
 
-    Online and target network share what they know of the tracks; a file keeps the weights alone, well under 1 MB
-    whatever the catalogue. It plays from any catalogue that is measured alike.
+    The online and the target network share the track table. A saved file holds only the weights, well under 1 MB for
+    any catalogue. The policy plays from any catalogue with the same features and scaling.
 
     Args:
-        *args: those of SB3's `DQNPolicy`.
-        **kwargs: those of SB3's `DQNPolicy`, and `network_options` with other values. Of encoders None is the mixture
-            where the observation space names blocks for it.
+        *args: as for SB3's `DQNPolicy`.
+        **kwargs: as for SB3's `DQNPolicy`, and any of `network_options`. `encoder=None` selects "mixture" if the
+            observation space names `blocks`, else "dense".
     """
 
     network_class: ClassVar[type[Any]] = CatalogueQNetwork
     network_options: ClassVar[dict[str, Any]] = {"encoder": None, **DENSE_ONLY}
-    adam_options: ClassVar[dict[str, Any]] = {"fused": True}  # all weights at once
+    adam_options: ClassVar[dict[str, Any]] = {"fused": True}  # one kernel updates all weights
     check_spaces = staticmethod(check_alike)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -185,11 +185,11 @@ class CataloguePolicy(MlpPolicy):
 
     @property
     def device(self) -> th.device:
-        """Where the weights are."""
-        return self.q_net.device if "q_net" in self._modules else super().device  # one is made before there is any
+        """Device of the weights."""
+        return self.q_net.device if "q_net" in self._modules else super().device  # asked before `q_net` exists
 
     def make_q_net(self) -> DenseQNetwork:
-        """Return a new network; called for the online and for the target network."""
+        """Return a new Q-network; called once for the online and once for the target network."""
         if "encoder" in self._options:
             self.encoder = self._options["encoder"] = self._checked_encoder()
         net_args = self._update_features_extractor({**self.net_args, **self._options}, features_extractor=None)
@@ -209,10 +209,10 @@ class CataloguePolicy(MlpPolicy):
         return chosen
 
     def bind(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
-        """Play from the catalogue of this action space from now on.
+        """Switch to the catalogue of this action space.
 
         Raises:
-            BindingError: this policy knows tracks by other features, or states of another shape.
+            BindingError: the features, their scaling or the shape of the observations differ from training.
         """
         if self.encoder != "dense":
             vectors_of(observation_space, n_features_of(self.action_space))
@@ -225,6 +225,6 @@ class CataloguePolicy(MlpPolicy):
 
 
 class DuelingCataloguePolicy(CataloguePolicy):
-    """`CataloguePolicy` with the dueling form."""
+    """`CataloguePolicy` with a dueling network."""
 
     network_class = DuelingCatalogueQNetwork

@@ -1,16 +1,16 @@
-"""Which model may play on which space, and what learners ask of a space whose actions have features.
+"""Compatibility of models and action spaces, and the protocol of action spaces whose actions have features.
 
-The seam is a `Discrete` space with any of these attributes; a space that has none of them is an ordinary one.
+The protocol is a `Discrete` space with any of these optional attributes; a space with none of them is an ordinary one.
 
-    features         (n, d) float32, the features of each action; where the space came out of a file and its catalogue
-                     is not at hand, it raises a ValueError that says so, or is None
-    recordings       (n,) int64, the smallest action with exactly the same features; likewise
-    feature_names    (d,) what is measured
-    fingerprint      identity of the content: equal where the actions are the same ones
-    coordinates      identity of names and scaling: equal where actions of two spaces are measured alike
-    forbids_repeats  whether an action may be taken only once in an episode
+    features         (n, d) float32, the features of each action; None, or a ValueError on access, if the space was
+                     loaded from a file without its catalogue
+    recordings       (n,) int64, the smallest action with exactly the same features; missing likewise
+    feature_names    (d,) names of the features
+    fingerprint      identity of the content: equal if and only if the actions are the same
+    coordinates      identity of feature names and scaling: equal if two spaces measure their actions alike
+    forbids_repeats  whether an action may be taken only once per episode
 
-An observation space may say with `blocks`, slices of d numbers each, where vectors in the space of the features stand.
+An observation space may have `blocks`: slices of length d that mark the vectors in feature space.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from numpy.typing import NDArray
 
 
 class BindingError(ValueError):
-    """A model and an action space that do not belong together."""
+    """A model does not fit an action space."""
 
 
 class Spaces(NamedTuple):
-    """What an environment shows and what it lets one do."""
+    """Observation and action space of an environment."""
 
     observation: spaces.Space[Any]
     action: spaces.Space[Any]
 
     @classmethod
     def of(cls, holder: Any) -> Self:
-        """Return those of an environment, a policy or a model."""
+        """Return the spaces of an environment, a policy or a model."""
         return cls(holder.observation_space, holder.action_space)
 
 
@@ -42,7 +42,7 @@ def features_of(space: spaces.Space[Any]) -> NDArray[np.float32]:
     """Return the (n, d) features of the actions.
 
     Raises:
-        BindingError: the space came out of a file, which keeps none.
+        BindingError: the space was loaded from a file, which stores no features.
     """
     features: NDArray[np.float32] | None = getattr(space, "features", None)
     if features is None:
@@ -53,7 +53,7 @@ def features_of(space: spaces.Space[Any]) -> NDArray[np.float32]:
 
 
 def n_features_of(space: spaces.Space[Any]) -> int:
-    """Return d, which a space knows also without its features.
+    """Return d, which is known even if the features are not loaded.
 
     Raises:
         BindingError: the actions of this space have no features.
@@ -68,16 +68,16 @@ def n_features_of(space: spaces.Space[Any]) -> int:
 
 
 def blocks_of(space: spaces.Space[Any]) -> tuple[slice, ...]:
-    """Return where in an observation vectors in the space of the features stand; nowhere, where the space is silent."""
+    """Return the slices of an observation that are vectors in feature space; () if the space names none."""
     blocks: tuple[slice, ...] = getattr(space, "blocks", ())
     return blocks
 
 
 def vectors_of(space: spaces.Space[Any], n_features: int) -> tuple[slice, ...]:
-    """Return where in an observation vectors of d features stand.
+    """Return the slices of an observation that are vectors of d features.
 
     Raises:
-        BindingError: the space names none, or some of another length.
+        BindingError: the space names none, or one of another length.
     """
     blocks = blocks_of(space)
     if not blocks or any(block.stop - block.start != n_features for block in blocks):
@@ -90,25 +90,25 @@ def vectors_of(space: spaces.Space[Any], n_features: int) -> tuple[slice, ...]:
 
 
 def recordings_of(space: spaces.Space[Any]) -> NDArray[np.int64]:
-    """Return for each action the smallest one that is the same recording, (n,); each its own where nothing is known."""
+    """Return the smallest action with the same recording, for each action, (n,); itself if recordings are unknown."""
     assert isinstance(space, spaces.Discrete)
     recordings: NDArray[np.int64] | None = getattr(space, "recordings", None)
     return np.arange(space.n) if recordings is None else recordings
 
 
 def fingerprint_of(space: spaces.Space[Any]) -> str | None:
-    """Return the identity of the actions, None where a space has none."""
+    """Return the identity of the actions, or None if the space has none."""
     fingerprint: str | None = getattr(space, "fingerprint", None)
     return fingerprint
 
 
 def check_same(trained: Spaces, offered: Spaces) -> None:
-    """Refuse any actions but the very ones a model was trained on: output i means track i of that catalogue.
+    """Check that the actions are those the model was trained on, since output i means track i of that catalogue.
 
-    Where neither space has a fingerprint, the spaces have to be equal, as in SB3.
+    If neither space has a fingerprint, the spaces must be equal, as in SB3.
 
     Raises:
-        BindingError: another catalogue, with what to do instead.
+        BindingError: the catalogue or a space differs.
     """
     ours, theirs = fingerprint_of(trained.action), fingerprint_of(offered.action)
     if ours != theirs:
@@ -123,10 +123,10 @@ def check_same(trained: Spaces, offered: Spaces) -> None:
 
 
 def check_alike(trained: Spaces, offered: Spaces) -> None:
-    """Refuse actions that are measured otherwise than those a model was trained on; how many there are is free.
+    """Check that features, scaling and observations match those of the training; the number of tracks may differ.
 
     Raises:
-        BindingError: other features, another scaling or another state, with what to do instead.
+        BindingError: the features, the scaling or the state differ.
     """
     ours, theirs = (getattr(space.action, "coordinates", None) for space in (trained, offered))
     if ours != theirs or _n_features(trained.action) != _n_features(offered.action):
@@ -154,7 +154,7 @@ def check_alike(trained: Spaces, offered: Spaces) -> None:
 
 
 def _is_normalized(space: spaces.Space[Any]) -> bool:
-    """Whether all numbers have the same lower bound, and it is below 0."""
+    """Return whether all dimensions share one lower bound, and it is negative."""
     return isinstance(space, spaces.Box) and bool((space.low == space.low.min()).all() and space.low.max() < 0)
 
 
@@ -167,7 +167,7 @@ def _places(blocks: tuple[slice, ...]) -> str:
 
 
 def _n_features(space: spaces.Space[Any]) -> int:
-    if names := getattr(space, "feature_names", ()):  # which stay with a space out of a file
+    if names := getattr(space, "feature_names", ()):  # kept by a space loaded from a file
         return len(names)
     features = getattr(space, "features", None)
     return 0 if features is None else int(features.shape[1])

@@ -1,4 +1,4 @@
-"""Deep Q-learning, with the target rule as a hook."""
+"""DQN and Double DQN, with the target rule as a hook."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from spotify_gym.algorithms.replay import Batch
 
 
 class DQN(TrackDQN):
-    """Deep Q-network (Mnih et al. 2015, https://www.nature.com/articles/nature14236), with SB3's `train` opened up.
+    """Deep Q-network (Mnih et al. 2015, https://www.nature.com/articles/nature14236), SB3's `train` split into hooks.
 
-    Reads and computes as SB3's: with "MlpPolicy" and no hook changed the weights are the same bit for bit. A variant
-    overrides `next_values`, the target rule; the head is the network's business.
+    With "MlpPolicy" and no hook overridden, the weights equal those of SB3's DQN bit for bit. A variant overrides the
+    target rule, `next_values`; the head belongs to the network.
 
-    Deviations from the paper, all of them SB3's: Adam for RMSProp, the Huber loss, gradients clipped by norm.
+    Deviations from the paper, all inherited from SB3: Adam instead of RMSProp, the Huber loss, gradient norm clipping.
     """
 
     q_net: DenseQNetwork
@@ -47,10 +47,10 @@ class DQN(TrackDQN):
             losses.append(loss.item())
 
             for weights in learned:
-                weights.grad = None  # as `zero_grad` does, with less ado
+                weights.grad = None  # what `zero_grad` does, with less overhead
             loss.backward()  # type: ignore[no-untyped-call]
             norm = th.nn.utils.get_total_norm([weights.grad for weights in learned if weights.grad is not None])
-            if not norm < 0.99 * self.max_grad_norm:  # else it would multiply by 1
+            if not norm < 0.99 * self.max_grad_norm:  # otherwise clipping would multiply by 1
                 th.nn.utils.clip_grads_with_norm_(learned, self.max_grad_norm, norm)
             self.policy.optimizer.step()
         self._n_updates += gradient_steps
@@ -59,24 +59,24 @@ class DQN(TrackDQN):
 
     def targets(self, batch: Batch) -> th.Tensor:
         """Return r + (1 - done) * gamma^n * (value of the next state), (batch, 1)."""
-        if self.gamma == 0.0:  # no look at the next state, nor the search over the catalogue that it costs
+        if self.gamma == 0.0:  # the next state does not matter, so skip its search over the catalogue
             return batch.rewards
         discounts = self.gamma if batch.discounts is None else batch.discounts
         return batch.rewards + (1 - batch.dones) * discounts * self.next_values(batch)
 
     def next_values(self, batch: Batch) -> th.Tensor:
-        """Return the value of the next states, (batch, 1): max_a Q_target(s', a), over what may still be played."""
+        """Return the value of the next states, (batch, 1): max_a Q_target(s', a) over the tracks still allowed."""
         return self.q_net_target.best(batch.next_observations, batch.played).values
 
     def values_taken(self, batch: Batch) -> th.Tensor:
-        """Return Q(s, a) of the actions that were taken, (batch, 1), with its gradient."""
+        """Return Q(s, a) of the actions taken, (batch, 1), with gradients."""
         return self.q_net.taken(batch.observations, batch.actions)
 
 
 class DoubleDQN(DQN):
     """Double DQN (van Hasselt, Guez and Silver 2016, https://arxiv.org/abs/1509.06461).
 
-    The online network chooses the next action and the target network says what it is worth, equation 4.
+    The online network selects the next action and the target network evaluates it, equation 4.
 
     Deviations from the paper: those of `DQN`; SB3's default hyperparameters.
     """

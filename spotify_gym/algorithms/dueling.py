@@ -1,4 +1,4 @@
-"""Deep Q-learning over the dueling network: the head is the network's, the target rule the algorithm's."""
+"""DQN and Double DQN with a dueling network: the network defines the head, the algorithm the target rule."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ DUELING: dict[str, type[BasePolicy]] = {
     "MultiInputPolicy": DuelingMultiInputPolicy,
     "CataloguePolicy": DuelingCataloguePolicy,
 }
-"""The policies with the dueling head, by the names of those without."""
+"""The dueling policies, under the aliases of the plain ones."""
 
 
 class DuelingDQN(DQN):
-    """`DQN` over a dueling network (Wang et al. 2016, https://arxiv.org/abs/1511.06581).
+    """`DQN` with a dueling network (Wang et al. 2016, https://arxiv.org/abs/1511.06581).
 
-    Deviations from the paper, which trains its network by Double DQN (that is `DuelingDoubleDQN`): the target rule is
-    DQN's; those of `DQN`; those of the network, named there.
+    Deviations from the paper: the target rule is DQN's, where the paper uses Double DQN (see `DuelingDoubleDQN`); the
+    deviations of `DQN`; those that the network's docstring lists.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = DUELING
 
 
 class DuelingDoubleDQN(DoubleDQN):
-    """`DoubleDQN` over a dueling network, which is the agent of Wang et al. (2016), without prioritised replay.
+    """`DoubleDQN` with a dueling network: the agent of Wang et al. (2016) without prioritised replay.
 
-    Deviations from the paper: those of `DoubleDQN`; those of the network, named there.
+    Deviations from the paper: those of `DoubleDQN`; those that the network's docstring lists.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = DUELING
