@@ -110,13 +110,19 @@ def best_tracks(
         point, _ = run.model.predict(observation, deterministic=True)
         values, tracks = proto_actions_of(run.model, dynamics).largest(np.asarray(point, np.float32), k, played)
         return tracks[0][np.isfinite(values[0])], values[0][np.isfinite(values[0])]
-    if not isinstance(policy, MlpPolicy):
-        return _by_scores(policy, versions, observation, played, k)
+    ranked = _by_values if isinstance(policy, MlpPolicy) else _by_scores
+    return ranked(policy, versions, observation, played, k)
+
+
+def _by_values(
+    policy: Any, versions: NDArray[np.int64], observation: NDArray[np.float32], played: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the best tracks of a Q-network, which is asked for more of them until k are versions of different ones."""
     heard = torch.as_tensor(np.flatnonzero(np.isin(versions, played))[None], device=policy.device)
+    states, _ = policy.obs_to_tensor(observation)
     n_asked = min(k, len(versions))
     while True:
         with torch.no_grad():
-            states, _ = policy.obs_to_tensor(observation)
             choice = policy.q_net.top_k(states, n_asked, heard)
         tracks, values = choice.actions[0].cpu().numpy(), choice.values[0].cpu().numpy()
         first = np.sort(np.unique(versions[tracks], return_index=True)[1])
