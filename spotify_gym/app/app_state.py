@@ -78,15 +78,9 @@ class AppState:
         for agent in agents:  # compute what is cached now, and not at the first click
             ListeningSession(dynamics, agent, range(dynamics.history_length)).offers()
         catalogue = dynamics.catalogue
-        return cls(
-            dynamics,
-            agents={agent.name: agent for agent in agents},
-            pca_map=PcaMap.of(catalogue),
-            search=TrackSearch(catalogue),
-            genres=genres_to_start_from(catalogue, dynamics.history_length),
-            well_known=well_known(catalogue),
-            length=length,
-        )
+        by_name = {agent.name: agent for agent in agents}
+        genres, known = genres_to_start_from(catalogue, dynamics.history_length), well_known(catalogue)
+        return cls(dynamics, by_name, PcaMap.of(catalogue), TrackSearch(catalogue), genres, known, length)
 
     @property
     def catalogue(self) -> Catalogue:

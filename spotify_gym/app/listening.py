@@ -124,7 +124,7 @@ class ListeningSession:
     @classmethod
     def of_listener(cls, dynamics: SessionDynamics, agent: Agent, key: int, length: int | None = None) -> Self:
         """Begin a session with the simulated listener of this key, who answers through :meth:`answered`."""
-        return cls(dynamics, agent, _met(dynamics, key).history[0], length, key)
+        return cls(dynamics, agent, _begun(as_simulated(dynamics), key=key).history[0], length, key)
 
     @property
     def vibe(self) -> Floats:
@@ -284,7 +284,7 @@ class ListeningSession:
     def _begin(self) -> None:
         self.state = _begun(self.dynamics, self.start)
         if self.key is not None:
-            self.state.listener.replaced = _met(self.dynamics, self.key).listener
+            self.state.listener.replaced = _begun(as_simulated(self.dynamics), key=self.key).listener
         self.vibes: list[Floats] = [self.state.vibe[0].copy()]
         self._seen: dict[SessionDynamics, SessionState] = {}
         self._offers: dict[str, Sequence[Offer]] = {}  # by agent
@@ -315,14 +315,9 @@ class ListeningSession:
         self._before, self._offers = self._offers, {}
 
 
-def _begun(dynamics: SessionDynamics, start: Sequence[int]) -> SessionState:
-    """Begin a session, a batch of one, without randomness: a person answers."""
-    return dynamics.start(np.zeros(1, np.uint64), np.array([start], np.int64))
-
-
-def _met(dynamics: SessionDynamics, key: int) -> SessionState:
-    """Begin a session, a batch of one, as the simulated listener of this key begins it."""
-    return as_simulated(dynamics).start(np.array([key], np.uint64))
+def _begun(dynamics: SessionDynamics, start: Sequence[int] | None = None, key: int = 0) -> SessionState:
+    """Begin a session, a batch of one, from the given start, or from the one that a listener's key determines."""
+    return dynamics.start(np.array([key], np.uint64), None if start is None else np.array([start], np.int64))
 
 
 def _step(dynamics: SessionDynamics, state: SessionState, track: int, heard: bool) -> StepResult:

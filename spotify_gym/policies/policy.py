@@ -107,10 +107,7 @@ class RankingPolicy(ReferencePolicy):
         return self.rank(sessions, 1).tracks[:, 0]
 
     def directions(self, sessions: SessionState) -> Floats | None:
-        """Return in which directions of the unit features tracks are looked for, (B, d), of any length; None: in none.
-
-        Of a policy that learns from answers, they are what it believes of each listener's taste.
-        """
+        """Return in which directions (B, d) of the unit features it looks for tracks, of any length; None: in none."""
         return None
 
 
