@@ -25,6 +25,7 @@ from spotify_gym.listeners.skip_log import FLAGS, LogError, SkipLog
 from spotify_gym.listeners.skipping import MEMORY, SkippingListener
 
 Floats = NDArray[np.float64]
+Intervals = dict[str, tuple[float, ...]]  # by parameter: its value, the lower and the upper end
 
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 _LOG_WEIGHTS = np.log(_WEIGHTS / _WEIGHTS.sum())
@@ -74,8 +75,8 @@ def fit(
     plays, best = min(zip(ways, found, strict=True), key=lambda pair: pair[1].loss)
     effects, errors, crossed = _in_words(best, n_positions)
     names, is_known = _names(plays, n_positions)
-    intervals = {
-        name: _rounded(value, value - margin, value + margin)
+    intervals: Intervals = {
+        name: (value, value - margin, value + margin)
         for name, known, value, margin in zip(names, is_known, effects, 1.96 * errors, strict=True)
         if known
     }
@@ -89,7 +90,7 @@ def fit(
         "shortest": int(lengths.min()),
         "longest": int(lengths.max()),
         "joined": round(float((log.tracks[log.played] >= 0).mean()) if catalogue is not None else 0.0, 4),
-        "intervals": intervals,
+        "intervals": {name: [round(float(number), 4) for number in told] for name, told in intervals.items()},
     }
     if len(ways) > 1:
         facts["preferred_by"] = round(abs(found[0].loss - found[1].loss), 2)
@@ -261,11 +262,7 @@ def _listener_of(plays: Plays, n_positions: int, effects: Floats, crossed: Float
     )
 
 
-def _rounded(*numbers: float) -> list[float]:
-    return [round(float(number), 4) for number in numbers]
-
-
-def _leave(plays: Plays, intervals: dict[str, list[float]]) -> tuple[float, ...]:
+def _leave(plays: Plays, intervals: Intervals) -> tuple[float, ...]:
     """Return the log-odds of leaving after a track that was not skipped, and after one that was.
 
     Counted where a session could end and be seen to: from the shortest in the log on, and before the longest.
@@ -281,7 +278,7 @@ def _leave(plays: Plays, intervals: dict[str, list[float]]) -> tuple[float, ...]
     for name, where in (("not skipped", ~plays.skipped), ("skipped", plays.skipped)):
         left, stayed = (float((at_risk & where & those).sum()) + 0.5 for those in (is_last, ~is_last))
         value, margin = float(np.log(left / stayed)), 1.96 * (1 / left + 1 / stayed) ** 0.5
-        intervals[f"leaving after a track {name}"] = _rounded(value, value - margin, value + margin)
+        intervals[f"leaving after a track {name}"] = value, value - margin, value + margin
         found.append(value)
     return tuple(found)
 
@@ -299,7 +296,7 @@ def _shares(plays: Plays, what: NDArray[np.int64], cut: int) -> tuple[tuple[floa
     return tuple(map(tuple, table.tolist()))
 
 
-def _spread(listener: LoggedListener, plays: Plays, intervals: dict[str, list[float]]) -> float:
+def _spread(listener: LoggedListener, plays: Plays, intervals: Intervals) -> float:
     """Return the standard deviation of the regard for sound between people, of the highest likelihood, 0 to 5.
 
     All else stays as it was fitted; a person's own regard is normal, and integrated out. The interval is where the
@@ -325,5 +322,5 @@ def _spread(listener: LoggedListener, plays: Plays, intervals: dict[str, list[fl
         edge if less_likely(edge) < least else brentq(lambda s: less_likely(s) - least, spread, edge, xtol=0.01)
         for edge in (0.0, 5.0)
     ]
-    intervals["taste_spread"] = _rounded(spread, *ends)
+    intervals["taste_spread"] = spread, *ends
     return spread

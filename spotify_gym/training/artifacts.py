@@ -247,7 +247,11 @@ def load_run(
     weights_file = folder.weights_file(share)
     if share is None and not weights_file.exists():
         return Run(_unpickled(folder, config, env), config, chosen, folder.path)
-    model = _to_play(config, env)
+    replays = "buffer_size" in inspect.signature(config.classes[0]).parameters
+    changes = {"buffer_size": 1} if replays else {}  # to play, not to learn
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # PPO's: one session fills no batch
+        model = learner_of(replace(config, device="cpu"), env, **changes)
     if about.get("fingerprint") != chosen.fingerprint:
         if config.learner.points:
             raise BindingError(
@@ -257,15 +261,6 @@ def load_run(
         getattr(model.policy, "check_spaces", check_same)(learned_in, Spaces.of(env))
     load_weights(model, read_tensors(weights_file).arrays)
     return Run(model, config, chosen, folder.path)
-
-
-def _to_play(config: TrainConfig, env: SessionVecEnv) -> BaseAlgorithm:
-    """Return an algorithm that has learned nothing, and has no memory to learn in."""
-    replays = "buffer_size" in inspect.signature(config.classes[0]).parameters
-    changes = {"buffer_size": 1} if replays else {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # PPO's: one session fills no batch
-        return learner_of(replace(config, device="cpu"), env, **changes)
 
 
 def _scaled(catalogue: str | Path | Catalogue, folder: RunFolder, about: dict[str, Any]) -> Catalogue:
