@@ -1,4 +1,4 @@
-"""The game: a listening session, alone or in a batch, as Gymnasium environments."""
+"""Listening sessions, single or in a batch, as Gymnasium environments."""
 
 from spotify_gym.session.dynamics import SessionDynamics
 from spotify_gym.session.env import SpotifyEnv
@@ -29,6 +29,6 @@ _NEW_NAMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name in _NEW_NAMES:  # `from ... import` would hide the words of an AttributeError
+    if name in _NEW_NAMES:  # `from ... import` would hide the message of an AttributeError
         raise ImportError(f"{__name__}.{name} is now called {_NEW_NAMES[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

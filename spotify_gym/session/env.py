@@ -25,56 +25,56 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
 
     ## Description
 
-    A person has heard a few tracks; their mean audio features are the *vibe* of the session. The agent sees the vibe
-    and recommends any one track of the catalogue, which earns its likeness to the vibe, is heard, and so moves it.
-    The registered ids are presets of this one class:
+    A person has heard a few tracks; their mean audio features are the *vibe* of the session. The agent observes the
+    vibe and recommends one track of the catalogue. The track earns its cosine to the vibe, is heard, and so moves the
+    vibe. The registered ids are presets of this one class:
 
     | id | what it adds |
     |---|---|
     | `SpotifySession-v0` | nothing: the problem as first posed; repeats are legal |
-    | `SpotifyPlaylist-v0` | no repeats, and half of the reward is the likeness to the *seed vibe*, that of the start |
-    | `SpotifySatiation-v0` | no repeats, and a listener who tires of tracks alike and recovers with rest |
-    | `SpotifySkip-v0` | no repeats, and a listener with a hidden taste who skips, and leaves when patience is out |
+    | `SpotifyPlaylist-v0` | no repeats; half of the reward is the cosine to the *seed vibe*, the vibe at the start |
+    | `SpotifySatiation-v0` | no repeats; a listener who tires of similar tracks and recovers with rest |
+    | `SpotifySkip-v0` | no repeats; a listener with a hidden taste who skips, and leaves when out of patience |
     | `SpotifyLogged-v0` | the same, with graded responses, a slow mood and as little regard for sound as logs show |
-    | `SpotifyTaste-v0` | no repeats, and such a listener whose start says nothing of the taste, which counts for more |
+    | `SpotifyTaste-v0` | as Skip, but the start does not reveal the taste, and the taste weighs more |
 
-    In `SpotifySession-v0` one track played over and over earns about nine tenths of what can be earned: see
-    `SpotifyPlaylist-v0`. Where nothing has imported the package yet, in a worker process say, the name of the module
-    before the id does: `gymnasium.make("spotify_gym:SpotifySession-v0")`.
+    In `SpotifySession-v0`, playing one track over and over earns about nine tenths of the maximum; `SpotifyPlaylist-v0`
+    forbids that. In a process that has not imported the package, such as a worker, put the module before the id:
+    `gymnasium.make("spotify_gym:SpotifySession-v0")`.
 
     ## Action Space
 
     `Discrete(N)`: the index of a track in the catalogue. The space is a
-    :class:`~spotify_gym.session.spaces.TrackSpace`, which carries the features of all tracks. A whole number of any
-    kind is accepted (Python, NumPy, array of shape ()); anything else, NaN included, and any index outside [0, N)
-    raises `gymnasium.error.InvalidAction` and leaves the session as it was. Where repeats are forbidden,
-    `action_masks()` says which tracks may be played, in the convention of sb3-contrib.
+    :class:`~spotify_gym.session.spaces.TrackSpace`, which carries the features of all tracks. Any integer is accepted
+    (Python, NumPy, array of shape ()). Anything else, NaN included, and any index outside [0, N) raises
+    `gymnasium.error.InvalidAction` and does not change the session. Where repeats are forbidden, `action_masks()`
+    returns which tracks may be played, in the convention of sb3-contrib.
 
     ## Observation Space
 
-    `Box(float32)`, blocks side by side; those of d features between the least and the most in the catalogue:
+    `Box(float32)`, blocks side by side; blocks of d features are bounded by their range in the catalogue:
 
     | block | shape | present |
     |---|---|---|
     | the state, see `state` below | (d,) for `"mean"` | always |
     | seed vibe | (d,) | where "fit" is part of the reward |
-    | what the listener shows | listener's own | where the listener shows anything |
+    | visible state of the listener | listener's own | where the listener has any |
 
     | `state` | meaning | shape |
     |---|---|---|
     | `"mean"` | mean of the last H tracks heard, the vibe | (d,) |
-    | `"decayed"` | mean of all tracks heard, of a weight 0.9 left a track; `"decayed=0.8"` sets that | (d,) |
+    | `"decayed"` | mean of all tracks heard, weights decaying by 0.9 a track; `"decayed=0.8"` sets that | (d,) |
     | `"mean+decayed"` | both | (2d,) |
     | `"mean+genres"` | the vibe and the mix of genres of the last H tracks | (d + G,) |
     | `"history"` | the last H tracks, the oldest first | (H·d,) |
     | `"mean+history"` | the vibe, then the last H tracks | (d + H·d,) |
-    | `"mean+responses"` | the vibe, then what the listener has told: means and counts | (4d + 4,) |
-    | `"taste"` | what that says of the taste: ridge least squares, three weights of what is known before | (3d,) |
-    | `"ucb"` | what may please best after these answers: an upper confidence bound made linear | (d,) |
+    | `"mean+responses"` | the vibe, then means and counts of the tracks heard out and skipped | (4d + 4,) |
+    | `"taste"` | ridge regression estimates of the taste from the responses, for three prior weights | (3d,) |
+    | `"ucb"` | a linearised upper confidence bound on what the listener likes, given the responses | (d,) |
 
     ## Rewards
 
-    A weighted sum of named terms, each of which stands in `info`:
+    A weighted sum of named terms, each of which is reported in `info`:
 
     | term | value |
     |---|---|
@@ -83,9 +83,9 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
     | the listener's | see :mod:`spotify_gym.listeners` |
 
     b is a constant of the catalogue, the expected cosine of a random track to the mean of H random tracks, so that
-    random play earns 0 on average. A cosine with a zero vector is 0. Where repeats are forbidden, a track of which a
-    version was played before in the session, the start included, earns the lowest value of each term and moves
-    nothing.
+    random play earns 0 on average. A cosine with a zero vector is 0. Where repeats are forbidden, playing a track of
+    which a version was played before in the session, the start included, earns the lowest value of each term and
+    changes neither vibe nor listener.
 
     ## Starting State
 
@@ -95,48 +95,48 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
     ## Episode End
 
     Truncation after 20 tracks, by the registration's `max_episode_steps` (50 in Skip, Logged and Taste).
-    Termination only where the listener leaves; `info["end"]` is then 1. A step after that, or before the first reset,
+    Termination only when the listener leaves; `info["end"]` is then 1. A step after that, or before the first reset,
     raises `gymnasium.error.ResetNeeded`.
 
     ## Information
 
-    `reset` and `step` give the same entries, of the same shapes and types; before the first track, `track` is -1,
+    `reset` and `step` return the same entries, with the same shapes and types; before the first track, `track` is -1,
     numbers are 0 and flags False.
 
     | entry | meaning |
     |---|---|
     | `track` | index of the track played |
-    | `cosine` | of the track to the vibe before it |
-    | `repeat` | whether it, or another version of it, was played before |
-    | `completed` | whether it was heard out, and so entered the history |
-    | each reward term by its name | weighted |
+    | `cosine` | cosine of the track to the vibe before it played |
+    | `repeat` | whether the track, or another version of it, was played before |
+    | `completed` | whether the track was heard out, and so entered the history |
+    | each reward term by its name | its weighted value |
     | `history` | (H,) the last tracks heard, the oldest first |
-    | `end` | 0: the session goes on; 1: the listener is out of patience and has left |
-    | `played` | (W,) first versions so far, of the start too, padded with -1; only where repeats are forbidden |
-    | `track_id`, `history_ids` | as texts; only with `info_texts=True` |
+    | `end` | 0: the session goes on; 1: the listener has left |
+    | `played` | (W,) first versions played, the start included, padded with -1; only where repeats are forbidden |
+    | `track_id`, `history_ids` | ids as strings; only with `info_texts=True` |
 
     ## Arguments
 
     | argument | default | meaning |
     |---|---|---|
     | `catalogue` | `"builtin"` | or `"builtin:26000"`, a CSV or Parquet table, a `.arrow`, a DataFrame, a `Catalogue` |
-    | `scaling` | None | `"standard"` or `"minmax"`; None: a catalogue as it is, a table standardised |
+    | `scaling` | None | `"standard"` or `"minmax"`; None keeps a catalogue as it is and standardises a table |
     | `reward` | of the id | weight of each reward term; unknown names raise |
     | `history_length` | 5 | H |
     | `state` | `"mean"` | what the agent sees |
     | `repeats` | of the id | whether a track, or another version of it, may play again |
-    | `same` | `"recording"` | what versions share: equal features, or the `"song"`: that, or title and first artist |
+    | `same` | `"recording"` | versions have equal features; `"song"`: those, or equal title and first artist |
     | `reward_baseline` | None | b; `scaling="minmax", reward_baseline=0.5` gives the rewards of the original project |
     | `listener` | of the id | `"satiated"`, `"skipping"`, `"logged"`, `"module:Class"`, values or a JSON file |
-    | `played_width` | H + length of the id | W, of `played`; a session that plays more tracks is refused |
-    | `info_texts` | False | whether `info` holds `track_id` and `history_ids` |
+    | `played_width` | H + length of the id | W, the width of `played`; a step beyond it raises `ValueError` |
+    | `info_texts` | False | whether `info` contains `track_id` and `history_ids` |
     | `render_mode` | None | `"ansi"` (text), `"human"` (text, printed at each step) or `"rgb_array"` (picture) |
 
     ## Version History
 
-    * v0: first version. Before its release came the option `same` (the ids of then keep what they did,
-      `same="recording"`; Taste and Logged go by the song), and `info` was given one structure: `completed` was
-      called `heard`, `end` was a text, and `track_id` and `history_ids` stood there without `info_texts=True`.
+    * v0: first version. Before its release the option `same` was added (Taste and Logged use `same="song"`, the other
+      ids `same="recording"`), and `info` got a fixed structure: `completed` was called `heard`, `end` was a string,
+      and `track_id` and `history_ids` were present without `info_texts=True`.
     """
 
     metadata = {"render_modes": ["ansi", "human", "rgb_array"], "render_fps": 2}  # noqa: RUF012 - as Gymnasium declares it
@@ -159,8 +159,8 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
         self._make_room(None)
         self._n_tracks = len(self.catalogue)
         self._tracks = np.zeros(1, np.int64)
-        self._result: StepResult | None = None  # what the next step writes over, because to make one takes longer
-        self._no_step: StepResult | None = None  # as a cached property it would slow all attributes down
+        self._result: StepResult | None = None  # reused by every step, because allocating one takes longer
+        self._no_step: StepResult | None = None  # a cached property would slow down all attributes
         self._trace: rendering.Trace | None = None
         self._left = False
 
@@ -219,7 +219,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
         return track
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_result": None}  # a copy of its views would be none
+        return {**vars(self), "_result": None}  # copying would turn its views into separate arrays
 
     def _info(self, track: int, sessions: SessionState, result: StepResult) -> dict[str, Any]:
         info = {

@@ -1,4 +1,4 @@
-"""What the answers of a session tell: sums, and estimates of a taste by ridge and logistic regression."""
+"""Statistics of the responses in a session, and estimates of a taste by ridge and logistic regression."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from spotify_gym.session.state import Floats, Ints, Ints32
 
 @compiled
 def told(features: Floats, tracks: Ints32, answers: NDArray[np.int8], n_start: int) -> tuple[Floats, Floats]:
-    """Sum up what sessions have told: unit features by what came of the tracks, one track after the other.
+    """Return mean unit features and counts of the tracks of each session by the response to them.
 
     Args:
         features: (N, d).
         tracks: (B, L) the starting tracks, then those recommended, padded with -1.
-        answers: (B, L) 1 heard out, -1 skipped, 0 nobody was asked.
-        n_start: starting tracks.
+        answers: (B, L) 1 heard out, -1 skipped, 0 not asked.
+        n_start: number of starting tracks.
 
     Returns:
-        Mean unit features of the start, of the tracks heard out and of those skipped, 0 where there are none,
-        (B, 3, d); how many were heard out and skipped, and how much patience that has cost, (B, 3): a skip costs one,
-        and a track heard out gives one back.
+        Mean unit features of the starting tracks, of those heard out and of those skipped, (B, 3, d), 0 where there
+        are none; and (B, 3): the number heard out, the number skipped and the patience spent. A skip costs one unit
+        of patience, and a track heard out gives one back.
     """
     means = np.zeros((len(tracks), 3, features.shape[1]), np.float32)
     counts = np.zeros((len(tracks), 3), np.float32)
@@ -53,12 +53,12 @@ def told(features: Floats, tracks: Ints32, answers: NDArray[np.int8], n_start: i
 
 @compiled
 def regression(units: Floats, tracks: Ints, answers: NDArray[np.int8]) -> tuple[Floats, Floats]:
-    """Return Σ u uᵀ, (B, d, d), and Σ y u, (B, d), over the tracks of unit features u that were answered y, 1 or -1.
+    """Return Σ u uᵀ, (B, d, d), and Σ y u, (B, d), over tracks with unit features u and response y = 1 or -1.
 
     Args:
         units: (N, d).
-        tracks: (B, L) one after the other, padded with -1.
-        answers: (B, L) 1 heard out, -1 skipped, 0 nobody was asked.
+        tracks: (B, L) in order, padded with -1.
+        answers: (B, L) 1 heard out, -1 skipped, 0 not asked.
     """
     d = units.shape[1]
     gram, moment = np.zeros((len(tracks), d, d), np.float32), np.zeros((len(tracks), d), np.float32)
@@ -80,23 +80,23 @@ def regression(units: Floats, tracks: Ints, answers: NDArray[np.int8]) -> tuple[
 def logistic_filter(
     units: Floats, tracks: Ints, answers: NDArray[np.int8], odds: Floats, mean: Floats, covariance: Floats
 ) -> tuple[Floats, Floats]:
-    """Logistic regression, answer by answer, by an extended Kalman filter.
+    """Fit an online logistic regression by an extended Kalman filter.
 
-    A track of unit features u is heard out with the log-odds f·u - o. Mean and covariance of f are moved by each answer
-    y, 1 heard out and 0 not, with p = σ(f·u - o) and s = p(1 - p):
+    A track with unit features u is heard out with log-odds f·u - o. Each response y, 1 heard out and 0 skipped, updates
+    mean and covariance of f, with p = σ(f·u - o) and s = p(1 - p):
 
         P ← P - s P u uᵀ P / (1 + s uᵀPu),     f ← f + P u (y - p).
 
     Args:
         units: (N, d).
-        tracks: (B, L) one after the other, padded with -1.
-        answers: (B, L) 1 heard out, -1 skipped, 0 nobody was asked.
-        odds: (B, L) what is known of the odds of a skip, o; or (1, 1), the same for all.
-        mean: (d,) of f beforehand.
-        covariance: (d, d) of f beforehand.
+        tracks: (B, L) in order, padded with -1.
+        answers: (B, L) 1 heard out, -1 skipped, 0 not asked.
+        odds: (B, L) o, the known part of the log-odds of a skip; or (1, 1), the same for all.
+        mean: (d,) prior mean of f.
+        covariance: (d, d) prior covariance of f.
 
     Returns:
-        Means, (B, d), and covariances, (B, d, d).
+        Posterior means, (B, d), and covariances, (B, d, d).
     """
     n_sessions, d = len(tracks), len(mean)
     means, covariances = np.empty((n_sessions, d), np.float32), np.empty((n_sessions, d, d), np.float32)

@@ -1,4 +1,4 @@
-"""State blocks: what the agent sees of a session, one block of numbers after the other."""
+"""State blocks: the parts that an observation is concatenated from."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ from spotify_gym.session import estimation, kernels
 from spotify_gym.session.state import Floats, SessionState, StepResult, log_of
 
 _PLACES = 50  # tracks in the longest session of the family
-_LONGEST = 10**6  # answers that the bounds of `Taste` are made for
-_MANY = 10  # tracks: half of the scale on which `Responses` shows a count
+_LONGEST = 10**6  # responses for which the bounds of `Taste` and `UpperConfidence` hold
+_MANY = 10  # tracks: the count that `Responses` maps to 1/2
 
 
 class Block(ABC):
     """One part of an observation, k numbers.
 
-    A block that needs more than :class:`SessionState` holds says how many numbers, and keeps them itself: they travel
-    with the sessions.
+    A block that needs more than :class:`SessionState` holds declares `n_memory` and maintains that many numbers per
+    session; they are stored with the sessions.
 
     Args:
-        low, high: its bounds, (k,) each.
+        low, high: bounds of the block, (k,) each.
     """
 
     n_vectors: int = 0
-    """Vectors in the space of the features that it consists of, or begins with; 0: it is something else."""
+    """Number of feature-space vectors that the block begins with; 0 if it contains none."""
     n_scalars: int = 0
-    """Numbers after the vectors."""
+    """Number of scalars after the vectors."""
     reads_log: bool = False
-    """Whether it reads the log of the sessions."""
+    """Whether the block reads the log of the sessions."""
     n_memory: int = 0
-    """Numbers that it remembers of each session. Its `memory` is (B, n_memory)."""
+    """Numbers remembered per session; `memory` is (B, n_memory)."""
 
     def __init__(self, low: Floats, high: Floats) -> None:
         self.low, self.high = low, high
 
     @abstractmethod
     def read(self, sessions: SessionState, memory: Floats) -> Floats:
-        """Return what the agents see, (B, k)."""
+        """Return this block of the observations, (B, k)."""
 
     def start(self, sessions: SessionState, memory: Floats) -> None:
-        """Fill the memory of sessions that begin, in place."""
+        """Initialise the memory of new sessions, in place."""
         memory[:] = 0
 
     def move(self, sessions: SessionState, memory: Floats, result: StepResult) -> None:  # noqa: B027 - most have none
-        """Bring the memory up to date after a step, in place."""
+        """Update the memory after a step, in place."""
 
 
 class Mean(Block):
@@ -64,7 +64,7 @@ class Mean(Block):
 
     def __init__(self, catalogue: Catalogue, history_length: int) -> None:
         low, high = catalogue.features.min(axis=0), catalogue.features.max(axis=0)
-        # A little wider than the features: a mean of equal numbers may round past them.
+        # Slightly wider than the range of the features, which the mean of equal numbers may exceed by rounding.
         rounding = np.float32(max(1e-6, history_length * float(np.finfo(np.float32).eps)))
         super().__init__(low - rounding * (np.abs(low) + 1), high + rounding * (np.abs(high) + 1))
 
@@ -82,19 +82,19 @@ class Seed(Mean):
 
 
 class Decayed(Mean):
-    """The mean of all tracks heard, weights falling geometrically with age, (d,): `decay` of them is left a track."""
+    """The mean of all tracks heard, weighted by decay^age, (d,)."""
 
     def __init__(self, catalogue: Catalogue, history_length: int, decay: float = 0.9) -> None:
         super().__init__(catalogue, history_length)
         self.n_memory, self._decay = len(self.low), np.float32(decay)
 
     def start(self, sessions: SessionState, memory: Floats) -> None:
-        """Take the mean over the window."""
+        """Set the memory to the weighted mean of the window."""
         weights = self._decay ** np.arange(sessions.window.shape[1] - 1, -1, -1, dtype=np.float32)
         memory[:] = np.einsum("h,bhd->bd", weights / weights.sum(), sessions.window)
 
     def move(self, sessions: SessionState, memory: Floats, result: StepResult) -> None:
-        """Take in the tracks that were heard out."""
+        """Add the tracks that were heard out."""
         heard = result.completed
         memory[heard] = self._decay * memory[heard] + (1 - self._decay) * sessions.window[heard, -1]
 
@@ -137,28 +137,28 @@ class Genres(Block):
 
 
 class Place(Block):
-    """How many tracks were recommended so far, as 50 numbers, of which one is 1; the last stands for all from there on.
+    """One-hot encoding of the number of tracks recommended so far, (50,); the last entry stands for 49 and more.
 
-    Who sees it can tell an end of sessions from an accident (Pardo et al. 2018, "Time limits in reinforcement
-    learning"): a value for each place, and nothing after the last.
+    It lets a value function know how close the time limit is (Pardo et al. 2018, "Time limits in reinforcement
+    learning"): one value per place, and none after the last.
     """
 
     def __init__(self, catalogue: Catalogue, history_length: int) -> None:
         super().__init__(np.zeros(_PLACES, np.float32), np.ones(_PLACES, np.float32))
 
     def read(self, sessions: SessionState, memory: Floats) -> Floats:
-        """Return the places."""
+        """Return the one-hot vectors."""
         places: Floats = np.zeros((len(sessions), _PLACES), np.float32)
         places[np.arange(len(sessions)), np.minimum(sessions.time, _PLACES - 1)] = 1
         return places
 
 
 class Responses(Block):
-    """What the listener has told: all that was played, summed up by what came of it, (3d + 4,).
+    """Means and counts of the tracks played, by the response of the listener, (3d + 4,).
 
     Mean unit features of the start, of the tracks heard out since and of those skipped, 0 where there are none; then
-    how many were heard out, how many skipped, the place in the session (their sum), and the patience spent, of which
-    a skip takes one and a track heard out gives one back. A count n is shown as n / (n + 10).
+    the number heard out, the number skipped, their sum, and the patience spent (a skip costs one, a track heard out
+    gives one back). A count n is encoded as n / (n + 10).
     """
 
     n_vectors, n_scalars = 3, 4
@@ -171,7 +171,7 @@ class Responses(Block):
         self._catalogue, self._history_length = catalogue, history_length
 
     def read(self, sessions: SessionState, memory: Floats) -> Floats:
-        """Sum up."""
+        """Return means and encoded counts."""
         log = log_of(sessions)
         means, counts = estimation.told(self._catalogue.features, log.tracks, log.answers, self._history_length)
         counts = np.column_stack([counts[:, :2], counts[:, :2].sum(axis=1), counts[:, 2]])
@@ -179,9 +179,9 @@ class Responses(Block):
 
 
 class Answered(Block):
-    """The last 50 tracks that were answered, the oldest first: unit features, turned round where skipped, (50d,).
+    """Unit features of the last 50 tracks with a response, the oldest first, negated if skipped, (50d,).
 
-    Zeros stand before the first. Nothing is summed up: what answers say is for the learner to find out.
+    Padded with zeros in front. Nothing is aggregated: the learner has to find out what the responses say.
     """
 
     n_vectors = _PLACES
@@ -193,7 +193,7 @@ class Answered(Block):
         self._units = catalogue.unit_features
 
     def read(self, sessions: SessionState, memory: Floats) -> Floats:
-        """Look them up."""
+        """Return the signed unit features."""
         log = log_of(sessions)
         asked = log.answers != 0
         last = np.argsort(asked, axis=1, kind="stable")[:, -_PLACES:]
@@ -205,15 +205,15 @@ class Answered(Block):
 
 
 class Taste(Block):
-    """What the answers say of the taste: ridge least squares in the metric of the catalogue, (3d,).
+    """Ridge regression estimates of the taste from the responses, with a prior from the catalogue, (3d,).
 
-    For each of three weights λ of what is known beforehand, the vector f that makes f·u nearest to the answers y (1
-    heard out, -1 skipped) over the tracks of unit features u that were played:
+    For each of three prior weights λ, the vector f that fits f·u to the responses y (1 heard out, -1 skipped) over
+    the tracks played, with unit features u, by penalised least squares:
 
         f = (Σuuᵀ + λ(9C)⁻¹)⁻¹ (Σyu + λ(9C)⁻¹ 2μ) = (1 + 9C Σuuᵀ / λ)⁻¹ (2μ + 9C Σyu / λ)
 
-    with μ and C mean and covariance of the unit features of the catalogue: tastes are like tracks. A session costs
-    d³ operations a step, so that it is not for features in the hundreds.
+    μ and C are mean and covariance of the unit features of the catalogue: tastes are assumed to be distributed like
+    tracks. A step costs d³ operations per session, too many for hundreds of features.
     """
 
     n_vectors = 3
@@ -223,14 +223,14 @@ class Taste(Block):
     def __init__(self, catalogue: Catalogue, history_length: int) -> None:
         mean, covariance = catalogue.unit_moments
         self._mean, self._spread = 2 * mean, 9 * covariance / self.weights[:, None, None]  # (d,), (3, d, d)
-        # f is no worse than 2μ, which n answers of 1 or -1 contradict by 9n at most.
+        # The loss at f is at most that at 2μ, whose squared errors over n responses of 1 or -1 sum to at most 9n.
         reach = np.sqrt(9 * _LONGEST * np.diagonal(self._spread, axis1=1, axis2=2)) + 1e-3
         low, high = ((self._mean + sign * reach).ravel().astype(np.float32) for sign in (-1, 1))
         super().__init__(low, high)
         self._catalogue = catalogue
 
     def read(self, sessions: SessionState, memory: Floats) -> Floats:
-        """Solve for f, (B, 3, d) made flat."""
+        """Return f for each λ, (B, 3, d) flattened to (B, 3d)."""
         log = log_of(sessions)
         gram, moment = estimation.regression(self._catalogue.unit_features, log.tracks, log.answers)
         matrix = np.eye(len(self._mean)) + self._spread @ gram[:, None].astype(np.float64)
@@ -240,16 +240,16 @@ class Taste(Block):
 
 
 class UpperConfidence(Block):
-    """What the listener may like at best after these answers: an upper confidence bound made linear, (d,).
+    """A linearised upper confidence bound on what the listener likes, given the responses, (d,).
 
-    Mean f and covariance P of what they like are those of
-    :func:`~spotify_gym.session.estimation.logistic_filter`, which is not told by what rules the listener answers.
-    Tastes are like tracks, so that f begins at 2μ and P at 16C, with μ and C mean and covariance of the unit features
-    of the catalogue. Seen is the gradient of the bound f·u + 5/4 √(uᵀPu) at u = f / ‖f‖:
+    Mean f and covariance P of what the listener likes come from
+    :func:`~spotify_gym.session.estimation.logistic_filter`, without knowledge of the listener model. Tastes are assumed
+    to be distributed like tracks: f starts at 2μ and P at 16C, with μ and C mean and covariance of the unit features
+    of the catalogue. The block is the gradient of the bound f·u + 5/4 √(uᵀPu) at u = f / ‖f‖:
 
         f + 5/4 P f / √(fᵀPf).
 
-    A session costs d² operations for each of its answers, so that it is not for features in the hundreds.
+    An observation costs d² operations per response so far, too many for hundreds of features.
     """
 
     n_vectors = 1
@@ -265,7 +265,7 @@ class UpperConfidence(Block):
         super().__init__((2 * mean - reach).astype(np.float32), (2 * mean + reach).astype(np.float32))
 
     def read(self, sessions: SessionState, memory: Floats) -> Floats:
-        """Filter all answers so far."""
+        """Return the gradient of the bound after all responses so far."""
         log, odds = log_of(sessions), np.zeros((1, 1), np.float32)
         mean, covariance = estimation.logistic_filter(self._units, log.tracks, log.answers, odds, *self._prior)
         uncertain = np.einsum("bij,bj->bi", covariance, mean)
@@ -285,13 +285,13 @@ STATES: dict[str, Callable[[Catalogue, int], Block]] = {
     "taste": Taste,
     "ucb": UpperConfidence,
 }
-"""The blocks that a state is composed of, by name: from catalogue and H to the block. "mean+genres" shows both.
+"""The blocks by name, as functions of catalogue and H. "mean+genres" concatenates two of them.
 
-"decayed=0.8" sets what is left of a weight with each further track heard, otherwise 0.9."""
+"decayed=0.8" sets the decay of a weight with each further track heard, which is 0.9 by default."""
 
 
 class Visible(Block):
-    """What the listener shows of itself."""
+    """The visible state of the listener."""
 
     def __init__(self, listener: Listener[Any], low: Floats, high: Floats) -> None:
         super().__init__(low, high)
@@ -299,19 +299,19 @@ class Visible(Block):
         self._listener = listener
 
     def read(self, sessions: SessionState, memory: Floats) -> Floats:
-        """Ask the listener."""
+        """Return the visible states."""
         visible = self._listener.visible(sessions.listener)
-        assert visible is not None  # it has bounds
+        assert visible is not None  # because it has bounds
         return visible
 
 
 class Observer:
-    """Writes observations, blocks side by side.
+    """Computes observations as the concatenation of blocks.
 
     Attributes:
         bounds: the lower and the upper bounds of an observation, (k,) each.
-        vectors: where vectors in the space of the features stand in it.
-        reads_log: whether a block reads the log of the sessions.
+        vectors: slices of an observation that are vectors in the space of the features.
+        reads_log: whether any block reads the log of the sessions.
     """
 
     def __init__(self, blocks: Sequence[Block]) -> None:
@@ -323,12 +323,12 @@ class Observer:
         self._parts = list(zip(blocks, _side_by_side([block.n_memory for block in blocks]), strict=True))
 
     def shows_vibes(self, width: int) -> bool:
-        """Say whether an observation is the vibe, or that and the seed vibe, of so many numbers in all."""
+        """Return whether observations are the vibe, or vibe and seed vibe, and `width` numbers wide."""
         kinds = [type(block) for block, _ in self._parts]
         return kinds in ([Mean], [Mean, Seed]) and len(self.bounds[0]) == width
 
     def start(self, sessions: SessionState, rows: NDArray[np.intp]) -> None:
-        """Give the sessions that begin, (n,), the memory that the blocks need."""
+        """Initialise the memory of the blocks for the new sessions in `rows`, (n,)."""
         if self.n_memory:
             if sessions.memory is None:
                 sessions.memory = np.empty((len(sessions), self.n_memory), np.float32)
@@ -338,13 +338,13 @@ class Observer:
             sessions.memory[rows] = memory
 
     def move(self, sessions: SessionState, result: StepResult) -> None:
-        """Bring the memory up to date after a step."""
-        assert sessions.memory is not None  # nobody remembers anything otherwise
+        """Update the memory of the blocks after a step."""
+        assert sessions.memory is not None  # called only where a block has memory
         for block, place in self._parts:
             block.move(sessions, sessions.memory[:, place], result)
 
     def observe(self, sessions: SessionState) -> Floats:
-        """Return the observations, (B, k), in memory of their own."""
+        """Return the observations, (B, k), as a new array."""
         memory: Any = sessions.memory
         if len(self._parts) == 1:
             return self._parts[0][0].read(sessions, memory).copy()
@@ -360,7 +360,7 @@ def _side_by_side(widths: Sequence[int]) -> list[slice]:
 
 
 def _cut(place: slice, block: Block) -> list[slice]:
-    """Cut the vectors of a block out of its place."""
+    """Return the slices of the vectors in a block that occupies `place`."""
     width = (place.stop - block.n_scalars - place.start) // max(block.n_vectors, 1)
     return [slice(place.start + i * width, place.start + (i + 1) * width) for i in range(block.n_vectors)]
 
@@ -368,10 +368,10 @@ def _cut(place: slice, block: Block) -> list[slice]:
 def observer(
     catalogue: Catalogue, state: str, history_length: int, *, shows_seed: bool, listener: Listener[Any] | None
 ) -> Observer:
-    """Compose the observation: the chosen state, the seed vibe where it matters, and what the listener shows.
+    """Return the observer of the chosen state, the seed vibe where `shows_seed`, and the visible listener state.
 
     Raises:
-        ValueError: a part of the state is not one of :data:`STATES`, or needs genres that the catalogue lacks.
+        ValueError: a part of the state is not in :data:`STATES`, or needs genres that the catalogue lacks.
     """
     blocks = [_block(part, catalogue, history_length) for part in str(state).split("+")]
     if shows_seed:

@@ -1,4 +1,4 @@
-"""From the options a user writes to the rules of a session, checked here and trusted inside."""
+"""Environment options: build session dynamics from user input, which is validated here and trusted elsewhere."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from spotify_gym.session.dynamics import SessionDynamics
 from spotify_gym.session.state import Ints
 
 Source = Catalogue | str | Path
-"""What a catalogue is made from: "builtin", "builtin:26000", a table, a prepared .arrow, or a catalogue."""
+"""A catalogue, or how to load one: "builtin", "builtin:26000", or the path of a table or a prepared .arrow file."""
 
 
 MAX_WEIGHT = 1e6
-"""Largest weight of a reward term, and largest baseline: with larger ones a float32 holds no cosine beside them."""
+"""Largest weight of a reward term, and largest baseline: next to larger ones a cosine is lost in float32 rounding."""
 
 
 class EnvOptions(TypedDict, total=False):
-    """The options of an environment, all of them optional; the registered ids set some."""
+    """The options of an environment, see :func:`make_dynamics`; the registered ids set some of them."""
 
     scaling: Literal["standard", "minmax"] | None
     reward: Mapping[str, float] | None
@@ -48,23 +48,23 @@ def make_dynamics(
     listener: Listener[Any] | Mapping[str, Any] | str | Path | None = None,
     same: Literal["recording", "song"] = "recording",
 ) -> SessionDynamics:
-    """Make the rules that these options describe.
+    """Build the session dynamics that these options describe.
 
     Args:
-        catalogue: what can be played.
-        scaling: how features are scaled; None leaves a catalogue as it is and standardises a table.
+        catalogue: the tracks that can be played.
+        scaling: how features are scaled; None keeps a catalogue as it is and standardises a table.
         reward: weight of each reward term; None: 1 for "flow" and for each term of the listener.
         history_length: H.
-        state: what the agent sees.
+        state: the observation, as names of blocks joined by "+".
         repeats: whether a track, or another version of it, may play again.
         reward_baseline: b; None for the expected cosine of random play.
-        listener: who listens; also by name for the defaults, by the path of its JSON file, or by its values.
-        same: what versions of one track have in common: the "recording" (equal features) or the "song" (that, or title
-            and first artist).
+        listener: a listener, or its name, the path of its JSON file, or its parameters.
+        same: which tracks are versions of one another: those of one "recording" (equal features) or of one "song"
+            (those, or equal title and first artist).
 
     Raises:
         CatalogueError: the catalogue cannot be read.
-        ValueError: an option is not one of those allowed.
+        ValueError: an option has a value that is not allowed.
     """
     person = as_listener(listener)
     if reward is None:
@@ -89,10 +89,10 @@ def make_dynamics(
 
 
 def dynamics_from(catalogue: Source, options: EnvOptions) -> SessionDynamics:
-    """Make the rules that the options of an environment describe.
+    """Build the session dynamics that the options of an environment describe.
 
     Raises:
-        TypeError: there is no such option.
+        TypeError: an option is unknown.
         CatalogueError, ValueError: as in :func:`make_dynamics`.
     """
     if unknown := options.keys() - EnvOptions.__annotations__:
@@ -104,7 +104,7 @@ def dynamics_from(catalogue: Source, options: EnvOptions) -> SessionDynamics:
 
 
 def check_whole(name: str, value: object) -> None:
-    """Raise `ValueError`, by the name of the argument, where its value is no whole number."""
+    """Raise `ValueError` if the value of the argument `name` is not an integer."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise ValueError(f"{name}={value!r} is not a whole number")
 
@@ -123,10 +123,10 @@ def _check_number(name: str, value: object) -> None:
 
 
 def history_of(options: Mapping[str, Any] | None, dynamics: SessionDynamics, n_sessions: int) -> Ints | None:
-    """Read `options["history"]`, H tracks by index or id, or (n_sessions, H) of them, as indices (n_sessions, H).
+    """Return `options["history"]`, (H,) or (n_sessions, H) track indices or ids, as indices (n_sessions, H).
 
     Raises:
-        ValueError: an unknown option, a wrong number of tracks, or a track that the catalogue does not have.
+        ValueError: an option is unknown, the number of tracks is wrong, or a track is not in the catalogue.
     """
     if not options:
         return None
