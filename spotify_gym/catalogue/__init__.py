@@ -1,4 +1,4 @@
-"""What can be played: the frozen `Catalogue`, reading and checking tables, scaling, the built-in catalogue."""
+"""The catalogue of tracks that can be played: reading and checking tables, scaling, the built-in catalogue."""
 
 from spotify_gym.catalogue.catalogue import Catalogue, held, units_of
 from spotify_gym.catalogue.report import CatalogueError, Finding, Report

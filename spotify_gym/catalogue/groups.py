@@ -1,4 +1,4 @@
-"""Which tracks belong together: one recording, one song, or the same artists."""
+"""Groups of tracks: the same recording, the same song, or linked by artists."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 
-ROWS_AT_ONCE = 4096  # many processes may hold the same file; what each computes of it must not take more memory
+ROWS_AT_ONCE = 4096  # per chunk: processes share a mapped catalogue, so their temporary arrays must stay small
 
 _GUESTS = (
     r"[(\[]\s*(?:feat|ft|featuring|with)\b[^)\]]*[)\]]"  # "(feat. Dido)", "[with Diplo]"
@@ -30,9 +30,9 @@ _EDITION = (
 
 
 def first_equal_rows(features: NDArray[Any]) -> Ints:
-    """For each row (n, d) find the first row with exactly the same values: (n,), with ``result[i] <= i``.
+    """Return for each row of (n, d) the index of the first row with equal values, (n,); ``result[i] <= i``.
 
-    Albums and compilations carry one recording under several ids; its audio features are the same to the last digit.
+    Albums and compilations list one recording under several ids, with exactly equal audio features.
     """
     parts = [slice(start, start + ROWS_AT_ONCE) for start in range(0, max(1, len(features)), ROWS_AT_ONCE)]
     keys = np.concatenate([_hashes(_words(features[part])) for part in parts])
@@ -40,7 +40,7 @@ def first_equal_rows(features: NDArray[Any]) -> Ints:
     result = first[inverse].astype(np.int64)
     if all(np.array_equal(_words(features[result[part]]), _words(features[part])) for part in parts):
         return result
-    rows = _words(features)  # which somebody has made such that different ones have one hash
+    rows = _words(features)  # different rows have one hash, as crafted data can: compare the rows themselves
     _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     return first[inverse].astype(np.int64)
 
@@ -50,7 +50,7 @@ def _words(features: NDArray[Any]) -> NDArray[np.uint32]:
 
 
 def _hashes(words: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    """Hash each row of (n, k) to 64 bits; a few times faster to sort than the rows, in a fraction of the memory."""
+    """Return a 64-bit hash of each row of (n, k); sorting hashes is faster and takes less memory than sorting rows."""
     keys = np.zeros(len(words), np.uint64)
     for column in words.T:
         keys = (keys ^ column) * np.uint64(0x9E3779B97F4A7C15)
@@ -59,11 +59,12 @@ def _hashes(words: NDArray[np.uint32]) -> NDArray[np.uint64]:
 
 
 def first_of_songs(recordings: Ints, names: TextColumn, artists: TextColumn) -> Ints:
-    """For each track (n,) find the first that is the same song: the same recording, or of equal title and first artist.
+    """Return for each track (n,) the index of the first track that is the same song.
 
-    Case, accents and punctuation do not count, nor do guests ("feat. X", "(with Y)") and what tells editions of a song
-    apart ("2011 Remaster", "Mono", "Radio Edit", "Deluxe" and their like). Live, acoustic and instrumental versions,
-    remixes, demos and covers are songs of their own. A track without title or artist is like no other.
+    Tracks are the same song if they are the same recording, or have equal title and first artist. Titles and artists
+    are compared without case, accents, punctuation, guests ("feat. X", "(with Y)") and editions ("2011 Remaster",
+    "Mono", "Radio Edit", "Deluxe" and the like). Live, acoustic and instrumental versions, remixes, demos and covers
+    are different songs. A track without title or artist is compared by recording only.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -76,7 +77,7 @@ def first_of_songs(recordings: Ints, names: TextColumn, artists: TextColumn) -> 
 
 
 def song_titles(titles: pa.Array) -> pa.Array:
-    """Return titles without what guests and editions add: "Stan (feat. Dido) - Live / 2011 Remaster" is "stan live"."""
+    """Return folded titles without guests and editions: "Stan (feat. Dido) - Live / 2011 Remaster" is "stan live"."""
     import pyarrow.compute as pc
 
     alone = pc.replace_substring_regex(pc.utf8_lower(titles), _GUESTS, r"\1")
@@ -86,9 +87,9 @@ def song_titles(titles: pa.Array) -> pa.Array:
 
 
 def related_groups(recordings: Ints, artists: TextColumn | None) -> Ints:
-    """Number (n_tracks,) the groups of tracks linked, directly or through others, by an artist or a recording.
+    """Return the group number (n_tracks,) of each track; a group is linked by common artists or recordings.
 
-    ``"A;B"`` links the tracks of A with those of B; an empty text links nothing.
+    Links are transitive: ``"A;B"`` links the tracks of A with those of B. An empty artist links nothing.
     """
     import pyarrow.compute as pc
 
@@ -101,7 +102,7 @@ def related_groups(recordings: Ints, artists: TextColumn | None) -> Ints:
 
 
 def _linked(recordings: Ints, tracks: Ints, marks: Ints) -> Ints:
-    """Number the groups (n_tracks,) of tracks linked, also through others, as one recording or by the same mark."""
+    """Return the group number (n_tracks,) of each track, linked by recording, or by the marks (k,) of ``tracks``."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -114,7 +115,7 @@ def _linked(recordings: Ints, tracks: Ints, marks: Ints) -> Ints:
 
 
 def split_groups(groups: Ints, fraction: float, seed: int) -> NDArray[np.bool_]:
-    """Mark (n_tracks,) whole groups drawn at random, as many as fit in ``fraction`` of the tracks."""
+    """Return a mask (n_tracks,) of whole groups, drawn at random, that fit in ``fraction`` of the tracks."""
     sizes = np.bincount(groups)
     room = round(fraction * len(groups))
     chosen = np.zeros(len(sizes), dtype=np.bool_)

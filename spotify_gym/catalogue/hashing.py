@@ -1,4 +1,4 @@
-"""Whether two of many texts may be the same: by hashes, in a table at a time that stays near."""
+"""A fast test for duplicates among many texts, by hash tables small enough for the CPU cache."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from spotify_gym.compiled import compiled
 
 Hashes = NDArray[np.uint64]
 
-_TOGETHER = 2**15  # hashes in a table
-_FAR = 256  # places to look at; only texts that somebody made to lie together ask for more
+_TOGETHER = 2**15  # hashes per table, at most on average
+_FAR = 256  # slots probed per lookup; only texts crafted to collide need more
 
 
 def share_a_hash(letters: NDArray[np.uint8], begins: NDArray[np.int64]) -> bool:
-    """Return whether two of n texts have the same hash, or very many a similar one; where none have, all texts differ.
+    """Return whether any of n texts may be equal; `False` proves that all of them differ.
+
+    `True` means that two hashes are equal, or that so many are similar that the search was given up.
 
     Args:
-        letters: (any,) of all texts.
-        begins: (n + 1,) where in the letters each text begins, and where the last one ends; within them.
+        letters: (any,), the bytes of all texts.
+        begins: (n + 1,), the offset in ``letters`` at which each text begins, and the end of the last; not checked.
     """
     hashes = _hashes(letters, begins)
     return _repeats(hashes, (len(hashes) // _TOGETHER).bit_length())
@@ -26,10 +28,10 @@ def share_a_hash(letters: NDArray[np.uint8], begins: NDArray[np.int64]) -> bool:
 
 @compiled
 def _hashes(letters: NDArray[np.uint8], begins: NDArray[np.int64]) -> Hashes:
-    """Return a hash of each text (after FNV-1a of 64 bits, http://www.isthe.com/chongo/tech/comp/fnv).
+    """Return a 64-bit hash of each text, a variant of FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv).
 
-    Eight letters are taken at a time, so that the factor has bits all over and the number is folded after each
-    multiplication; the length, by which texts of zeros differ, comes first.
+    It takes eight bytes per step instead of one, and therefore a multiplier with bits set throughout, and folds the
+    value after each multiplication. The length is hashed first, so that texts of zero bytes differ.
     """
     hashes = np.empty(len(begins) - 1, np.uint64)
     for text in range(len(hashes)):
@@ -52,7 +54,7 @@ def _hashes(letters: NDArray[np.uint8], begins: NDArray[np.int64]) -> Hashes:
 
 @compiled
 def _repeats(hashes: Hashes, bits: int) -> bool:
-    """Return whether a number stands twice: each is looked up among those of the same last bits, which lie together."""
+    """Return whether two hashes may be equal: sort them by their last ``bits`` bits, then look for each in its part."""
     part = np.uint64(2**bits - 1)
     ends = np.zeros(2**bits + 1, np.int64)
     for value in hashes:
@@ -71,14 +73,14 @@ def _repeats(hashes: Hashes, bits: int) -> bool:
             slot = _slot(table, value | np.uint64(1), np.uint64(bits))
             if table[slot] != 0:
                 return True
-            table[slot] = value | np.uint64(1)  # 0 is nothing
+            table[slot] = value | np.uint64(1)  # 0 marks an empty slot
         begin = end
     return False
 
 
 @compiled
 def _slot(table: Hashes, value: np.uint64, bits: np.uint64) -> np.uint64:
-    """Return where in a table of 2^k numbers a number is, or the 0 where it would be, or a place not far from there."""
+    """Return the slot of ``value`` in a table of 2^k, or the empty one where it belongs; after `_FAR` probes, any."""
     last = np.uint64(len(table) - 1)
     slot = (value >> bits) & last
     for _ in range(_FAR):

@@ -1,4 +1,4 @@
-"""What was found in a table, in a form to print, to keep and to test; and the one error of this room."""
+"""The report on a table that was read, and the error raised if it cannot be."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHOWN_CHARACTERS = 60
 
 
 def printable(text: str) -> str:
-    r"""Return the text with what a terminal would obey, such as escape sequences, replaced; lines stay lines.
+    r"""Return the text with unprintable characters, such as terminal escapes, replaced; line breaks are kept.
 
     >>> printable("a title \x1b[2J that clears the screen")
     'a title \ufffd[2J that clears the screen'
@@ -20,7 +20,7 @@ def printable(text: str) -> str:
 
 
 class CatalogueError(ValueError):
-    """A table or a file cannot become a catalogue; the message says why and what to do about it."""
+    """A table or file cannot be made a catalogue; the message says why and what to do about it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
@@ -28,42 +28,42 @@ class CatalogueError(ValueError):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found in some rows of a table."""
+    """One thing that was found in a table, and the rows that have it."""
 
     what: str
-    rows: int
-    lines: tuple[int, ...] = ()  # where the first few are: lines of a text, its first line being 1; else rows
-    first: str = ""  # what stands there in the first of them
+    rows: int  # how many
+    lines: tuple[int, ...] = ()  # the first few, counted from 1: lines of a text file, otherwise rows
+    first: str = ""  # the value in the first of them
 
     @classmethod
     def at(cls, what: str, lines: Iterable[int], first: str = "") -> Finding:
-        """Count the lines and keep the first few."""
+        """Make a finding of all its lines; it stores their number and the first few."""
         every = [int(line) for line in lines]
         return cls(what, len(every), tuple(every[:SHOWN_LINES]), first[:SHOWN_CHARACTERS])
 
     def describe(self, unit: str) -> str:
-        """Say it in words, the places being lines or rows."""
+        """Return the finding in words; ``unit`` is "line" or "row"."""
         where = ", ".join(map(str, self.lines)) + (", ..." if self.rows > len(self.lines) else "")
         return f"{self.rows:,} × {self.what} ({unit} {where})" + (f", first {self.first}" if self.first else "")
 
 
 @dataclass(frozen=True)
 class Report:
-    """How a table became a catalogue: nothing that was left out is left unsaid."""
+    """How a table was made a catalogue: it accounts for everything that was left out."""
 
     rows: int  # rows read, the header not counted: tracks kept + rows folded + rows dropped
     tracks: int  # tracks kept
-    columns: tuple[tuple[str, str], ...] = ()  # (what it is for, name of the column in the table)
-    folded: tuple[Finding, ...] = ()  # rows gathered into a track that is kept
+    columns: tuple[tuple[str, str], ...] = ()  # (role or feature, name of its column in the table)
+    folded: tuple[Finding, ...] = ()  # rows merged into a track that is kept, one finding per reason
     dropped: tuple[Finding, ...] = ()  # rows left out, one finding per reason
-    notes: tuple[str, ...] = ()  # what a reader should know
-    warnings: tuple[str, ...] = ()  # what a reader should look into before using the catalogue
+    notes: tuple[str, ...] = ()  # what a user should know
+    warnings: tuple[str, ...] = ()  # what a user should check before using the catalogue
     ranges: tuple[tuple[str, float, float], ...] = ()  # (feature, smallest, largest), raw
-    unit: str = "line"  # what the findings' places count: "line" or "row"
+    unit: str = "line"  # of the places in findings: "line" or "row"
 
     @property
     def verdict(self) -> str:
-        """Say in one line whether the catalogue is what it should be."""
+        """The warnings in one line, or "ok" if there are none."""
         return f"warning: {'; '.join(map(str, self.warnings))}" if self.warnings else "ok"
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ class Report:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Report:
-        """Rebuild a report from what JSON makes of its fields; one that could not be printed is a `ValueError`."""
+        """Rebuild a report from its fields as JSON values; values that cannot be printed raise here, and not later."""
         told: dict[str, Any] = {name: int(plain[name]) for name in ("rows", "tracks")}
         told |= {name: tuple(plain.get(name, ())) for name in ("notes", "warnings")}
         told |= {name: tuple(map(tuple, plain[name])) for name in ("columns", "ranges")}
@@ -93,16 +93,16 @@ class Report:
 
 @dataclass
 class Account:
-    """What is found while a table is read: each step adds to it, and the report is made of it."""
+    """The findings collected while a table is read, from which the `Report` is made."""
 
-    unit: str = "row"  # what the places of findings count: "line" or "row"
-    columns: dict[str, str] = field(default_factory=dict)  # role or feature: the column that serves it
+    unit: str = "row"  # of the places in findings: "line" or "row"
+    columns: dict[str, str] = field(default_factory=dict)  # role or feature: its column
     folded: list[Finding] = field(default_factory=list)
     dropped: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def drop(self, why: str, places: Iterable[int], first: str = "") -> None:
-        """Say that rows are left out, if any are."""
+        """Record why the rows at ``places`` are left out, if there are any."""
         if (finding := Finding.at(why, places, first)).rows:
             self.dropped.append(finding)

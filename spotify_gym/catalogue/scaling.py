@@ -1,4 +1,4 @@
-"""How raw audio features become comparable numbers, and back."""
+"""Scaling of raw audio features to comparable ranges, and its inverse."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from spotify_gym.catalogue.report import CatalogueError
 from spotify_gym.catalogue.tracks import read_only
 
 ScalingKind: TypeAlias = Literal["standard", "minmax"]
-MAX_MAGNITUDE = 1e12  # of a raw feature; variances of larger numbers are of no use
+MAX_MAGNITUDE = 1e12  # of a feature; the variance of larger numbers is of no use
 _EPS = np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """The map ``(raw − centre) / scale`` of each feature, kept so that a new track is scaled as the old ones were.
+    """A linear scaling ``(raw − centre) / scale`` of each feature, which new tracks can be scaled by, too.
 
-    ``"standard"`` centres each feature on its mean and divides by its standard deviation; ``"minmax"`` brings it to
+    ``"standard"`` centres each feature on its mean and divides it by its standard deviation; ``"minmax"`` maps it to
     [0, 1]. A constant feature has scale 1 and so becomes 0.
     """
 
@@ -39,10 +39,10 @@ class Scaling:
 
     @classmethod
     def fit(cls, raw: NDArray[np.float64], kind: str) -> Scaling:
-        """Fit to raw features (n_tracks, d), to the bit as scikit-learn's ``StandardScaler`` or ``MinMaxScaler`` does.
+        """Fit a scaling to raw features (n_tracks, d); bit-identical to ``StandardScaler`` and ``MinMaxScaler``.
 
         Raises:
-            CatalogueError: if ``kind`` is not known, or a feature is not a number of reasonable size.
+            CatalogueError: if ``kind`` is unknown, there is no track, or a feature is not finite or above 1e12.
         """
         check_kind(kind)
         if not raw.size or not (np.abs(raw) <= MAX_MAGNITUDE).all():
@@ -52,7 +52,7 @@ class Scaling:
             return cls("minmax", low, 1 / (1 / np.where(high - low < 10 * _EPS, 1, high - low)))
         mean = raw.sum(axis=0) / n
         off = raw - mean
-        rounded_by = off.sum(axis=0) ** 2 / n  # what the mean is
+        rounded_by = off.sum(axis=0) ** 2 / n  # corrects for the rounding error of the mean
         variance = ((off**2).sum(axis=0) - rounded_by) / n
         is_constant = variance <= n * _EPS * variance + (n * mean * _EPS) ** 2
         return cls("standard", np.where(low == high, low, mean), np.where(is_constant, 1, np.sqrt(variance)))
@@ -61,7 +61,7 @@ class Scaling:
         """Scale raw features (..., d).
 
         Raises:
-            CatalogueError: if they are not d features.
+            CatalogueError: if the last axis is not of length d.
         """
         values = np.asarray(raw, dtype=np.float64)
         if values.shape[-1:] != self.centre.shape:
@@ -69,16 +69,16 @@ class Scaling:
         return ((values - self.centre) / self.scale).astype(np.float32)
 
     def undo(self, scaled: ArrayLike) -> NDArray[np.float64]:
-        """Bring scaled features (..., d) back to raw ones, to the precision of float32."""
+        """Return the raw features (..., d) of scaled ones, to the precision of float32."""
         return np.asarray(scaled, dtype=np.float64) * self.scale + self.centre
 
     @property
     def plain(self) -> dict[str, Any]:
-        """Plain values, as JSON has them, from which `Scaling(**plain)` is made again."""
+        """The fields as JSON values; `Scaling(**plain)` makes the scaling again."""
         return {"kind": self.kind, "centre": self.centre.tolist(), "scale": self.scale.tolist()}
 
     def equals(self, other: Scaling) -> bool:
-        """Say whether both scale every track alike."""
+        """Return whether both have the same kind, centre and scale."""
         return self.plain == other.plain
 
 
