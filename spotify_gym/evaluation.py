@@ -1,8 +1,8 @@
-"""Off-policy evaluation: what a policy would have earned in sessions that another one played, as functions over arrays.
+"""Off-policy evaluation: the value of a policy, estimated from sessions that another policy played.
 
-Sessions are rows, S of them, of up to T steps. `ratios` are π(a|s) / μ(a|s), of the policy judged to the one that
-played, with μ > 0 wherever π is; after the end of a session they are 1 and rewards 0. Intervals are percentiles of a
-bootstrap over sessions.
+All functions take arrays with S sessions as rows, of up to T steps. `ratios` are π(a|s) / μ(a|s), with π the policy to
+evaluate and μ the one that played, where μ > 0 wherever π > 0; after the end of a session they are 1 and rewards 0.
+Intervals are percentiles of a bootstrap over sessions.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Estimate(NamedTuple):
 
 
 def ips(rewards: Floats, ratios: Floats, gamma: float = 1.0) -> Estimate:
-    """Weigh each session's return by the product of its ratios (importance sampling; Horvitz and Thompson 1952).
+    """Estimate by importance sampling: weight returns by the products of ratios (Horvitz and Thompson 1952).
 
     Args:
         rewards: (S, T).
@@ -39,23 +39,23 @@ def ips(rewards: Floats, ratios: Floats, gamma: float = 1.0) -> Estimate:
 
 
 def snips(rewards: Floats, ratios: Floats, gamma: float = 1.0) -> Estimate:
-    """Divide by the sum of the weights instead of their number: a little bias for much less spread."""
+    """Estimate by self-normalised importance sampling: divide by the sum of the weights, for less variance."""
     weights = np.prod(ratios, axis=1)
     return _mean(_returns(rewards, gamma) * weights, weights)
 
 
 def per_decision_ips(rewards: Floats, ratios: Floats, gamma: float = 1.0) -> Estimate:
-    """Weigh each reward by the ratios up to its own step (Precup, Sutton and Singh 2000)."""
+    """Estimate by per-decision importance sampling: ratios up to each reward's step (Precup, Sutton and Singh 2000)."""
     return _mean(_returns(rewards * np.cumprod(ratios, axis=1), gamma))
 
 
 def doubly_robust(rewards: Floats, ratios: Floats, q: Floats, v: Floats, gamma: float = 1.0) -> Estimate:
-    """Correct a model's values by what was earned (Jiang and Li 2016): right where either the ratios or the model are.
+    """Estimate doubly robustly (Jiang and Li 2016): right if either the ratios or the model are.
 
     Args:
         rewards: (S, T).
         ratios: (S, T).
-        q: (S, T) the model's value of what was done, under the policy judged; 0 after the end.
+        q: (S, T) the model's value of the action taken, under the policy to evaluate; 0 after the end.
         v: (S, T) the model's value of the state; 0 after the end.
         gamma: discount factor.
     """
@@ -67,14 +67,14 @@ def doubly_robust(rewards: Floats, ratios: Floats, q: Floats, v: Floats, gamma: 
 def fitted_q_evaluation(
     rewards: Floats, features: Floats, expected: Floats, gamma: float = 1.0, ridge: float = 1.0
 ) -> tuple[Estimate, NDArray[np.float64]]:
-    """Regress rewards and the values that follow on features of state and action, as often as a session is long.
+    """Estimate by fitted Q evaluation: regress rewards plus next values on features, once per step of a session.
 
-    That needs no ratios, and is as right as the features are (Ernst et al. 2005; Le, Voloshin and Yue 2019).
+    This needs no ratios, and is only as good as the features (Ernst et al. 2005; Le, Voloshin and Yue 2019).
 
     Args:
         rewards: (S, T).
         features: (S, T, k) of state and action; 0 after the end.
-        expected: (S, T, k) what the features of each state are expected to be under the policy judged; 0 after the end.
+        expected: (S, T, k) expected features of each state under the policy to evaluate; 0 after the end.
         gamma: discount factor.
         ridge: penalty on the squares of the weights.
 
@@ -106,7 +106,7 @@ def fitted_q_evaluation(
 
 
 def effective_sessions(ratios: Floats) -> float:
-    """Return how many sessions the weights are worth, (Σw)² / Σw² (Kish 1965): few, and no weighing can be believed."""
+    """Return the effective number of sessions, (Σw)² / Σw² (Kish 1965); if it is small, do not trust the weights."""
     weights = np.prod(ratios, axis=1)
     return float(weights.sum() ** 2 / max(float(weights @ weights), 1e-300))
 

@@ -23,7 +23,7 @@ SHIPPED_RUN = Path(__file__).with_name("model")
 """The small trained model that comes with the package; `python -m tools.shipped_model` of a checkout makes it."""
 
 _ABOUT = (
-    "Knew nothing at first, and learned what to play by trial and error in {sessions:,} sessions of {c.env} "
+    "Started from nothing and learned by trial and error, in {sessions:,} sessions of {c.env} "
     "(algorithm {c.algorithm}, policy {c.policy}, state {c.state}, seed {c.seed})."
 )
 
@@ -93,7 +93,7 @@ def _beside(first: Run, dynamics: SessionDynamics, path: Path, trust: bool) -> t
     measured, wanted = first.catalogue.feature_names, dynamics.history_length
     try:
         if RunFolder.open(path, trust).meta["catalogue"].get("feature_names") != list(measured):
-            raise RunError(f"it learned from tracks that are measured otherwise than by {listed(measured)}")
+            raise RunError(f"it was trained on tracks with features other than {listed(measured)}")
         run = load_run(path, first.catalogue, trust=trust)
         own = _dynamics(run)
         if own.history_length != wanted:
@@ -115,7 +115,9 @@ def _about(run: Run) -> str:
 
 def _value_name(run: Run) -> str:
     """Name what an agent's scores mean: returns, for value-based models."""
-    return EXPECTED if hasattr(run.model.policy, "rank") or hasattr(run.model.policy, "q_net") else "how well it fits"
+    return (
+        EXPECTED if hasattr(run.model.policy, "rank") or hasattr(run.model.policy, "q_net") else "how well a track fits"
+    )
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

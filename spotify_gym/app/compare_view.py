@@ -32,7 +32,7 @@ _POPULAR = 10  # points of popularity: the same
 _RANDOM = "Random"
 _HIDDEN = ("Agent A", "Agent B")
 _TRACKS = 20  # of a session without an end
-_ALT = "Map of the catalogue with the ways that the two sessions take through it"
+_ALT = "Map of the catalogue with the paths of the two sessions"
 
 
 def show_comparison(user: UserSession, session: ListeningSession) -> None:
@@ -56,7 +56,7 @@ def _show_first(session: ListeningSession, agent: Agent, offers: Sequence[Offer]
 
 
 def _show_others(session: ListeningSession, agent: Agent, offers: Sequence[Offer]) -> None:
-    st.html(small_line(f"after it, {agent.name} would play ({agent.value_name})"))
+    st.html(small_line(f"next in the ranking of {agent.name} ({agent.value_name})"))
     for place, offer in enumerate(offers[1:_ROWS], start=2):
         st.html(track_row(session.dynamics.catalogue, offer.track, place, signed(offer.score, 3)))
 
@@ -81,7 +81,7 @@ def findings(session: ListeningSession, left: Choice, right: Choice) -> list[str
         known = "{} picks the better known track (popularity {} against {})."
         said.append(_larger(names, catalogue.popularity[tracks], _POPULAR, 0, known))
     if contrast := Profile.of(catalogue).differences(*catalogue.features[tracks[::-1]]):
-        said.append(f"Beside the choice of {other.name}, that of {one.name} is {listed(contrast)}.")
+        said.append(f"Compared with the choice of {other.name}, that of {one.name} is {listed(contrast)}.")
     return [sentence for sentence in said if sentence]
 
 
@@ -103,7 +103,7 @@ def show_race(user: UserSession, session: ListeningSession) -> None:
     names = list(_HIDDEN) if hidden else [agent.name for agent in agents]
     spec = map_chart(user.app_state.pca_map, racers[0], rival=racers[1])
     st.vega_lite_chart(spec=spec, key="race-map", alt=_ALT)
-    ways = [f"the way of {name}" for name in names]
+    ways = [f"path of {name}" for name in names]
     st.html(colour_key([*zip((VIBE, NEXT), ways, strict=True), (QUIET, "other tracks")]))
     if hidden:
         _show_guess(agents)
@@ -126,11 +126,11 @@ def _hidden(user: UserSession) -> Sequence[Agent]:
 
 
 def _show_guess(agents: Sequence[Agent]) -> None:
-    st.html(line_below("Which one is Random? Nothing but chance decides what it plays."))
+    st.html(line_below("Which one is Random? It plays tracks by chance alone."))
     if guess := st.segmented_control("Your guess", _HIDDEN, key="guess"):
         right = agents[_HIDDEN.index(guess)].name == _RANDOM
-        st.html(line_below(f"{'Right' if right else 'No'}: A is {agents[0].name}, B is {agents[1].name}."))
-        st.button("Once more", key="guess-again", on_click=_forget)
+        st.html(line_below(f"{'Right' if right else 'Wrong'}: A is {agents[0].name}, B is {agents[1].name}."))
+        st.button("Play again", key="guess-again", on_click=_forget)
 
 
 def _forget() -> None:
@@ -166,7 +166,7 @@ def _two_agents(user: UserSession, keys: tuple[str, str]) -> list[Agent]:
 
 def _at_a_stage(agent: Learned, key: str) -> Agent:
     share = st.select_slider(
-        "How much of its training it has had",
+        "Share of its training",
         [*agent.stages, 1.0],
         value=1.0,
         format_func=lambda share: f"{100 * share:g}%",

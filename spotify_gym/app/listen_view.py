@@ -54,7 +54,7 @@ def _show_headline(session: ListeningSession) -> None:
         whose = "you like" if session.key is None else "they like"
         n_answers = len(session.plays)
         said = f"after {n_answers} answer{'s' * (n_answers != 1)}, {session.agent.name} believes that {whose}"
-        vibe = profile.describe(profile.at(belief)) or "nobody knows what"
+        vibe = profile.describe(profile.at(belief)) or "not known yet"
     st.html(headline(said, vibe.capitalize()))
 
 
@@ -93,12 +93,12 @@ def _show_answers(user: UserSession, session: ListeningSession) -> None:
 def _show_numbers(session: ListeningSession, offers: Sequence[Offer]) -> None:
     """Show the agent's scores, and how each feature contributes to the similarity of its first choice."""
     agent, catalogue = session.agent, session.dynamics.catalogue
-    st.html(line_below(f"What {agent.name} goes by: {agent.value_name}."))
+    st.html(line_below(f"How {agent.name} ranks tracks: by {agent.value_name}."))
     values, features = [offer.score for offer in offers], catalogue.features[offers[0].track]
     bar = st.column_config.ProgressColumn(format="%.3f", min_value=min(0.0, *values), max_value=max(1e-6, *values))
     labels = [catalogue.label(offer.track) for offer in offers]
     st.dataframe(pa.table({"track": labels, "value": values}), column_config={"value": bar}, hide_index=True)
-    st.caption("What each feature adds to the similarity, which is the sum of the last column.")
+    st.caption("What each feature adds to the similarity; the similarity is the sum of the last column.")
     columns = {
         "how": [word.measured for word in Profile.of(catalogue).words],
         "your vibe": catalogue.scaling.undo(session.vibe).round(2),
@@ -113,15 +113,15 @@ def _show_reaction(user: UserSession, session: ListeningSession) -> None:
     if session.plays and session.key is not None:
         st.html(line_below(f"They {'heard it out' if session.plays[-1].heard else 'skipped it'}."))
     if session.moved is not None:
-        hears = f"{user.agent.name} heard that skip: the order of what it would play has changed."
-        deaf = f"{user.agent.name} does not hear skips: what was next in its order comes, and your vibe stays."
+        hears = f"{user.agent.name} took that skip into account: its ranking has changed."
+        deaf = f"{user.agent.name} ignores skips: its next best track comes, and your vibe stays the same."
         st.html(line_below(hears if session.moved else deaf))
     if session.patience is not None:
         left, most = session.patience
-        st.html(meter("patience of the listener it learned from, in skips", left, left / most))
+        st.html(meter("patience of the listener it was trained with, in skips", left, left / most))
         if session.has_left:
             st.html(line_below("They would have left here. You may go on."))
-    if st.toggle("What if?", key="what-if", help="Shows what comes after either answer."):
+    if st.toggle("What if?", key="what-if", help="Shows the next track after a listen and after a skip."):
         catalogue = session.dynamics.catalogue
         for answer, heard in (("if you listen", True), ("if you skip", False)):
             for offer in session.after(heard).offers()[:1]:
@@ -131,7 +131,7 @@ def _show_reaction(user: UserSession, session: ListeningSession) -> None:
 
 def _show_player(link: str) -> None:
     """Offer Spotify's player. It is the only part of the page that contacts another server, and off by default."""
-    help_ = "Loads a player from open.spotify.com, which learns your address and which tracks you hear."
+    help_ = "Loads a player from open.spotify.com, which then knows your address and the tracks you hear."
     if st.toggle("Hear it here, with Spotify's player", key="player", help=help_):
         st.iframe(link.replace(".com/track/", ".com/embed/track/"), height=80)
 
@@ -149,7 +149,7 @@ def _show_controls(user: UserSession, session: ListeningSession) -> None:
     )
     does = "Listens" if session.key is None else "The simulated listener answers"
     with st.container(horizontal=True, vertical_alignment="center"):
-        playing = st.toggle("Auto-play", key="auto", help=f"{does} to everything that comes.", disabled=session.is_over)
+        playing = st.toggle("Auto-play", key="auto", help=f"{does} to every track.", disabled=session.is_over)
         pace = st.slider("Seconds a track", 0.5, 5.0, 1.5, 0.5, key="pace", width=180)
     if not playing or session.is_over:
         st.session_state.pop("autoplay_timer", None)
@@ -174,7 +174,7 @@ def _play_on(user: UserSession, session: ListeningSession, autoplay_timer: Autop
 
 def _show_runners_up(user: UserSession, session: ListeningSession, offers: Sequence[Offer]) -> None:
     st.html(headline("close behind", "Or one of these"))
-    st.html(line_below(f"In the order of {user.agent.name}: {user.agent.value_name}."))
+    st.html(line_below(f"Ranked by {user.agent.name}: {user.agent.value_name}."))
     for place, offer in enumerate(offers, start=1):
         play, key = partial(session.play, offer.track), f"instead-{place}"
         track_line(user, offer.track, place + 1, "Play", key, play, value=signed(offer.score, 3))
@@ -199,7 +199,7 @@ def _show_sound(session: ListeningSession, offers: Sequence[Offer]) -> None:
         points.append((f"what {session.agent.name} looks for", GENRE, profile.at(belief)))
     if session.is_over and session.taste is not None:
         points.append(("what they like", GENRE, profile.at(session.taste)))
-    st.html(small_line("how it sounds, between those that have the least and the most of it"))
+    st.html(small_line("how it sounds, from the tracks with the least to those with the most of each feature"))
     st.html(colour_key([(hue, name) for name, hue, _ in points]))
     ends = [(word.low, word.high) for word in profile.words]
     st.html(scales(ends, [(name, hue, profile.share_below(point).tolist()) for name, hue, point in points]))

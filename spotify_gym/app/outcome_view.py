@@ -24,7 +24,7 @@ from spotify_gym.session.rendering import Play, Trace, picture
 
 _OTHERS = {
     False: "from your five tracks, and all they play is heard out",
-    True: "from your five tracks to listeners who like how these sound, and answer by chance",
+    True: "from your five tracks, to listeners who like how these sound and who answer partly by chance",
 }
 _MANY, _FEW = 32, 8  # sessions of random play, or of chance, that a score is the mean of
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -44,7 +44,9 @@ def show_ending(user: UserSession, session: ListeningSession) -> None:
         st.html(line_below(f"{skipped}, which earn nothing. The others play {others}."))
         if session.taste is not None:
             profile = Profile.of(session.dynamics.catalogue)
-            st.html(line_below(f"What they like, told only now: {profile.describe(profile.at(session.taste))}."))
+            st.html(
+                line_below(f"Their hidden taste, revealed only now: {profile.describe(profile.at(session.taste))}.")
+            )
         with st.container(horizontal=True, gap="xsmall"):
             again = partial(user.begin, session.start, session.key)
             user_button(user, "Again from here", "again", again, icon=":material/replay:", primary=True)
@@ -87,10 +89,10 @@ def _reference_scores(
 
     random = {"random tracks": earned(RandomPolicy(dynamics), _MANY)}
     if dynamics.is_stochastic:
-        return {"one who knows their taste": earned(NearestPolicy(dynamics), _FEW), **random}
+        return {"a policy that knows their taste": earned(NearestPolicy(dynamics), _FEW), **random}
     sessions = dynamics.start(np.zeros(1, np.uint64), np.array([start]))
-    planned = {"a planner who knows all the rules": Search(dynamics).best(sessions, n_tracks).value}
-    return {"always what earns the most now": earned(NearestPolicy(dynamics), 1), **planned, **random}
+    planned = {"a planner that knows all the rules": Search(dynamics).best(sessions, n_tracks).value}
+    return {"always the track that earns the most now": earned(NearestPolicy(dynamics), 1), **planned, **random}
 
 
 def to_png(session: ListeningSession) -> bytes:

@@ -22,15 +22,15 @@ _STYLE = Path(__file__).with_name("style.css")
 _VIEWS = ("Listen", "Compare", "Race")
 _HELP = """
 **What is this?** An *agent* that has learned, by trial and error, to keep a listening session going.
-You give it five songs. From nothing but their sound it forms the **vibe**: how energetic, how acoustic, how
-cheerful ... they are on average. Then it picks one track after another out of the whole catalogue.
+You give it five songs. From their sound alone it computes the **vibe**: how energetic, how acoustic, how
+cheerful ... they are on average. Then it picks one track after another from the whole catalogue.
 
 **What do I do?** Press **Listened** if you would have let the track play, and **Skip** if not. A track you listened to
-becomes part of the vibe, so the vibe moves; a skipped one leaves it where it was. Real tracks can be heard with
-Spotify's player, behind a switch; invented ones are left to your imagination.
+becomes part of the vibe, so the vibe moves; a skipped one leaves it where it was. To hear real tracks, switch
+on Spotify's player; invented tracks cannot be heard.
 
-**What do the numbers say?** *Similarity* says how alike a track and your vibe are: 1 is the same direction, 0 is
-nothing in common, −1 the opposite. *Reward* is what the agent is paid for a track, and all it ever learned from.
+**What do the numbers mean?** *Similarity* says how similar a track is to your vibe: 1 is the same direction, 0 is
+nothing in common, −1 the opposite. *Reward* is what the agent earns for a track, the only thing it learned from.
 """
 
 
@@ -76,7 +76,7 @@ def _show_welcome(user: UserSession) -> None:
         headline(
             "Spotify Gym",
             "An agent is about to read your taste",
-            f"Give it {n_start} tracks. Out of {n_tracks:,} it plays what it believes comes next; you listen or skip.",
+            f"Give it {n_start} tracks. Out of {n_tracks:,} it plays what it thinks fits best; you listen or skip.",
         )
     )
     if origin := origin_of(user.app_state.catalogue):

@@ -111,9 +111,9 @@ def origin_of(catalogue: Catalogue) -> str:
     """Return a notice if the songs are invented or have no titles; else an empty text."""
     if catalogue.synthetic:
         return (
-            f"These {len(catalogue):,} songs are invented: no one recorded them, and nothing here can be heard. "
+            f"These {len(catalogue):,} songs are invented and cannot be heard. "
             "For real ones: spotify-gym app --catalogue SpotifyFeatures.csv, or any other table of songs."
         )
     if catalogue.names is None:
-        return f"{catalogue.source} has no titles, so that songs go by the beginning of their ids."
+        return f"{catalogue.source} has no titles, so songs are shown by the beginning of their ids."
     return ""

@@ -32,11 +32,11 @@ TINY = np.float32(1e-12)
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Catalogue(Tracks):
-    """All tracks that can be played: scaled features, ids, and what else is known.
+    """All tracks that can be played: scaled features, ids and other columns.
 
-    A catalogue never changes. Its arrays are read-only; ``copy`` and ``deepcopy`` return the catalogue itself; pickling
-    one that is built-in or loaded from a file writes down where it comes from and not its content, and unpickling gives
-    the object that the process holds already, if it holds one with the same fingerprint.
+    A catalogue is immutable. Its arrays are read-only; ``copy`` and ``deepcopy`` return the catalogue itself. Pickling
+    one that is built-in or loaded from a file stores its origin, not its content; unpickling returns the object that
+    the process already has, if it has one with the same fingerprint.
 
     >>> catalogue = Catalogue.builtin(1000)
     >>> catalogue
@@ -54,11 +54,11 @@ class Catalogue(Tracks):
         names, artists: (n_tracks,) texts, or ``None``; several artists of a track are joined by ``";"``.
         genres: (n_tracks, n_genres) bool, or ``None``; ``genre_names`` names the columns.
         popularity: (n_tracks,) float32 in [0, 100], NaN where unknown, or ``None``.
-        scaling: how raw features became ``features``; ``scaling.apply`` scales a new track the same way.
-        source: where the tracks come from, in words; of a table, its file's name.
+        scaling: the scaling of raw features to ``features``; ``scaling.apply`` scales a new track the same way.
+        source: where the tracks come from, in words; for a table, the name of its file.
         synthetic: whether the tracks are invented.
-        report: what was found in the table; print it.
-        origin: how to make this catalogue again, or ``None`` where only its content can tell.
+        report: what was found in the table, to print.
+        origin: a function that makes this catalogue again, or ``None``.
     """
 
     features: NDArray[np.float32]
@@ -87,27 +87,27 @@ class Catalogue(Tracks):
         shuffle: bool = False,
         seed: int = 0,
     ) -> Catalogue:
-        """Read a table of tracks: CSV, Parquet, JSON, XLSX, also packed, or a folder of one, whole or in parts.
+        """Read a table of tracks: CSV, Parquet, JSON, XLSX, also compressed, or a folder with one, whole or in parts.
 
-        Columns are known by their names, whatever the case and punctuation. Of the nine audio features five are enough;
-        ids, titles, artists, genres and popularity are used where present, and ids are made where there are none. Rows
-        that cannot be used are left out. `report` says what was found, chosen and left out, and why.
+        Columns are recognised by their names, ignoring case and punctuation. Five of the nine audio features are
+        enough. Ids, titles, artists, genres and popularity are used where present, and ids are generated if there are
+        none. Rows that cannot be used are left out. `report` lists what was found, chosen and left out, and why.
 
         Args:
             path: the table.
             scaling: ``"standard"``, ``"minmax"``, or the scaling of another catalogue.
-            columns: ``{role: name in this table}`` for columns of other names, ``""`` where there is none; the roles
+            columns: ``{role: name in this table}`` for columns with other names, ``""`` if there is none; the roles
                 are ``track_id``, ``name``, ``artists``, ``genre``, ``popularity`` and the names of the features.
-            features: columns of numbers, any instead of the nine; one of lists (embeddings, in Parquet and JSON) is as
-                many features as its lists are long.
-            duplicates: the rows of one track id are always one track. ``"merge"`` also makes one track of those with
-                exactly the same features, which is one recording on several albums.
+            features: numeric columns to use instead of the nine; a column of lists (embeddings, in Parquet and JSON)
+                gives one feature per element of its lists.
+            duplicates: rows with the same track id are always one track. ``"merge"`` also merges tracks with exactly
+                the same features, which are one recording on several albums.
             min_popularity: leave out tracks that are less popular than this, or of unknown popularity.
             shuffle: put the tracks in random order, by ``seed``.
             seed: of the shuffle.
 
         Raises:
-            CatalogueError: if the file is no table of audio features, or no row of it can be used.
+            CatalogueError: if the file is not a table of audio features, or has no usable row.
         """
         from spotify_gym.catalogue.tables import read_tracks  # and with it Arrow's readers
 
@@ -120,7 +120,7 @@ class Catalogue(Tracks):
 
     @classmethod
     def builtin(cls, n_tracks: int = 100_000, seed: int = 0, scaling: str | Scaling = "standard") -> Catalogue:
-        """Invent a catalogue, the same one for the same arguments, that is distributed like real ones.
+        """Generate a synthetic catalogue with the distribution of real ones, deterministic in its arguments.
 
         Its scaling is fixed, not fitted: built-in catalogues of every size and seed have the same `coordinates`.
         """
@@ -145,7 +145,7 @@ class Catalogue(Tracks):
         synthetic: bool = False,
         origin: Callable[[], Catalogue] | None = None,
     ) -> Catalogue:
-        """Scale raw tracks; the other arguments are the catalogue's own attributes."""
+        """Make a catalogue from raw tracks; the other arguments are attributes of the catalogue."""
         fitted = scaling if isinstance(scaling, Scaling) else Scaling.fit(tracks.features, scaling)
         columns = {**vars(tracks), "features": fitted.apply(tracks.features)}
         return cls(**columns, scaling=fitted, source=source, synthetic=synthetic, report=report, origin=origin)
@@ -158,12 +158,12 @@ class Catalogue(Tracks):
         track_ids: Iterable[str] | None = None,
         feature_names: Iterable[str] | None = None,
     ) -> Catalogue:
-        """Make a catalogue of raw features (n_tracks, d) in memory.
+        """Make a catalogue from raw features (n_tracks, d) in memory.
 
-        Ids that are not given are the numbers of the tracks; names that are not given are the usual nine, or generic.
+        The default ids are the indices of the tracks; the default names are the usual nine, or generic.
 
         Raises:
-            CatalogueError: if the features are not finite numbers, or ids or names do not fit them.
+            CatalogueError: if the features are not finite numbers, or ids or names do not match them.
         """
         raw = np.asarray(features, dtype=np.float64)
         if raw.ndim != 2:
@@ -181,7 +181,7 @@ class Catalogue(Tracks):
 
     @classmethod
     def load(cls, path: str | Path) -> Catalogue:
-        """Map into memory what `save` wrote; processes that load the same file share its memory.
+        """Memory-map a file written by `save`; processes that load the same file share its memory.
 
         Raises:
             CatalogueError: if the file is missing, damaged, of another kind or of a later version.

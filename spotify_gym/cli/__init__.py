@@ -13,17 +13,20 @@ from spotify_gym.cli.command import MISTAKE, Command, guarded
 PROG = "spotify-gym"
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "prepare": ("spotify_gym.cli.prepare:Prepare", "read a table of songs, say what was found, write a catalogue"),
+    "prepare": ("spotify_gym.cli.prepare:Prepare", "read a table of songs, report what was found, write a catalogue"),
     "fetch": ("spotify_gym.cli.prepare:Fetch", "download a public table of songs"),
-    "train": ("spotify_gym.cli.train:Train", "train a learner and keep it in a run folder"),
-    "evaluate": ("spotify_gym.cli.evaluate:Evaluate", "score a trained model beside the policies that do not learn"),
-    "recommend": ("spotify_gym.cli.recommend:Recommend", "print what to play next"),
-    "compare": ("spotify_gym.cli.evaluate:Compare", "score several trained models in the same sessions"),
+    "train": ("spotify_gym.cli.train:Train", "train a learner and save it in a run folder"),
+    "evaluate": (
+        "spotify_gym.cli.evaluate:Evaluate",
+        "score a trained model and the reference policies on held-out sessions",
+    ),
+    "recommend": ("spotify_gym.cli.recommend:Recommend", "print the tracks that a trained model would play next"),
+    "compare": ("spotify_gym.cli.evaluate:Compare", "score several trained models on the same held-out sessions"),
     "listener": (
         "spotify_gym.cli.listener:ListenerCommand",
-        "fit a listener to a log of plays, judge it by one",
+        "fit a listener to a log of plays, or test it on a log",
     ),
-    "app": ("spotify_gym.cli.app:App", "open a page to listen in"),
+    "app": ("spotify_gym.cli.app:App", "open a web page to listen with trained models"),
 }
 """The commands by name: the class, which is imported with all it needs only when it is called, and what it is for."""
 

@@ -13,16 +13,16 @@ from spotify_gym.cli.command import Command
 
 @dataclass(frozen=True)
 class App(Command):
-    """Open a page to sit in a listening session with agents, on this machine alone. Ctrl-C closes it."""
+    """Open a web page for listening sessions with agents, served on this machine only. Ctrl-C closes it."""
 
     paths: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """Folders of runs, each an agent of its own; none: the small trained model that comes with the package."""
+    """Folders of runs, one agent each; by default the small trained model that comes with the package."""
     catalogue: str | None = None
     """A table, a prepared .arrow, "builtin" or "builtin:26000"; None: what the first run was trained on."""
     port: int = PORT
-    """Where the page is served; the next free one if it is taken."""
+    """Port of the page; the next free one if it is taken."""
     trust: bool = False
-    """Import what runs name as module:Class, load model.zip where weights are missing; either can run any code."""
+    """Import code that runs name as module:Class, load model.zip if weights are missing; both can run any code."""
 
     def run(self) -> None:
         """Serve until interrupted."""

@@ -31,16 +31,16 @@ from spotify_gym.training.leaderboard import (
 @dataclass(frozen=True, kw_only=True)
 class _Comparison(Command):
     sessions: int = 1000
-    """How many held-out sessions."""
+    """Number of held-out sessions."""
     seed: int = EVALUATION_SEED
-    """Of the first session."""
+    """Seed of the first session."""
     planner: bool = False
-    """Let the planner play too: it sets skill 1, and takes seconds for each session; and references that take minutes.
-    Done once, their results are kept."""
+    """Also run the planner, which sets skill 1 and takes seconds per session, and references that take minutes. Their
+    results are kept for later calls."""
     out: Path | None = None
-    """CSV file with a row per policy and session; evaluate writes evaluation.csv in the folder of the run without."""
+    """CSV file to write, a row per policy and session; by default evaluate writes evaluation.csv in the run folder."""
     trust: bool = False
-    """Import what a run names as module:Class, load model.zip where weights are missing; either can run any code."""
+    """Import code that a run names as module:Class, load model.zip if weights are missing; both can run any code."""
 
     def play(self, runs: Mapping[str, Run], out: Path | None) -> str:
         """Let all play, telling on stderr who does; keep every session in a file; print the table, and return it."""
@@ -62,12 +62,12 @@ class _Comparison(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(_Comparison):
-    """Let a trained model and the reference policies play the same held-out sessions."""
+    """Score a trained model and the reference policies on the same held-out sessions."""
 
     path: tyro.conf.Positional[Path]
     """Folder of the run."""
     catalogue: str | None = None
-    """Play from another catalogue than the one trained on; scaled as that one was."""
+    """Play from a catalogue other than the one trained on, with the scaling of that one."""
 
     def run(self) -> None:
         """Print the table and one example session, and keep every session in a file."""
@@ -84,14 +84,14 @@ class Evaluate(_Comparison):
 
 @dataclass(frozen=True, kw_only=True)
 class Compare(_Comparison):
-    """Let several trained models and the reference policies play the same held-out sessions.
+    """Score several trained models and the reference policies on the same held-out sessions.
 
     To train many seeds of many learners and learn how sure a difference is, in a checkout: python -m
     experiments.compare
     """
 
     paths: tyro.conf.Positional[tuple[Path, ...]]
-    """Folders of the runs, all of one environment and one catalogue."""
+    """Folders of the runs, all with the same environment and catalogue."""
 
     def run(self) -> None:
         """Print one table for all."""

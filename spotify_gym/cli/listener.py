@@ -23,9 +23,9 @@ from spotify_gym.listeners.skip_log import SkipLog, read_log
 @dataclass(frozen=True, kw_only=True)
 class _OfLog(Command):
     catalogue: str | None = None
-    """Where the tracks' features are: a table, a prepared .arrow; None: nothing is known of their sound."""
+    """Catalogue with the features of the tracks: a table or a prepared .arrow; None: ignore how tracks sound."""
     max_sessions: int = 20_000
-    """Sessions used of a longer log, drawn at random."""
+    """Most sessions to use; from a longer log they are drawn at random."""
 
     def read(self, path: Path) -> tuple[SkipLog, Catalogue | None]:
         """Read the log and join its tracks, and say what was left out and how many were found."""
@@ -43,14 +43,14 @@ class _OfLog(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Fit(_OfLog):
-    """Fit a listener to four fifths of a log's sessions; gymnasium.make(id, listener="listener.json") plays with it."""
+    """Fit a listener to four fifths of a log's sessions, for gymnasium.make(id, listener="listener.json")."""
 
     log: tyro.conf.Positional[Path]
-    """CSV or Parquet, a row per play: the public skip-prediction schema, or session, position, track, response."""
+    """CSV or Parquet, one row per play: the public skip-prediction schema, or session, position, track, response."""
     out: Path = Path("listener.json")
-    """The listener to write."""
+    """The listener file to write."""
     skip: Literal["skip_1", "skip_2", "skip_3"] = "skip_2"
-    """How early a track must be left to be skipped: at once, early (half of it, in a plain log), or before its end."""
+    """When a track counts as skipped: left at once, early (half of it, in a plain log), or before its end."""
 
     def run(self) -> None:
         """Fit, print what was found, write the listener."""
@@ -62,21 +62,21 @@ class Fit(_OfLog):
         for name, (value, low, high) in fitted["intervals"].items():
             print(f"{name:<32} {value:+7.3f}  ({low:+.3f} to {high:+.3f})")
         replace(listener, fitted=fitted).to_json(self.out)
-        print(f"{self.out}: fitted to {fitted['plays']:,} plays; how far to believe it:")
+        print(f"{self.out}: fitted to {fitted['plays']:,} plays; to see how far to trust it:")
         joined = f" --catalogue {self.catalogue}" if self.catalogue else ""
         print(f"spotify-gym listener report {self.out} {self.log}{joined}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report(_OfLog):
-    """Judge a listener by the fifth of a log's sessions that `fit` leaves out, beside other models and beside facts."""
+    """Test a listener on the fifth of a log's sessions that `fit` leaves out, against other models and known facts."""
 
     listener: tyro.conf.Positional[str]
     """A listener's JSON file, or "logged" or "skipping" for one that comes with the package."""
     log: tyro.conf.Positional[Path]
-    """CSV or Parquet, a row per play, as for `fit`."""
+    """CSV or Parquet, one row per play, as for `fit`."""
     out: Path = Path("listener-report.html")
-    """The page to write, which needs no other file; beside it the same as .md, and the tables as CSV."""
+    """The report to write, a self-contained page; the same as .md and the tables as CSV are written next to it."""
 
     def run(self) -> None:
         """Write the page and the tables, and print the tables."""
@@ -96,7 +96,7 @@ _Commands: Any = Annotated[Fit, tyro.conf.subcommand("fit")] | Annotated[Report,
 
 
 class ListenerCommand(Command):
-    """A listener made from a log of plays, and how far to believe it."""
+    """Fit a listener to a log of plays, or test one on a log."""
 
     @classmethod
     def parse(cls, arguments: Sequence[str] | None, prog: str) -> Any:

@@ -23,28 +23,28 @@ _SOURCE = re.compile(r"(kaggle|hf):(\w[\w.-]*/(\w[\w.-]*))")
 
 @dataclass(frozen=True)
 class Prepare(Command):
-    """Read a table of songs, say what was found, and write a catalogue that loads at once."""
+    """Read a table of songs, report what was found, and write a catalogue that loads at once."""
 
     table: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PATH")]
-    """CSV, Parquet, JSON or XLSX, also packed, or a folder with one table in it, whole or in parts."""
+    """The table: CSV, Parquet, JSON or XLSX, also compressed, or a folder with one table, whole or in parts."""
     out: Path = Path("catalogue.arrow")
-    """The catalogue to write."""
+    """The catalogue file to write."""
     scaling: Literal["standard", "minmax"] = "standard"
     """How features are scaled."""
     columns: Annotated[tuple[str, ...], tyro.conf.arg(metavar="ROLE=COLUMN ...")] = ()
-    """Columns that have names of their own, such as track_id=uri; track_id= where there is none."""
+    """Columns whose names are not recognised, such as track_id=uri; track_id= if the table has none."""
     features: tuple[str, ...] = ()
-    """Columns of numbers that are the features, any instead of the nine."""
+    """Numeric columns to use as features, instead of the nine audio features."""
     duplicates: Literal["keep", "merge"] = "keep"
-    """Whether a recording that stands in several rows stays several tracks, or becomes one."""
+    """Keep a recording that is in several rows as several tracks, or merge it into one."""
     min_popularity: float | None = None
-    """Leave out tracks that are less popular, from 0 to 100."""
+    """Leave out tracks that are less popular than this, from 0 to 100."""
     shuffle: bool = False
     """Put the tracks in random order."""
     seed: int = 0
-    """Of the shuffle."""
+    """Seed of the shuffle."""
     strict: bool = False
-    """Write nothing and exit with 1 where there is a warning."""
+    """If there is a warning, write nothing and exit with 1."""
 
     def run(self) -> None:
         """Read, report, write."""
@@ -77,20 +77,20 @@ def _column_names(pairs: Sequence[str]) -> dict[str, str] | None:
 
 
 class FetchError(ValueError):
-    """A table could not be had; the message says why."""
+    """A table could not be downloaded; the message says why."""
 
 
 @dataclass(frozen=True)
 class Fetch(Command):
-    """Download a public table of songs from Kaggle or Hugging Face, and say how to prepare it."""
+    """Download a public table of songs from Kaggle or Hugging Face, and print the command that prepares it."""
 
     source: tyro.conf.Positional[str]
-    """kaggle:OWNER/NAME or hf:OWNER/NAME, such as hf:maharshipandya/spotify-tracks-dataset."""
+    """Where the table is: kaggle:OWNER/NAME or hf:OWNER/NAME, such as hf:maharshipandya/spotify-tracks-dataset."""
     out: Path | None = None
-    """Folder to write to; None: one of the table's name."""
+    """Folder to write to; None: a folder with the table's name."""
 
     def run(self) -> None:
-        """Download, and print the commands that prepare what came."""
+        """Download, and print the commands that prepare the tables found."""
         named = _SOURCE.fullmatch(self.source)
         if named is None:
             raise UsageError(f"{self.source!r} must be kaggle:OWNER/NAME or hf:OWNER/NAME")

@@ -15,18 +15,18 @@ from spotify_gym.training import find_tracks, load_run, recommend
 
 @dataclass(frozen=True)
 class Recommend(Command):
-    """Print what a trained model would play next."""
+    """Print the tracks that a trained model would play next."""
 
     path: tyro.conf.Positional[Path]
     """Folder of the run."""
     history: tuple[str, ...]
-    """The last tracks heard, the oldest first, by id, link, title or "Title — Artist": with commas, or apart."""
+    """The last tracks heard, oldest first, by id, link, title or "Title — Artist", with or without commas between."""
     top: int = 10
-    """How many tracks."""
+    """Number of tracks to print."""
     catalogue: str | None = None
-    """Recommend from another catalogue than the one trained on; scaled as that one was."""
+    """Recommend from a catalogue other than the one trained on, with the scaling of that one."""
     trust: bool = False
-    """Import what the run names as module:Class, load model.zip where weights are missing; either can run any code."""
+    """Import code that the run names as module:Class, load model.zip if weights are missing; both can run any code."""
 
     def run(self) -> None:
         """Print the tracks, the best first."""

@@ -27,15 +27,15 @@ class _Early:
 
 @dataclass(frozen=True)
 class Train(Command):
-    """Train a learner and keep it in a run folder. Ctrl-C saves what there is, and --resume goes on from there."""
+    """Train a learner and save it in a run folder. Ctrl-C saves the training so far, and --resume continues it."""
 
     config: tyro.conf.OmitArgPrefixes[TrainConfig]  # no default: what a setting is may follow from the environment
     settings: Path | None = None
-    """A JSON file of settings, such as config.json of another run; options given beside it go before it."""
+    """A JSON file of settings, such as config.json of another run; other options override it."""
     out: Path | None = None
     """Folder of the run; None: a new one under runs/."""
     resume: Path | None = None
-    """Go on with the interrupted run in this folder, with its own settings."""
+    """Continue the interrupted run in this folder, with its own settings."""
     trust: bool = False
     """Import code that these settings name as module:Class."""
 

@@ -1,4 +1,4 @@
-"""What every listener answers: how the person responds to a track, and when they leave."""
+"""Base classes of listeners: how a person responds to a track, and when they leave."""
 
 from __future__ import annotations
 
@@ -78,9 +78,9 @@ class Listener(ABC, Generic[S]):
     session is a pure function of its seed. Tracks come as *unit features* u = x / ‖x‖ (0 where x = 0).
 
     Example:
-        A listener of your own says what it remembers, how a session starts, how it responds, and what response to
-        expect; and what of its state the agent sees, where there is something to see. This one likes a change, and
-        leaves after any track with probability 0.02.
+        Your own listener defines its state, how a session starts, how it responds, the expected response, and
+        optionally the part of its state that the agent observes. This one likes change, and leaves after any track
+        with probability 0.02.
 
         >>> from dataclasses import dataclass
         >>> import gymnasium, numpy as np
@@ -110,22 +110,22 @@ class Listener(ABC, Generic[S]):
         ...     def visible_bounds(self, n_features):
         ...         return np.full(n_features, -1, np.float32), np.full(n_features, 1, np.float32)
 
-        It goes to any environment of the family, alone or in a batch:
+        Pass it to any environment of the family, single or vector:
 
         >>> reward = {"flow": 1.0, "change": 0.5}
         >>> env = gymnasium.make("SpotifySession-v0", listener=RestlessListener(), reward=reward)
     """
 
     name: ClassVar[str] = ""
-    """What this class, and no child of it, is called in the registry of listeners; "": one's own."""
+    """Name of this class, not of its subclasses, in the registry of listeners; "": not registered."""
     n_uniforms: ClassVar[int] = 0
     """Uniform numbers in [0, 1) used by each response."""
     n_start_uniforms: ClassVar[int] = 0
     """Uniform numbers in [0, 1) used at the start of a session."""
     hides: ClassVar[bool] = False
-    """Whether what decides the answers is hidden from the agent, and can only be learned from them."""
+    """Whether the listener has a hidden state, which an agent can only infer from the responses."""
     visible_vectors: ClassVar[int] = 0
-    """Vectors in the space of the features that :meth:`visible` consists of; 0: it is something else."""
+    """Number of feature vectors that :meth:`visible` consists of; 0: it has other numbers."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -134,17 +134,17 @@ class Listener(ABC, Generic[S]):
 
     @property
     def start_pool(self) -> int:
-        """Distinct tracks to draw for a start, of which the listener chooses the history; 0: the history itself."""
+        """Number of distinct tracks to draw, from which the listener chooses the history; 0: only the history."""
         return 0
 
     @property
     @abstractmethod
     def term_bounds(self) -> Mapping[str, tuple[float, float]]:
-        """The reward terms of this listener, each with its lowest and highest value; a class attribute will do."""
+        """The reward terms of this listener, each with its lowest and highest value; may be a class attribute."""
 
     @abstractmethod
     def start(self, pool: Floats, history_length: int, uniforms: Floats) -> tuple[NDArray[np.intp], S]:
-        """Begin B sessions.
+        """Start B sessions.
 
         Args:
             pool: (B, P, d) unit features of P distinct tracks drawn at random. P is `history_length` where the history
@@ -158,7 +158,7 @@ class Listener(ABC, Generic[S]):
 
     @abstractmethod
     def respond(self, state: S, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
-        """Respond to one track per session and move `state`, in place.
+        """Respond to one track per session and update `state` in place.
 
         Args:
             state: of B listeners.
@@ -169,7 +169,7 @@ class Listener(ABC, Generic[S]):
 
     @abstractmethod
     def expect(self, state: S, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
-        """Give the expected reward terms, each (B, N), if one of N tracks were played now; `state` stays.
+        """Return the expected reward terms, each (B, N), of playing each of N tracks now; `state` is not changed.
 
         Args:
             state: of B listeners.
@@ -178,23 +178,23 @@ class Listener(ABC, Generic[S]):
         """
 
     def rising(self, state: S) -> tuple[Floats, Callable[[Floats], Floats]] | None:
-        """Return along which directions, (B, d), what is to be expected rises, and what makes it of products with them.
+        """Return directions (B, d) along which the expected term rises, and the function from dot products to it.
 
-        It spares who looks for the best track a look at all of them. None, as here: there is no such direction, or more
-        than one term.
+        With them the best track can be found by an index, without valuing every track. None, as here: there is no such
+        direction, or more than one term.
         """
         return None
 
     def rollout_rewards(
         self, state: S, units: Floats, cosine: Floats, rest: Floats, rest_cosine: Floats
     ) -> Mapping[str, Floats]:
-        """Give the reward terms that K further tracks would earn, summed up, were one of N tracks played before them.
+        """Return the summed reward terms of K later tracks if each of N tracks were played before them.
 
-        Planners ask this. Here the tracks are played to N such listeners; override it where there is a shorter way.
-        Chance has no part in it: a listener with `n_uniforms` is dealt 1/2 throughout.
+        Planners call this. Here the tracks are played to N copies of the listener; override it if there is a faster
+        way. It is deterministic: every uniform number is 1/2.
 
         Args:
-            state: of one listener, a batch of one; it stays.
+            state: of one listener, a batch of one; not changed.
             units: (N, d) unit features of the tracks, one of which plays now.
             cosine: (N,) their cosines to the vibe.
             rest: (K, d) unit features of the tracks that follow, the same whichever plays now.
@@ -214,7 +214,7 @@ class Listener(ABC, Generic[S]):
         return totals
 
     def visible(self, state: S) -> Floats | None:
-        """Return what an agent may see of the state, (B, k); None: nothing."""
+        """Return the part of the state that an agent observes, (B, k); None: nothing."""
         return None
 
     def visible_bounds(self, n_features: int) -> tuple[Floats, Floats] | None:

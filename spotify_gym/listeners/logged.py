@@ -55,7 +55,7 @@ class LoggedMind(BatchState):
 
 @dataclass(frozen=True)
 class LoggedListener(CompiledListener[LoggedMind]):
-    """A listener whose responses have grades and whose mood moves slowly, which can be fitted to any log of plays.
+    """A listener with graded responses and a slowly moving mood, which can be fitted to any log of plays.
 
     *State*: taste τ, a direction; regard for sound w; mood m; position t in the session, from 0; how the last three
     tracks were left; how the next play is started.
@@ -65,36 +65,36 @@ class LoggedListener(CompiledListener[LoggedMind]):
 
         σ(position_t + Σ_k left[k][grade of the track k before] + started[how] + m + again · [heard before] − w · c),
 
-    σ(z) = 1 / (1 + exp(−z)), c its cosine to τ, or to what was heard where `regard` says so; `together` and
-    `started_after` add what such effects are worth together beyond their sum. The grade among skips, and among
-    the others, has the probabilities that `grades` gives after a track left as the last one. The term "listened" is 1
-    if the track was not skipped and 0 if it was; only what was not skipped reaches the history.
+    σ(z) = 1 / (1 + exp(−z)), c its cosine to τ, or to the tracks heard, depending on `regard`; `together` and
+    `started_after` add interactions of these effects. The grade among skips, and among the others, has the
+    probabilities that `grades` gives for the grade of the last track. The term "listened" is 1 if the track was not
+    skipped and 0 if it was; only tracks that were not skipped enter the history.
 
-    *What moves it*: m ← mood_decay · m + mood_shift[grade]: the mood that the session began with fades slowly, and a
-    response may be felt long after the last three are forgotten. How the next play is started follows `starts`. The
-    listener leaves after a track with the log-odds `leave`.
+    *What changes it*: m ← mood_decay · m + mood_shift[grade]: the initial mood fades slowly, and a response can have an
+    effect long after the last three are forgotten. How the next play is started follows `starts`. The listener leaves
+    after a track with the log-odds `leave`.
 
     *Start*: m is normal with mean 0 and `mood_sd`, w normal around `taste_weight`; τ and the history are those of
     :class:`~spotify_gym.listeners.SkippingListener`.
 
     *What is visible*: the last three grades as 1 heard out, 1/3, −1/3, −1 left at once; 0 none yet.
 
-    *Source*: the defaults of position, left and mood were moved until simulated sessions, played half at random and
-    half near the vibe, showed what was measured on 5,955 public ones: the skip rate at each of 20 positions, after a
+    *Source*: the defaults of position, left and mood were adjusted until simulated sessions, played half at random and
+    half near the vibe, matched statistics of 5,955 public ones: the skip rate at each of 20 positions, after a
     skip and after a track heard out, with 0 to 3 skips among the last three, its spread between sessions, and the
-    autocorrelation of skips at lags 1, 2, 3, 5 and 10; within tolerances that a test holds. `taste_weight` and its
-    spread are such that the sessions have as little regard for sound as those of five people. How the grades divide,
-    `start_pool` and `leave` are choices, the last such that one in nine leaves within 20 plays. A listener made from a
-    log by `spotify-gym listener fit` has none of these but `start_pool`.
+    autocorrelation of skips at lags 1, 2, 3, 5 and 10; within tolerances that a test checks. `taste_weight` and
+    its spread are set so that sound matters as little as in the sessions of five people. The shares of the grades,
+    `start_pool` and `leave` are choices; with the last, one in nine leaves within 20 plays. A listener fitted to a log
+    by `spotify-gym listener fit` keeps only `start_pool` of these.
 
     Attributes:
         position: log-odds of a skip at positions 0, 1, ... of a session; the last one is for all later positions too.
         left: for each of the last three tracks, the newest first, the log-odds added where it was left late, early,
             at once.
         mood_sd: standard deviation of the mood at the start, in log-odds.
-        mood_decay: share of the mood that is left when one more track has played, in [0, 1].
+        mood_decay: share of the mood that is left after one more track, in [0, 1].
         mood_shift: what a track left late, early, at once adds to the mood, in log-odds.
-        started: log-odds added where a play is started by forward, back, or a choice of one's own.
+        started: log-odds added where a play is started by forward, back, or the listener's own choice.
         together: log-odds added for each way in which the last three tracks can have been left, 64 of them, grades of
             the newest first: 0 0 0, 0 0 1, ...; empty: none.
         started_after: the same for the last track and how the play is started, 12: heard out and forward, back, chosen;
@@ -110,7 +110,7 @@ class LoggedListener(CompiledListener[LoggedMind]):
         starts: after each of the same, the probabilities of :data:`STARTS`.
         skip_from: the lowest grade that is a skip: 1, 2 or 3.
         start_pool: tracks drawn for a start: one for the taste, the rest in equal shares for the H starting tracks.
-        fitted: what it was fitted to, and how sure its numbers are; None: to nothing.
+        fitted: the log that it was fitted to, and the intervals of its numbers; None: not fitted.
     """
 
     name: ClassVar[str] = "logged"

@@ -1,4 +1,4 @@
-"""A listener who tires of what sounds alike, and whose appetite comes back with rest."""
+"""A listener who tires of similar tracks and recovers with rest."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class Satiated(NamedTuple):
 
 @dataclass(frozen=True)
 class SatiatedListener(CompiledListener[Satiation]):
-    """A listener who tires of what sounds alike: a track is worth less the more of its like was heard of late.
+    """A listener who tires of similar tracks: the more of them were heard recently, the less a track is worth.
 
-    *State*: exposure e, one number per feature. e·u says how many tracks like u the listener has just had.
+    *State*: exposure e, one number per feature. e·u measures how many tracks like u the listener has just heard.
 
-    *What moves it*: each track a that plays, e ← decay · e + u_a. It starts from the history, e = Σ_i decay^(H−i) u_i
-    over the H starting tracks: those were heard too, so that e is the same function of the tracks at every moment of a
-    session, and the first recommendation is as constrained as the tenth.
+    *What changes it*: each track a that plays, e ← decay · e + u_a. It starts from the history, e = Σ_i decay^(H−i) u_i
+    over the H starting tracks. Those were heard too, so e is the same function of the tracks throughout a session, and
+    the first recommendation is as constrained as the tenth.
 
     *Response*: the term "satiation" = −weight · max(0, u_a · e), with e before the track plays. A track unlike the
-    recent ones costs nothing, and earns nothing either. Every track is heard out; nobody leaves; nothing is random.
+    recent ones costs nothing and earns nothing. Every track is heard out, nobody leaves, and nothing is random.
 
-    *What is visible*: e, all that is needed to plan.
+    *What is visible*: e, which is all that is needed to plan.
 
     From Rebounding Bandits (Leqi, Kılınç-Karzan, Lipton and Montgomery 2021), where an arm's satiation follows
     s ← γ (s + pulled) and is subtracted, λ s, from a fixed base reward. Here

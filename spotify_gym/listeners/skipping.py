@@ -35,13 +35,13 @@ class Mind(BatchState):
 
 @dataclass(frozen=True)
 class SkippingListener(CompiledListener[Mind]):
-    """A listener with a hidden taste, who hears a track out or skips it, and leaves when patience runs out.
+    """A listener with a hidden taste, who hears a track out or skips it, and leaves when out of patience.
 
     *State*: taste τ, a direction; mood m; patience p; position t of the track in the session, from 0; and the last
     three responses.
 
-    *What moves it*: taste and mood stay for the session; each skip costs one of patience, each track heard out gives
-    one back, up to what the listener came with.
+    *What changes it*: taste and mood stay for the session; each skip costs one unit of patience, each track heard out
+    gives one back, up to the initial patience.
 
     *Response*: the track is skipped with probability
 
@@ -49,7 +49,7 @@ class SkippingListener(CompiledListener[Mind]):
           − taste_weight · u·τ),     σ(z) = 1 / (1 + exp(−z)),
 
     and the term "listened" is 1 if it was heard out and 0 if not, so that the rewards of a session sum to the number of
-    tracks heard out. A skipped track never reaches the history. The listener leaves with the skip that takes the last
+    tracks heard out. A skipped track does not enter the history. The listener leaves with the skip that takes the last
     patience.
 
     *What is visible*: the last three responses: 1 listened, -1 skipped, 0 none yet. The rest is hidden.
@@ -58,16 +58,16 @@ class SkippingListener(CompiledListener[Mind]):
     ones: the rest of the pool, shared out. Where the user gives the history, τ is the direction of the sum of its unit
     features. m is normal with mean 0; p = patience.
 
-    *Source*: the defaults of `position`, `last_skip`, `recent_skips` and `mood_sd` were moved until simulated sessions
-    showed what was measured on public ones, within tolerances that a test holds: the skip rate at each of 20 positions,
-    after a skip and after a track heard out, with 0 to 3 skips among the last three, and its spread between sessions.
-    (The number of skips alone could not do it: the last one counts for more.) The population that should show
-    them is met by a policy that plays at random half the time and near the vibe otherwise, over the built-in catalogue.
+    *Source*: the defaults of `position`, `last_skip`, `recent_skips` and `mood_sd` were adjusted until simulated
+    sessions matched statistics of public ones, within tolerances that a test checks: the skip rate at each of 20
+    positions, after a skip and after a track heard out, with 0 to 3 skips among the last three, and its spread between
+    sessions. (The number of skips alone was not enough: the last one counts for more.) The simulated sessions are
+    played by a policy that plays at random half the time and near the vibe otherwise, over the built-in catalogue.
 
-    Three numbers are choices, for these facts do not tell them. `taste_weight` makes the taste worth learning; real
-    listeners skip with less regard to sound (in one long log the tracks heard out were .04 nearer to the one before, as
-    a cosine, than those skipped; here .11). `patience` is such that within those 20 plays one in eleven leaves, which
-    leaves the facts as they are. `start_pool` makes the starting vibe a fair hint of the taste, at a cosine of .6.
+    Three numbers are choices that these statistics do not determine. `taste_weight` makes the taste worth learning; for
+    real listeners sound matters less (in one long log the tracks heard out were .04 nearer to the one before, as a
+    cosine, than those skipped; here .11). With `patience` one in eleven leaves within those 20 plays, which does not
+    change the statistics. `start_pool` makes the starting vibe a fair hint of the taste, at a cosine of .6.
 
     Attributes:
         position: log-odds of a skip at positions 0, 1, ... of a session; the last one is for all later positions too.
@@ -75,7 +75,7 @@ class SkippingListener(CompiledListener[Mind]):
         recent_skips: log-odds that each skip among the last three adds.
         mood_sd: standard deviation of the mood between sessions, in log-odds.
         taste_weight: log-odds taken away per unit of cosine to the taste.
-        patience: skips that the listener bears, of which each track heard out makes up for one.
+        patience: skips until the listener leaves; each track heard out makes up for one.
         start_pool: tracks drawn for a start: one for the taste, the rest in equal shares for the H starting tracks.
     """
 

@@ -1,4 +1,4 @@
-"""Who recommends without learning: policies that give every number its scale."""
+"""Reference policies, which do not learn and put the scores of learners on a scale."""
 
 from spotify_gym.policies.bandits import KalmanUCBPolicy, LinUCBPolicy, ThompsonPolicy
 from spotify_gym.policies.baselines import (

@@ -29,7 +29,7 @@ class OptimisticPolicy(ValuingPolicy, SeenPolicy):
     """
 
     is_quick = False
-    value_name = "likeness it might have"
+    value_name = "upper bound on the similarity to your taste"
 
     def __init__(self, env: Any, bonus: float) -> None:
         super().__init__(env)
@@ -70,7 +70,7 @@ class LinUCBPolicy(OptimisticPolicy):
         ridge: weight of the penalty.
     """
 
-    about = "Fits a line to your answers, and tries what might please you most."
+    about = "Fits a linear model to your answers, and plays the track that might please you most."
 
     def __init__(self, env: Any, bonus: float = 0.1, ridge: float = 3.0) -> None:
         super().__init__(env, bonus)
@@ -90,7 +90,7 @@ class ThompsonPolicy(DirectedPolicy):
         ridge: weight of the penalty.
     """
 
-    about = "Fits a line to your answers, and now and then guesses where it might be wrong."
+    about = "Fits a linear model to your answers, and explores by drawing its weights at random (Thompson sampling)."
 
     def __init__(self, env: Any, spread: float = 0.1, ridge: float = 3.0) -> None:
         super().__init__(env)
@@ -123,7 +123,7 @@ class KalmanUCBPolicy(OptimisticPolicy):
     """
 
     knows = SkippingListener
-    about = "Keeps a guess of what you like and how sure it is, and tries what might please you most."
+    about = "Keeps an estimate of your taste and its uncertainty, and plays the track that might please you most."
 
     def __init__(self, env: Any, bonus: float = 1.3) -> None:
         super().__init__(env, bonus)

@@ -15,23 +15,23 @@ from spotify_gym.session.state import Floats, Ints, log_of
 
 
 class RandomPolicy(RankingPolicy):
-    """Play a track at random, all that may be played being equally likely.
+    """Play a random track, uniformly among those that may be played.
 
     Args:
         env: see :class:`ReferencePolicy`.
         seed: of its own random numbers.
     """
 
-    about = "Draws any track out of the hat. Good to see what the others are worth."
-    value_name = "lot"
-    why = "Drawn by lot: neither your vibe nor anything else has to do with it."
+    about = "Plays a random track each time. A baseline for the other agents."
+    value_name = "a random number"
+    why = "Chosen at random: neither your vibe nor anything else matters."
 
     def __init__(self, env: Any, seed: int | None = 0) -> None:
         super().__init__(env)
         self._rng = np.random.default_rng(seed)
 
     def choose(self, sessions: SessionState) -> Ints:
-        """Draw from the whole catalogue, and again, from what is left, where that track was played before."""
+        """Draw from the whole catalogue; where that track was played before, draw again from the remaining ones."""
         tracks = self._rng.integers(len(self.dynamics.catalogue), size=len(sessions))
         if self.dynamics.repeats:
             return tracks
@@ -43,7 +43,7 @@ class RandomPolicy(RankingPolicy):
         return tracks
 
     def rank(self, sessions: SessionState, k: int) -> Ranking:
-        """Shuffle, alike whenever the same session is asked about again."""
+        """Shuffle the catalogue, in the same order whenever the same session is passed again."""
         n_tracks = len(self.dynamics.catalogue)
         seeds = (played[played >= 0] for played in sessions.played)
         values = [np.random.default_rng(seed).random(n_tracks, dtype=np.float32) for seed in seeds]
@@ -51,22 +51,22 @@ class RandomPolicy(RankingPolicy):
 
 
 class PopularPolicy(RankingPolicy):
-    """Play the most popular track that the session has not heard, whatever the session; unknown popularity comes last.
+    """Play the most popular track not yet heard in the session; tracks of unknown popularity come last.
 
     Args:
         env: see :class:`ReferencePolicy`.
 
     Raises:
-        ValueError: the catalogue knows no popularity.
+        ValueError: the catalogue has no popularity.
     """
 
     about = "Plays the most popular track you have not heard, whoever you are."
     value_name = "popularity"
-    why = "Popularity {value:.0f} of 100: the best known that you have not heard, whatever your vibe."
+    why = "Popularity {value:.0f} of 100: the most popular track you have not heard, whatever your vibe."
 
     @classmethod
     def lacks(cls, dynamics: SessionDynamics) -> str | None:
-        """The popularity of tracks, in some catalogues."""
+        """Return that the catalogue lacks the popularity of tracks; None: it has it."""
         popularity = dynamics.catalogue.popularity
         if popularity is not None and not np.isnan(popularity).all():
             return None
@@ -76,7 +76,7 @@ class PopularPolicy(RankingPolicy):
         )
 
     def rank(self, sessions: SessionState, k: int) -> Ranking:
-        """Go down the charts past what was played; where all were, back to the top."""
+        """Return the most popular tracks that were not played; if all were played, start from the top again."""
         catalogue = self.dynamics.catalogue
         assert catalogue.popularity is not None
         charts = self._charts[: sessions.played.shape[1] + k]  # so many that k at least were not played
@@ -99,15 +99,15 @@ class PopularPolicy(RankingPolicy):
 class NearestPolicy(ValuingPolicy):
     """Play the track with the highest expected reward now: the myopic oracle, exact over the whole catalogue.
 
-    In `SpotifySession-v0` that is the nearest neighbour of the vibe by cosine. Elsewhere it knows what the listener
-    hides, a taste or a mood, but not what chance will bring; and it never looks ahead.
+    In `SpotifySession-v0` this is the nearest neighbour of the vibe by cosine. In other environments it knows the
+    listener's hidden state, a taste or a mood, but not the outcome of random events; and it never looks ahead.
     """
 
-    about = "Learns nothing and looks no further than the next track: it plays whatever earns the most right now."
+    about = "Learns nothing and does not look ahead: it plays the track that earns the most right now."
     value_name = "reward now"
 
     def rank(self, sessions: SessionState, k: int) -> Ranking:
-        """Search along the direction in which rewards rise, or else value the whole catalogue."""
+        """Search along the direction in which rewards rise, if there is one; otherwise value the whole catalogue."""
         found = self.dynamics.rising(sessions)
         if found is None:
             return super().rank(sessions, k)
@@ -121,9 +121,9 @@ class NearestPolicy(ValuingPolicy):
 
 
 class NearestSeenPolicy(DirectedPolicy):
-    """Play the track nearest to the vibe by cosine: what there is to do without noticing any answer."""
+    """Play the track nearest to the vibe by cosine, ignoring the listener's responses."""
 
-    about = "Plays whatever sounds most like the last tracks you heard out, and knows nothing else of you."
+    about = "Plays the track that sounds most like the last ones you heard out, and uses nothing else about you."
 
     def directions(self, sessions: SessionState) -> Floats:
         """Return the directions of the vibes."""
@@ -133,7 +133,7 @@ class NearestSeenPolicy(DirectedPolicy):
 class NearestCompletedPolicy(DirectedPolicy):
     """Play the track nearest to the mean of all that was heard out, the start included."""
 
-    about = "Plays whatever sounds most like all that you have heard out so far."
+    about = "Plays the track that sounds most like everything you have heard out so far."
 
     def directions(self, sessions: SessionState) -> Floats:
         """Return the directions of the means of unit features."""

@@ -35,7 +35,7 @@ class BeliefPolicy(DirectedPolicy):
     """
 
     knows = SkippingListener
-    about = "Works out from your answers what you like, by the rules that its listeners go by."
+    about = "Infers your taste from your answers by Bayes' rule, with a model of how listeners answer."
 
     def __init__(self, env: Any, n_tastes: int = 4096, n_moods: int = 5, seed: int = 0) -> None:
         super().__init__(env)

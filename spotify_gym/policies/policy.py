@@ -1,4 +1,4 @@
-"""What all reference policies have in common: they look at sessions, or what is seen of them, not at observations."""
+"""Base classes of the reference policies, which read sessions instead of observations."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _VALUES_AT_ONCE = 2**22  # 16 MB
 class ReferencePolicy(ABC):
     """A policy that does not learn, with the `predict` of Stable-Baselines3.
 
-    It reads the true state of the sessions from the environment and needs no observation, so that it serves any
-    `state` option, any wrapper, and listeners with something to hide. It must be asked about the environment that it
-    was made for, as that stands.
+    It reads the true state of the sessions from the environment and ignores the observation, so it works with any
+    `state` option, any wrapper, and listeners with a hidden state. It always plays in the environment that it was
+    created for, from that environment's current state.
 
     Args:
-        env: a listening session, or many of them (`gymnasium.make_vec`), wrapped or not; or only the dynamics of
-            sessions, which are then handed to `choose`.
+        env: an environment of this package, single or vector (`gymnasium.make_vec`), wrapped or not; or only the
+            dynamics, if sessions are passed to `choose`.
 
     Raises:
-        TypeError: the environment is no listening session.
+        TypeError: the environment is not one of this package.
         ValueError: the policy cannot play there.
     """
 
@@ -48,12 +48,12 @@ class ReferencePolicy(ABC):
 
     @classmethod
     def suits(cls, listener: Listener[Any] | None) -> bool:
-        """Say whether the policy can play where this listener listens, or nobody in particular."""
+        """Return whether the policy can play to this listener, or without one (None)."""
         return True
 
     @classmethod
     def lacks(cls, dynamics: SessionDynamics) -> str | None:
-        """Say what the policy needs in order to play by these rules and does not find there; None: it can play."""
+        """Return what the policy needs and these dynamics lack, in words; None: it can play."""
         return None
 
     def predict(
@@ -63,9 +63,9 @@ class ReferencePolicy(ABC):
 
         Args:
             observation: (k,) or (B, k); only its number of axes matters.
-            state: returned as it came.
-            episode_start: of no matter.
-            deterministic: of no matter: a policy is random or it is not.
+            state: returned unchanged.
+            episode_start: ignored.
+            deterministic: ignored: each policy is either random or not.
 
         Returns:
             The tracks, of shape () or (B,), and `state`.
@@ -166,7 +166,7 @@ class SeenPolicy(RankingPolicy):
 class DirectedPolicy(SeenPolicy):
     """A policy that plays the track whose unit features go furthest in one direction; exact over the catalogue."""
 
-    value_name = "likeness"
+    value_name = "similarity to what it looks for"
 
     @abstractmethod
     def directions(self, sessions: SessionState) -> Floats:

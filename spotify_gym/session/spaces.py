@@ -1,4 +1,4 @@
-"""The spaces: what an observation consists of, and one track of a whole catalogue, which travels with it."""
+"""Observation and action spaces; the action space carries the catalogue."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from spotify_gym.session.dynamics import SessionDynamics
 
 
 class TrackSpace(Discrete):
-    """`Discrete(n_tracks)` that knows what each action sounds like.
+    """`Discrete(n_tracks)` with the audio features of each action.
 
-    A learner that reads `features` can value tracks that it has never played. Two of these are equal only if their
-    catalogues are, so that a model refuses another catalogue instead of loading silently; a plain `Discrete` of as many
-    actions, which says nothing of a catalogue, equals them all. A pickled space keeps the identity and leaves the
-    catalogue behind: when it is first asked for it, the process is, for one of the same content; the built-in one is
-    made anew.
+    A learner that reads `features` can value tracks that it has never played. Two track spaces are equal only if their
+    catalogues are, so a model refuses another catalogue instead of loading silently; a plain `Discrete` with as many
+    actions, which has no catalogue, equals each of them. A pickled space keeps the fingerprint but not the catalogue:
+    when the catalogue is first needed, one with the same content is looked up in the process, and a built-in one is
+    generated again.
 
     Attributes:
-        feature_names: (d,) what the features measure.
-        fingerprint: identity of the catalogue's content; counts in equality.
-        coordinates: identity of feature names and scaling; equal where two catalogues measure tracks alike.
-        forbids_repeats: whether of those that are the same only one may play, and once, in a session.
-        same: which tracks are the same: those of one recording, or of one song.
+        feature_names: (d,) names of the features.
+        fingerprint: hash of the catalogue's content; part of equality.
+        coordinates: hash of feature names and scaling; equal if two catalogues measure tracks the same way.
+        forbids_repeats: whether a track may play only once per session, in one of its versions.
+        same: which tracks are versions of each other: those of one recording, or of one song.
     """
 
     _catalogue: Catalogue | None = None  # of spaces out of a file

@@ -22,20 +22,21 @@ from spotify_gym.session.streams import KeyStream
 class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
     """B listening sessions at once; `gymnasium.make_vec(id, num_envs=B)` makes one.
 
-    Step for step and bit for bit the B single envs that `vectorization_mode="sync"` would make: slot i of seed s is the
-    single env of seed s + i. Problem and arguments are those of :class:`~spotify_gym.session.env.SpotifyEnv`.
+    Equal, step for step and bit for bit, to the B single envs that `vectorization_mode="sync"` would make: slot i with
+    seed s is the single env with seed s + i. Problem and arguments are those of
+    :class:`~spotify_gym.session.env.SpotifyEnv`.
 
-    `info` is that of the single env with the session as first axis, and beside each entry Gymnasium's mask `_entry` of
-    the sessions that it is about. With `AutoresetMode.SAME_STEP` an ended session restarts at once: `final_obs` and
-    `final_info` keep the end of the sessions that `_final_obs` and `_final_info` mark, and all else is of the new
-    session. Rewards are float32.
+    `info` is that of the single env with the session as first axis, plus Gymnasium's mask `_entry` for each entry,
+    which marks the sessions it applies to. With `AutoresetMode.SAME_STEP` an ended session restarts at once:
+    `final_obs` and `final_info` hold the end of the sessions marked by `_final_obs` and `_final_info`, and everything
+    else belongs to the new session. Rewards are float32.
 
     Args:
         num_envs: B.
-        catalogue: what can be played, as in the single env.
-        max_episode_steps: tracks after which a session is truncated; None or -1: never. The registration gives it.
+        catalogue: as in the single env.
+        max_episode_steps: tracks after which a session is truncated; None or -1: never. Set by the registration.
         autoreset_mode: Gymnasium's, as a value or by name.
-        render_mode: None; many sessions are not drawn.
+        render_mode: None; a vector env does not render.
         played_width: as in the single env.
         info_texts: as in the single env.
         **options: those of the single env.

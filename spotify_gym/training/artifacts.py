@@ -72,13 +72,13 @@ _STEPS, _RETURN, _CHANCE = "time/total_timesteps", "rollout/ep_rew_mean", "rollo
 
 @dataclass(frozen=True)
 class Run:
-    """A model and how it came about."""
+    """A trained model with its settings and catalogue."""
 
     model: BaseAlgorithm
     config: TrainConfig
     catalogue: Catalogue
     path: Path | None = None
-    """Its folder, where it has one."""
+    """Its folder, if it was saved."""
 
 
 def weights_of(model: BaseAlgorithm) -> Arrays:
@@ -224,19 +224,19 @@ def load_run(
     trust: bool = False,
     share: float | None = None,
 ) -> Run:
-    """Load a trained model, ready to play on the processor, wherever it learned: one decision is quicker there.
+    """Load a trained model, ready to play on the CPU, on which a single decision is faster than on a GPU.
 
-    Only JSON and safetensors are read, so that the folder may be a stranger's.
+    Only JSON and safetensors are read, so the folder need not be trusted.
 
     Args:
         path: the run folder.
-        catalogue: what it plays from; None for the one it was trained on. A table is scaled as that one was.
-        trust: import what the settings name as `module:Class`, and where the weights are missing, load `model.zip`;
-            either can run any code that is in it.
-        share: of the training, one of its `snapshots`: as the model was then; None for the end.
+        catalogue: tracks to play; None: those it was trained on. A table is scaled as they were.
+        trust: import code that the settings name as `module:Class`, and load `model.zip` if the weights are missing;
+            both can run any code.
+        share: fraction of the training, one of its `snapshots`, to load the model of that time; None: the final model.
 
     Raises:
-        RunError: there is no run, or it is damaged, or it has no model yet.
+        RunError: there is no run, it is damaged, or it has no model yet.
         CatalogueError: the catalogue cannot be read.
         BindingError: the model does not fit the catalogue.
     """

@@ -1,4 +1,4 @@
-"""All that decides what a training run ends with, as one value that a file, a command line and a program can write."""
+"""Settings of a training run, read from a file, a command line or a program."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from spotify_gym.listeners import as_listener
 from spotify_gym.registry import pairs_of
 
 EVALUATION_SEED = 1_000_000_000
-"""Held-out sessions have seeds from here on; those that a learner trains on lie below."""
+"""First seed of the held-out sessions; the seeds of training sessions are smaller."""
 
 BEST_STATES = {
     "SpotifySatiation-v0": "mean+history",
@@ -28,21 +28,21 @@ BEST_STATES = {
     "SpotifyLogged-v0": "mean+responses",
     "SpotifyTaste-v0": "ucb",
 }
-"""What learners see where the vibe is not enough: what leaves the window, or what the listener has told."""
+"""Default states of environments in which the vibe is not enough."""
 
 FEW_CANDIDATES = ("sampled", "shortlist", "action_head")
-"""Heads that look at few tracks at a time."""
+"""Networks that evaluate only a few candidate tracks at a time."""
 
 _MOST_LAYERS = 16
 _MOST_WEIGHTS = 2**24
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be; the message names it, what is allowed and the way out."""
+    """A setting is not allowed; the message names it, what is allowed and what to do."""
 
 
 class Between(NamedTuple):
-    """What a number may be, both ends included."""
+    """Allowed range of a number, both ends included."""
 
     low: float
     high: float
@@ -58,14 +58,14 @@ def _choice(registry: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What is learned from what, and how. Equal settings end with equal weights on one machine.
+    """Settings of a training run. On one machine, equal settings give equal weights.
 
     Raises:
         ConfigError: a setting is not one of those allowed.
     """
 
     catalogue: str = "builtin"
-    """What can be played: "builtin", "builtin:26000" (that many tracks), a CSV or Parquet table, a prepared .arrow."""
+    """Tracks to play: "builtin", "builtin:26000" (that many tracks), a CSV or Parquet table, or a prepared .arrow."""
     max_tracks: Count | None = None
     """Keep a random sample of this many tracks, the same in every run."""
     env: str = "SpotifySession-v0"
@@ -73,77 +73,77 @@ class TrainConfig:
     scaling: Literal["standard", "minmax"] = "standard"
     """How a table's features are scaled."""
     state: str = "auto"
-    """What the agent sees: mean, decayed, history, genres, place, responses, answered, taste or ucb, several of them as
-    in mean+responses, or module:Class; "auto": what serves learners in that environment, else mean."""
+    """The observation: mean, decayed, history, genres, place, responses, answered, taste or ucb, several joined as in
+    mean+responses, or module:Class; "auto": what suits learners in that environment, else mean."""
     history_length: Annotated[int, Between(1, 1000)] = 5
-    """Tracks whose mean is the vibe."""
+    """Number of last tracks whose mean is the vibe."""
     repeats: bool | None = None
-    """Whether a recording may play twice in a session; None: as the environment has it."""
+    """Whether a recording may play twice in a session; None: the default of the environment."""
     reward_baseline: Annotated[float, Between(-1, 1)] | None = None
-    """Constant taken from each cosine; None: what random play earns."""
+    """Constant subtracted from each cosine; None: the mean of random play."""
     reward: tuple[str, ...] = ()
-    """Weights of the reward's terms, such as flow=0.5 fit=0.5; none: as the environment has them."""
+    """Weights of the reward terms, such as flow=0.5 fit=0.5; empty: the default of the environment."""
     listener: str | None = None
-    """Who listens: a name, the JSON file of a listener or module:Class; None: as the environment has it."""
+    """The listener: a name, a JSON file of a listener or module:Class; None: the default of the environment."""
     algorithm: Annotated[str, arg(metavar=_choice(ALGORITHMS))] = "dqn"
-    """The learner."""
+    """The learning algorithm."""
     arguments: tuple[str, ...] = ()
-    """Of a learner that is none of the Q-learners, such as n_plans=256 of model; none: as the class has them. The
-    settings of networks, replay, exploration and gradients below are for Q-learners alone."""
+    """Arguments of an algorithm that is not a Q-learner, such as n_plans=256 of model; empty: its defaults. Settings of
+    networks, replay, exploration and gradients below are for Q-learners only."""
     policy: Annotated[str, arg(metavar=_choice(NETWORKS))] = "catalogue"
-    """Its network: "mlp" has one output per track, for small catalogues; "catalogue" hears the features of every track.
-    The others do so for few candidates at a time, and show what the exact maximum is worth."""
+    """The network: "mlp" has one output per track, for small catalogues; "catalogue" takes the features of every track
+    as input. The others evaluate a few candidates at a time, to measure what the exact maximum is worth."""
     encoder: Literal["mixture", "attention", "dense"] = "mixture"
-    """How the networks that hear features read a state: as a mixture of the vectors of features that it shows, by
-    attention among them (made for the state "answered"), or as plain numbers."""
+    """How networks with features as input encode an observation: as a mixture of its vectors, by attention over them
+    (made for the state "answered"), or as plain numbers."""
     candidates: Annotated[int, Between(1, 10**7)] | None = None
-    """Tracks that sampled, shortlist and action_head choose from; None: 2⌈log₂ N⌉ of N."""
+    """Number of candidate tracks of sampled, shortlist and action_head; None: 2⌈log₂ N⌉ of N tracks."""
     hidden: tuple[Annotated[int, Between(1, 65_536)], ...] = (64,)
     """Width of each hidden layer."""
     episodes: Count = 2000
-    """Sessions to train for, counted at full length."""
+    """Sessions to train for, each counted at full length."""
     steps: Annotated[int, Between(1, 1e12)] | None = None
     """Environment steps to train for, instead of `episodes`."""
     n_envs: Annotated[int, Between(1, 65_536)] = 64
-    """Sessions played at once."""
+    """Parallel sessions."""
     updates_per_step: Annotated[float, Between(0.001, 1000)] = 1 / 16
     """Gradient steps per environment step."""
     gamma: Share = 0.9
-    """Discount, in [0, 1]; 0 learns the next reward alone."""
+    """Discount factor, in [0, 1]; 0 learns only the next reward."""
     learning_rate: Annotated[float, Between(1e-12, 1e3)] = 1e-2
-    """Step size of Adam at first."""
+    """Initial step size of Adam."""
     learning_rate_end: Annotated[float, Between(1e-12, 1e3)] = 3e-4
-    """Step size of Adam at last; it falls geometrically, and is constant where the two are equal."""
+    """Final step size of Adam; it falls geometrically, and is constant if both are equal."""
     batch_size: Annotated[int, Between(1, 1e6)] = 64
-    """Transitions in a gradient step."""
+    """Transitions per gradient step."""
     buffer_size: Count = 50_000
-    """Transitions kept for replay."""
+    """Transitions in the replay buffer."""
     learning_starts: Annotated[int, Between(0, 1e9)] = 1280
-    """Environment steps of random play before learning begins."""
+    """Environment steps of random play before learning starts."""
     n_steps: Annotated[int, Between(1, 1000)] = 1
-    """Rewards summed before the target network takes over."""
+    """Rewards summed before the value of the target network (n-step returns)."""
     tau: Share = 0.02
-    """How far the target network moves at an update, in [0, 1]; 1 copies the online network."""
+    """Polyak update rate of the target network, in [0, 1]; 1 copies the online network."""
     target_update_interval: Count = 1
     """Environment steps between updates of the target network."""
     exploration_fraction: Share = 0.1
-    """Part of the training over which exploration falls."""
+    """Fraction of the training over which epsilon falls."""
     exploration_initial_eps: Share = 1.0
-    """Probability of a random track at first."""
+    """Initial probability of a random track."""
     exploration_final_eps: Share = 0.2
-    """Probability of a random track in the end."""
+    """Final probability of a random track."""
     max_grad_norm: Annotated[float, Between(1e-12, 1e12)] = 10.0
-    """Longest gradient that is taken as it is."""
+    """Largest gradient norm; longer gradients are clipped."""
     seed: int = 0
-    """Decides all that is random."""
+    """Seed of everything random."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """Where the networks live."""
+    """Device of the networks."""
     checkpoint_seconds: Annotated[float, Between(0, 1e9)] = 30.0
-    """Time between two checkpoints, the most that can be lost [s]."""
+    """Time between two checkpoints [s]; a crash loses at most this much."""
     snapshots: tuple[Share, ...] = ()
-    """Shares of the training, from 0 to 1, at which to keep the weights too, such as 0 .01 .1 1."""
+    """Fractions of the training, from 0 to 1, at which to keep the weights too, such as 0 .01 .1 1."""
     tensorboard: bool = False
-    """Log for TensorBoard too, into the run folder."""
+    """Also log for TensorBoard, into the run folder."""
 
     def __post_init__(self) -> None:
         for name, kind in _fields().items():

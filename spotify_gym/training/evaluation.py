@@ -1,4 +1,4 @@
-"""Evaluation: policies and trained models in the same held-out sessions, and what these were like."""
+"""Evaluation of policies and trained models on the same held-out sessions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Choose = Callable[[Any, Any, NDArray[np.bool_], dict[str, Any]], tuple[NDArray[n
 
 
 class Policy(Protocol):
-    """Whatever chooses tracks: a trained model, a reference policy."""
+    """Anything that chooses tracks: a trained model or a reference policy."""
 
     @property
     def predict(self) -> Callable[..., tuple[Any, Any]]:
@@ -47,7 +47,7 @@ PolicyFactory = Callable[[Any], Policy]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How one policy fared in n sessions of at most T tracks."""
+    """Results of one policy in n sessions of at most T tracks."""
 
     catalogue: Catalogue
     seeds: NDArray[np.int64]
@@ -55,11 +55,11 @@ class Evaluation:
     tracks: NDArray[np.int64]
     """(n, T) the tracks recommended, -1 after the end."""
     rewards: NDArray[np.float64]
-    """(n, T) what each earned, 0 after the end."""
+    """(n, T) the reward of each, 0 after the end."""
     repeats: NDArray[np.bool_]
     """(n, T) whether the recording had been played in the session before."""
     seconds: float
-    """Wall-clock of the playing [s]."""
+    """Wall-clock time of the evaluation [s]."""
 
     @property
     def returns(self) -> NDArray[np.float64]:
@@ -78,7 +78,7 @@ class Evaluation:
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What was played, by name: `seeds`, `tracks`, `rewards` and `repeats`."""
+        """The arrays by name: `seeds`, `tracks`, `rewards` and `repeats`."""
         return {"seeds": self.seeds, "tracks": self.tracks, "rewards": self.rewards, "repeats": self.repeats}
 
     def measures(self) -> dict[str, NDArray[Any]]:
@@ -101,25 +101,25 @@ def evaluate(
     seed: int = EVALUATION_SEED,
     **env_options: Any,
 ) -> Evaluation:
-    """Let a policy play sessions that no learner trained on.
+    """Evaluate a policy on held-out sessions, which no learner trained on.
 
-    Session i is the first one of seed `seed` + i, whoever plays and however many are played at once. A learner of this
-    package is told what was played where repeats are forbidden, and so never repeats; one that takes `action_masks`
-    (sb3-contrib) gets those; one that learns in SB3's `VecNormalize` sees what that makes of observations. One that
-    learned behind `NearestUnplayed` would repeat here: SB3's `evaluate_policy` plays it in an environment that is
-    wrapped so and seeded with `EVALUATION_SEED`.
+    Session i is the first session with seed `seed` + i, for every policy and however many are played at once. Where
+    repeats are forbidden, a learner of this package gets the tracks played so far and never repeats; one that takes
+    `action_masks` (sb3-contrib) gets the masks. A learner trained in SB3's `VecNormalize` gets normalised observations.
+    A learner trained with `NearestUnplayed` would repeat here: evaluate it with SB3's `evaluate_policy`, in an
+    environment with that wrapper, seeded with `EVALUATION_SEED`.
 
     Args:
-        policy: a trained model, or a reference policy that is still to meet its environment: `NearestPolicy`, or
+        policy: a trained model, or a function that makes a policy for an environment: `NearestPolicy`, or
             `lambda env: PlannerPolicy(env, ...)`.
-        env_id: the environment.
-        n_sessions: how many sessions.
-        seed: of the first session; training keeps below `EVALUATION_SEED`.
-        **env_options: of the environment: `catalogue`, `state`, ...
+        env_id: id of the environment.
+        n_sessions: number of sessions.
+        seed: of the first session; training uses seeds below `EVALUATION_SEED`.
+        **env_options: options of the environment: `catalogue`, `state`, ...
 
     Raises:
-        TypeError: what is no policy, or a reference policy that belongs to another environment.
-        ValueError: no sessions, too many or endless ones, a negative seed, or an option that there is not.
+        TypeError: `policy` is not a policy, or a reference policy that belongs to another environment.
+        ValueError: no sessions, too many or endless ones, a negative seed, or an unknown option.
     """
     check_sessions(n_sessions)
     check_whole("seed", seed)

@@ -1,4 +1,4 @@
-"""What a trained model would play next, for tracks named by a person."""
+"""Recommendations of a trained model for a history of tracks."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ _SHOWN = 5  # tracks in a message
 
 @dataclass(frozen=True)
 class Suggestion:
-    """One track that could play next."""
+    """A track to play next."""
 
     track: int
     track_id: str
     label: str
-    """Title and artist, as far as they are known."""
+    """Title and artist, as far as known."""
     similarity: float
     """Cosine to the vibe of the history, in [-1, 1]."""
     value: float
-    """Q-value: what the model expects to earn from here on if this track plays, discounted."""
+    """Q-value: the discounted return that the model expects from here on if this track plays."""
 
 
 def recommend(run: Run, history: Sequence[int], top: int = 10) -> list[Suggestion]:
-    """Return the tracks with the highest value after a history, the best first; of a song one version, unless heard.
+    """Return the tracks with the highest value after a history, the best first, one version of each song not yet heard.
 
     Args:
         run: a trained model.
         history: indices of the last tracks heard, the oldest first, as many as the model was trained with.
-        top: how many.
+        top: number of tracks.
 
     Raises:
         ValueError: too few or too many tracks in the history, or `top` below 1.

@@ -1,4 +1,4 @@
-"""From settings to a trained model, with or without a run folder."""
+"""Training from settings, with or without a run folder."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def train(
     """Train a model.
 
     Args:
-        config: what is learned from what, and how.
-        out: folder that the run is kept in; None keeps nothing.
-        catalogue: what can be played, instead of what the settings name.
-        callbacks: SB3's, called beside those of the training itself.
+        config: the settings.
+        out: folder to save the run in; None: do not save it.
+        catalogue: tracks to play, instead of the catalogue named by the settings.
+        callbacks: SB3 callbacks, in addition to those of the training itself.
         progress: show a progress bar on stderr.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, after what there is has been saved in `out`.
+        KeyboardInterrupt: Ctrl-C, after the training so far was saved in `out`.
         CatalogueError: the catalogue cannot be read.
         RunError: there is a run in `out` already, or the folder cannot be written to.
-        ConfigError: the environment does not know one of the settings.
+        ConfigError: the environment does not accept one of the settings.
     """
     return _train(config, None if out is None else RunFolder(Path(out)), catalogue, callbacks, progress)
 
@@ -57,13 +57,13 @@ def resume(
     progress: bool = False,
     trust: bool = False,
 ) -> Run:
-    """Go on with a training that was interrupted, and end with the weights that it would have ended with.
+    """Continue an interrupted training, to the same weights as without the interruption.
 
     The arguments are those of `train`; `trust` imports code that the settings in the folder name as `module:Class`.
 
     Raises:
-        RunError: `path` holds no run, or one that is finished, or its catalogue has changed.
-        KeyboardInterrupt: Ctrl-C, after what there is has been saved.
+        RunError: `path` has no run, the run is finished, or its catalogue has changed.
+        KeyboardInterrupt: Ctrl-C, after the training so far was saved.
     """
     folder = RunFolder.open(Path(path), trust)
     if not folder.config.is_q_learner:
@@ -76,7 +76,7 @@ def resume(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one thread: several times faster for networks this small, and bit for bit the same every time."""
+    """Use one torch thread: several times faster for networks this small, and bit for bit reproducible."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

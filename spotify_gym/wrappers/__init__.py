@@ -1,8 +1,8 @@
-"""Wrappers with which other people's learners can learn in every environment of the family.
+"""Wrappers that let other people's learners train in every environment of the family.
 
-Those here are for single environments; :mod:`~spotify_gym.wrappers.vector` has one of the same name each for the vector
-environments that `gymnasium.make_vec` makes. Gymnasium refuses `make_vec(..., wrappers=...)` for these, so wrap what it
-returns:
+The wrappers here are for single environments; :mod:`~spotify_gym.wrappers.vector` has wrappers of the same names for
+vector environments made by `gymnasium.make_vec`. Gymnasium refuses `make_vec(..., wrappers=...)` for these, so wrap
+what it returns:
 
     >>> import gymnasium, spotify_gym
     >>> from spotify_gym import wrappers

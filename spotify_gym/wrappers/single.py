@@ -1,4 +1,4 @@
-"""The wrappers of single environments, and what both kinds share: from actions and sessions to the tracks played."""
+"""Wrappers of single environments, and the functions they share with the vector wrappers."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ _places: WeakKeyDictionary[Catalogue, dict[str, NearestIndex]] = WeakKeyDictiona
 
 
 class NearestUnplayed(gym.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
-    """Play, instead of a track that may not be played again, its nearest unplayed neighbour by cosine.
+    """Replace a track that may not be played again by its nearest unplayed neighbour by cosine.
 
-    So learners that know no masks never lose to a repeat: SB3's DQN, PPO and A2C, QRDQN, CleanRL, tianshou, RLlib. The
-    neighbour is exact; `info["track"]` says what was played. Where repeats are legal, nothing changes.
+    Learners that do not support action masks (SB3's DQN, PPO and A2C, QRDQN, CleanRL, tianshou, RLlib) then never lose
+    reward to a repeat. The neighbour is exact; `info["track"]` is the track played. Where repeats are allowed, nothing
+    changes.
 
     Args:
         env: a single environment of this package, wrapped or not, whose actions are tracks.
@@ -43,26 +44,26 @@ class NearestUnplayed(gym.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
         self._inner = inner_env(env, type(self))
 
     def action(self, action: Any) -> Any:
-        """Return the track to play; what is no track is for the environment to refuse."""
+        """Return the track to play; an invalid action is passed on, and the environment refuses it."""
         if not self.action_space.contains(action):
             return action
         return nearest_unplayed(self._inner, np.array([action], np.int64))[0]
 
 
 class ProtoAction(gym.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
-    """Let actions be points in the space of the features; played is the best track for them that may be played.
+    """Take actions that are points in feature space, and play the best track for each that may be played.
 
-    So continuous learners (PPO, SAC, TD3) work over any number of tracks as they are. From Dulac-Arnold et al. (2015,
-    https://arxiv.org/abs/1512.07679), with the exact nearest track, and k = 1: no critic chooses among several.
+    With it, continuous learners (PPO, SAC, TD3) work unchanged over any number of tracks. After Dulac-Arnold et al.
+    (2015, https://arxiv.org/abs/1512.07679), with the exact nearest track and k = 1: no critic chooses among several.
 
-    | `coordinates` | action | played is the track with the largest |
+    | `coordinates` | action | plays the track with the largest |
     |---|---|---|
     | `"unit"` | `Box(-1, 1, (d,))`, the direction p of the track wanted | p·u, its unit features u |
     | `"unit+raw"` | `Box` of 2d numbers q, as wide as the catalogue | q·z − ‖z‖²/2, z = (1.5 u, x/3): nearest to q |
 
-    The second also says how long the feature vector x is to be, which matters where a track moves the vibe for later.
-    Points outside the box are taken as they are. Of equally good tracks the first is played; where everything was
-    played, any.
+    The second also sets the length of the feature vector x, which matters where a track moves the vibe for later ones.
+    Points outside the box are used unchanged. Of equally good tracks the first is played; if everything was played,
+    any.
 
     Args:
         env: a single environment of this package, wrapped or not, whose actions are tracks.
@@ -86,10 +87,10 @@ class ProtoAction(gym.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
 
 
 class MaskObservation(gym.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):
-    """Put the mask of the tracks that may be played beside the observation, for those who look for it there.
+    """Add the mask of the tracks that may be played to the observation, for learners that expect it there.
 
-    Observations become `Dict(observation=..., action_mask=Box(0, 1, (N,), int8))`; 1 is allowed. One number for each
-    track: for small catalogues.
+    Observations become `Dict(observation=..., action_mask=Box(0, 1, (N,), int8))`, where 1 is allowed. As it has one
+    number per track, it is for small catalogues.
 
     Args:
         env: a single environment of this package, wrapped or not, whose actions are tracks.

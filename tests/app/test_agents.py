@@ -69,7 +69,7 @@ def test_learned__ranks_as_recommend_does(app_state: AppState) -> None:
 def test_every_agent__says_why_by_what_it_goes_by(app_state: AppState) -> None:
     session = ListeningSession(app_state.dynamics, app_state.agents["Nearest"], [10, 20, 30, 40, 50])
     said = {name: agent.why(session, session.offers_of(agent)) for name, agent in app_state.agents.items()}
-    assert said["Random"].startswith("Drawn by lot")
+    assert said["Random"].startswith("Chosen at random")
     assert "Popularity 100" in said["Popular"]
     assert "your vibe" in said["Nearest"]
     assert said["DQN (Playlist)"].startswith("Expects")
@@ -294,7 +294,7 @@ def test_open__lets_a_run_of_another_environment_play(
     [
         ({"history_length": 3}, "mean of 3 tracks, and in these sessions it is one of 5"),
         ({"policy": "mlp"}, "one output per track"),
-        ({"catalogue": "two.arrow"}, "measured otherwise than by acousticness, danceability"),
+        ({"catalogue": "two.arrow"}, "with features other than acousticness, danceability"),
     ],
 )
 def test_open__refuses_what_does_not_fit_the_first_and_names_it(

@@ -257,7 +257,7 @@ def test_scores__of_a_listener_who_may_leave__are_no_longer_the_same_for_all(tas
     while not session.is_over:
         session.answered()
     earned = scores(session)
-    assert earned["one who knows their taste"] > 30 > earned["random tracks"]
+    assert earned["a policy that knows their taste"] > 30 > earned["random tracks"]
     assert earned["Random and they"] == sum(play.heard for play in session.plays)
 
 

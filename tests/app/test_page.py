@@ -181,8 +181,8 @@ def test_agent__can_be_changed(open_page: Open) -> None:
     tab = begin(open_page())
     tab.selectbox(key="agent").select("Random").run()
     open_numbers(tab)
-    assert "What Random goes by: lot." in text_of(tab)
-    assert "Drawn by lot" in text_of(tab)
+    assert "How Random ranks tracks: by a random number." in text_of(tab)
+    assert "Chosen at random" in text_of(tab)
     again = open_page(user=secret_of(tab))
     assert again.selectbox(key="agent").value == "Random"
 
@@ -218,7 +218,7 @@ def test_compare__sets_trained_agents_beside_each_other(open_page: Open, run_fol
     tab.button(key="listened").click().run()
     open_numbers(tab)
     html = "\n".join(str(element.value) for element in tab.get("html"))
-    assert "What DQN (Playlist, **bold** &lt;b&gt;) goes by" in html
+    assert "How DQN (Playlist, **bold** &lt;b&gt;) ranks tracks" in html
     tab.segmented_control(key="view").set_value("Compare").run()
     assert [tab.selectbox(key=key).value for key in ("left", "right")] == [one, two]
     said = text_of(tab)
@@ -249,8 +249,8 @@ def test_ending__sets_the_score_beside_those_of_references(open_page: Open) -> N
     earned = {name: float(score.replace("−", "-")) for name, score in shown_of.items()}
     assert (
         earned["random tracks"]
-        < earned["always what earns the most now"]
-        <= earned["a planner who knows all the rules"]
+        < earned["always the track that earns the most now"]
+        <= earned["a planner that knows all the rules"]
     )
     assert f"<b>{shown_of['DQN (Playlist) and you']}</b><span>reward in all" in text_of(tab)
     tab.selectbox(key="agent").select("Nearest").run()
@@ -299,7 +299,7 @@ def test_race__with_names_and_without(open_page: Open) -> None:
     assert "Random" not in text_of(tab).split("Which one is Random?")[0].split("Who keeps")[1]
     tab.segmented_control(key="guess").set_value("Agent A").run()
     said = text_of(tab)
-    assert ("Right: A is Random" in said) != ("No: A is" in said)
+    assert ("Right: A is Random" in said) != ("Wrong: A is" in said)
     tab.button(key="guess-again").click().run()
     assert "Right:" not in text_of(tab)
 
@@ -309,7 +309,7 @@ def test_what_if__shows_both_answers(open_page: Open) -> None:
     tab.toggle(key="what-if").set_value(True).run()
     assert "if you listen, then comes" in text_of(tab)
     tab.button(key="skip").click().run()
-    assert "does not hear skips" in text_of(tab)
+    assert "ignores skips" in text_of(tab)
     tab.toggle(key="zoomed").set_value(True).run()
     assert not tab.exception
 

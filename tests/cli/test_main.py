@@ -68,7 +68,7 @@ def test_app__takes_several_runs_and_names_the_one_that_is_none(
 ) -> None:
     with pytest.raises(SystemExit):
         cli.main(["app", "--help"])
-    assert "Folders of runs, each an agent" in capsys.readouterr().out
+    assert "Folders of runs, one agent each" in capsys.readouterr().out
     assert cli.main(["app", str(SHIPPED_RUN), str(tmp_path / "none")]) == 2
     told = capsys.readouterr().err
     assert told.startswith("spotify-gym app: error: ")
