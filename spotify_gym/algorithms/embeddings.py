@@ -1,4 +1,4 @@
-"""What a network knows of each track: the embedding φ, one row per recording, laid out for the search."""
+"""Track embeddings φ, one row per recording, laid out for maximum inner-product search."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from spotify_gym.algorithms.compatibility import features_of, recordings_of
 from spotify_gym.search import exact_topk
 from spotify_gym.search.pruned import InnerProductIndex
 
-SHORTEST = 1e-6  # length of a vector that has a direction
+SHORTEST = 1e-6  # smallest length that vectors are divided by
 
 
 def unit(vectors: th.Tensor) -> th.Tensor:
-    """Bring the last axis to length 1; a zero vector stays what it is."""
+    """Normalise the last axis to length 1; zero vectors stay zero."""
     lengths: th.Tensor = vectors.norm(dim=-1, keepdim=True)
     return vectors / lengths.clamp_min(SHORTEST)
 
 
 class Table:
-    """φ of all recordings, to search in.
+    """Searchable table of the embeddings of all recordings.
 
     Args:
-        vectors: (n_actions, width).
-        actions: (n,) int64 those that stand for a recording, in order.
-        lasts: whether it will be asked often; one that changes with every step of training is not worth an index.
+        vectors: (n_actions, width) φ of each action.
+        actions: (n,) int64, the first action of each recording, in ascending order.
+        lasts: whether to build an index; a table that changes with every training step is not worth one.
     """
 
     def __init__(self, vectors: th.Tensor, actions: th.Tensor, lasts: bool) -> None:
@@ -36,7 +36,7 @@ class Table:
         self._vectors = vectors
 
     def largest(self, queries: th.Tensor, k: int, excluded: th.Tensor | None = None) -> tuple[th.Tensor, th.Tensor]:
-        """Find the `k` actions with the largest dot product, as :func:`~spotify_gym.search.exact_topk.largest`."""
+        """Return the `k` largest dot products and their actions; see :func:`~spotify_gym.search.exact_topk.largest`."""
         if self._index is not None:
             without = None if excluded is None else excluded.numpy()
             values, actions = self._index.largest(queries.detach().numpy(), k, without)
@@ -48,7 +48,7 @@ class Table:
 
     @cached_property
     def _index(self) -> InnerProductIndex | None:
-        """Where it saves time over a scan."""
+        """The search index, or None where a full scan is as fast."""
         if not self.lasts or self.actions.device.type != "cpu":
             return None
         index = InnerProductIndex(self._vectors.numpy(), rows=self.actions.numpy())
@@ -63,9 +63,9 @@ class Recordings:
     """The distinct recordings among the actions of a space, and the unit features of all actions.
 
     Attributes:
-        n: how many recordings.
-        first: (n_actions,) int64 the first action of the same recording, which stands for it in a search.
-        actions: (n,) int64 these first ones, in order.
+        n: number of recordings.
+        first: (n_actions,) int64, the first action with the same recording, which represents it in a search.
+        actions: (n,) int64, the distinct values of `first`, in ascending order.
         units: (n_actions, d) unit features.
     """
 
@@ -78,19 +78,19 @@ class Recordings:
 
     @cached_property
     def unit_table(self) -> Table:
-        """The unit features, to search in."""
+        """Searchable table of the unit features."""
         return Table(self.units, self.actions, lasts=True)
 
     def played(self, actions: th.Tensor | None) -> th.Tensor | None:
-        """Return the first actions of the same recordings, (batch, width); padding stays -1."""
+        """Map played actions, (batch, width), to the first actions of their recordings; padding stays -1."""
         return None if actions is None else th.where(actions < 0, -1, self.first[actions.clamp_min(0)])
 
 
 class Tracks:
-    """The recordings of an action space, read when a network first asks; the networks of a policy share one.
+    """Lazily read recordings of an action space, shared by the networks of a policy.
 
     Args:
-        space: whose actions have features, by then.
+        space: the action space; its actions must have features by the first call of `on`.
     """
 
     def __init__(self, space: spaces.Space[object]) -> None:
@@ -98,24 +98,24 @@ class Tracks:
         self._recordings: Recordings | None = None
 
     def on(self, device: th.device) -> Recordings:
-        """Return the recordings, in the memory of `device`."""
+        """Return the recordings, with their tensors on `device`."""
         if self._recordings is None or self._recordings.units.device != device:
             self._recordings = Recordings(self.space, device)
         return self._recordings
 
 
 class FixedEmbedding(nn.Identity):
-    """φ(x) = x / ‖x‖, as the reward sees a track: nothing to learn, nothing to refresh."""
+    """φ(x) = x / ‖x‖, the vector that the cosine reward depends on; it has no parameters."""
 
     extra = 0
-    """Coordinates beside the unit features."""
+    """Number of coordinates in addition to the unit features."""
 
     def __init__(self, n_features: int) -> None:
         super().__init__()
 
 
 class LearnedEmbedding(nn.Module):
-    """φ(x) = [x / ‖x‖, g(x / ‖x‖)] with a small network g, so that it starts from what the fixed one knows."""
+    """φ(x) = [x / ‖x‖, g(x / ‖x‖)] with a small network g: the fixed embedding and a few learned coordinates."""
 
     extra = 8
 
@@ -124,5 +124,5 @@ class LearnedEmbedding(nn.Module):
         self.net = nn.Sequential(nn.Linear(n_features, 32), nn.ReLU(), nn.Linear(32, self.extra))
 
     def forward(self, units: th.Tensor) -> th.Tensor:
-        """Return φ, (..., d + 8), of unit features (..., d)."""
+        """Return φ, (..., d + 8), for unit features (..., d)."""
         return th.cat([units, self.net(units)], dim=-1)

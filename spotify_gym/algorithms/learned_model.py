@@ -1,4 +1,4 @@
-"""A learned model of sessions to plan in: what a track would earn, and what would be seen next."""
+"""Learned dynamics model for planning: predicts the reward of a track and the next observation."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from spotify_gym.search.planning import Bools, Floats, Ints, PlanningModel, Roll
 from spotify_gym.search.points import NearestIndex, points_of
 
 _TINY = np.float32(1e-8)
-_REACHES = 1e-3  # a coefficient below that is rounding: the track no longer counts in this block
+_REACHES = 1e-3  # smaller coefficients are rounding errors: the track has no effect on that block any more
 
 
 class PlanTracks:
-    """The tracks that plans are made of, and which of them are near each other.
+    """The tracks available to a plan, with an index for nearest-neighbour search.
 
     Attributes:
         features: (N, d).
-        units: (N, d) at length 1.
-        both: (N, 2d) features and unit features side by side.
-        recordings: (N,) the first track that is the same recording, of those that count as the same.
-        distinct: (n,) these first ones.
+        units: (N, d) unit features.
+        both: (N, 2d) features and unit features, concatenated.
+        recordings: (N,) the first track with the same recording.
+        distinct: (n,) the distinct values of `recordings`.
     """
 
     def __init__(self, space: spaces.Space[Any]) -> None:
@@ -38,12 +38,12 @@ class PlanTracks:
         self._index = NearestIndex(_points(self.features[self.distinct]), self.distinct)
 
     def nearest(self, features: Floats, k: int = 1, excluded: Ints | None = None) -> Ints:
-        """Return the tracks nearest to features (n, d), the nearest first, (n, k); none whose recording is `excluded`.
+        """Return the tracks nearest to each feature vector, nearest first, (n, k).
 
         Args:
-            features: of what is sought.
-            k: how many.
-            excluded: (n, any) recordings, padded with -1.
+            features: (n, d).
+            k: number of tracks per vector.
+            excluded: (n, any) recordings that are not returned, padded with -1.
         """
         return self._index.largest(_points(features), min(k, len(self.distinct)), excluded)[1]
 
@@ -59,23 +59,23 @@ def _points(features: Floats) -> Floats:
 
 @dataclass
 class Seen:
-    """What is seen of B sessions."""
+    """Model state of B sessions: their observations and the recordings that may not play again."""
 
     observations: Floats
     """(B, k)."""
     played: Ints
-    """(B, any) recordings that may not play any more, padded with -1; no column where all may."""
+    """(B, any) forbidden recordings, padded with -1; zero columns if none is forbidden."""
 
     def __len__(self) -> int:
         return len(self.observations)
 
     def take(self, rows: NDArray[Any]) -> Self:
-        """Copy the given ones."""
+        """Return a copy of the given sessions."""
         return type(self)(self.observations[rows], self.played[rows])
 
 
 class RewardNet(NamedTuple):
-    """One hidden layer of rectified units."""
+    """Reward network in NumPy: a perceptron with one hidden layer of rectified units."""
 
     hidden: Floats  # (n_inputs, width)
     hidden_bias: Floats  # (width,)
@@ -83,27 +83,27 @@ class RewardNet(NamedTuple):
     out_bias: float
 
     def __call__(self, inputs: Floats) -> Floats:
-        """Return rewards (...) from inputs (..., n_inputs)."""
+        """Return the rewards, (...), for inputs (..., n_inputs)."""
         between = inputs.reshape(-1, inputs.shape[-1]) @ self.hidden + self.hidden_bias
         rewards: Floats = np.maximum(between, 0, out=between) @ self.out + np.float32(self.out_bias)
         return rewards.reshape(inputs.shape[:-1])
 
 
 class LearnedModel(PlanningModel[Seen]):
-    """Dynamics as experience tells them: o' linear in (o, x, u, 1), r a network of what a track has to do with o.
+    """Dynamics learned from experience: the next observation o' is linear in (o, x, u, 1), the reward a small network.
 
-    x are the features of a track and u its unit features. The network reads the dot products of u with each block of
-    the observation, with its unit vector too, and the numbers of the observation that are no block.
+    x are the features of a track and u its unit features. The reward network reads the dot products of u with each
+    block of the observation and with the block's unit vector, and the numbers of the observation outside the blocks.
 
-    Because o' is linear, another track c in one place of a plan moves all later observations by z_c·A_j, where z = (x,
-    u), A_j is fixed, and j counts the places since: its replacement values are a few matrix products.
+    Because o' is linear, putting track c at one position of a plan adds z_c·A_j to the observation j steps later, where
+    z = (x, u) and A_j is fixed. All replacement values are therefore a few matrix products.
 
     Args:
-        tracks: that may be played.
-        blocks: where an observation holds vectors in the space of the features.
-        transition: (k + 2d + 1, k) from (o, x, u, 1) to o'.
-        reward: the network.
-        repeats: whether a plan may hold a recording twice.
+        tracks: the available tracks.
+        blocks: slices of an observation that are vectors in feature space.
+        transition: (k + 2d + 1, k), maps (o, x, u, 1) to o'.
+        reward: the reward network.
+        repeats: whether a plan may contain a recording twice.
     """
 
     def __init__(
@@ -120,24 +120,24 @@ class LearnedModel(PlanningModel[Seen]):
         self._blocks = np.stack([columns[block] for block in blocks])  # (n, d)
         self._others = np.setdiff1d(columns, self._blocks)
         self._keeps, self._adds, self._constant = np.split(transition, [k, len(transition) - 1])
-        self._reach = [self._adds]  # z_c·reach[j] is what c adds to what is seen j + 1 steps later
+        self._reach = [self._adds]  # z_c·reach[j] is what track c adds to the observation j + 1 steps later
 
     def step(self, states: Seen, actions: Ints) -> tuple[Floats, Bools]:
-        """Take one track in each session; nobody leaves."""
+        """Play one track in each session, in place; return rewards (B,) and `terminated` (B,), always False."""
         rewards = self.reward(self.read(states.observations, self.tracks.units[actions][:, None]))[:, 0]
         added = self.tracks.both[actions] @ self._adds
         states.observations = states.observations @ self._keeps + added + self._constant
         return rewards, np.zeros(len(states), np.bool_)
 
     def expected_rewards(self, states: Seen, actions: Ints | None = None) -> Floats:
-        """Return what each of the tracks (M,), None for all, would earn in each session now, (B, M)."""
+        """Return the predicted reward of playing each of `actions` (M,), None for all, next in each session, (B, M)."""
         units = self.tracks.units[slice(None) if actions is None else actions]
         return self.reward(self.read(states.observations, units))
 
     def replacement_values(self, rollout: Rollout[Seen], position: int, actions: Ints | None = None) -> Floats:
-        """Return what the plan would earn from `position` on with each of the tracks there, in one session, (M,).
+        """Return the plan's predicted return from `position` on with each candidate track placed there, (M,).
 
-        Given -inf are candidates that the session or the plan holds already, where repeats are forbidden.
+        If repeats are forbidden, candidates that the session or the plan already contains get -inf.
         """
         before = rollout.before[position]
         actions = np.arange(self.n_actions) if actions is None else actions
@@ -151,16 +151,16 @@ class LearnedModel(PlanningModel[Seen]):
         return values
 
     def _later(self, rollout: Rollout[Seen], position: int, both: Floats, n: int) -> Floats:
-        """Sum up what the n later tracks earn with each of M others, (M, 2d), at `position`."""
+        """Return the summed reward of the n later tracks, (M,), for each candidate, (M, 2d), at `position`."""
         while len(self._reach) < n:
             self._reach.append(self._reach[-1] @ self._keeps)
         reach = np.stack(self._reach[:n])  # (n, 2d, k)
         seen = np.concatenate([states.observations for states in rollout.before[position + 1 :]])
-        rest = seen - self.tracks.both[rollout.plan[position]] @ reach  # without the planned one
+        rest = seen - self.tracks.both[rollout.plan[position]] @ reach  # without the effect of the planned track
         units = self.tracks.units[rollout.plan[position + 1 :]]
         blocks, added = rest[:, self._blocks], reach[:, :, self._blocks]  # (n, b, d), (n, 2d, b, d)
         dots = np.einsum("nbd,nd->nb", blocks, units)
-        more = np.einsum("nzbd,nd->znb", added, units)  # what z adds to the dot products
+        more = np.einsum("nzbd,nd->znb", added, units)  # linear map from z to the change of the dot products
         dots = dots + (both @ more.reshape(len(more), -1)).reshape(-1, *dots.shape)  # (M, n, b)
         squares = np.broadcast_to(np.vecdot(blocks, blocks), dots.shape).copy()
         places, which = np.nonzero(np.abs(added).max(axis=(1, 3)) > _REACHES)
@@ -173,7 +173,7 @@ class LearnedModel(PlanningModel[Seen]):
         return total
 
     def read(self, observations: Floats, units: Floats) -> Floats:
-        """Return what the network reads of M tracks, (M, d) or (B, M, d), in each of B sessions: (B, M, n_inputs)."""
+        """Return the reward network's inputs, (B, M, n_inputs), for unit features (M, d) or (B, M, d) in B sessions."""
         blocks = observations[:, self._blocks]
         dots = units @ blocks.mT
         squares = np.broadcast_to(np.vecdot(blocks, blocks)[:, None], dots.shape)

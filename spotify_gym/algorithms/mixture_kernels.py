@@ -1,9 +1,9 @@
-"""The mixture encoder and its gradient in two compiled calls; the many small operations of torch take longer.
+"""Compiled forward and backward pass of the mixture encoder, faster than its many small PyTorch operations.
 
-What :class:`~spotify_gym.algorithms.state_encoder.MixtureEncoder` says of n blocks of d numbers is
-f = Σᵢ wᵢ Uᵢ + wₙ₊ᵢ Bᵢ, with w and v from multilayer perceptrons. So ∂L/∂wᵢ = ∂L/∂f · Uᵢ; and of a layer y = W x + b,
-with slopes g = ∂L/∂y, ∂L/∂W = g xᵀ, ∂L/∂b = g 1 and ∂L/∂x = Wᵀ g (Rumelhart, Hinton and Williams 1986). States lie
-side by side, (numbers, batch), so that innermost loops go over them.
+:class:`~spotify_gym.algorithms.state_encoder.MixtureEncoder` computes f = Σᵢ wᵢ Uᵢ + wₙ₊ᵢ Bᵢ over n blocks of d
+numbers, with w and v from multilayer perceptrons. Hence ∂L/∂wᵢ = ∂L/∂f · Uᵢ. For a layer y = W x + b with gradient
+g = ∂L/∂y: ∂L/∂W = g xᵀ, ∂L/∂b = g 1 and ∂L/∂x = Wᵀ g (Rumelhart, Hinton and Williams 1986). Arrays are laid out as
+(numbers, batch), so that the innermost loops run over the batch.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from spotify_gym.compiled import compiled
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-_STRIP = 8  # products that are summed before the sum is kept
+_STRIP = 8  # products summed in a register before the sum is stored
 
 
 class Perceptron(NamedTuple):
-    """What layers with rectified units between them have learned, the first layer first."""
+    """Weights and biases of a multilayer perceptron with rectified units, first layer first."""
 
     weights: tuple[Floats, ...]  # (n_outputs, n_inputs) each
     biases: tuple[Floats, ...]  # (n_outputs,) each
 
 
 def perceptrons(arrays: tuple[Floats, ...]) -> tuple[Perceptron, Perceptron]:
-    """Divide weights and biases, in turns, among two perceptrons of as many layers."""
+    """Split alternating weights and biases into two perceptrons of equal depth."""
     n = len(arrays) // 2
     return Perceptron(arrays[:n:2], arrays[1:n:2]), Perceptron(arrays[n::2], arrays[n + 1 :: 2])
 
 
 class CompiledMixture(th.autograd.Function):
-    """f(s), (batch, d), and v(s), (batch, 1), with gradients for what is learned, and none for the observations."""
+    """f(s), (batch, d), and v(s), (batch, 1), differentiable in the parameters but not in the observations."""
 
     @staticmethod
     def forward(
@@ -47,7 +47,7 @@ class CompiledMixture(th.autograd.Function):
         arrays: tuple[Perceptron, Perceptron],
         *learned: th.Tensor,
     ) -> tuple[th.Tensor, th.Tensor]:
-        """Encode observations (batch, n_inputs); `arrays`, as in `encode`, are the memory of what is `learned`."""
+        """Encode observations (batch, n_inputs); `arrays`, as for `encode`, share memory with the tensors `learned`."""
         directions, values, *ctx.read = encode(observations.numpy(), *places, *arrays)
         ctx.blocks, ctx.arrays = places[0], arrays
         ctx.save_for_backward(*learned)
@@ -56,8 +56,8 @@ class CompiledMixture(th.autograd.Function):
     @staticmethod
     @th.autograd.function.once_differentiable
     def backward(ctx: Any, *slopes: th.Tensor) -> tuple[th.Tensor | None, ...]:
-        """Return the gradients, given those of f and v."""
-        gradients = [th.zeros_like(tensor) for tensor in ctx.saved_tensors]  # PyTorch refuses what has changed since
+        """Return the gradients of the arguments, given those of f and v."""
+        gradients = [th.zeros_like(tensor) for tensor in ctx.saved_tensors]  # raises if a parameter has changed since
         of_f, of_v = (slope.contiguous().numpy() for slope in slopes)
         out = perceptrons(tuple(gradient.numpy() for gradient in gradients))
         weighed, valued = (tuple(arrays) for arrays in ctx.read)
@@ -70,14 +70,14 @@ class CompiledMixture(th.autograd.Function):
 def encode(
     observations: Floats, blocks: Ints, others: Ints, to_weights: Perceptron, to_value: Perceptron
 ) -> tuple[Floats, Floats, list[Floats], list[Floats]]:
-    """Return f, (batch, d), and v, (batch, 1), and what each layer of the two perceptrons read, (numbers, batch).
+    """Return f, (batch, d), v, (batch, 1), and the inputs of each layer of the two perceptrons, (numbers, batch).
 
     Args:
         observations: (batch, n_inputs), contiguous.
-        blocks: (n, d) columns of an observation, those of a block side by side.
-        others: (n_inputs - n d,) columns that are no block.
-        to_weights: from what does not turn with the coordinates.
-        to_value: from everything.
+        blocks: (n, d) columns of the blocks in an observation; those of a block are adjacent.
+        others: (n_inputs - n d,) columns outside the blocks.
+        to_weights: perceptron from the rotation-invariant inputs to w.
+        to_value: perceptron from all inputs to v.
     """
     n, d = blocks.shape
     invariant, everything = _read(observations, blocks, others)
@@ -104,7 +104,10 @@ def add_gradients(
     of_weights: Perceptron,
     of_value: Perceptron,
 ) -> None:
-    """Add to the last two the gradients of the two before, where those of f and v, and what was read, are given."""
+    """Add the gradients of `to_weights` and `to_value` to `of_weights` and `of_value`.
+
+    `of_f` and `of_v` are the gradients of f and v; `weighed` and `valued` are the layer inputs that `encode` returned.
+    """
     n = len(blocks)
     slopes = np.zeros((2 * n, len(of_f)), np.float32)
     for i in range(n):
@@ -117,7 +120,7 @@ def add_gradients(
 
 @compiled
 def _read(observations: Floats, blocks: Ints, others: Ints) -> tuple[Floats, Floats]:
-    """Return what the weights and what the value are a function of."""
+    """Return the inputs of the two perceptrons: the rotation-invariant ones, and all."""
     (n_batch, n_inputs), (n, d), n_others = observations.shape, blocks.shape, len(others)
     invariant = np.zeros((n_others + n + n * (n - 1) // 2, n_batch), np.float32)
     everything = np.empty((n * d + n_inputs, n_batch), np.float32)
@@ -138,7 +141,7 @@ def _read(observations: Floats, blocks: Ints, others: Ints) -> tuple[Floats, Flo
 
 @compiled
 def _pair(everything: Floats, blocks: Ints, i: int) -> tuple[Floats, Floats]:
-    """View one block at unit length and as it is, both (d, batch)."""
+    """Return views of one block: its unit vectors and its (scaled) vectors, both (d, batch)."""
     n, d = blocks.shape
     start = n * d + blocks[i, 0]
     return everything[i * d : (i + 1) * d], everything[start : start + d]
@@ -146,7 +149,7 @@ def _pair(everything: Floats, blocks: Ints, i: int) -> tuple[Floats, Floats]:
 
 @compiled
 def _measure(units: Floats, vectors: Floats, lengths: Floats) -> None:
-    """Write vectors (d, batch) at unit length, and their lengths, (batch,), which are 0 before."""
+    """Write the unit vectors of `vectors`, (d, batch), and their lengths, (batch,), which must be 0 on entry."""
     _add_dots(vectors, vectors, lengths)
     for b in range(len(lengths)):
         lengths[b] = np.sqrt(lengths[b])
@@ -157,7 +160,7 @@ def _measure(units: Floats, vectors: Floats, lengths: Floats) -> None:
 
 @compiled
 def _add_dots(left: Floats, right: Floats, out: Floats) -> None:
-    """Add the dot product of vectors (d, batch) with others, in pairs, to (batch,)."""
+    """Add the columnwise dot products of two (d, batch) arrays to `out`, (batch,)."""
     for j in range(len(left)):
         for b in range(len(out)):
             out[b] += left[j, b] * right[j, b]
@@ -165,7 +168,7 @@ def _add_dots(left: Floats, right: Floats, out: Floats) -> None:
 
 @compiled
 def _apply(perceptron: Perceptron, read: list[Floats]) -> Floats:
-    """Return what a perceptron makes of what its first layer reads; add to that what the others do."""
+    """Return the output of a perceptron for the input `read[0]`; append the inputs of its later layers to `read`."""
     x = read[0]
     for layer, bias in enumerate(perceptron.biases):
         if layer > 0:
@@ -188,7 +191,7 @@ def _rectify(x: Floats) -> None:
 
 @compiled
 def _descend(perceptron: Perceptron, read: tuple[Floats, ...], slopes: Floats, out: Perceptron) -> None:
-    """Add the gradients of a perceptron, given those of what it returned."""
+    """Add the gradients of a perceptron to `out`, given `slopes`, the gradient of its output."""
     for layer in range(len(read) - 1, -1, -1):
         x = read[layer]
         _add_product(slopes, x.T.copy(), out.weights[layer])
@@ -206,7 +209,7 @@ def _descend(perceptron: Perceptron, read: tuple[Floats, ...], slopes: Floats, o
 
 @compiled(fastmath={"contract"})
 def _add_product(left: Floats, right: Floats, out: Floats) -> None:
-    """Add the matrix product of (n, k) and (k, m) to (n, m); the strip of the second that is in use stays near."""
+    """Add the product of (n, k) and (k, m) to `out`, (n, m), in strips of `right` that stay in the cache."""
     (n, size), m = left.shape, right.shape[1]
     whole = size // _STRIP * _STRIP
     for k in range(0, whole, _STRIP):

@@ -1,4 +1,4 @@
-"""Actor and critic of PPO and A2C for proto-actions: the actor mixes vectors that it sees."""
+"""Actor-critic policy of PPO and A2C for proto-actions, whose actor mixes the vectors in the observation."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from spotify_gym.algorithms.networks import Adam
 from spotify_gym.algorithms.state_encoder import columns_of, start_at_zero
 
 UNIT, RAW = 1.5, 0.5
-"""What a mixture weighs in the unit half and in the raw half of a proto-action, per unit of weight."""
-_LENGTH = 3.0  # about that of a feature vector
+"""Scale of the mixture in the unit half and in the raw half of a proto-action."""
+_LENGTH = 3.0  # typical length of a feature vector
 
 
 class MixtureInput(BaseFeaturesExtractor):
-    """What actor and critic read: unit blocks, blocks, their lengths and cosines, and what is no block.
+    """Features for actor and critic: unit blocks, blocks, their lengths and cosines, and the remaining numbers.
 
     Args:
-        observation_space: whose `blocks` say where vectors of features stand.
+        observation_space: a space with `blocks`, the slices that are vectors of features.
     """
 
     blocks: th.Tensor  # (n, d) int64, columns of an observation
     others: th.Tensor  # (n_others,)
-    pairs: th.Tensor  # (2, n (n - 1) / 2), of blocks
+    pairs: th.Tensor  # (2, n (n - 1) / 2), the pairs of distinct blocks
 
     def __init__(self, observation_space: spaces.Space[Any]) -> None:
         places = blocks_of(observation_space)
@@ -45,7 +45,7 @@ class MixtureInput(BaseFeaturesExtractor):
             self.register_buffer(name, held, persistent=False)
 
     def forward(self, observations: th.Tensor) -> th.Tensor:
-        """Return what is read, (batch, features_dim), of observations (batch, k)."""
+        """Return the features, (batch, features_dim), of observations (batch, k)."""
         blocks = observations[:, self.blocks]
         units = unit(blocks)
         cosines = (units @ units.mT)[:, self.pairs[0], self.pairs[1]]
@@ -55,28 +55,29 @@ class MixtureInput(BaseFeaturesExtractor):
 
 
 class MixtureActor(nn.Module):
-    """q = anchor + Σᵢ wᵢ Uᵢ + wₙ₊ᵢ Bᵢ, with weights of its own for the unit and for the raw half of a proto-action.
+    """q = anchor + Σᵢ wᵢ Uᵢ + wₙ₊ᵢ Bᵢ, with separate weights for the unit half and the raw half of a proto-action.
 
-    The anchor, and part of the weights, are linear in what is no block: where that is the place in the session, each
-    place has its own. The rest of the weights is a perceptron of all that is read. Everything starts at 0.
+    The anchor and one part of the weights are linear in the numbers outside the blocks; if those encode the place in
+    the session, each place has its own anchor. The other part of the weights is a perceptron of all features. The
+    output starts at 0.
 
     Args:
-        read: what it reads.
-        hidden: widths of the perceptron's layers.
+        read: the feature extractor whose output the actor reads.
+        hidden: widths of the perceptron's hidden layers.
     """
 
     def __init__(self, read: MixtureInput, hidden: list[int]) -> None:
         super().__init__()
         (self.n, self.d), n_others = read.blocks.shape, len(read.others)
         self.n_others, n_weights = n_others, 4 * self.n
-        with warnings.catch_warnings(action="ignore"):  # PyTorch's, where there are no others
+        with warnings.catch_warnings(action="ignore"):  # PyTorch warns of layers with 0 inputs
             self.anchor = nn.Linear(n_others, 2 * self.d)
             self.direct = nn.Linear(n_others, n_weights, bias=False)
         self.deep = nn.Sequential(*create_mlp(read.features_dim, n_weights, hidden))
         start_at_zero(self.anchor, self.direct, self.deep[-1])
 
     def forward(self, read: th.Tensor) -> th.Tensor:
-        """Return proto-actions, (batch, 2d)."""
+        """Return the proto-actions, (batch, 2d)."""
         units, blocks = (part.view(-1, self.n, self.d) for part in read[:, : 2 * self.n * self.d].chunk(2, dim=1))
         others = read[:, read.shape[1] - self.n_others :]
         weights = (self.deep(read) + self.direct(others)).view(-1, 2, 2 * self.n)
@@ -86,15 +87,15 @@ class MixtureActor(nn.Module):
 
 
 class MixturePolicy(ActorCriticPolicy):
-    """SB3's actor-critic policy for proto-actions of 2d numbers, with a mixture of what is seen as its actor.
+    """SB3's actor-critic policy for proto-actions of 2d numbers, with a `MixtureActor`.
 
-    The standard deviation of the actions is given and not learned: `log_std_init`, and in training what
-    :class:`StdSchedule` makes of it.
+    The standard deviation of the actions is not learned: `log_std_init` gives it, and :class:`StdSchedule` changes it
+    during training.
 
     Args:
-        observation_space, action_space, lr_schedule: SB3's.
+        observation_space, action_space, lr_schedule: as in SB3.
         log_std_init: logarithm of the standard deviation.
-        **kwargs: SB3's.
+        **kwargs: as in SB3.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class MixturePolicy(ActorCriticPolicy):
         log_std_init: float = -0.35,
         **kwargs: Any,
     ) -> None:
-        usual = {"eps": 1e-5} if kwargs.get("optimizer_kwargs") is None else {}  # as SB3's policy has it
+        usual = {"eps": 1e-5} if kwargs.get("optimizer_kwargs") is None else {}  # SB3's default for actor-critics
         own = {"net_arch": {"pi": [], "vf": [128, 128]}, "activation_fn": nn.ReLU, "log_std_init": log_std_init}
         own["features_extractor_class"] = MixtureInput
         super().__init__(observation_space, action_space, lr_schedule, **Adam.instead(own | kwargs, **usual))
@@ -129,10 +130,10 @@ class MixturePolicy(ActorCriticPolicy):
 
 
 class StdSchedule(BaseCallback):
-    """Let the standard deviation of a :class:`MixturePolicy` fall geometrically as training goes on.
+    """Lower the standard deviation of a :class:`MixturePolicy` geometrically over the training.
 
     Args:
-        first, last: at first and at last.
+        first, last: standard deviation at the start and at the end.
     """
 
     def __init__(self, first: float = 0.7, last: float = 0.05) -> None:

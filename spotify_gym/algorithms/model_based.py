@@ -1,4 +1,4 @@
-"""Model-based reinforcement learning: a model of sessions is learned from experience, and plans are searched in it."""
+"""Model-based reinforcement learning: learn a dynamics model from experience and search for plans in it."""
 
 from __future__ import annotations
 
@@ -22,38 +22,37 @@ from spotify_gym.algorithms.replay import Played, draw_unplayed, played_next, pl
 from spotify_gym.search.planning import Floats, Ints, Rollout
 
 _SCHEDULE = ((0.5, 0.0), (0.2, 0.125), (0.15, 0.5), (0.15, 1.0))
-"""Shares of the steps, and how much of the library is there by then; without any, play is random."""
-_FIT = {False: (2500, 1e-2), True: (1500, 3e-3)}  # steps of gradient descent and the first step size; then, again
+"""Phases of the training: share of the steps, and share of the plan library available; 0 means random play."""
+_FIT = {False: (2500, 1e-2), True: (1500, 3e-3)}  # gradient steps and initial learning rate: first fit, later fits
 _BATCH = 256
 
 
 class ModelBased(BaseAlgorithm):
-    """Search in a learned model of sessions: an algorithm of SB3 that learns from experience alone and plans at play.
+    """Search in a learned model of sessions: an SB3 algorithm that learns from experience alone and plans when acting.
 
-    It learns what is seen next and what a track earns, from random play first. Then it searches, in what it has
-    learned, for plans that earn most from starts that it has seen, each from the best plan so far crossed with another.
-    It plays them and learns from what they really earned: else the search would exploit the errors of the model. What
-    it is told beside observations, rewards and the features of tracks is the length of a session, and by `predict`'s
-    state the place in it. It counts on sessions of that length, and sums rewards without discount.
+    It first learns the next observation and the reward of a track from random play. Then it searches the model for
+    plans with a high return from starts that it has seen; each search starts from the best plan so far, crossed with
+    another one. It plays these plans and refits the model to the outcomes, because the search would otherwise exploit
+    model errors. Beside observations, rewards and track features it knows the length of a session, and the place in it
+    through the state of `predict`. It assumes sessions of that length and sums rewards without discount.
 
-    The search: Moscato (1989), "On evolution, search, optimization, genetic algorithms and martial arts: towards
-    memetic algorithms"; learning a model to plan in and learning it again on what the plans led to: Sutton (1991),
-    "Dyna".
+    Sources: Moscato (1989), "On evolution, search, optimization, genetic algorithms and martial arts: towards memetic
+    algorithms", for the search; Sutton (1991), "Dyna", for planning in a learned model that is refitted to what the
+    plans led to.
 
-    What an SB3 algorithm has and this one has not: a learning rate, a discount, exploration at play; steps of gradient
-    descent between those of the environment; a replay buffer to save.
+    Unlike other SB3 algorithms, it has no learning rate, discount or exploration when acting, takes no gradient steps
+    between environment steps, and has no replay buffer to save.
 
     Args:
         policy: "PlanningPolicy", or a class derived from it.
-        env: whose observations say which numbers are vectors of features, and which ends its episodes after a known
-            number of steps.
-        n_plans: in the library.
-        n_improved: plans of the library that are improved for a session; more earn more, and take longer.
+        env: an environment whose observation space names its feature vectors (`blocks`), with `max_episode_steps`.
+        n_plans: number of plans in the library.
+        n_improved: plans of the library that are improved for a session; more give a higher return and take longer.
         policy_kwargs: further arguments of the policy.
-        stats_window_size, tensorboard_log, verbose, seed, device: as in SB3; all is computed on the processor.
+        stats_window_size, tensorboard_log, verbose, seed, device: as in SB3; everything is computed on the CPU.
 
     Raises:
-        ValueError: an environment that is not like this, or numbers of plans that are none.
+        ValueError: `env` does not meet these conditions, or a number of plans is not a positive integer.
     """
 
     policy: PlanningPolicy
@@ -110,10 +109,10 @@ class ModelBased(BaseAlgorithm):
         return [*super()._excluded_save_params(), "_experience"]
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
-        """Play and train in this environment from now on.
+        """Replace the environment that the model plays and trains in.
 
         Raises:
-            BindingError: it plays from a catalogue that this model does not fit.
+            BindingError: the model does not fit the catalogue of `env`.
         """
         env = self._wrap_env(env, self.verbose)
         self.policy.bind(env.observation_space, env.action_space)
@@ -121,7 +120,7 @@ class ModelBased(BaseAlgorithm):
         super().set_env(env, force_reset)
 
     def predict(self, *args: Any, **kwargs: Any) -> tuple[Ints, Any]:
-        """Return the next track of the plan of each session; the arguments are those of `PlanningPolicy.predict`."""
+        """Return the next track of each session's plan, and the state; the arguments of `PlanningPolicy.predict`."""
         return self.policy.predict(*args, **kwargs)
 
     def learn(
@@ -133,7 +132,7 @@ class ModelBased(BaseAlgorithm):
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> Self:
-        """Learn from so many steps of the environment; `log_interval` counts episodes, the rest is as in SB3."""
+        """Train for `total_timesteps` environment steps; as in SB3, with `log_interval` in episodes."""
         steps, callback = self._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
         self._experience = _Experience()
         callback.on_training_start(locals(), globals())
@@ -149,7 +148,7 @@ class ModelBased(BaseAlgorithm):
         return self
 
     def _plan_library(self, first: int, n: int) -> None:
-        """Search for plans until there are n: the first ones from random plans, the others from what there is."""
+        """Fill the library up to n plans, searching from random plans at first, later from plans of the library."""
         policy, starts = self.policy, self._experience.starts
         model, distinct = policy.model(), policy.tracks.distinct
         for place in range(first, n if starts else 0):
@@ -162,7 +161,7 @@ class ModelBased(BaseAlgorithm):
             policy.remember(place, policy.improved(model, rollout, seed=place).plan)
 
     def _crossed(self, model: LearnedModel, start: Seen, n: int) -> Rollout[Seen]:
-        """Return the best of n plans for a start, with a part of any other in its place."""
+        """Return the best of the first n plans for a start, with a random segment replaced by another plan's."""
         best = next(self.policy.best_of_library(model, start, 1, n)).plan
         other = self.policy.plans[self.rng.integers(n)]
         places = np.arange(len(best))
@@ -170,7 +169,7 @@ class ModelBased(BaseAlgorithm):
         return self.policy.rollout(model, start, np.where((ends.min() <= places) & (places < ends.max()), other, best))
 
     def _play(self, callback: BaseCallback, end: int, log_interval: int, by_library: bool) -> bool:
-        """Play new sessions until step `end`, by the library or at random; say whether to go on."""
+        """Play sessions until step `end`, by the library or at random; return whether to continue training."""
         assert self.env is not None
         model, n = self.policy.model(), self.n_envs
         observations: Any = self.env.reset()
@@ -214,7 +213,7 @@ class ModelBased(BaseAlgorithm):
         self.logger.dump(self.num_timesteps)
 
     def _fit(self, gradient_steps: int, rate: float) -> None:
-        """Fit the next observation by least squares and the reward by gradient descent to all that was experienced."""
+        """Fit the model to all experience: the next observation by least squares, the reward by gradient descent."""
         policy, experience = self.policy, self._experience
         observations, actions, rewards, following = experience.arrays()
         tracks = policy.tracks
@@ -236,14 +235,14 @@ class ModelBased(BaseAlgorithm):
 
 
 class _Experience:
-    """What was played: starts of sessions, and steps by which nothing was played twice."""
+    """Training data: the starts of sessions, and all steps that were not repeats."""
 
     def __init__(self) -> None:
         self.starts: list[Seen] = []
         self._steps: list[tuple[Floats, Ints, Floats, Floats]] = []
 
     def add(self, observations: Floats, actions: Ints, rewards: Floats, following: Floats, infos: Any) -> None:
-        """Remember a step of all sessions."""
+        """Store one step of all sessions."""
         after = following.copy()
         for row, info in enumerate(infos):
             if "terminal_observation" in info:

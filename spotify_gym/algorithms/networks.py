@@ -15,7 +15,7 @@ from spotify_gym.algorithms.compatibility import recordings_of
 
 
 class Adam(th.optim.Adam):
-    """PyTorch's, bit for bit, without its compiler, which takes a second and 70 MB to import and has no part in it."""
+    """PyTorch's Adam, bit for bit, without importing PyTorch's compiler, which is unused and costs 1 s and 70 MB."""
 
     add_param_group = inspect.unwrap(th.optim.Adam.add_param_group)
     state_dict = inspect.unwrap(th.optim.Adam.state_dict)
@@ -24,7 +24,7 @@ class Adam(th.optim.Adam):
 
     @classmethod
     def instead(cls, policy_kwargs: dict[str, Any], **usual: Any) -> dict[str, Any]:
-        """Return the arguments of a policy with this in the place of PyTorch's, and options that are usual for it."""
+        """Return policy arguments that use this class instead of PyTorch's Adam, with `usual` as default options."""
         if policy_kwargs.get("optimizer_class", th.optim.Adam) is not th.optim.Adam:
             return policy_kwargs
         options = {**usual, **(policy_kwargs.get("optimizer_kwargs") or {})}
@@ -39,22 +39,22 @@ class TopK(NamedTuple):
 
 
 class DenseQNetwork(QNetwork):
-    """SB3's Q-network, which also answers what `DQN` asks of any network: the values taken, the best allowed."""
+    """SB3's Q-network with the interface that `DQN` requires: `taken`, `best`, `best_of` and `top_k`."""
 
     def taken(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
-        """Return Q(s, a) of the given actions, (batch, 1), which are int64 of the same shape."""
+        """Return Q(s, a), (batch, 1), of the given actions, (batch, 1) int64."""
         return self(obs).gather(1, actions)  # type: ignore[no-any-return]
 
     def best(self, obs: PyTorchObs, played: th.Tensor | None = None) -> TopK:
-        """Return the best action of each state, (batch, 1), leaving out all versions of the `played` (batch, width)."""
+        """Return the best action of each state, (batch, 1), excluding all versions of `played`, (batch, width)."""
         return TopK(*self._allowed(obs, played).max(dim=1, keepdim=True))
 
     def best_of(self, obs: PyTorchObs, allowed: th.Tensor) -> TopK:
-        """Return the best action of each state, (batch, 1), of those `allowed`, a mask (batch, n)."""
+        """Return the best action of each state, (batch, 1), within the mask `allowed`, (batch, n)."""
         return TopK(*self(obs).masked_fill(~allowed, -th.inf).max(dim=1, keepdim=True))
 
     def top_k(self, obs: PyTorchObs, k: int, played: th.Tensor | None = None) -> TopK:
-        """Return the `k` best actions of each state, (batch, k or all), of which no version is in `played`."""
+        """Return the `k` best actions of each state, (batch, min(k, n)), excluding all versions of `played`."""
         values = self._allowed(obs, played)
         return TopK(*values.topk(min(k, values.shape[1]), dim=1))
 
@@ -74,24 +74,24 @@ class DuelingQNetwork(DenseQNetwork):
 
     Q(s, a) = V(s) + A(s, a) - mean_a A(s, a), with the mean over the actions of each state.
 
-    Deviations from the paper: a multilayer perceptron instead of convolutions, shared up to the last hidden layer, each
-    stream having one hidden layer as there; gradients entering the shared part are not scaled by 1/sqrt(2).
+    Deviations from the paper: a multilayer perceptron instead of convolutions, shared up to the last hidden layer (as
+    in the paper, each stream has one hidden layer); gradients into the shared part are not scaled by 1/sqrt(2).
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # In the place of the parent's head, so that none of its weights stay behind.
+        # Replaces the parent's head, so that no unused weights remain.
         self.q_net = DuelingHead(self.features_dim, int(self.action_space.n), self.net_arch, self.activation_fn)  # type: ignore[assignment]
 
 
 class DuelingHead(nn.Module):
-    """Value and advantages over a shared multilayer perceptron.
+    """Value and advantage streams over a shared multilayer perceptron.
 
     Args:
-        n_inputs: width of the state's features.
+        n_inputs: width of the state features.
         n_actions: number of advantages.
-        net_arch: widths of the hidden layers; the last is that of each stream, those before it are shared.
-        activation_fn: between layers.
+        net_arch: widths of the hidden layers; the last belongs to each stream, the others are shared.
+        activation_fn: activation between layers.
     """
 
     def __init__(self, n_inputs: int, n_actions: int, net_arch: list[int], activation_fn: type[nn.Module]) -> None:
@@ -103,7 +103,7 @@ class DuelingHead(nn.Module):
         self.advantages = nn.Sequential(*create_mlp(width, n_actions, stream, activation_fn))
 
     def forward(self, features: th.Tensor) -> th.Tensor:
-        """Return Q, (batch, n_actions), of features (batch, n_inputs)."""
+        """Return the Q-values, (batch, n_actions), for features (batch, n_inputs)."""
         hidden = self.trunk(features)
         advantages = self.advantages(hidden)
         return self.value(hidden) + advantages - advantages.mean(dim=1, keepdim=True)  # type: ignore[no-any-return]

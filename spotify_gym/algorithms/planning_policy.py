@@ -1,4 +1,4 @@
-"""The policy of a learner that plans: what it has learned of sessions, and the search for what to play by it."""
+"""Policy of the model-based learner: a learned session model, a plan library and the search for plans."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from spotify_gym.algorithms.learned_model import LearnedModel, PlanTracks, Rewar
 from spotify_gym.algorithms.replay import played_of
 from spotify_gym.search.planning import Bools, Floats, Ints, Rollout, improve, largest
 
-_WIDTH = 32  # of the hidden layer of the reward
-_DRAWN, _DRAWN_SWEEPS = 768, 2  # tracks drawn at random for each place of a plan, and passes through the plan
-_NEAR, _NEAR_SWEEPS = 384, 3  # the same of tracks nearest to the planned one
-_AHEAD = 5  # places that are planned anew where something else is seen than was foreseen
-_SURPRISE = 1e-2  # standard deviations of a feature; less is rounding
+_WIDTH = 32  # of the hidden layer of the reward network
+_DRAWN, _DRAWN_SWEEPS = 768, 2  # random candidates for each position of a plan, and passes through the plan
+_NEAR, _NEAR_SWEEPS = 384, 3  # the same for candidates nearest to the planned track
+_AHEAD = 5  # positions that are replanned after an unexpected observation
+_SURPRISE = 1e-2  # smallest unexpected deviation [standard deviations of a feature]; less is rounding
 _FORGETFUL = (
     "predict was called again without `state`: each call then begins a session and its plan. Hand on what it returns, "
     "`action, state = model.predict(obs, state, episode_start)`"
@@ -32,23 +32,22 @@ _FORGETFUL = (
 
 
 class PlanningPolicy(BasePolicy):
-    """What was learned, and the search for what to play by it.
+    """Policy that searches for plans in a learned model of sessions.
 
-    What is learned: the next observation, linear in the observation and the track; the reward, a small network of what
-    the track has to do with each block of the observation; a library of plans that earned most in this model, kept as
-    features, so that each stands for the nearest tracks of any catalogue.
+    Three things are learned. The next observation is linear in the observation and the track. The reward is a small
+    network of the dot products of the track with each block of the observation. The library holds the plans with the
+    highest predicted return; it stores features, so that each plan maps to the nearest tracks of any catalogue.
 
-    When a session begins, the plans of the library that promise most for its start are improved in the model, one track
-    at a time, and the best is played. When something else is seen than was foreseen, the next five tracks are planned
-    anew.
+    When a session begins, the most promising plans of the library are improved in the model, one track at a time, and
+    the best is played. When an observation differs from the prediction, the next five tracks are replanned.
 
     Args:
-        observation_space: whose `blocks` say where vectors of features stand.
-        action_space: tracks with features.
-        lr_schedule: of no matter.
-        horizon: T, tracks in a session.
-        n_plans: L, plans in the library.
-        n_improved: plans that are improved for a session.
+        observation_space: a space with `blocks`, the slices that are vectors of features.
+        action_space: a space of tracks with features.
+        lr_schedule: unused.
+        horizon: T, number of tracks in a session.
+        n_plans: L, number of plans in the library.
+        n_improved: number of plans that are improved for a session.
     """
 
     check_spaces = staticmethod(check_alike)
@@ -75,37 +74,37 @@ class PlanningPolicy(BasePolicy):
         self.register_buffer("transition", th.zeros(k + 2 * d + 1, k))
         self.register_buffer("library", th.zeros(n_plans, horizon, d))
         self._tracks: PlanTracks | None = None
-        self._plans: Ints | None = None  # of the library
-        self._stateless_calls = 0  # in a row; only a warning depends on it
+        self._plans: Ints | None = None  # the library as tracks of this catalogue
+        self._stateless_calls = 0  # consecutive calls of `predict` without state; only a warning depends on it
 
     @property
     def tracks(self) -> PlanTracks:
-        """What can be played.
+        """The available tracks.
 
         Raises:
-            BindingError: the spaces came out of a file, which keeps no tracks.
+            BindingError: the spaces were loaded from a file, which stores no tracks.
         """
         if self._tracks is None:
             self._tracks = PlanTracks(self.action_space)
         return self._tracks
 
     def bind(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
-        """Take these spaces for the ones the policy was made with from now on.
+        """Replace the spaces of the policy.
 
         Raises:
-            BindingError: they do not fit.
+            BindingError: the policy does not fit them.
         """
         self.check_spaces(Spaces.of(self), Spaces(observation_space, action_space))
         self.observation_space, self.action_space = observation_space, action_space
         self._tracks = self._plans = None
 
     def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """Take what was learned from a file; the arguments are PyTorch's."""
+        """Load learned parameters and the library; the arguments are PyTorch's."""
         self._plans = None
         return super().load_state_dict(*args, **kwargs)
 
     def model(self) -> LearnedModel:
-        """Return what was learned, to plan in."""
+        """Return the learned model in NumPy, for planning."""
         weight, bias, out, out_bias = (parameter.detach().cpu().numpy() for parameter in self.reward.parameters())
         reward = RewardNet(np.ascontiguousarray(weight.T), bias, out[0], float(out_bias[0]))
         repeats = not getattr(self.action_space, "forbids_repeats", False)
@@ -113,51 +112,52 @@ class PlanningPolicy(BasePolicy):
 
     @property
     def plans(self) -> Ints:
-        """The library, (L, T): the tracks nearest to what was learned."""
+        """The plan library, (L, T), mapped to the nearest tracks of the catalogue."""
         if self._plans is None:
             vectors = self.library.cpu().numpy()
             self._plans = self.tracks.nearest(vectors.reshape(-1, vectors.shape[2])).reshape(vectors.shape[:2])
         return self._plans
 
     def remember(self, place: int, plan: Ints) -> None:
-        """Put a plan, (T,), into the library."""
+        """Store a plan, (T,), at index `place` of the library."""
         self.plans[place] = plan
         self.library[place] = th.from_numpy(self.tracks.features[plan])
 
     def best_of_library(
         self, model: LearnedModel, seen: Seen, n: int = 1, n_known: int | None = None
     ) -> Iterator[Rollout[Seen]]:
-        """Give those n plans of the library that promise most for one session, the best first."""
+        """Yield the n plans of the library (of its first `n_known`) with the highest predicted return, best first."""
         for place in largest(model.returns(seen, self.plans[:n_known]).astype(np.float32), n):
             yield self.rollout(model, seen, self.plans[place])
 
     def rollout(self, model: LearnedModel, seen: Seen, plan: Ints) -> Rollout[Seen]:
-        """Play a plan out in one session, each track that may not play replaced by the nearest that may."""
+        """Simulate a plan in one session, after replacing each forbidden track by its nearest allowed one."""
         return model.rollout(seen, plan if model.repeats else self._allowed(plan, seen))
 
     def improved(self, model: LearnedModel, rollout: Rollout[Seen], seed: int = 0) -> Rollout[Seen]:
-        """Replace tracks by some drawn at random, others for each seed, then by near ones, while that earns more."""
+        """Improve a plan track by track while its return rises: by random candidates (per seed), then by near ones."""
         rng, tracks = np.random.default_rng(seed), self.tracks
         n, features = len(tracks.distinct), tracks.features
         drawn = improve(model, rollout, lambda *_: tracks.distinct[rng.integers(n, size=_DRAWN)], _DRAWN_SWEEPS)
         return improve(model, drawn, lambda plan, i: tracks.nearest(features[plan[[i]]], _NEAR)[0], _NEAR_SWEEPS)
 
     def planned(self, model: LearnedModel, seen: Seen) -> Rollout[Seen]:
-        """Return the best plan that is found for one session that begins."""
+        """Return the best plan found for the start of one session."""
         best = self.best_of_library(model, seen, self.n_improved)
         found = [self.improved(model, rollout, seed) for seed, rollout in enumerate(best)]
         return max(found, key=attrgetter("value"))
 
     def rank(self, observation: Floats, played: Ints, k: int, plan: Ints | None = None) -> tuple[Ints, Floats]:
-        """Return the k tracks with which most would be earned from here on, the best first, (k,), and how much.
+        """Return the k next tracks with the highest predicted return, best first, (k,), and these returns, (k,).
 
-        Compared are what could stand first in the plan: what does, what earns most at once, and what is near it.
+        The candidates for the first position of the plan are the planned track, its nearest neighbours and the tracks
+        with the highest immediate reward.
 
         Args:
-            observation: of one session, (1, k).
-            played: (any,) what may not play.
-            k: how many; fewer where fewer are left.
-            plan: what is to be played from here on; None for the best plan that is found for a session that begins.
+            observation: observation of one session, (1, its width).
+            played: (any,) forbidden tracks.
+            k: number of tracks; fewer are returned if fewer are left.
+            plan: planned tracks from here on; None to search for a plan as at the start of a session.
         """
         model, seen = self.model(), self.seen(observation, played)
         rollout = self.planned(model, seen) if plan is None else model.rollout(seen, plan)
@@ -179,9 +179,9 @@ class PlanningPolicy(BasePolicy):
         action_masks: Bools | None = None,
         played: NDArray[np.integer] | None = None,
     ) -> tuple[Ints, Any]:
-        """Return the next track of the plan of each session, and the plans as SB3's `state`.
+        """Return the next track of each session's plan, and the plans as SB3's `state`.
 
-        The arguments are those of `MlpPolicy.predict`; of no matter is `deterministic`: nothing is left to chance.
+        The arguments are those of `MlpPolicy.predict`; `deterministic` is unused, since nothing is random.
         """
         batched = np.ndim(observation) > 1
         rows = np.atleast_2d(np.asarray(observation, np.float32))
@@ -202,7 +202,7 @@ class PlanningPolicy(BasePolicy):
         return (actions if batched else actions[0]), (plans, places + 1, seen.observations)
 
     def _replan(self, model: LearnedModel, seen: Seen, plan: Ints, place: int) -> None:
-        """Put a new plan in the place of the old one, or, where the session has begun, of its next tracks."""
+        """Replace the plan in place: all of it at the start of a session, else its next few tracks."""
         if place == 0:
             plan[:] = self.planned(model, seen).plan
             return
@@ -211,7 +211,7 @@ class PlanningPolicy(BasePolicy):
         plan[ahead] = self.improved(model, model.rollout(seen, plan[ahead])).plan
 
     def seen(self, observations: Floats, played: NDArray[np.integer] | None, masks: Bools | None = None) -> Seen:
-        """Return what is seen of n sessions, with the recordings of what may not play there."""
+        """Return the model state of n sessions, (n, k) observations, with the recordings forbidden in each."""
         n = len(observations)
         if masks is not None:
             rows = np.broadcast_to(masks, (n, np.shape(masks)[-1]))
@@ -222,7 +222,7 @@ class PlanningPolicy(BasePolicy):
         return Seen(observations, np.where(told < 0, -1, self.tracks.recordings[told]))
 
     def _allowed(self, plan: Ints, seen: Seen) -> Ints:
-        """Return a plan with the nearest track that may play in the place of each that may not."""
+        """Return the plan with each forbidden track replaced by its nearest allowed track."""
         plan, taken = plan.copy(), list(seen.played[0])
         for place, track in enumerate(plan):
             if track in taken:

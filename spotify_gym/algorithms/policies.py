@@ -1,4 +1,4 @@
-"""SB3's policies over the networks of this package: forbidden tracks in `predict`, a plain or a dueling head."""
+"""SB3's DQN policies with the networks of this package: action masking in `predict`, plain and dueling heads."""
 
 from __future__ import annotations
 
@@ -28,49 +28,49 @@ FORGETFUL = (
 
 
 def n_states(observations: Any) -> int:
-    """Return how many states there are in a batch, an array, a tensor or a dictionary of either."""
+    """Return the batch size of observations: an array, a tensor or a dictionary of either."""
     return len(next(iter(observations.values())) if isinstance(observations, dict) else observations)
 
 
 class MlpPolicy(DQNPolicy):
-    """SB3's policy, with one output per action, over a network that knows how to leave tracks out.
+    """SB3's DQN policy with one output per action and a network that can exclude tracks.
 
-    The arguments are those of SB3's `DQNPolicy`. With no track left out it computes what SB3's policy computes.
+    The arguments are those of SB3's `DQNPolicy`. With no track excluded, it computes what SB3's policy computes.
     """
 
     network_class: ClassVar[type[DenseQNetwork]] = DenseQNetwork
     network_options: ClassVar[dict[str, Any]] = {}
-    """Arguments of the network beside those of SB3's, with what they are by default."""
+    """Network arguments in addition to SB3's, with their defaults."""
     encoder: str | None = None
-    """How states are read, where there is a choice."""
+    """Name of the state encoder, for policies with a choice of encoders."""
     adam_options: ClassVar[dict[str, Any]] = {}
-    """Of the optimiser, where it is Adam, with what they are by default."""
+    """Default options of the optimiser, used if it is Adam."""
     check_spaces = staticmethod(check_same)
     q_net: DenseQNetwork
     q_net_target: DenseQNetwork
-    _forgetful_calls: int = 0  # in a row, without a word of what was played; only a warning depends on it
+    _forgetful_calls: int = 0  # consecutive calls not told what was played; only a warning depends on it
     _has_warned: bool = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **Adam.instead(kwargs, **self.adam_options))
 
     def make_q_net(self) -> DenseQNetwork:
-        """Return a new network of `network_class`; called for the online and for the target network."""
+        """Return a new network of `network_class`; called once for the online and once for the target network."""
         net_args = self._update_features_extractor(self.net_args, features_extractor=None)
         return self.network_class(**net_args).to(self.device)
 
     def bind(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
-        """Take these spaces for the ones the policy was made with from now on.
+        """Replace the spaces of the policy and its networks.
 
         Raises:
-            BindingError: they do not fit.
+            BindingError: the policy does not fit them.
         """
         self.check_spaces(Spaces.of(self), Spaces(observation_space, action_space))
         for module in (self, self.q_net, self.q_net_target):
             module.observation_space, module.action_space = observation_space, action_space
 
     def set_training_mode(self, mode: bool) -> None:
-        """Do as SB3 does, where it is not done: it walks through all modules."""
+        """Set the mode as SB3 does, but skip its walk through all modules if the mode is already set."""
         if (self.training, self.q_net.training) != (mode, mode):
             super().set_training_mode(mode)
 
@@ -85,20 +85,20 @@ class MlpPolicy(DQNPolicy):
     ) -> tuple[NDArray[np.int64], State]:
         """Return the best allowed actions.
 
-        Where the action space forbids repeats and nothing else says what was played, no track is chosen again that was
-        chosen since the start of its session, in any version: these tracks travel in `state`, (batch, width), padded
-        with -1. Else `state` comes back as it came.
+        If the action space forbids repeats and neither `action_masks` nor `played` is given, the policy remembers its
+        own choices: it chooses no version of a track that it has chosen since the start of the session. It keeps these
+        tracks in `state`, (batch, width), padded with -1. Otherwise `state` is returned unchanged.
 
         Args:
-            observation: of one environment, or with a leading axis for many.
-            state: what the last call returned; None before the first.
-            episode_start: (batch,) True where a session begins, and what was chosen before is forgotten.
-            deterministic: unused; exploration is the algorithm's.
-            action_masks: True where an action is allowed, (n,) or (batch, n), as sb3-contrib has it.
-            played: tracks not to play again in any version, (width,) or (batch, width), padded with -1.
+            observation: observation of one environment, or of many with a leading batch axis.
+            state: state returned by the last call; None at first.
+            episode_start: (batch,) True where a session begins and the remembered choices are dropped.
+            deterministic: unused; the algorithm handles exploration.
+            action_masks: (n,) or (batch, n), True where an action is allowed, as in sb3-contrib.
+            played: (width,) or (batch, width), tracks excluded in all versions, padded with -1.
 
         Raises:
-            ValueError: both kinds of exclusion at once, a shape that does not fit, or nothing allowed.
+            ValueError: both `action_masks` and `played` are given, a shape does not fit, or no action is allowed.
         """
         return self.predict_by(self.choose, observation, state, episode_start, action_masks, played)
 
@@ -111,9 +111,9 @@ class MlpPolicy(DQNPolicy):
         masks: NDArray[np.bool_] | None,
         played: NDArray[np.integer] | None,
     ) -> tuple[NDArray[np.int64], State]:
-        """Return what `predict` does, with another function in the place of its `choose`."""
+        """Return what `predict` returns, with actions chosen by `choose` instead of the method of that name."""
         if isinstance(observation, tuple):
-            super().predict(observation)  # type: ignore[arg-type]  # refuses it, and says why
+            super().predict(observation)  # type: ignore[arg-type]  # raises SB3's error for such observations
         is_told = masks is not None or played is not None
         if is_told or not getattr(self.action_space, "forbids_repeats", False):
             self._forgetful_calls = 0
@@ -130,7 +130,7 @@ class MlpPolicy(DQNPolicy):
     def choose(
         self, observation: Observation, masks: NDArray[np.bool_] | None, played: NDArray[np.integer] | None
     ) -> NDArray[np.int64]:
-        """Return the best allowed actions, () or (batch,); the arguments and errors are those of `predict`."""
+        """Return the best allowed actions, () or (batch,); arguments and errors as for `predict`."""
         if masks is None and played is None:
             return super().predict(observation)[0]
         if masks is not None and played is not None:
@@ -159,7 +159,7 @@ class CnnPolicy(MlpPolicy, sb3.CnnPolicy):
 
 
 class MultiInputPolicy(MlpPolicy, sb3.MultiInputPolicy):
-    """SB3's policy for observations that are dictionaries."""
+    """SB3's policy for dictionary observations."""
 
 
 class DuelingMlpPolicy(MlpPolicy):

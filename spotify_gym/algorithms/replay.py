@@ -1,7 +1,7 @@
-"""Tracks that may not be played again: a few ids per session, never a mask as wide as the catalogue; and their replay.
+"""Played tracks per session, and a replay buffer that stores them: a few ids instead of catalogue-wide masks.
 
-An environment that forbids repeats puts `played`, the ids of the tracks heard in the session so far, into the `info` of
-every step and reset. Here and in the replay buffer these ids lie in rows, padded with NOTHING.
+An environment that forbids repeats reports `played`, the ids of the tracks heard so far in the session, in the `info`
+of every step and reset. Here and in the replay buffer each session has a row of these ids, padded with NOTHING.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 Played = NDArray[np.int32]  # (n_sessions, width), padded with NOTHING
 NOTHING = -1
-State = tuple[NDArray[Any], ...] | None  # SB3's, that `predict` takes and returns
+State = tuple[NDArray[Any], ...] | None  # SB3's recurrent state, passed through `predict`
 
 
 def played_of(infos: Sequence[dict[str, Any]]) -> Played | None:
-    """Return the tracks played in each session, or None where no `info` speaks of any: repeats are legal there."""
+    """Return the tracks played in each session, or None if no `info` has `played`, since repeats are then legal."""
     if not any("played" in info for info in infos):
         return None
     rows = [info.get("played", ()) for info in infos]
@@ -34,20 +34,20 @@ def played_of(infos: Sequence[dict[str, Any]]) -> Played | None:
 def played_next(
     infos: Sequence[dict[str, Any]], dones: NDArray[np.bool_], resets: Sequence[dict[str, Any]]
 ) -> Played | None:
-    """Return what is played in the sessions that go on after a step: a new session where the last one is done."""
+    """Return the tracks played after a step, taken from the reset `info` for sessions that have restarted."""
     return played_of([reset if done else info for info, done, reset in zip(infos, dones, resets, strict=True)])
 
 
 def chosen_since_start(state: State, episode_start: NDArray[np.bool_] | None, n_sessions: int) -> NDArray[np.int64]:
-    """Return the tracks that were chosen in each session since its start, (n_sessions, width), padded with NOTHING.
+    """Return the tracks chosen in each session since its start, (n_sessions, width), padded with NOTHING.
 
     Args:
-        state: as `with_choice` returned it; None where sessions begin.
-        episode_start: (n_sessions,) which of them begin.
-        n_sessions: how many there are now.
+        state: state returned by `with_choice`; None if all sessions begin.
+        episode_start: (n_sessions,) which sessions begin.
+        n_sessions: number of sessions.
 
     Raises:
-        ValueError: a state or starts of another number of sessions.
+        ValueError: `state` or `episode_start` is for another number of sessions.
     """
     chosen = np.empty((n_sessions, 0), np.int64) if state is None else np.asarray(state[0])
     starts = np.zeros(n_sessions, np.bool_) if episode_start is None else np.atleast_1d(episode_start).astype(np.bool_)
@@ -60,21 +60,21 @@ def chosen_since_start(state: State, episode_start: NDArray[np.bool_] | None, n_
 
 
 def with_choice(chosen: NDArray[np.int64], actions: NDArray[np.int64]) -> State:
-    """Return SB3's `state`, with these tracks chosen too; as wide as the oldest session is long."""
+    """Return SB3's `state` with these actions appended, trimmed to the width of the longest session."""
     grown = np.column_stack([chosen, actions])
     return (grown[:, (grown != NOTHING).any(axis=0)],)
 
 
 def draw_unplayed(rng: np.random.Generator, recordings: NDArray[np.int64], played: Played) -> NDArray[np.int64]:
-    """Draw a track for each session, uniformly from those of which no version has been played.
+    """Draw a track for each session, uniformly from the tracks of which no version was played.
 
     Args:
-        rng: where the draws come from.
-        recordings: (n_tracks,) the smallest track that is the same recording.
-        played: (n_sessions, width) of this catalogue's tracks.
+        rng: random generator.
+        recordings: (n_tracks,) the smallest track with the same recording.
+        played: (n_sessions, width) tracks played, padded with NOTHING.
 
     Raises:
-        ValueError: a session has played everything.
+        ValueError: a session has played every recording.
     """
     heard = np.where(played == NOTHING, NOTHING, recordings[played])
     tracks = rng.integers(len(recordings), size=len(heard))
@@ -101,14 +101,14 @@ class Batch(NamedTuple):
     dones: th.Tensor  # (batch, 1) 1.0 where the episode terminated; 0.0 where it was only truncated
     rewards: th.Tensor  # (batch, 1) discounted sum of n rewards
     discounts: th.Tensor | None  # (batch, 1) gamma to the number of steps summed; None: gamma
-    played: th.Tensor | None = None  # (batch, width) int64, what the next state forbids, padded with -1
+    played: th.Tensor | None = None  # (batch, width) int64, tracks forbidden in the next state, padded with -1
 
 
 class PlayedReplayBuffer(NStepReplayBuffer):
-    """SB3's n-step replay buffer, which also keeps the tracks played before the next state.
+    """SB3's n-step replay buffer, which also stores the tracks played before the next state.
 
-    Only the ids are kept (the width of the longest session so far), and only once an `info` has `played` in it. Of one
-    step it samples what SB3's `ReplayBuffer` does. The arguments are those of `NStepReplayBuffer`.
+    It stores their ids only, in rows as wide as the longest session so far, and only once an `info` has `played`. With
+    `n_steps=1` it samples what SB3's `ReplayBuffer` samples. The arguments are those of `NStepReplayBuffer`.
     """
 
     def __init__(self, *args: Any, n_steps: int = 1, **kwargs: Any) -> None:
@@ -124,7 +124,7 @@ class PlayedReplayBuffer(NStepReplayBuffer):
         done: NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Keep one transition of each environment; `infos` may name what has been `played`."""
+        """Store one transition per environment, with the `played` of its `info`, if any."""
         row = self.pos
         super().add(obs, next_obs, action, reward, done, infos)
         self._keep(row, played_of(infos))
@@ -148,10 +148,11 @@ class PlayedReplayBuffer(NStepReplayBuffer):
     def _get_samples(self, batch_inds: NDArray[np.intp], env: VecNormalize | None = None) -> Batch:  # type: ignore[override]
         if self.played is None:
             return self._transitions(batch_inds, env)
-        # SB3 draws the environments in there, and tells nobody which; seen here before, they are drawn there again.
+        # SB3 draws the environments inside `_get_samples` without returning them. Draw them here from the same state of
+        # the stream, then rewind it, so that SB3 draws the same ones.
         stream = np.random.get_state() if self.n_envs > 1 else None  # noqa: NPY002
         envs = np.random.randint(0, self.n_envs, size=len(batch_inds))  # noqa: NPY002
-        if stream is not None:  # one environment takes no numbers
+        if stream is not None:  # with one environment no random numbers are consumed
             np.random.set_state(stream)  # noqa: NPY002
         samples = self._transitions(batch_inds, env)
         played = self.played[self._last_rows(batch_inds, envs), envs]
@@ -160,13 +161,13 @@ class PlayedReplayBuffer(NStepReplayBuffer):
     def _transitions(self, batch_inds: NDArray[np.intp], env: VecNormalize | None) -> Batch:
         if self.n_steps > 1:
             return Batch(*super()._get_samples(batch_inds, env))
-        samples = ReplayBuffer._get_samples(self, batch_inds, env)  # the same, sooner
+        samples = ReplayBuffer._get_samples(self, batch_inds, env)  # same result, but faster
         return Batch(*samples[:5], discounts=th.full_like(samples.rewards, self.gamma))
 
     def _last_rows(self, starts: NDArray[np.intp], envs: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return the row of the last of the n steps of each transition: the end of the episode, or the newest."""
+        """Return the last row of each n-step transition, cut at the end of the episode and at the newest row."""
         rows = (starts[:, None] + np.arange(self.n_steps)) % self.buffer_size
-        newest = (self.pos - 1) % self.buffer_size  # the row after it belongs to another time
+        newest = (self.pos - 1) % self.buffer_size  # the row after it is the oldest one
         ends = (self.dones[rows, envs[:, None]] > 0) | (self.timeouts[rows, envs[:, None]] > 0) | (rows == newest)
         ends[:, -1] = True
         last: NDArray[np.intp] = rows[np.arange(len(rows)), ends.argmax(axis=1)]

@@ -1,4 +1,4 @@
-"""The state's half of the dot product: from an observation to f(s) and v(s)."""
+"""State encoders: from an observation to the direction f(s) and the value v(s) of Q(s, a) = f(s) · φ(x_a) + v(s)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from torch import nn
 from spotify_gym.algorithms.embeddings import SHORTEST, unit
 from spotify_gym.algorithms.mixture_kernels import CompiledMixture, Ints, Perceptron, encode, perceptrons
 
-_CHANNELS = 8  # numbers that each vector carries from layer to layer, by attention
+_CHANNELS = 8  # hidden width per vector between attention layers
 _LAYERS = 3
 
 
 class StateInput(nn.Module):
-    """What the layers read of a state: its blocks at unit length, and beside them the observation as it came.
+    """Input layer of the dense encoder: the blocks at unit length, concatenated with the scaled observation.
 
-    The observation is read as blocks of d numbers (vibe, seed vibe, exposure, ...); what is left over is no block.
-    Nothing here is learned.
+    The observation is split into consecutive blocks of d numbers (vibe, seed vibe, exposure, ...); a shorter remainder
+    is not a block. The layer has no parameters.
 
     Args:
         n_inputs: width of the observation.
         n_features: d.
-        unit_state: bring the blocks to unit length; else only the observation is read.
+        unit_state: whether to add the unit blocks; if not, only the observation is passed on.
     """
 
     def __init__(self, n_inputs: int, n_features: int, unit_state: bool = True) -> None:
@@ -35,30 +35,30 @@ class StateInput(nn.Module):
         self.width = n_inputs + self.n_blocked
 
     def forward(self, observations: th.Tensor) -> th.Tensor:
-        """Return the encoded states, (batch, width), of observations (batch, n_inputs)."""
+        """Return the encoded states, (batch, width), for observations (batch, n_inputs)."""
         blocks = observations[:, : self.n_blocked].view(len(observations), -1, self.n_features)
         return th.cat([unit(blocks).flatten(1), observations / self.n_features**0.5], dim=1)
 
 
 class MixtureEncoder(nn.Module):
-    """f(s), a direction to look for tracks in, a mixture of what was seen; and v(s), the worth of a state.
+    """f(s), the direction in which to search for tracks, as a mixture of observed vectors; and v(s), the state value.
 
-    f(s) = Σᵢ wᵢ(s) Uᵢ + wₙ₊ᵢ(s) Bᵢ over the n blocks Bᵢ of the observation, vectors in the space of the features, and
-    their unit vectors Uᵢ. The weights w are a multilayer perceptron of what does not turn with the coordinates: the
-    lengths of the blocks, the cosines between them, and the numbers that are no block. So f turns with the coordinates:
-    what is learned is how to weigh what was heard, and not where among the features the training went. It prefers no
-    single feature and reweighs none. v is a perceptron of all that is observed; both start at 0.
+    f(s) = Σᵢ wᵢ(s) Uᵢ + wₙ₊ᵢ(s) Bᵢ over the n blocks Bᵢ of the observation, which are vectors in feature space, and
+    their unit vectors Uᵢ. The weights w are a multilayer perceptron of rotation-invariant inputs: the lengths of the
+    blocks, the cosines between them, and the numbers outside the blocks. So f is equivariant to rotations of feature
+    space: it learns how to weigh what was heard, not in which region of feature space the training took place. It
+    favours no single feature and rescales none. v is a perceptron of the whole observation. Both start at 0.
 
     Args:
-        blocks: where they stand in an observation, d numbers each.
+        blocks: slices of the observation that are vectors of d features.
         n_inputs: width of the observation.
         net_arch: widths of the hidden layers.
-        activation_fn: between layers.
+        activation_fn: activation between layers.
     """
 
     blocks: th.Tensor  # (n d,) int64, columns of an observation
     others: th.Tensor  # (n_inputs - n d,) int64
-    pairs: th.Tensor  # (n (n - 1) / 2,) int64, places in a flat matrix of cosines (n, n)
+    pairs: th.Tensor  # (n (n - 1) / 2,) int64, indices into the flattened (n, n) matrix of cosines
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class MixtureEncoder(nn.Module):
         return directions[:, 0], self.value(th.cat([units.flatten(1), scaled], dim=1))
 
     def _compiled(self, observations: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
-        """Do the same in a call or two."""
+        """Compute the same with the compiled kernels."""
         places, arrays = self._arrays()
         if th.is_grad_enabled():
             return CompiledMixture.apply(observations, places, arrays, *self._learned)  # type: ignore[no-any-return, no-untyped-call]
@@ -104,7 +104,7 @@ class MixtureEncoder(nn.Module):
         return th.from_numpy(directions), th.from_numpy(values)
 
     def _arrays(self) -> tuple[tuple[Ints, Ints], tuple[Perceptron, Perceptron]]:
-        """Return blocks and others, and what the perceptrons have learned, all in the memory that torch has them in."""
+        """Return (blocks, others) and the two perceptrons as NumPy arrays that share memory with the tensors."""
         pointers = [tensor.data_ptr() for tensor in self._learned]
         if self._known is None or self._known[0] != pointers:
             places = self.blocks.view(self.shape).numpy(), self.others.numpy()
@@ -113,37 +113,37 @@ class MixtureEncoder(nn.Module):
         return self._known[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_known": None}  # a copy has memory of its own
+        return {**self.__dict__, "_known": None}  # the arrays of a copy must share the memory of the copied tensors
 
 
 def columns_of(blocks: Sequence[slice], n_inputs: int) -> tuple[th.Tensor, th.Tensor]:
-    """Return the columns of an observation that are blocks, (n, d), and those that are none, (n_inputs - n d,)."""
+    """Return the columns of an observation inside blocks, (n, d), and those outside, (n_inputs - n d,)."""
     columns = th.arange(n_inputs)
     in_blocks = th.stack([columns[block] for block in blocks])
     return in_blocks, columns[~th.isin(columns, in_blocks)]
 
 
 def start_at_zero(*layers: nn.Module) -> None:
-    """Set all weights to 0."""
+    """Set all parameters of the layers to 0."""
     for layer in layers:
         for parameter in layer.parameters():
             nn.init.zeros_(parameter)
 
 
 class AttentionEncoder(nn.Module):
-    """f(s), a direction to look for tracks in, a mixture of n vectors Bᵢ by what each has to do with all; and v(s).
+    """f(s), the direction in which to search for tracks, by linear self-attention over n vectors Bᵢ; and v(s).
 
-    Each vector carries c numbers aᵢ, which are 1 at first. With G = (BM)(BM)ᵀ, what the vectors have to do with each
-    other in a metric that is learned, each of three layers adds to them, by a perceptron h that all vectors share,
+    Each vector carries c hidden numbers aᵢ, initially 1. G = (BM)(BM)ᵀ holds the dot products of the vectors in a
+    learned metric M. Each of three layers updates the hidden numbers by a perceptron h, shared by all vectors:
 
         aᵢ ← aᵢ + h(aᵢ, Σⱼ Gᵢⱼ aⱼ / √n, pᵢ, o),        f = W Σᵢ (w·aᵢ) Bᵢ + f₀,
 
-    where pᵢ is learned for each place and o are the numbers that are no vector; v is a perceptron of means over i. This
-    is self-attention without softmax, of which one layer can take a step of gradient descent on the least squares of
-    what it reads (von Oswald et al. 2023, "Transformers learn in-context by gradient descent", proposition 1): a memory
-    that can learn to estimate a taste from the tracks that were answered. f and v start at 0.
+    where pᵢ is a learned embedding of position i and o are the numbers outside the vectors. v is a perceptron of means
+    over i. This is self-attention without softmax, one layer of which can perform a step of gradient descent on a least
+    squares problem (von Oswald et al. 2023, "Transformers learn in-context by gradient descent", proposition 1), so the
+    encoder can learn to estimate a taste from the listener's responses to tracks. f and v start at 0.
 
-    Args: those of `MixtureEncoder`; `net_arch` is of h and v.
+    Args: those of `MixtureEncoder`; `net_arch` is for h and v.
     """
 
     blocks: th.Tensor  # (n, d) int64, columns of an observation
@@ -180,7 +180,7 @@ class AttentionEncoder(nn.Module):
         gram = keys @ keys.mT / n**0.5
         others = observations[:, None, self.others].expand(-1, n, -1)
         places = self.places.expand(len(vectors), -1, -1)
-        there = (vectors != 0).any(dim=2, keepdim=True)  # a place that nothing was played in yet is zeros
+        there = (vectors != 0).any(dim=2, keepdim=True)  # positions without a track yet are all zeros
         carried = there.float().expand(-1, -1, _CHANNELS)
         for layer in self.layers:
             carried = carried + layer(th.cat([carried, gram @ carried, places, others], dim=2)) * there
@@ -190,18 +190,18 @@ class AttentionEncoder(nn.Module):
 
 
 class DenseEncoder(nn.Module):
-    """f(s) and v(s) without regard to what the numbers of an observation are.
+    """f(s) and v(s) from the observation as a plain vector.
 
-    f is a linear map of the encoded state plus a multilayer perceptron, v a perceptron of its own; all start at 0.
+    f is a linear map plus a multilayer perceptron of the encoded state; v is a separate perceptron. All start at 0.
 
     Args:
         n_inputs: width of the observation.
         n_features: d.
-        width: of f.
+        width: width of f.
         net_arch: widths of the hidden layers.
-        activation_fn: between layers.
-        unit_state: as in `StateInput`; False only in files of before.
-        layer_norm: normalise each hidden layer (Ba et al. 2016); True only in files of before.
+        activation_fn: activation between layers.
+        unit_state: as in `StateInput`; False only in older files.
+        layer_norm: normalise each hidden layer (Ba et al. 2016); True only in older files.
     """
 
     def __init__(
