@@ -1,4 +1,4 @@
-"""The catalogue: every track that can be played."""
+"""The catalogue: the tracks that can be played."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from spotify_gym.search.pruned import InnerProductIndex
 
 _ARRAYS = {"features": np.float32, "genres": np.bool_, "popularity": np.float32}
-_live: WeakValueDictionary[int, Catalogue] = WeakValueDictionary()  # all that this process holds, by `id`
+_live: WeakValueDictionary[int, Catalogue] = WeakValueDictionary()  # all that are alive in this process, by `id`
 
 TINY = np.float32(1e-12)
-"""The least length that vectors are divided by: the cosine of a zero vector to anything is then 0."""
+"""Lower bound of the lengths that vectors are divided by, so that the cosine of a zero vector to any other is 0."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -94,7 +94,7 @@ class Catalogue(Tracks):
         none. Rows that cannot be used are left out. `report` lists what was found, chosen and left out, and why.
 
         Args:
-            path: the table.
+            path: path of the table.
             scaling: ``"standard"``, ``"minmax"``, or the scaling of another catalogue.
             columns: ``{role: name in this table}`` for columns with other names, ``""`` if there is none; the roles
                 are ``track_id``, ``name``, ``artists``, ``genre``, ``popularity`` and the names of the features.
@@ -109,7 +109,7 @@ class Catalogue(Tracks):
         Raises:
             CatalogueError: if the file is not a table of audio features, or has no usable row.
         """
-        from spotify_gym.catalogue.tables import read_tracks  # and with it Arrow's readers
+        from spotify_gym.catalogue.tables import read_tracks  # here, since it imports Arrow's readers
 
         tracks, report = read_tracks(path, columns, features, duplicates, min_popularity)
         if shuffle:
@@ -184,9 +184,9 @@ class Catalogue(Tracks):
         """Memory-map a file written by `save`; processes that load the same file share its memory.
 
         Raises:
-            CatalogueError: if the file is missing, damaged, of another kind or of a later version.
+            CatalogueError: if the file is missing, damaged, of another kind or of another version.
         """
-        from spotify_gym.catalogue.prepared import load_fields  # and with it Arrow
+        from spotify_gym.catalogue.prepared import load_fields  # here, since it imports Arrow
 
         where = Path(path).absolute()
         try:
@@ -195,10 +195,10 @@ class Catalogue(Tracks):
             raise CatalogueError(f"cannot load {path}: {error}") from error
 
     def save(self, path: str | Path) -> None:
-        """Write the catalogue to an ``.arrow`` file, all of it or nothing.
+        """Write the catalogue to an ``.arrow`` file, atomically.
 
         Raises:
-            CatalogueError: if the file cannot be written, or its name does not end so.
+            CatalogueError: if the file cannot be written, or its name does not end in ``.arrow``.
         """
         from spotify_gym.catalogue.prepared import save_fields
 
@@ -209,7 +209,7 @@ class Catalogue(Tracks):
 
     @cached_property
     def unit_features(self) -> NDArray[np.float32]:
-        """The features (n_tracks, d) brought to length 1."""
+        """The features (n_tracks, d) scaled to unit length, see `units_of`."""
         return read_only(units_of(self.features), np.float32)
 
     @cached_property
@@ -226,28 +226,28 @@ class Catalogue(Tracks):
 
     @cached_property
     def recordings(self) -> NDArray[np.int64]:
-        """For each track (n_tracks,) the first one with exactly the same features: the same recording."""
+        """Index (n_tracks,) of the first track with exactly the same features: the same recording."""
         return read_only(first_equal_rows(self.features), np.int64)
 
     @cached_property
     def songs(self) -> NDArray[np.int64]:
-        """For each track (n_tracks,) the first one that is the same song: one recording, or of one title and artist."""
+        """Index (n_tracks,) of the first track that is the same song: the same recording, or title and first artist."""
         if self.names is None or self.artists is None:
             return self.recordings
         return read_only(first_of_songs(self.recordings, self.names, self.artists), np.int64)
 
     def one_of_each_song(self, tracks: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the first version of each song among some tracks (k,), in their order."""
+        """Return ``tracks`` (k,) with only the first version of each song, in the same order."""
         return tracks[np.sort(np.unique(self.songs[tracks], return_index=True)[1])]
 
     def index(self, same: Literal["recording", "song"] = "recording") -> InnerProductIndex:
-        """Return the unit features of all recordings, by their first tracks, to search in.
+        """Return a search index of the unit features of all recordings, each by its first track; it is cached.
 
         Args:
-            same: what is excluded together, named by its first track: a recording, or a song.
+            same: which tracks a search excludes together, by the first of them: those of a recording, or of a song.
         """
         if same not in self._indices:
-            from spotify_gym.search.pruned import InnerProductIndex  # Numba loads only where something is searched
+            from spotify_gym.search.pruned import InnerProductIndex  # here, so that only a search loads Numba
 
             tracks = np.flatnonzero(self.recordings == np.arange(len(self)))
             first = self.songs if same == "song" else self.recordings
@@ -256,12 +256,12 @@ class Catalogue(Tracks):
 
     @cached_property
     def coordinates(self) -> str:
-        """What the features mean: catalogues in which this is equal measure tracks alike."""
+        """Hash of feature names and scaling; where it is equal, features of two catalogues are comparable."""
         return _digest(self.feature_names, {"centre": self.scaling.centre, "scale": self.scaling.scale})
 
     @cached_property
     def fingerprint(self) -> str:
-        """The content: catalogues in which this is equal hold the same tracks, and say the same of them."""
+        """Hash of the content; catalogues with the same fingerprint hold the same data of the same tracks."""
         arrays: dict[str, NDArray[Any] | None] = {name: getattr(self, name) for name in _ARRAYS}
         for name in TEXTS:
             column: TextColumn | None = getattr(self, name)
@@ -272,7 +272,7 @@ class Catalogue(Tracks):
         """Return the index of a track by its id, ``spotify:track:ID`` or a link to it.
 
         Raises:
-            CatalogueError: if there is none of this id.
+            CatalogueError: if no track has this id.
         """
         linked = re.match(ID_IN_LINK, track_id)
         index = self._index_of_id.get(track_id, self._index_of_id.get(linked[1]) if linked else None)
@@ -281,7 +281,7 @@ class Catalogue(Tracks):
         return index
 
     def label(self, index: int) -> str:
-        """Return ``"Name — Artist"``, as far as they are known, and the id if no name is."""
+        """Return ``"Name — Artist"``, or the name if the artist is unknown, or the id if the name is."""
         name = self.names[index] if self.names is not None else ""
         artists = self.artists[index].replace(";", ", ") if self.artists is not None else ""
         if not name:
@@ -289,7 +289,7 @@ class Catalogue(Tracks):
         return f"{name} — {artists}" if artists else name
 
     def take(self, indices: ArrayLike) -> Catalogue:
-        """Return the catalogue of some tracks (indices, or a mask over all), in their order; the scaling stays."""
+        """Return a catalogue of the tracks at ``indices`` (k,), or of a mask (n_tracks,), with the same scaling."""
         chosen = np.asarray(indices)
         chosen = np.arange(len(self))[chosen if chosen.dtype == np.bool_ else chosen.astype(np.int64)]
         if len(np.unique(chosen)) != len(chosen):
@@ -299,13 +299,13 @@ class Catalogue(Tracks):
         return replace(super().take(chosen), report=report, origin=None)
 
     def split(self, test_fraction: float = 0.2, seed: int = 0) -> tuple[Catalogue, Catalogue]:
-        """Divide the tracks at random into (train, test), so that no artist and no recording is on both sides.
+        """Split the tracks at random into (train, test), so that no artist and no recording is on both sides.
 
-        Tracks that are linked through artists who played together stay together; the test side is filled with whole
-        groups up to ``test_fraction`` of the tracks, so it may be a little smaller. Both sides keep the scaling.
+        Tracks linked by recordings, or by artists who played together, form a group. The test side is filled with
+        whole groups up to ``test_fraction`` of the tracks, so it may be a little smaller. Both sides keep the scaling.
 
         Raises:
-            CatalogueError: if the fraction is not between 0 and 1, or all tracks hang together.
+            CatalogueError: if the fraction is not between 0 and 1, or the groups leave one side empty.
         """
         if not 0 < test_fraction < 1:
             raise CatalogueError(f"test_fraction={test_fraction} is not between 0 and 1.")
@@ -317,7 +317,7 @@ class Catalogue(Tracks):
         return self.take(~is_test), self.take(is_test)
 
     def rescaled(self, scaling: str | Scaling | Catalogue) -> Catalogue:
-        """Return the same tracks scaled anew: fitted to them, or as another catalogue is."""
+        """Return the same tracks with another scaling: a kind to fit to them, a `Scaling`, or that of a catalogue."""
         given = scaling.scaling if isinstance(scaling, Catalogue) else scaling
         raw = self.scaling.undo(self.features)
         fitted = given if isinstance(given, Scaling) else Scaling.fit(raw, given)
@@ -343,7 +343,7 @@ class Catalogue(Tracks):
         return {track_id: index for index, track_id in enumerate(self.track_ids)}
 
     def _check(self) -> None:
-        """Raise `CatalogueError` unless all columns fit together and hold what they may."""
+        """Raise `CatalogueError` unless the columns have matching shapes and valid values."""
         n_tracks, d = len(self.features), len(self.feature_names)
         expected = {
             "features": (n_tracks, d),
@@ -361,28 +361,28 @@ class Catalogue(Tracks):
             raise CatalogueError(f"features must have different names, not {', '.join(self.feature_names)}.")
         if not n_tracks:
             raise CatalogueError("a catalogue needs at least one track.")
-        if not -MAX_MAGNITUDE <= self.features.min() <= self.features.max() <= MAX_MAGNITUDE:  # NaN is not either
+        if not -MAX_MAGNITUDE <= self.features.min() <= self.features.max() <= MAX_MAGNITUDE:  # or NaN
             raise CatalogueError(f"a feature is not a finite number, or larger than {MAX_MAGNITUDE:g} after scaling.")
         if self.popularity is not None and ((self.popularity < 0) | (self.popularity > 100)).any():
             raise CatalogueError("a popularity is not from 0 to 100.")
 
 
 def units_of(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bring features (..., d) to length 1; a zero vector stays zero, and one below TINY next to it."""
+    """Return features (..., d) scaled to unit length; a zero vector stays zero, and one below `TINY` nearly so."""
     units: NDArray[np.float32] = features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), TINY)
     return units
 
 
 def held(fingerprint: str) -> Catalogue | None:
-    """Return the catalogue of this content that this process has held the longest; None: it holds none."""
+    """Return the oldest catalogue in this process that has this fingerprint; ``None`` if there is none."""
     return next((one for one in list(_live.values()) if one.fingerprint == fingerprint), None)
 
 
 def _revive(fingerprint: str, make: Callable[[], Catalogue]) -> Catalogue:
-    """Return the catalogue that this process holds under a fingerprint; make it if it holds none.
+    """Return the catalogue in this process that has this fingerprint, or else the one that ``make`` returns.
 
     Raises:
-        CatalogueError: if what is made is another, because the file it comes from has changed.
+        CatalogueError: if that one has another fingerprint, because the file it comes from has changed.
     """
     catalogue = held(fingerprint) or make()
     if catalogue.fingerprint != fingerprint:

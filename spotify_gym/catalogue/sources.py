@@ -1,4 +1,4 @@
-"""One catalogue for many environments: whatever names it, the same object."""
+"""Catalogues by name, path or DataFrame: environments that name the same one share one object."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from spotify_gym.catalogue.files import MAX_BYTES, path_of
 from spotify_gym.catalogue.report import CatalogueError
 from spotify_gym.catalogue.scaling import Scaling, check_kind
 
-_LARGE = 2**20  # bytes; a smaller table is read in every process
-_MOST_KEPT = 8  # tables
-_AS_IT_IS = (None, None, "keep", None, False, 0)  # how `Catalogue.read` reads a table of which no more is said
+_LARGE = 2**20  # bytes; a smaller table is read in every process, without a prepared copy
+_MOST_KEPT = 8  # prepared copies
+_AS_IT_IS = (None, None, "keep", None, False, 0)  # the defaults of `Catalogue.read` for ``columns`` to ``seed``
 
 
 def as_catalogue(source: Any, scaling: str | Scaling | None = None) -> Catalogue:
-    """Return the catalogue that ``source`` names; the same object as long as the source is the same.
+    """Return the catalogue that ``source`` names; the same object while the source is unchanged.
 
     Args:
         source: ``"builtin"``, ``"builtin:26000"`` (that many tracks), the path of a table or of a prepared
-            ``.arrow``, a pandas or polars DataFrame, or a catalogue. Of a large table a prepared copy is kept in the
-            user's cache folder, which all processes map that are given the same table.
-        scaling: what the features must be scaled by. ``None`` leaves a catalogue as it is and standardises a table.
+            ``.arrow``, a pandas or polars DataFrame, or a catalogue. A prepared copy of a large table is kept in the
+            user's cache folder; all processes that open the same table memory-map it.
+        scaling: the scaling that the features must have. ``None`` keeps that of a catalogue and standardises a table.
 
     Raises:
-        CatalogueError: the source names none, or cannot be read.
+        CatalogueError: if ``source`` names no catalogue, or cannot be read.
     """
     if scaling is not None and not isinstance(scaling, Scaling):
         check_kind(scaling)
@@ -53,7 +53,7 @@ def as_catalogue(source: Any, scaling: str | Scaling | None = None) -> Catalogue
 
 
 def address_of(catalogue: Catalogue) -> str | None:
-    """Return the text that `as_catalogue` makes this catalogue from; None: it is in memory alone."""
+    """Return the text from which `as_catalogue` makes this catalogue; ``None`` if there is none."""
     origin = catalogue.origin
     if not isinstance(origin, partial):
         return None
@@ -65,10 +65,10 @@ def address_of(catalogue: Catalogue) -> str | None:
 
 
 def located(source: str | Path) -> Path:
-    """Return the path of a file from the root, with the home of whoever ``~`` names.
+    """Return the absolute path of a file, with ``~`` and ``~user`` expanded.
 
     Raises:
-        CatalogueError: there is no such home.
+        CatalogueError: if there is no such home folder.
     """
     try:
         return Path(source).expanduser().absolute()
@@ -77,7 +77,7 @@ def located(source: str | Path) -> Path:
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    """Return what tells one state of a file from another; ``None`` if there is no file, which reading will explain."""
+    """Return modification time [ns] and size [bytes] of a file; ``None`` without one, which reading will report."""
     try:
         status = path.stat()
     except (OSError, ValueError):
@@ -87,7 +87,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 @lru_cache(maxsize=8)
 def _opened(what: int | Path, stamp: tuple[int, int] | None, scaling: str | Scaling | None) -> Catalogue:
-    """Make a built-in catalogue of so many tracks, or open a file, which is another whenever its stamp is."""
+    """Return a built-in catalogue of ``what`` tracks, or that of a file; a new ``stamp`` opens a file again."""
     if isinstance(what, int):
         return Catalogue.builtin(what, scaling=scaling or "standard")
     if what.suffix in (".arrow", ".npz"):
@@ -98,23 +98,23 @@ def _opened(what: int | Path, stamp: tuple[int, int] | None, scaling: str | Scal
 
 
 def _read_once(path: Path, scaling: str | Scaling) -> Catalogue:
-    """Read a large table, or map what was made of the same content before: many processes then share one in memory."""
+    """Return a large table from its prepared copy, made where missing: all processes share one copy in memory."""
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "spotify_gym"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         kept = folder / f"{_key(path, scaling)}.arrow"
-        with FileLock(folder / ".lock"):  # of several processes, one reads
+        with FileLock(folder / ".lock"):  # so that only one process prepares it
             if not kept.exists():
                 for old in sorted(folder.glob("*.arrow"), key=os.path.getmtime)[: 1 - _MOST_KEPT]:
                     old.unlink()
                 Catalogue.read(path, scaling=scaling).save(kept)
             return replace(Catalogue.load(kept), origin=partial(as_catalogue, path, scaling))
-    except (CatalogueError, OSError, RuntimeError):  # no home, a full disk, a damaged copy; or reading will say why
+    except (CatalogueError, OSError, RuntimeError):  # no home, full disk, damaged copy; bad tables raise again
         return Catalogue.read(path, scaling=scaling)
 
 
 def _key(path: Path, scaling: str | Scaling) -> str:
-    """Return what tells a table, what is made of it, and the code that does so, from others."""
+    """Return the cache key of a table: a hash of its content, its path, the scaling and the version of the code."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "blake2b")
     code = max(module.stat().st_mtime_ns for module in Path(__file__).parent.glob("*.py"))
@@ -124,12 +124,12 @@ def _key(path: Path, scaling: str | Scaling) -> str:
 
 
 def _from_frame(frame: Any, scaling: str | Scaling | None) -> Catalogue:
-    """Read a DataFrame as the file that it would be; the same object for the same content."""
+    """Read a DataFrame through a temporary file; the same content gives the same object."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "DataFrame.parquet"
         try:
             frame.to_parquet(path) if hasattr(frame, "to_parquet") else frame.write_parquet(path)
-        except (ValueError, TypeError):  # columns of mixed types, which a text file does not mind
+        except (ValueError, TypeError):  # columns of mixed types, which only CSV can hold
             path = path.with_suffix(".csv")
             frame.to_csv(path)
         try:
@@ -149,5 +149,5 @@ def _scaled(catalogue: Catalogue, scaling: str | Scaling | None) -> Catalogue:
     origin = catalogue.origin
     if isinstance(origin, partial) and origin.func == Catalogue.builtin and not isinstance(scaling, Scaling):
         n_tracks, seed, _ = origin.args
-        return Catalogue.builtin(n_tracks, seed, scaling)  # measured as those of every size are, not by these tracks
+        return Catalogue.builtin(n_tracks, seed, scaling)  # its fixed scaling, not one fitted to these tracks
     return catalogue.rescaled(scaling)

@@ -1,4 +1,4 @@
-"""Search for tracks by what people type: words of title and artist, however they are spelt, ids and links."""
+"""Track search by typed text: words of title and artist, tolerant of misspellings, ids and links."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 _MOST_WORDS = 8
-_SPELLINGS = 5  # of a word that is taken for misspelt
-_ALIKE = 75  # percent of the letters of two spellings of one word
+_SPELLINGS = 5  # tried for a word that may be misspelt
+_ALIKE = 75  # least similarity of two spellings of a word, in percent (`rapidfuzz.fuzz.ratio`)
 
 
 class TrackSearch:
-    """Finds tracks of a catalogue; made once, as it reads all titles and artists.
+    """Text search in a catalogue; make it once and reuse it, as the constructor reads all titles and artists.
 
     Args:
-        catalogue: what is searched; by id alone where it has no titles.
+        catalogue: the tracks to search; by id where they have no titles.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -42,14 +42,14 @@ class TrackSearch:
         line, blank, empty = pa.array(["\n", " ", ""], pa.large_string())
         joined = pc.binary_join(folded_each, line)
         self._texts = pc.binary_join_element_wise(self._titles, joined, blank)
-        self._artists = pc.binary_join_element_wise(line, joined, line, empty)  # a line for each
+        self._artists = pc.binary_join_element_wise(line, joined, line, empty)  # one line per artist
 
     def find(self, text: str, most: int = 12) -> Ints:
-        """Return the tracks that a text means, at most so many, the likeliest first; one version of each song.
+        """Return the tracks that match a text, best first, at most ``most``; one version of each song.
 
-        An id, URI or link means its track. Else every word must stand in title or artist, in any order; where no track
-        has them all, words that are spelt much like them will do. Tracks by an artist of exactly that name come first,
-        then titles of exactly that name, then those that begin with it, then the popular.
+        An id, URI or link matches its track. Otherwise every word must occur in title or artist, in any order; if no
+        track has them all, similarly spelt words match, too. Tracks by an artist of exactly this name come first, then
+        exact titles, then titles that begin with the text, then the others; each by popularity.
         """
         try:
             return np.array([self._catalogue.index_of(text.strip())])
@@ -65,7 +65,7 @@ class TrackSearch:
         return self._catalogue.one_of_each_song(found[self._order(found, query)])[:most]
 
     def named(self, name: str) -> Ints:
-        """Return the tracks with exactly this title, or this "Title — Artist", but for case, accents, punctuation."""
+        """Return the tracks with this title, or "Title — Artist", ignoring case, accents and punctuation."""
         title, _, artist = map(_folded, name.partition(" — "))
         found = np.flatnonzero(self._mask(self._titles, "equal", title))
         if not artist and not len(found):
@@ -73,9 +73,9 @@ class TrackSearch:
         return found[self._mask(self._artists.take(found), "match_substring", artist)] if artist else found
 
     def _with_all(self, words: list[list[str]]) -> Ints:
-        """Return the tracks whose texts hold each word in one of its spellings."""
+        """Return the tracks whose texts contain each word in at least one of its spellings."""
         found = np.arange(len(self._texts))
-        for n_sought, spellings in enumerate(sorted(words, key=lambda word: -len(word[0]))):  # few hold a long one
+        for n_sought, spellings in enumerate(sorted(words, key=lambda word: -len(word[0]))):  # long ones are rare
             texts = self._texts.take(found) if n_sought else self._texts
             found = found[reduce(np.logical_or, (self._mask(texts, "match_substring", word) for word in spellings))]
         return found

@@ -1,4 +1,4 @@
-"""The columns of a catalogue before scaling: what reading a table and inventing one have in common."""
+"""The columns of a catalogue before scaling, whether read from a table or generated."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ FEATURE_RANGES: Mapping[str, tuple[float, float]] = {
     "tempo": (0, 400),  # [BPM], 0 where none was found
     "valence": (0, 1),
 }
-"""The nine continuous audio features of the Spotify Web API, and what their values can be."""
+"""The nine continuous audio features of the Spotify Web API, and the ranges of their values."""
 
 FEATURE_NAMES = tuple(FEATURE_RANGES)
 
 TEXTS = ("track_ids", "names", "artists")
-"""The columns of texts."""
+"""The text columns."""
 ID_IN_LINK = r"\s*(?:spotify:track:|(?:https?://)?\w+\.spotify\.com/(?:[\w-]+/)*(?:tracks?|audio-\w+)/)(\w+)"
-"""How links to a track, and Spotify's name of it, begin; the group is its id."""
+"""Regular expression of the beginning of a track's Spotify URI or URL; the group is its id."""
 
 Self = TypeVar("Self", bound="Tracks")
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -44,7 +44,7 @@ def read_only(array: ArrayLike, dtype: type[Scalar]) -> NDArray[Scalar]:
 
 
 class TextColumn(Sequence[str]):
-    """A read-only column of text that costs no Python object per row: an Arrow array that reads like a tuple of `str`.
+    """A read-only text column: an Arrow array that behaves like a tuple of `str`, without a Python object per row.
 
     >>> column = TextColumn.of(["Hurt", "Águas de Março", ""])
     >>> column[1], len(column)
@@ -64,7 +64,7 @@ class TextColumn(Sequence[str]):
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> TextColumn:
-        """Lay out texts one after another; half a character becomes a question mark."""
+        """Make a column of texts; a lone surrogate becomes a question mark."""
         import pyarrow as pa
 
         encoded = [text.encode("utf-8", "replace") for text in texts]
@@ -74,7 +74,7 @@ class TextColumn(Sequence[str]):
 
     @classmethod
     def from_arrow(cls, array: pa.Array | pa.ChunkedArray) -> TextColumn:
-        """Take over an Arrow column of strings; a missing text becomes an empty one."""
+        """Make a column of an Arrow array of strings; nulls become empty texts."""
         import pyarrow as pa
 
         whole = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
@@ -100,20 +100,20 @@ class TextColumn(Sequence[str]):
         return TextColumn, (self.arrow,)
 
     def take(self, indices: ArrayLike, axis: int = 0) -> TextColumn:
-        """Gather the texts at ``indices`` (k,), in that order; as an array's, along the only axis."""
+        """Return the texts at ``indices`` (k,), in that order; ``axis`` is as of an array, and ignored."""
         import pyarrow as pa
 
         chosen = np.ascontiguousarray(indices, dtype=np.int64)
         return TextColumn(self.arrow.take(pa.Array.from_buffers(pa.int64(), len(chosen), [None, pa.py_buffer(chosen)])))
 
     def buffers(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return the UTF-8 bytes of all texts, and where in them each begins, (n_texts + 1,)."""
+        """Return the UTF-8 bytes of all texts, and the offsets of their bounds, (n_texts + 1,)."""
         offsets = np.frombuffer(self._begins, np.int64)[self._places.start : self._places.stop + 1]
         return np.frombuffer(self._data, np.uint8)[offsets[0] : offsets[-1]], offsets - offsets[0]
 
 
 def folded(texts: pa.Array) -> pa.Array:
-    """Return texts without case, accents, punctuation and superfluous spaces: "Beyoncé  Don't" is "beyonce dont"."""
+    """Return texts without case, accents, punctuation and extra spaces: "Beyoncé  Don't" is "beyonce dont"."""
     import pyarrow.compute as pc
 
     plain = pc.utf8_lower(pc.utf8_normalize(texts, "NFKD"))
@@ -125,7 +125,7 @@ def folded(texts: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True, eq=False)
 class Tracks:
-    """Tracks, one a row, with what is known of them."""
+    """Tracks as columns, one row per track; `None` for a column that is not known."""
 
     features: NDArray[Any]  # (n_tracks, d)
     track_ids: TextColumn  # (n_tracks,), unique
@@ -141,7 +141,7 @@ class Tracks:
 
     @property
     def known_popularity(self) -> NDArray[np.float32]:
-        """The popularity (n_tracks,), -1 where it is unknown; 0 everywhere where there is none."""
+        """The popularity (n_tracks,) without NaN: -1 where unknown; all 0 if there is no such column."""
         unknown = np.zeros(len(self), np.float32)
         return unknown if self.popularity is None else np.nan_to_num(self.popularity, nan=-1)
 
