@@ -49,7 +49,11 @@ class ModelBased(BaseAlgorithm):
         n_plans: number of plans in the library.
         n_improved: plans of the library that are improved for a session; more give a higher return and take longer.
         policy_kwargs: further arguments of the policy.
-        stats_window_size, tensorboard_log, verbose, seed, device: as in SB3; everything is computed on the CPU.
+        stats_window_size: as in SB3, like the following.
+        tensorboard_log: folder of the log.
+        verbose: 0, 1 or 2.
+        seed: of everything random.
+        device: accepted for SB3; everything is computed on the CPU.
 
     Raises:
         ValueError: `env` does not meet these conditions, or a number of plans is not a positive integer.
