@@ -1,6 +1,6 @@
-"""From settings to a trained model and a table of what it is worth: train, resume, evaluate, load, recommend.
+"""Training and evaluation of learners: train, resume, evaluate, load, recommend.
 
-The names are looked up when they are used, so that what needs no network loads no torch.
+Public names are imported on first use, so that code without networks does not load torch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A trained model on disk: the files of its results, and the way back from a run folder to a model that plays.
+"""Saving and loading of trained models: the result files of a run, and `load_run` to get the model back.
 
-Among them a model card (Mitchell et al. 2019): what learned from which data, what it earns, how to repeat it.
+The results include a model card (Mitchell et al. 2019): algorithm, data, returns, and how to reproduce the run.
 """
 
 from __future__ import annotations
@@ -82,10 +82,10 @@ class Run:
 
 
 def weights_of(model: BaseAlgorithm) -> Arrays:
-    """Return the weights of the online and of the target network by name.
+    """Return the policy's weights, including those of a target network, by name.
 
     Raises:
-        RunError: they are no numbers any more.
+        RunError: a weight is not finite.
     """
     weights = {name: tensor.detach().cpu().numpy() for name, tensor in model.policy.state_dict().items()}
     if not all(np.isfinite(array).all() for array in weights.values()):
@@ -97,10 +97,10 @@ def weights_of(model: BaseAlgorithm) -> Arrays:
 
 
 def load_weights(model: BaseAlgorithm, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Put weights into a model.
+    """Load weights into a model.
 
     Raises:
-        RunError: they are those of another network, or are not finite.
+        RunError: the weights belong to another network, or are not finite.
     """
     if bad := [name for name, array in weights.items() if not np.isfinite(array).all()]:
         raise RunError(f"the weights {bad[0]} are not all finite numbers")
@@ -111,20 +111,22 @@ def load_weights(model: BaseAlgorithm, weights: Mapping[str, NDArray[Any]]) -> N
 
 
 def save_results(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm, stopped: bool) -> None:
-    """Write the card, the curve and the model in its three forms; the weights last, as the sign that all is there.
+    """Write the model card, the learning curve and the model in its three formats.
+
+    The weights are written last, so that their presence marks a complete run.
 
     Args:
-        folder: of the run.
-        config: its settings.
-        model: what was trained.
-        stopped: whether Ctrl-C ended it.
+        folder: the run folder.
+        config: the settings of the run.
+        model: the trained model.
+        stopped: whether Ctrl-C ended the training.
 
     Raises:
-        RunError: the weights are no numbers any more.
+        RunError: a weight is not finite.
     """
     write_card(folder, config, earned_by(model, stopped))
     weights = weights_of(model)
-    if isinstance(model, DQN) and _CHANCE in model.logger.name_to_value:  # SB3 has logged nothing since the last step
+    if isinstance(model, DQN) and _CHANCE in model.logger.name_to_value:  # values not yet written to the log
         model.dump_logs()
     draw_curve(folder.path, title=f"{config.algorithm} ({config.policy}) on {config.env}")
     with replacing(folder.path / "model.zip") as file:
@@ -136,12 +138,12 @@ def save_results(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm, s
 
 
 def last_returns(model: BaseAlgorithm) -> list[float]:
-    """Return the returns of the last sessions, exploration included; of 100 at most."""
+    """Return the returns of the last sessions, up to 100, including exploration."""
     return [episode["r"] for episode in model.ep_info_buffer or ()]
 
 
 def returns_in_words(model: BaseAlgorithm) -> str:
-    """Say what the last sessions have earned on average; nothing where none has ended yet."""
+    """Return a sentence with the mean return of the last sessions, or "" if no session has ended."""
     earned = last_returns(model)
     if not earned:
         return ""
@@ -149,26 +151,26 @@ def returns_in_words(model: BaseAlgorithm) -> str:
 
 
 def idle_in_words(model: BaseAlgorithm) -> str:
-    """Say that a Q-learner has played and learned nothing; nothing of one that has."""
+    """Return a warning if a Q-learner has played without taking a gradient step, else ""."""
     if not isinstance(model, DQN) or model._n_updates or not model.num_timesteps:
         return ""
     return f"nothing was learned: the first {model.learning_starts} steps are random play"
 
 
 def earned_by(model: BaseAlgorithm, stopped: bool) -> str:
-    """Say what the training came to."""
+    """Return a summary of the training for the model card: its steps, and the mean return of the last sessions."""
     when = f"{'Stopped' if stopped else 'Finished'} after {model.num_timesteps:,} steps"
     said = "; ".join(filter(None, [when, returns_in_words(model)]))
     return f"{said}. `spotify-gym evaluate` puts what it earns in held-out sessions here."
 
 
 def write_card(folder: RunFolder, config: TrainConfig, numbers: str) -> None:
-    """Write README.md of a run folder, where model hubs look for it.
+    """Write the model card to README.md of the run folder, where model hubs expect it.
 
     Args:
-        folder: of the run.
-        config: its settings.
-        numbers: what it earns, as Markdown.
+        folder: the run folder.
+        config: the settings of the run.
+        numbers: results as Markdown.
     """
     meta = folder.meta
     about, command = meta["catalogue"], meta.get("command", [])
@@ -189,16 +191,16 @@ def write_card(folder: RunFolder, config: TrainConfig, numbers: str) -> None:
 
 
 def draw_curve(folder: Path, title: str) -> None:
-    """Draw the mean return, and the exploration behind it, against the environment steps, from `progress.csv`.
+    """Plot mean return and exploration rate against environment steps, from `progress.csv`.
 
     Raises:
-        RunError: the log is damaged; a training that goes on writes on in that of whoever began it.
+        RunError: the log is damaged; a resumed training appends to an existing log, which may be untrusted.
     """
     from matplotlib.figure import Figure  # not pyplot: no window, no global state
 
     try:
         with (folder / "progress.csv").open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row.get(_RETURN)]  # where a session has ended
+            rows = [row for row in csv.DictReader(file) if row.get(_RETURN)]  # empty until a session has ended
         steps, returns = ([float(row[name]) for row in rows] for name in (_STEPS, _RETURN))
         chances = [float(row.get(_CHANCE) or "nan") for row in rows]
     except (ValueError, KeyError, TypeError, csv.Error) as error:
@@ -208,7 +210,7 @@ def draw_curve(folder: Path, title: str) -> None:
     axes.plot(steps, returns, color="#1a7f4b", linewidth=2, marker=".")
     axes.set(title=title, xlabel="environment steps", ylabel="mean return of the last sessions, 100 at most")
     axes.grid(alpha=0.3)
-    if not np.isnan(chances).all():  # of a Q-learner
+    if not np.isnan(chances).all():  # only Q-learners log it
         chance = axes.twinx()
         chance.plot(steps, chances, color="#999999", linestyle="--", linewidth=1)
         chance.set(ylabel="probability of a random track", ylim=(0, 1.02))
@@ -250,7 +252,7 @@ def load_run(
     replays = "buffer_size" in inspect.signature(config.classes[0]).parameters
     changes = {"buffer_size": 1} if replays else {}  # to play, not to learn
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # PPO's: one session fills no batch
+        warnings.simplefilter("ignore", UserWarning)  # PPO warns that one session does not fill a batch
         model = learner_of(replace(config, device="cpu"), env, **changes)
     if about.get("fingerprint") != chosen.fingerprint:
         if config.learner.points:
@@ -264,7 +266,7 @@ def load_run(
 
 
 def _scaled(catalogue: str | Path | Catalogue, folder: RunFolder, about: dict[str, Any]) -> Catalogue:
-    """Scale a catalogue as that of the training was."""
+    """Return the catalogue with the scaling of the training catalogue."""
     scaling, _ = _learned_from(folder, about)
     try:
         return as_catalogue(catalogue, scaling)
@@ -280,7 +282,7 @@ def _scaled(catalogue: str | Path | Catalogue, folder: RunFolder, about: dict[st
 
 
 def _learned_from(folder: RunFolder, about: dict[str, Any]) -> tuple[Scaling, Discrete]:
-    """Return how tracks were scaled in the training, and its action space as far as it is known without them."""
+    """Return the scaling of the training catalogue, and its action space without the track features."""
     try:
         space = Discrete(int(about["n_tracks"]))
         vars(space).update({name: about[name] for name in ("fingerprint", "coordinates", "feature_names")})

@@ -1,6 +1,6 @@
-"""What is recorded of a training as it goes: its logs, weights on the way, checkpoints; and the progress bar.
+"""Training callbacks: logs, weight snapshots, checkpoints and the progress bar.
 
-Nothing here draws a random number, so that a run ends with the same weights whatever is recorded of it.
+None of them draws random numbers, so that the final weights do not depend on what is recorded.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from spotify_gym.training.tensors import Tensors, write_tensors
 
 @contextmanager
 def recorded(model: BaseAlgorithm, config: TrainConfig, folder: RunFolder) -> Iterator[list[BaseCallback]]:
-    """Give the callbacks that record a training in its folder; the results follow, also where Ctrl-C ends it."""
+    """Yield the callbacks that record a training in its folder; on exit write the results, also after Ctrl-C."""
     snapshots = [
         OnTheWay([share * config.total_steps], partial(_keep_weights, folder.weights_file(share)))
         for share in config.snapshots
@@ -44,7 +44,7 @@ def recorded(model: BaseAlgorithm, config: TrainConfig, folder: RunFolder) -> It
     ):
         model.set_logger(logger)
         callbacks: list[BaseCallback] = [monitor, *snapshots]
-        if isinstance(model, TrackDQN):  # the only ones that can go on from a checkpoint
+        if isinstance(model, TrackDQN):  # the only algorithms that can resume from a checkpoint
             keeps = checkpoints(folder.checkpoint_file, config.checkpoint_seconds)
             callbacks.insert(0, stack.enter_context(keeps))
         stopped = None
@@ -58,15 +58,15 @@ def recorded(model: BaseAlgorithm, config: TrainConfig, folder: RunFolder) -> It
 
 
 def _keep_weights(file: Path, model: BaseAlgorithm) -> None:
-    if not file.exists():  # of a training that goes on
+    if not file.exists():  # a resumed training may already have it
         write_tensors(file, Tensors(weights_of(model), {"steps": model.num_timesteps}))
 
 
 class MonitorCallback(BaseCallback):
-    """Write a row for each session that ends, as SB3's `Monitor` does; `load_results` and the zoo's plots read it.
+    """Write a row per finished session in the format of SB3's `Monitor`, for `load_results` and RL Zoo's plots.
 
     Args:
-        file: `monitor.csv`; a training that goes on writes on in it.
+        file: `monitor.csv`; a resumed training appends to it.
     """
 
     def __init__(self, file: Path) -> None:
@@ -93,11 +93,13 @@ class MonitorCallback(BaseCallback):
 
 
 class OnTheWay(BaseCallback):
-    """Looks at a learner when given steps lie behind it, between two rollouts: all is stored, and every update done.
+    """Call a function with the model once it has passed given steps.
+
+    The call comes between two rollouts, when all transitions are stored and all updates are done.
 
     Args:
-        steps: environment steps, in order.
-        look: what to do with the model; it must not draw random numbers from it.
+        steps: environment steps, ascending.
+        look: function called with the model; it must not draw from the model's random generators.
     """
 
     def __init__(self, steps: Iterable[float], look: Callable[[Any], object]) -> None:
@@ -120,7 +122,7 @@ class OnTheWay(BaseCallback):
 
 
 class ProgressBarCallback(sb3.ProgressBarCallback):
-    """SB3's progress bar, on stderr, with what the learner earns; none where stderr is no terminal."""
+    """SB3's progress bar on stderr, with the mean return; disabled if stderr is not a terminal."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,5 +137,5 @@ class ProgressBarCallback(sb3.ProgressBarCallback):
             self.pbar.set_description(f"return {np.mean(earned):.2f}", refresh=False)
 
     def close(self) -> None:
-        """Leave the bar as it is, however the training has ended."""
+        """Close the bar and leave it on screen as it is, also after an aborted training."""
         self.pbar.close()

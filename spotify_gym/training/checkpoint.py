@@ -1,8 +1,8 @@
-"""Crash-safe resume: checkpoints, from which a training goes on as if nothing had happened.
+"""Crash-safe checkpoints, from which a training resumes as if it had not been interrupted.
 
-All that it depends on at one moment: networks, optimiser, replay buffer, the sessions being played, the state of every
-generator, SB3's counters and its logs. It ends with the weights and the logs that it would have ended with.
-A checkpoint is taken between two rollouts, when every transition is stored and every update finished.
+A checkpoint holds the complete state of a training: networks, optimiser, replay buffer, the sessions in progress, the
+state of every random generator, SB3's counters and its logs. A resumed training ends with the same weights and logs.
+A checkpoint is taken between two rollouts, when all transitions are stored and all updates are done.
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ _COUNTERS = (
     "exploration_rate",
 )
 _ADAM = {"step", "exp_avg", "exp_avg_sq"}
-_MINUS_ONE = {"played", "log.tracks", "log.answers"}  # arrays in which -1 is a value
-_PADDING = {"played": NOTHING, "log.tracks": NOTHING, "log.answers": 0}  # of sessions, as wide as there is room
+_MINUS_ONE = {"played", "log.tracks", "log.answers"}  # arrays in which -1 is a valid value
+_PADDING = {"played": NOTHING, "log.tracks": NOTHING, "log.answers": 0}  # of session arrays that may be wider
 _REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts", "played")
 _LOGS = ("progress.csv", "monitor.csv")
 
 
 class Stopped(KeyboardInterrupt):
-    """Ctrl-C, put off until everything was saved."""
+    """Ctrl-C, raised after everything has been saved."""
 
 
 @contextmanager
 def checkpoints(file: Path, interval: float) -> Iterator[BaseCallback]:
-    """Give the callback that makes a training safe from crashes, to be called before all others.
+    """Yield the callback that saves and restores checkpoints; it must run before all other callbacks.
 
-    It goes on from the checkpoint in `file`, beside the logs, where there is one, perhaps a stranger's; then it saves
-    there every `interval` [s], and before it gives way to Ctrl-C. Where the block ends well, which means that the
-    results are kept, the file goes.
+    If `file` exists, the callback resumes from it; the file need not be trusted. It saves to `file` every `interval`
+    [s], and before it raises `Stopped` for Ctrl-C. The logs must be in the same folder. When the block ends without an
+    error, the results are saved and the checkpoint is deleted.
 
     Raises:
-        Stopped: by the callback, once all is saved.
-        RunError: by the callback: a checkpoint that belongs to other settings, or holds what no training could have
-            led to; weights that are no numbers any more.
+        Stopped: by the callback, after saving.
+        RunError: by the callback, if the checkpoint belongs to other settings or holds values that no training could
+            produce, or if a weight is not finite.
     """
     with interruptible() as stop:
         yield _CheckpointCallback(file, interval, stop)
@@ -98,7 +98,7 @@ class _CheckpointCallback(BaseCallback):
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Put Ctrl-C off: the function given says whether it was pressed. Pressed again it takes effect at once."""
+    """Defer Ctrl-C: yield a function that returns whether it was pressed. A second Ctrl-C takes effect at once."""
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield pressed.is_set  # Python delivers signals to the main thread only
@@ -116,7 +116,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 
 def _save(model: TrackDQN, file: Path) -> None:
-    """Write the checkpoint in the place of the earlier one."""
+    """Write the checkpoint, replacing the previous one."""
     buffer, env = _buffer(model), _env(model)
     replay = {name: getattr(buffer, name) for name in _REPLAY}
     logs = {name: file.with_name(name).read_bytes() for name in _LOGS if file.with_name(name).exists()}
@@ -153,7 +153,7 @@ def _facts(model: TrackDQN, env: SessionVecEnv) -> dict[str, Any]:
 
 
 def _restore(model: TrackDQN, file: Path) -> None:
-    """Bring the model and its environment, made from the same settings, to the moment of the checkpoint."""
+    """Restore the model and its environment, made from the same settings, to the state of the checkpoint."""
     saved = read_tensors(file)
     try:
         if not 0 <= saved.facts["num_timesteps"] <= model._total_timesteps:
@@ -179,7 +179,7 @@ def _restore(model: TrackDQN, file: Path) -> None:
 
 
 def _optimizer(optimizer: torch.optim.Optimizer) -> Arrays:
-    """Return what the optimiser remembers of each parameter; its settings come from the configuration."""
+    """Return the optimiser's state of each parameter; its hyperparameters come from the settings."""
     state = optimizer.state_dict()["state"]
     return {f"{i}.{name}": value.cpu().numpy() for i, memory in state.items() for name, value in memory.items()}
 
@@ -204,8 +204,10 @@ def _restore_replay(buffer: PlayedReplayBuffer, saved: Tensors) -> None:
     if not 0 <= buffer.pos < buffer.buffer_size:
         raise ValueError(f"place {buffer.pos} of {buffer.buffer_size} in the replay buffer")
     if {len(array) for array in rows.values()} != {buffer.size()}:
-        raise ValueError(f"a replay buffer that does not hold {buffer.size()} steps")  # but what was in memory before
-    if (played := rows.pop("played", None)) is not None:  # as wide as the sessions were long
+        raise ValueError(
+            f"a replay buffer that does not hold {buffer.size()} steps"
+        )  # rows beyond the data would be uninitialised memory
+    if (played := rows.pop("played", None)) is not None:  # its width is the longest session so far
         _check_played(played, (len(played), buffer.n_envs), buffer.action_space)
         buffer.played = np.empty((buffer.buffer_size, *played.shape[1:]), played.dtype)
         buffer.played[: len(played)] = played
@@ -217,17 +219,20 @@ def _restore_sessions(env: SessionVecEnv, saved: Tensors) -> None:
     sessions, room = env.env.sessions, saved.arrays["sessions.played"].shape[1]
     if saved.arrays["begun"].max() > 1 + saved.facts["num_timesteps"]:
         raise ValueError("more sessions than steps")
-    sessions.grow(room)  # it grows with the longest session
+    sessions.grow(room)  # the arrays are as wide as the longest session required
     _fill(_counts(env), saved.arrays)
-    kept, more = saved.part("sessions"), sessions.played.shape[1] - room  # than whoever wrote this gave them
+    kept, more = (
+        saved.part("sessions"),
+        sessions.played.shape[1] - room,
+    )  # spare columns that the writer's arrays lacked
     for name, padding in _PADDING.items():
-        if name in kept and kept[name].dtype == np.int64:  # of a checkpoint in which tracks were wider
+        if name in kept and kept[name].dtype == np.int64:  # older checkpoints store tracks as int64
             kept[name] = kept[name].astype(np.int32)
         if name in kept and more > 0:
             kept[name] = np.pad(kept[name], ((0, 0), (0, more)), constant_values=padding)
     _fill(_sessions(sessions), kept)
     room -= sessions.history.shape[1]
-    if (sessions.time >= room).any():  # compiled loops write there, and look at no bounds
+    if (sessions.time >= room).any():  # compiled loops write at these indices without bounds checks
         raise ValueError(f"more tracks than the {room} that there is room for")
     _check_tracks(sessions.played, env.action_space, NOTHING)
     if sessions.log is not None:
@@ -236,11 +241,11 @@ def _restore_sessions(env: SessionVecEnv, saved: Tensors) -> None:
 
 
 def _restore_logs(model: TrackDQN, saved: Tensors, file: Path) -> None:
-    """Put the logs back to where they were, with the clocks that they are written by."""
+    """Restore the log files, the logged values and the clocks that the logs refer to."""
     logs = {name: array.tobytes() for name, array in saved.part("logs").items()}
     for log in model.logger.output_formats:
         if isinstance(log, CSVOutputFormat) and (text := logs.get("progress.csv", b"").decode()):
-            log.file.write(text)  # SB3 has emptied the file
+            log.file.write(text)  # SB3 has truncated the file
             log.file.flush()
             log.keys = text.partition("\n")[0].split(",")
     if "monitor.csv" in logs:
@@ -263,13 +268,13 @@ def _env(model: TrackDQN) -> SessionVecEnv:
 
 
 def _counts(env: SessionVecEnv) -> Arrays:
-    """Return what is counted of the sessions of each slot, (B,) each, as it lies in memory."""
-    assert env.env.keys is not None  # they have begun
+    """Return the counters of the sessions in each slot, (B,) each, as views of the arrays in use."""
+    assert env.env.keys is not None  # set by `reset`
     return {"returns": env.returns, "lengths": env.lengths, "begun": env.env.keys.begun.view(np.int64)}
 
 
 def _sessions(state: BatchState, prefix: str = "") -> Arrays:
-    """Return all arrays of a batch state as they lie in memory, those of the states inside it too, by dotted name."""
+    """Return all arrays of a batch state and of its nested states by dotted name, without copying."""
     arrays: Arrays = {}
     for field in fields(state):
         value = getattr(state, field.name)
@@ -281,14 +286,14 @@ def _sessions(state: BatchState, prefix: str = "") -> Arrays:
 
 
 def _fill(arrays: dict[str, Any], saved: Arrays) -> None:
-    """Overwrite arrays in place by those saved of them."""
+    """Overwrite arrays in place with the saved arrays of the same names."""
     for name, array in arrays.items():
         _check_like(array, saved[name], NOTHING if name in _MINUS_ONE else 0)
         array[...] = saved[name]
 
 
 def _check_like(value: NDArray[Any], array: NDArray[Any], least: int = 0) -> None:
-    """See that `array` has the shape and type of `value`, and no infinite number or too small a whole one in it."""
+    """Check that `array` has the shape and dtype of `value`, is finite, and has no integer below `least`."""
     if array.dtype != value.dtype or array.shape != value.shape:
         raise ValueError(f"{array.dtype} {array.shape} where {value.dtype} {value.shape} should be")
     if not np.isfinite(array).all() or (array.dtype.kind == "i" and (array < least).any()):
@@ -301,7 +306,7 @@ def _check_tracks(tracks: NDArray[Any], space: gym.Space[Any], least: int = 0) -
 
 
 def _check_played(played: NDArray[Any], shape: tuple[int, ...], space: gym.Space[Any]) -> None:
-    """See that there is a padded row of tracks for each place of `shape`."""
+    """Check that `played` holds a padded row of tracks for each index of `shape`."""
     if played.dtype != np.int32 or played.shape[:-1] != shape:
         raise ValueError(f"{played.dtype} {played.shape} where rows of tracks for {shape} should be")
     _check_tracks(played, space, NOTHING)

@@ -1,4 +1,4 @@
-"""Settings of a training run, read from a file, a command line or a program."""
+"""Settings of a training run as a frozen dataclass, for JSON files, the command line and programs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class TrainConfig:
     catalogue: str = "builtin"
     """Tracks to play: "builtin", "builtin:26000" (that many tracks), a CSV or Parquet table, or a prepared .arrow."""
     max_tracks: Count | None = None
-    """Keep a random sample of this many tracks, the same in every run."""
+    """Use only a random sample of this many tracks, the same in every run."""
     env: str = "SpotifySession-v0"
     """Id of the environment."""
     scaling: Literal["standard", "minmax"] = "standard"
@@ -162,9 +162,9 @@ class TrainConfig:
 
     @classmethod
     def template(cls, **settings: Any) -> Self:
-        """Return settings that others are to be put over: what follows from the environment is left open.
+        """Return settings to be overridden, in which defaults that depend on the environment stay unresolved.
 
-        Whoever uses them as they are goes through `dataclasses.replace`, which settles it.
+        Pass the result through `dataclasses.replace`, which resolves them, before use.
         """
         config = cls(**settings)
         object.__setattr__(config, "state", settings.get("state", "auto"))
@@ -193,7 +193,7 @@ class TrainConfig:
             raise ConfigError(f"candidates={self.candidates} is for policy {' or '.join(map(repr, FEW_CANDIDATES))}")
 
     def _check_others(self) -> None:
-        """Refuse what has no meaning for a learner that is no Q-learner."""
+        """Check the settings of an algorithm that is not a Q-learner."""
         policies = self.learner.policies
         if self.policy not in policies:
             known = " or ".join(map(repr, policies))
@@ -209,12 +209,12 @@ class TrainConfig:
 
     @property
     def learner(self) -> Learner:
-        """What the registry knows of the algorithm."""
+        """Registry entry of the algorithm."""
         return learner_named(self.algorithm)
 
     @property
     def is_q_learner(self) -> bool:
-        """Whether the learner is one of the Q-learners, or one's own derived from them."""
+        """Whether the algorithm is a Q-learner, built in or user-defined."""
         return not self.learner.policies
 
     @property
@@ -222,7 +222,7 @@ class TrainConfig:
         """The algorithm and its policy, imported.
 
         Raises:
-            ConfigError: one's own cannot be imported, or is none.
+            ConfigError: a user-defined class cannot be imported or has the wrong base class.
         """
         try:
             return self.learner.classes(self.policy)
@@ -231,14 +231,15 @@ class TrainConfig:
 
     @property
     def q_settings(self) -> dict[str, Any]:
-        """What is set of gradients, replay and exploration, by SB3's names but for `updates_per_step` and the rates."""
+        """Settings of gradients, replay and exploration, under SB3's names except for `updates_per_step` and the
+        learning rates."""
         names = [field.name for field in dataclasses.fields(self)]
         own = names[names.index("updates_per_step") : names.index("max_grad_norm") + 1]
         return {name: getattr(self, name) for name in own}
 
     @property
     def other_arguments(self) -> dict[str, Any]:
-        """The arguments of a learner that is no Q-learner."""
+        """Constructor arguments of an algorithm that is not a Q-learner."""
         try:
             return {name: json.loads(value) for name, value in pairs_of(self.arguments).items()}
         except ValueError as error:
@@ -251,25 +252,25 @@ class TrainConfig:
 
     @property
     def session_length(self) -> int:
-        """Tracks of a session that nobody leaves."""
+        """Number of tracks in a session that the listener does not leave."""
         length = gym.spec(self.env).max_episode_steps
         assert length is not None  # every environment of this package is truncated by its registration
         return length
 
     @property
     def update_cycle(self) -> tuple[int, int]:
-        """Steps of all sessions between two rounds of learning, and the gradient steps of a round."""
+        """Steps of the vector environment between two rounds of updates, and gradient steps per round."""
         per_round = Fraction(self.updates_per_step).limit_denominator(1000) * self.n_envs
         return per_round.denominator, per_round.numerator
 
     @property
     def first_seed(self) -> int:
-        """Seed of the first of the sessions played at once; runs with different seeds share none."""
+        """Seed of the first of the parallel sessions; runs with different seeds share no session."""
         return self.seed * self.n_envs
 
     @property
     def env_options(self) -> dict[str, Any]:
-        """The options of the environment, but for the catalogue."""
+        """Options of the environment, without the catalogue."""
         options = {"state": self.state, "history_length": self.history_length, "reward_baseline": self.reward_baseline}
         given = {
             "repeats": self.repeats,
@@ -280,45 +281,45 @@ class TrainConfig:
 
     @property
     def own_code(self) -> list[str]:
-        """What is named as `module:Class`, which to import can run any code."""
+        """Names of the form `module:Class` in these settings, whose import can execute arbitrary code."""
         listener = _listener_values(self.listener)
         named = listener["listener"] if isinstance(listener, dict) else listener
         names = (self.algorithm, self.policy, self.state, named, *_weights(self.reward))
         return [name for name in names if name is not None and ":" in name]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values that `from_json` reads."""
+        """Return the settings as plain values, readable by `from_json`."""
         return {**dataclasses.asdict(self), "listener": _listener_values(self.listener)}
 
     @classmethod
     def from_json(cls, plain: Any) -> Self:
-        """Read what `to_json` wrote.
+        """Return the settings from the plain values of `to_json`.
 
         Raises:
-            ConfigError: not a mapping, an unknown name, or a setting that is not allowed.
+            ConfigError: `plain` is not a mapping, has an unknown name, or a setting that is not allowed.
         """
         if not isinstance(plain, Mapping):
             raise ConfigError(f"a configuration is a mapping of names to settings, not {type(plain).__name__}")
         if unknown := sorted(set(plain) - set(_fields()), key=str):
             raise ConfigError(f"unknown setting {unknown[0]!r}; choose from {', '.join(_fields())}")
         settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
-        settings.setdefault("encoder", "dense")  # in files of before
+        settings.setdefault("encoder", "dense")  # older files do not name the encoder
         listener = settings.get("listener")
         if isinstance(listener, Mapping):
             settings["listener"] = json.dumps(dict(listener))
-        elif str(listener).endswith(".json"):  # a stranger's configuration names no file of ours
+        elif str(listener).endswith(".json"):  # an untrusted configuration must not read local files
             raise ConfigError(f"listener={listener!r} is a file; a configuration holds its values")
         return cls(**settings)
 
 
 def env_ids() -> list[str]:
-    """Return the ids that are registered with the environments of this package, but for those with a catalogue."""
+    """Return the ids registered with this package's environments, without those that fix a catalogue."""
     ours = ((name, spec) for name, spec in gym.registry.items() if "SpotifyVectorEnv" in str(spec.vector_entry_point))
     return sorted(name for name, spec in ours if "catalogue" not in spec.kwargs)
 
 
 def _weights(reward: Iterable[str]) -> dict[str, float]:
-    """Read the weights of the reward's terms."""
+    """Parse the weights of the reward terms."""
     try:
         return {term: float(weight) for term, weight in pairs_of(reward).items()}
     except ValueError as error:
@@ -326,10 +327,10 @@ def _weights(reward: Iterable[str]) -> dict[str, float]:
 
 
 def _listener_text(listener: str) -> str:
-    """Return the name of a listener, or its values as JSON: a file may change."""
+    """Return a listener's name, or its values as JSON, so that the settings do not depend on a file."""
     try:
         if listener.endswith(".json"):
-            return json.dumps(as_listener(listener).to_dict())  # type: ignore[union-attr]  # a file holds one
+            return json.dumps(as_listener(listener).to_dict())  # type: ignore[union-attr]  # a file gives a listener
         if not listener.startswith("{"):
             return listener
         values = json.loads(listener)
@@ -362,7 +363,7 @@ def _check(name: str, value: Any, kind: Any) -> None:
 
 
 def _ranges(kind: Any) -> list[Between]:
-    """Return the ranges that stand anywhere in a type."""
+    """Return all ranges in a type, however nested."""
     if isinstance(kind, Between):
         return [kind]
     return [found for part in get_args(kind) for found in _ranges(part)]
@@ -372,9 +373,9 @@ _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 def _read_type(kind: Any) -> tuple[str, Callable[[Any], bool]]:
-    """Return what a type of the fields above is called, and what says whether a value is of it.
+    """Return a type's name for messages and a predicate that tells whether a value is of that type.
 
-    A whole number will do for a float.
+    Integers are accepted as floats.
     """
     parts = get_args(kind)
     if get_origin(kind) is Annotated:

@@ -23,14 +23,14 @@ from spotify_gym.training.config import EVALUATION_SEED
 from spotify_gym.wrappers.single import ProtoActions
 
 NOTHING = -1
-"""Stands in `Evaluation.tracks` after the end of a session."""
+"""Padding of `Evaluation.tracks` after the end of a session."""
 
 _MOST_SESSIONS = 10_000_000
-_AT_ONCE = 64  # sessions: 64 rows of scores over 211,871 tracks are 54 MB
+_AT_ONCE = 64  # sessions in parallel: 64 rows of scores over 211,871 tracks are 54 MB
 
 
 Choose = Callable[[Any, Any, NDArray[np.bool_], dict[str, Any]], tuple[NDArray[np.int64], Any]]
-"""From observations, state, which sessions have just begun, and `info`: tracks and state."""
+"""Maps observations, state, `episode_start` and `info` to tracks and the new state."""
 
 
 class Policy(Protocol):
@@ -42,7 +42,7 @@ class Policy(Protocol):
 
 
 PolicyFactory = Callable[[Any], Policy]
-"""Makes a policy for the environment it is given."""
+"""Makes a policy for the given environment."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +63,17 @@ class Evaluation:
 
     @property
     def returns(self) -> NDArray[np.float64]:
-        """(n,) the sum of the rewards of each session."""
+        """(n,) sum of the rewards of each session."""
         return np.asarray(self.rewards.sum(axis=1))
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """(n,) tracks recommended in each session."""
+        """(n,) number of tracks recommended in each session."""
         return np.asarray((self.tracks != NOTHING).sum(axis=1))
 
     @property
     def coverage(self) -> float:
-        """Share of the catalogue that was played in any of the sessions, in [0, 1]."""
+        """Share of the catalogue that was played in at least one session, in [0, 1]."""
         return len(np.unique(self.tracks[self.tracks != NOTHING])) / len(self.catalogue)
 
     @property
@@ -82,7 +82,7 @@ class Evaluation:
         return {"seeds": self.seeds, "tracks": self.tracks, "rewards": self.rewards, "repeats": self.repeats}
 
     def measures(self) -> dict[str, NDArray[Any]]:
-        """Return a number per session, (n,) each, by name; novelty only where popularity is known."""
+        """Return the measures of each session, (n,) each, by name; novelty only if popularity is known."""
         measures = {
             "return": self.returns,
             "length": self.lengths,
@@ -139,7 +139,7 @@ def evaluate(
 
 
 def check_sessions(n_sessions: int) -> None:
-    """Raise `ValueError` unless so many sessions can be played."""
+    """Raise `ValueError` unless `n_sessions` is an integer in the allowed range."""
     check_whole("n_sessions", n_sessions)
     if n_sessions < 1:
         raise ValueError(f"n_sessions={n_sessions} must be at least 1")
@@ -150,18 +150,18 @@ def check_sessions(n_sessions: int) -> None:
 def value_bias(
     model: Any, env_id: str, n_sessions: int = 64, seed: int = EVALUATION_SEED, **env_options: Any
 ) -> NDArray[np.float64]:
-    """Return what a Q-learner expects of held-out sessions at their start, less what it then earns, (n_sessions,).
+    """Return a Q-learner's value estimate at the start of held-out sessions minus its actual return, (n_sessions,).
 
-    Both are discounted by the learner's γ. The values of a learner do not end where a session is cut off; so sessions
-    go on here until less than 1 % of the weight lies ahead. Positive is too high, as the maximum over noisy values
-    makes it (van Hasselt, Guez and Silver 2016).
+    Both are discounted by the learner's γ. A learner's values do not end where a session is truncated, so sessions are
+    extended here until less than 1 % of the discount weight remains. A positive bias is overestimation, as caused by
+    the maximum over noisy values (van Hasselt, Guez and Silver 2016).
 
     Args:
-        model: one of the Q-learners of this package, with γ below 1.
-        env_id: the environment.
-        n_sessions: how many sessions, played all at once.
-        seed: of the first session.
-        **env_options: of the environment: `catalogue`, `state`, ...
+        model: a Q-learner of this package, with γ below 1.
+        env_id: id of the environment.
+        n_sessions: number of sessions, played in parallel.
+        seed: seed of the first session.
+        **env_options: options of the environment: `catalogue`, `state`, ...
     """
     import torch
 
@@ -182,10 +182,10 @@ def value_bias(
 
 
 def proto_actions_of(model: Any, dynamics: SessionDynamics) -> ProtoActions:
-    """Return what the actions of a model stand for that are points in the space of the features.
+    """Return the mapping from a model's proto-actions, points in feature space, to tracks.
 
     Raises:
-        ValueError: they are no such points.
+        ValueError: the model's action space does not hold such points.
     """
     width = dynamics.catalogue.features.shape[1]
     proto = ProtoActions(dynamics, "unit" if model.action_space.shape == (width,) else "unit+raw")
@@ -195,20 +195,20 @@ def proto_actions_of(model: Any, dynamics: SessionDynamics) -> ProtoActions:
 
 
 class _Pointing:
-    """Plays the best tracks for the points that a model gives, as :class:`~spotify_gym.wrappers.ProtoAction`."""
+    """Policy that plays the best tracks for a model's proto-actions, as :class:`~spotify_gym.wrappers.ProtoAction`."""
 
     def __init__(self, model: Any, env: SpotifyVectorEnv) -> None:
         self._model, self._env, self._proto = model, env, proto_actions_of(model, env.dynamics)
 
     def predict(self, observation: Any, state: Any, episode_start: Any, deterministic: bool = True) -> tuple[Any, Any]:
-        """Return the tracks, (B,), and SB3's state."""
+        """Return the tracks, (B,), and the state."""
         points, state = self._model.predict(observation, state, episode_start, deterministic)
         return self._proto.tracks(self._env.sessions, points), state
 
 
 @contextmanager
 def _choosing(policy: Policy | PolicyFactory, env: SpotifyVectorEnv, seed: int) -> Iterator[Choose]:
-    """Give a function that chooses a track for each session of `env`."""
+    """Yield a function that chooses a track for each session of `env`."""
     if isinstance(policy, ReferencePolicy):
         raise TypeError(
             f"this {type(policy).__name__} was made for an environment of its own; pass the class, "
@@ -228,14 +228,14 @@ def _choosing(policy: Policy | PolicyFactory, env: SpotifyVectorEnv, seed: int) 
 
 
 def _normalized_for(model: Any) -> Callable[[Any], Any]:
-    """Return what makes of observations what a model learned from: SB3's `VecNormalize`, where there is one."""
+    """Return a function that normalises observations by the model's SB3 `VecNormalize`, if it has one."""
     normalizer = getattr(model, "get_vec_normalize_env", lambda: None)()
     return (lambda observations: observations) if normalizer is None else normalizer.normalize_obs
 
 
 @contextmanager
 def _bound(model: Any, env: SpotifyVectorEnv, seed: int) -> Iterator[Policy]:
-    """Let a model play from the catalogue of `env`, if it can, with what chance it needs; leave it as it was."""
+    """Bind a model to the catalogue of `env`, if it supports that, with PyTorch seeded; restore both on exit."""
     offered = (env.single_observation_space, env.single_action_space)
     policy: Any = getattr(model, "policy", None)
     points = isinstance(getattr(model, "action_space", None), Box)
@@ -244,7 +244,7 @@ def _bound(model: Any, env: SpotifyVectorEnv, seed: int) -> Iterator[Policy]:
             raise ValueError(f"this {type(model).__name__} was trained on another catalogue or another state")
         yield _Pointing(model, env) if points else model
         return
-    import torch  # not above: reference policies need none
+    import torch  # imported here because reference policies do not need it
 
     from spotify_gym.algorithms.compatibility import Spaces
 
@@ -252,7 +252,7 @@ def _bound(model: Any, env: SpotifyVectorEnv, seed: int) -> Iterator[Policy]:
     policy.check_spaces(own, Spaces(*offered))
     policy.bind(*offered)
     try:
-        with torch.random.fork_rng(devices=()):  # those that choose among random candidates see the same every time
+        with torch.random.fork_rng(devices=()):  # so that random candidates are the same in every evaluation
             torch.manual_seed(seed)
             yield policy
     finally:
@@ -260,7 +260,7 @@ def _bound(model: Any, env: SpotifyVectorEnv, seed: int) -> Iterator[Policy]:
 
 
 def _choose_by(policy: Policy, env: SpotifyVectorEnv) -> Choose:
-    """Ask `policy` in the way that keeps it from forbidden repeats, if it has one."""
+    """Return a function that calls `predict` with `played` or `action_masks` if repeats are forbidden."""
     known = inspect.signature(policy.predict).parameters
     if not env.dynamics.repeats and "played" in known:
         return lambda obs, state, starts, info: policy.predict(obs, state, starts, True, played=info["played"])
@@ -270,7 +270,7 @@ def _choose_by(policy: Policy, env: SpotifyVectorEnv) -> Choose:
 
 
 def _play(choose: Choose, env: SpotifyVectorEnv, seed: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Play one session per slot to its end: tracks, rewards and repeats, (B, T) each."""
+    """Play one session per slot to its end; return tracks, rewards and repeats, (B, T) each."""
     length = env.max_episode_steps
     assert length is not None  # all ids of this package have one
     shape = (env.num_envs, length)
@@ -289,11 +289,11 @@ def _play(choose: Choose, env: SpotifyVectorEnv, seed: int) -> tuple[NDArray[Any
     return tracks, rewards, repeats
 
 
-# What sessions were like, beside what they earned: pure functions of the tracks (n_sessions, T), -1 after the end.
+# Measures of sessions beside the return: pure functions of the tracks (n_sessions, T), -1 after the end.
 
 
 def repeat_rate(repeats: NDArray[np.bool_], tracks: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the share of plays whose recording was played before in the session, (n_sessions,).
+    """Return the share of plays whose recording had already been played in the session, (n_sessions,).
 
     Args:
         repeats: (n_sessions, T) whether each play was a repeat.
@@ -304,7 +304,7 @@ def repeat_rate(repeats: NDArray[np.bool_], tracks: NDArray[np.int64]) -> NDArra
 
 
 def intra_list_diversity(tracks: NDArray[np.int64], units: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return 1 less the mean cosine of two plays of a session, (n_sessions,); NaN for a session of one play.
+    """Return 1 minus the mean cosine of all pairs of plays in a session, (n_sessions,); NaN for one play.
 
     Ziegler et al. 2005, "Improving recommendation lists through topic diversification".
 
@@ -326,7 +326,7 @@ def novelty(tracks: NDArray[np.int64], popularity: NDArray[np.float32]) -> NDArr
 
     A track of popularity p out of 100 carries -log2((p + 1) / 101) bits: none for the most popular, 6.7 for an unknown
     one (Vargas and Castells 2011, with popularity standing in for the share of listeners). Tracks of unknown popularity
-    are left out; NaN where nothing else was played.
+    are left out; NaN if no other track was played.
 
     Args:
         tracks: (n_sessions, T).

@@ -1,4 +1,4 @@
-"""The leaderboard: trained models beside reference policies, all in the same held-out sessions."""
+"""Leaderboard of trained models and reference policies on the same held-out sessions."""
 
 from __future__ import annotations
 
@@ -25,45 +25,45 @@ from spotify_gym.training.tensors import RunError, Tensors, read_tensors, write_
 from spotify_gym.training.trainer import one_thread
 
 QUICK = tuple(name for name, policy in POLICIES.items() if policy.is_quick)
-"""The reference policies that take a minute at most; the planner takes seconds for each session."""
+"""Reference policies that take at most a minute; the planner takes seconds per session."""
 
 Leaderboard = dict[str, Evaluation]
-"""Policies by name, and how they fared."""
+"""Results by policy name."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Held-out sessions: the same game for all who play it."""
+    """A fixed set of held-out sessions, the same for every policy."""
 
     env_id: str
-    """The environment."""
+    """Id of the environment."""
     env_options: dict[str, Any]
-    """Its options, as plain values."""
+    """Options of the environment, as plain values."""
     catalogue: Catalogue
-    """What can be played."""
+    """Catalogue to play from."""
     n_sessions: int
-    """How many sessions."""
+    """Number of sessions."""
     seed: int
-    """Of the first session."""
+    """Seed of the first session."""
 
     @property
     def dynamics(self) -> SessionDynamics:
-        """The rules that they are played by."""
+        """Dynamics of the sessions."""
         env: Any = gym.make(self.env_id, catalogue=self.catalogue, **self.env_options)
         dynamics: SessionDynamics = env.unwrapped.dynamics
         return dynamics
 
     def played_by(self, policy: Policy | PolicyFactory) -> Evaluation:
-        """Let a policy play."""
+        """Evaluate a policy on these sessions."""
         options = {"catalogue": self.catalogue, **self.env_options}
         return evaluate(policy, self.env_id, self.n_sessions, self.seed, **options)
 
     def played_by_reference(self, name: str, shelf: Path | None = None) -> Evaluation:
-        """Let a policy that does not learn play, which may take minutes, or look up how it fared the last time.
+        """Evaluate a reference policy, which may take minutes, or load its cached result.
 
         Args:
-            name: one of `POLICIES`, or one's own as `module:Class`.
-            shelf: folder that such results are kept in; None: none are.
+            name: one of `POLICIES`, or a user-defined `module:Class`.
+            shelf: folder of cached results; None disables the cache.
         """
         policy = resolve("policy", name, POLICIES)
         if shelf is None:
@@ -82,7 +82,7 @@ class HeldOut:
 
     @property
     def _key(self) -> str:
-        """Another one for other sessions, and for another version of this program."""
+        """Cache key, which depends on these sessions and on the version of this package."""
         version = importlib.metadata.version("spotify_gym")
         sessions = [self.env_id, self.env_options, self.catalogue.fingerprint, self.n_sessions, self.seed, version]
         return hashlib.blake2b(json.dumps(sessions, sort_keys=True).encode(), digest_size=8).hexdigest()
@@ -95,17 +95,17 @@ def play_leaderboard(
     references: Sequence[str] = QUICK,
     tell: Callable[[str], None] = lambda name: None,
 ) -> Leaderboard:
-    """Let trained models and reference policies play the same held-out sessions.
+    """Evaluate trained models and reference policies on the same held-out sessions.
 
     Args:
-        runs: the models by name, all of one environment and one catalogue.
-        n_sessions: how many sessions.
-        seed: of the first.
-        references: names of reference policies; those that cannot play there are left out.
-        tell: called with the name of each policy before it plays.
+        runs: models by name, all of one environment and one catalogue.
+        n_sessions: number of sessions.
+        seed: seed of the first session.
+        references: names of reference policies; those that the environment does not support are left out.
+        tell: called with the name of each policy before its evaluation.
 
     Raises:
-        ValueError: no runs, or runs that have nothing to compare.
+        ValueError: there are no runs, or they differ in environment, options or catalogue.
     """
     first = _only_task(runs)
     shelf = None if first.path is None else first.path / "references"
@@ -123,14 +123,14 @@ def play_leaderboard(
 
 
 def skills_of(leaderboard: Leaderboard, top: str | None = None) -> dict[str, float]:
-    """Return the skill of each policy: 0 is the best fixed list.
+    """Return the skill of each policy: 0 for the best fixed list, 1 for `top`.
 
     Args:
-        leaderboard: who played.
-        top: who is 1; None for the planner, or the nearest where it did not play.
+        leaderboard: results by policy name.
+        top: the policy with skill 1; None for "planner" if it is on the leaderboard, else "nearest".
 
     Returns:
-        Nothing where there is no scale: one of the two did not play, or the fixed list earns as much.
+        Skill by name; empty if "fixed" or `top` is missing, or if `top` does not earn more than "fixed".
     """
     top = top or ("planner" if "planner" in leaderboard else "nearest")
     if not {"fixed", top} <= leaderboard.keys():
@@ -141,7 +141,7 @@ def skills_of(leaderboard: Leaderboard, top: str | None = None) -> dict[str, flo
 
 
 def write_sessions(path: Path, leaderboard: Leaderboard) -> None:
-    """Write a CSV file with a row per policy and session."""
+    """Write a CSV file with one row per policy and session."""
     rows = pd.concat(
         pd.DataFrame({"policy": name, "seed": evaluation.seeds, **evaluation.measures()})
         for name, evaluation in leaderboard.items()
@@ -151,7 +151,7 @@ def write_sessions(path: Path, leaderboard: Leaderboard) -> None:
 
 
 def example_session(run: Run, seed: int) -> str:
-    """Let a model play one session and tell it in words, track by track."""
+    """Play one session with a model and return its text rendering, track by track."""
     options = {"catalogue": run.catalogue, **run.config.env_options}
     tracks = evaluate(run.model, run.config.env, 1, seed, **options).tracks[0]
     env = gym.make(run.config.env, render_mode="ansi", **options)
@@ -164,7 +164,7 @@ def example_session(run: Run, seed: int) -> str:
 
 
 def _only_task(runs: Mapping[str, Run]) -> Run:
-    """Return one of the runs, after making sure that all play the same game."""
+    """Return the first run after checking that all runs share environment, options and catalogue."""
     if not runs:
         raise ValueError("there are no runs to compare")
     first, *others = runs.values()

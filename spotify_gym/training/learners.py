@@ -1,4 +1,4 @@
-"""From settings to the algorithm that learns, and its network."""
+"""Construction of the learning algorithm and its network from the settings."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from spotify_gym.algorithms import BindingError
 from spotify_gym.training.config import ConfigError, TrainConfig
 from spotify_gym.training.vec_adapter import SessionVecEnv
 
-_SHARES = "gamma", "gae_lambda", "tau"  # that SB3 does not check
+_SHARES = "gamma", "gae_lambda", "tau"  # SB3 does not check these ranges
 _COUNTS = "n_steps", "n_epochs", "batch_size", "train_freq", "policy_delay", "target_update_interval"
 _MOST = 10**6
-_OURS = {"policy", "env", "seed", "device", "_init_setup_model"}  # arguments that are settings elsewhere, or none
+_OURS = {"policy", "env", "seed", "device", "_init_setup_model"}  # set elsewhere, so not allowed as arguments
 
 
 def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseAlgorithm:
-    """Return an algorithm that has learned nothing yet.
+    """Return the untrained algorithm.
 
     Args:
-        config: its settings.
-        env: where it learns.
-        **changes: arguments of the algorithm that replace those of the settings.
+        config: the settings.
+        env: the training environment.
+        **changes: constructor arguments that override those from the settings.
 
     Raises:
-        ConfigError: the device is not there, one's own algorithm or policy is not to be had, or an argument is bad.
+        ConfigError: the device is not available, a user-defined class cannot be imported, or an argument is invalid.
         MemoryError: the networks are too large.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
@@ -46,11 +46,11 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseA
         said = " ".join(str(error).split())
         raise ConfigError(f"algorithm={config.algorithm!r} cannot use arguments={config.arguments}: {said}") from error
     except RuntimeError as error:
-        if "can't allocate memory" in str(error):  # PyTorch has no name for it
+        if "can't allocate memory" in str(error):  # PyTorch raises no MemoryError
             raise MemoryError(str(error)) from error
         raise
-    env.seed(config.first_seed)  # the algorithm gave them its own seed, and runs of adjacent ones would share sessions
-    model.set_logger(Logger(folder=None, output_formats=[]))  # the one that SB3 makes leaves an empty folder behind
+    env.seed(config.first_seed)  # with the algorithm's own seed, runs of adjacent seeds would share sessions
+    model.set_logger(Logger(folder=None, output_formats=[]))  # SB3's default logger would leave an empty folder
     return model
 
 
@@ -90,7 +90,7 @@ def _q_arguments_of(config: TrainConfig, policy: type[Any]) -> dict[str, Any]:
         "learning_rate": partial(_falling, config.learning_rate, config.learning_rate_end),
         "train_freq": train_freq,
         "gradient_steps": gradient_steps,
-        # Counted in environment steps; SB3 warns where a step of all sessions is more than that.
+        # In environment steps; SB3 warns if it is less than the number of environments.
         "target_update_interval": max(config.target_update_interval, config.n_envs),
         "policy_kwargs": {"net_arch": list(config.hidden), **known},
         "seed": config.seed,
@@ -99,5 +99,5 @@ def _q_arguments_of(config: TrainConfig, policy: type[Any]) -> dict[str, Any]:
 
 
 def _falling(first: float, last: float, remaining: float) -> float:
-    """Return the step size when a share `remaining` of the training, in [0, 1], lies ahead."""
+    """Return the learning rate when a share `remaining` of the training, in [0, 1], is left."""
     return float(first * (last / first) ** (1 - remaining))

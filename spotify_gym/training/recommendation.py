@@ -67,13 +67,13 @@ def recommend(run: Run, history: Sequence[int], top: int = 10) -> list[Suggestio
 
 
 def plans_of(run: Run, observation: NDArray[np.float32], played: NDArray[np.int64], before: Any = None) -> Any:
-    """Return what a model that plans means to play, as the `state` of its `predict`; None: it plans nothing.
+    """Return the plan of a model-based learner, as the `state` of its `predict`; None for other models.
 
     Args:
         run: a trained model.
-        observation: what it sees of a session, (1, its width).
-        played: (1, any) what is not to be played.
-        before: its plans before the last track; None: it begins to plan.
+        observation: observation of one session, (1, its width).
+        played: (1, any) forbidden tracks.
+        before: the state before the last track; None to start a new plan.
     """
     policy = run.model.policy
     if not isinstance(policy, PlanningPolicy):
@@ -89,18 +89,18 @@ def best_tracks(
     k: int,
     plans: Any = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the tracks with the highest value, the best first, one version of each, and their values.
+    """Return the tracks with the highest value, best first, one version of each, and their values.
 
     Args:
         run: a trained model.
-        dynamics: of the session, which say what is a version of what.
-        observation: what it sees of a session, (1, its width).
-        played: (1, any) first versions of what is not to be returned.
-        k: how many.
-        plans: of a model that plans, see :func:`plans_of`; None: it begins to plan.
+        dynamics: dynamics of the session, which define what counts as a version.
+        observation: observation of one session, (1, its width).
+        played: (1, any) first versions of the tracks to exclude.
+        k: number of tracks.
+        plans: state of a model-based learner, see :func:`plans_of`; None to start a new plan.
 
     Returns:
-        (k,) each, or fewer where fewer are left.
+        (k,) each, or fewer if fewer are left.
     """
     policy, versions = run.model.policy, dynamics.first_versions
     if isinstance(policy, PlanningPolicy):
@@ -135,7 +135,7 @@ def _by_values(
 def _by_scores(
     policy: Any, versions: NDArray[np.int64], observation: NDArray[np.float32], played: NDArray[np.int64], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the best tracks of a policy with one output per track: a mean of quantiles, or a logit."""
+    """Return the best tracks and scores of a policy with one output per track: mean of quantiles, or logit."""
     states, _ = policy.obs_to_tensor(observation)
     with torch.no_grad():
         if hasattr(policy, "quantile_net"):
@@ -149,13 +149,14 @@ def _by_scores(
 
 
 def directions_of(model: BaseAlgorithm, observations: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Return in which directions of the unit features tracks are worth the most, (B, d); None: in none.
+    """Return the direction in unit feature space along which track values grow fastest, (B, d).
 
-    Where φ is fixed, a track's value is its unit features along one, and what the state is worth.
+    With a fixed φ, a track's Q-value is the dot product of its unit features with this direction, plus v(s). None for
+    models without such a direction.
 
     Args:
-        model: a trained one.
-        observations: what it sees of sessions, (B, its width).
+        model: a trained model.
+        observations: observations of B sessions, (B, its width).
     """
     network = getattr(model.policy, "q_net", None)
     if not isinstance(network, CatalogueQNetwork):
@@ -167,12 +168,12 @@ def directions_of(model: BaseAlgorithm, observations: NDArray[np.float32]) -> ND
 
 
 def find_tracks(catalogue: Catalogue, names: Sequence[str]) -> list[int]:
-    """Find tracks by id, title or label ("Title — Artist"); texts with commas after them hold several.
+    """Return tracks by id, title or label ("Title — Artist"); commas separate several names in one text.
 
     Raises:
-        CatalogueError: a name that no track has, or several have; the message lists those that come near.
+        CatalogueError: no track or several tracks have a name; the message lists similar ones.
     """
-    search = cache(partial(TrackSearch, catalogue))  # which reads all titles
+    search = cache(partial(TrackSearch, catalogue))  # created on first use: it reads all titles
     text = " ".join(names)
     if "," in text and (len(names) == 1 or any(name.endswith(",") for name in names[:-1])):
         names = next(csv.reader([text], skipinitialspace=True))

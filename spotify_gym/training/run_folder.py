@@ -1,14 +1,14 @@
-"""What a training run leaves on disk, and the rules of touching it.
+"""Run folder: the files of a training run, with locking and safe reading.
 
 config.json                  the settings, all that `--resume` and `load_run` need besides the catalogue
 meta.json                    command, versions, commit, catalogue
-weights.safetensors          the networks; what this program loads
-weights-0.1.safetensors      the same after a tenth of the training, where that was asked for
-model.zip                    the same for Stable-Baselines3; loading it can run code that is in it
+weights.safetensors          the networks; the file that this package loads
+weights-0.1.safetensors      snapshot after a tenth of the training, if requested
+model.zip                    the model for Stable-Baselines3; loading it can execute code that it contains
 q_network_checkpoint.pth     the online Q-network as a plain PyTorch state dict
-progress.csv                 SB3's log of the training; learning_curve.png shows it
-monitor.csv                  a row for each session, as SB3's Monitor writes it
-checkpoint.safetensors       all that training depends on, while it is not finished
+progress.csv                 SB3's training log; learning_curve.png plots it
+monitor.csv                  a row per session, in the format of SB3's Monitor
+checkpoint.safetensors       the complete training state, until the training is finished
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ class RunFolder:
 
     path: Path
     trust: bool = False
-    """Whether it may name code to import, and hold code to unpickle."""
+    """Whether code named or contained in the folder may be imported or unpickled."""
 
     @classmethod
     def open(cls, path: Path, trust: bool = False) -> RunFolder:
-        """Open the folder of an earlier run, which may be a stranger's, unless one is to `trust` it.
+        """Open the folder of an existing run; without `trust`, safe for untrusted folders.
 
         Raises:
-            RunError: there is no run, or something in it leads out of it.
+            RunError: there is no run, or an entry is a link, a pipe or a device.
         """
         folder = cls(path, trust)
         if not folder.config_file.is_file():
@@ -64,27 +64,27 @@ class RunFolder:
 
     @property
     def config_file(self) -> Path:
-        """Where the settings are."""
+        """Path of the settings."""
         return self.path / "config.json"
 
     def weights_file(self, share: float | None = None) -> Path:
-        """Where the networks are; or as they were after a share of the training, in [0, 1]."""
+        """Return the path of the final weights, or of the snapshot at a share of the training, in [0, 1]."""
         return self.path / ("weights.safetensors" if share is None else f"weights-{share:g}.safetensors")
 
     @property
     def checkpoint_file(self) -> Path:
-        """Where an unfinished training goes on from."""
+        """Path of the checkpoint of an unfinished training."""
         return self.path / "checkpoint.safetensors"
 
     @property
     def snapshots(self) -> tuple[float, ...]:
-        """The shares of the training at which the networks were kept, in order."""
+        """Shares of the training with a saved snapshot, ascending."""
         found = (re.fullmatch(r"weights-([01]|0\.\d+)", file.stem) for file in self.path.glob("weights-*.safetensors"))
         return tuple(sorted(float(match[1]) for match in found if match))
 
     @property
     def is_finished(self) -> bool:
-        """Whether the training came to its end: the weights are the last thing written, the checkpoint then goes."""
+        """Whether the training is finished: the weights are written last, then the checkpoint is deleted."""
         return self.weights_file().exists() and not self.checkpoint_file.exists()
 
     @property
@@ -92,7 +92,7 @@ class RunFolder:
         """The settings.
 
         Raises:
-            RunError: they are damaged or not allowed.
+            RunError: the settings are damaged or not allowed.
         """
         try:
             config = TrainConfig.from_json(self._read_json("config.json"))
@@ -107,36 +107,36 @@ class RunFolder:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What is known of how the run came about."""
+        """Metadata of the run: command, versions, commit and catalogue."""
         meta = self._read_json("meta.json")
         if not isinstance(meta, dict) or not isinstance(meta.get("catalogue"), dict):
             raise RunError(f"{self.path / 'meta.json'} does not say which catalogue the run learned from")
         return meta
 
     def begin(self, config: TrainConfig, catalogue: Catalogue) -> TrainConfig:
-        """Make this the folder of a new run, and return its settings; to be called under the lock.
+        """Begin a new run in this folder and return its settings; call it while holding the lock.
 
         Raises:
-            RunError: there is a run already, or the folder cannot be written to.
+            RunError: the folder already holds a run, or cannot be written to.
         """
         if self.config_file.exists():
             raise RunError(
                 f"{self.path} already holds a run; go on with --resume {self.path}, or choose another folder"
             )
-        if (file := located(config.catalogue)).is_file():  # to be found from any folder
+        if (file := located(config.catalogue)).is_file():  # so that it is found from any working directory
             config = replace(config, catalogue=str(file))
         with self.writing():
             for left_over in (self.checkpoint_file, *self.path.glob("weights-*.safetensors")):
                 left_over.unlink(missing_ok=True)
             self._write_json("meta.json", {**circumstances(), "catalogue": _described(catalogue)})
-            self._write_json("config.json", config.to_json())  # last: it is what makes the folder a run
+            self._write_json("config.json", config.to_json())  # last: its presence marks the folder as a run
         return config
 
     def reopen(self, catalogue: Catalogue) -> TrainConfig:
-        """Return the settings of a run that is to go on; to be called under the lock.
+        """Return the settings of a run to resume; call it while holding the lock.
 
         Raises:
-            RunError: it is finished, or began with another catalogue.
+            RunError: the run is finished, or was begun with another catalogue.
         """
         if self.is_finished:
             raise RunError(f"{self.path} is finished; there is nothing to resume")
@@ -150,10 +150,10 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other processes from training in this folder, and clear away what a killed one left half written.
+        """Lock the folder against other training processes, and delete temporary files that a killed one left.
 
         Raises:
-            RunError: another process is training in it, or it cannot be written to.
+            RunError: another process holds the lock, or the folder cannot be written to.
         """
         with ExitStack() as held:
             with self.writing():
@@ -170,7 +170,7 @@ class RunFolder:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Turn what the system says of a failed write into one message.
+        """Convert the operating system's write errors into one message.
 
         Raises:
             RunError: the disk is full, the folder is read-only, ...
@@ -199,7 +199,7 @@ class RunFolder:
 
 
 def _described(catalogue: Catalogue) -> dict[str, Any]:
-    """Return what identifies a catalogue and scales another one alike, as plain values."""
+    """Return the identity and the scaling of a catalogue as plain values."""
     return {
         "source": catalogue.source,
         "synthetic": catalogue.synthetic,
@@ -212,7 +212,7 @@ def _described(catalogue: Catalogue) -> dict[str, Any]:
 
 
 def circumstances() -> dict[str, Any]:
-    """Return how this process came about, as plain values."""
+    """Return command, time, commit, versions and machine of this process as plain values."""
     return {
         "command": sys.argv,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -230,7 +230,7 @@ def _version(library: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Return the commit of the source this program runs from, "-dirty" where it was changed; None outside of git."""
+    """Return the git commit of the source, with "-dirty" if it has changes; None outside a repository."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--match="]
     try:  # nothing in the command comes from a user
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603

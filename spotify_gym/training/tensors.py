@@ -1,4 +1,4 @@
-"""Arrays and plain values in one safetensors file: reading it executes nothing, whoever wrote it."""
+"""Reading and writing of arrays and plain values in safetensors files, which are safe to load from any source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class RunError(ValueError):
-    """A run folder, or a file in it, that cannot be used."""
+    """A run folder, or a file in it, cannot be used."""
 
 
 class Tensors(NamedTuple):
@@ -27,20 +27,20 @@ class Tensors(NamedTuple):
 
     arrays: Arrays
     facts: dict[str, Any]
-    """Plain values, as JSON has them."""
+    """Plain values that JSON can hold."""
 
     def part(self, name: str) -> Arrays:
-        """Return the arrays whose names begin with `name` and a dot, under the rest of their names."""
+        """Return the arrays whose names begin with `name` and a dot, with this prefix removed."""
         return {key[len(name) + 1 :]: array for key, array in self.arrays.items() if key.startswith(f"{name}.")}
 
 
 def prefixed(name: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-    """Put `name` and a dot before the name of every array; `Tensors.part` takes them off again."""
+    """Prefix every array's name with `name` and a dot; the inverse of `Tensors.part`."""
     return {f"{name}.{key}": array for key, array in arrays.items()}
 
 
 def write_tensors(path: Path, tensors: Tensors) -> None:
-    """Write the file whole or not at all."""
+    """Write the file atomically."""
     arrays = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.arrays.items()}
     facts = json.dumps(tensors.facts)
     with replacing(path) as file:
@@ -48,10 +48,10 @@ def write_tensors(path: Path, tensors: Tensors) -> None:
 
 
 def read_tensors(path: Path) -> Tensors:
-    """Read what `write_tensors` wrote.
+    """Read a file written by `write_tensors`.
 
     Raises:
-        RunError: the file is missing, damaged or of another kind.
+        RunError: the file is missing, damaged or of another format.
     """
     if not path.is_file():
         raise RunError(f"there is no {path.name} in {path.parent}")

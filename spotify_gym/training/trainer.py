@@ -20,7 +20,7 @@ from spotify_gym.training.run_folder import RunFolder
 from spotify_gym.training.tensors import RunError
 from spotify_gym.training.vec_adapter import catalogue_of, sessions_of
 
-_ROWS = 200  # of the log of a training, about
+_ROWS = 200  # approximate number of rows in a training log
 
 
 def train(
@@ -98,7 +98,7 @@ def _train(
     sessions = sessions_of(config, catalogue, config.n_envs)
     model = learner_of(config, sessions)
     with ExitStack() as stack:
-        if folder is not None:  # after the model: a setting may yet have been refused
+        if folder is not None:  # after the model, which raises on invalid settings
             stack.enter_context(folder.lock())
             config = folder.begin(config, catalogue) if begins else folder.reopen(catalogue)
             callbacks = [*stack.enter_context(recorded(model, config, folder)), *callbacks]
@@ -107,7 +107,7 @@ def _train(
         if isinstance(model.policy, MixturePolicy):
             callbacks = [StdSchedule(), *callbacks]
         n_sessions = config.total_steps // config.session_length
-        by_sessions = not isinstance(model, OnPolicyAlgorithm)  # which counts its rollouts
+        by_sessions = not isinstance(model, OnPolicyAlgorithm)  # whose log interval counts rollouts
         interval = max(config.n_envs, n_sessions // _ROWS) if by_sessions else 1
         model.learn(config.total_steps, [*callbacks], log_interval=interval)
     return Run(model, config, catalogue, None if folder is None else folder.path)

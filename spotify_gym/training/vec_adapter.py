@@ -1,4 +1,4 @@
-"""From settings to the environment in which Stable-Baselines3 learns: the native vector environment, as it sees one."""
+"""SB3 `VecEnv` adapter of the native vector environment, and its construction from the settings."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from spotify_gym.wrappers.vector import ProtoAction
 
 Infos = list[dict[str, Any]]
 
-_SAMPLE_SEED = 0  # one sample for all runs, so that they can be compared
-_by_points = partial(ProtoAction, coordinates="unit+raw", most_blocks=64)  # nearly the best; evaluation is exact
+_SAMPLE_SEED = 0  # the same sample in all runs, so that they are comparable
+_by_points = partial(ProtoAction, coordinates="unit+raw", most_blocks=64)  # approximate; evaluation is exact
 
 
 def catalogue_of(config: TrainConfig) -> Catalogue:
     """Return the catalogue that the settings name.
 
     Raises:
-        CatalogueError: it cannot be read.
+        CatalogueError: the catalogue cannot be read.
     """
     catalogue = as_catalogue(config.catalogue, scaling=config.scaling)
     if config.max_tracks is None or config.max_tracks >= len(catalogue):
@@ -42,12 +42,12 @@ def catalogue_of(config: TrainConfig) -> Catalogue:
 def sessions_of(
     config: TrainConfig, catalogue: Catalogue, n_envs: int, *, whole: bool = True, **options: Any
 ) -> SessionVecEnv:
-    """Return an environment of `n_envs` sessions in which SB3 can learn; further options go before the settings'.
+    """Return an SB3 `VecEnv` of `n_envs` sessions; `options` override those of the settings.
 
-    Where no `whole` session is going to be played, a few songs will do.
+    With `whole=False`, catalogues too small for a full session are accepted.
 
     Raises:
-        ConfigError: it does not know one of the settings, or the catalogue does not allow it.
+        ConfigError: the environment does not know a setting, or the catalogue does not allow it.
     """
     try:
         options = {**config.env_options, **options}
@@ -62,14 +62,15 @@ def sessions_of(
 
 
 class SessionVecEnv(VecEnv):
-    """B listening sessions stepped together in NumPy, in the interface of SB3's `VecEnv`.
+    """SB3 `VecEnv` of B listening sessions, stepped together in NumPy.
 
-    Step for step what `DummyVecEnv` over B monitored single environments is: `terminal_observation` and
-    `TimeLimit.truncated` at the end of a session, `episode` as SB3's `Monitor` writes it, `reset_infos`.
+    It behaves like `DummyVecEnv` over B monitored single environments: `terminal_observation` and `TimeLimit.truncated`
+    at the end of a session, `episode` in the format of SB3's `Monitor`, and `reset_infos`.
 
     Args:
-        env: a vector environment that restarts ended sessions at once, `AutoresetMode.SAME_STEP`; wrapped or not.
-        truncates: whether a session could have gone on where it is cut off; no, where the agent sees the place in it.
+        env: vector environment with `AutoresetMode.SAME_STEP`, wrapped or not.
+        truncates: whether to report the time limit as a truncation, after which SB3 bootstraps; False if the agent
+            observes its place in the session.
     """
 
     def __init__(self, env: SpotifyVectorEnv | VectorActionWrapper[Any, Any, Any, Any], truncates: bool = True) -> None:
@@ -80,16 +81,16 @@ class SessionVecEnv(VecEnv):
         self._wrapped: Any = env
         self._truncates = truncates
         self.returns = np.zeros(env.num_envs, np.float64)
-        """Sum of the rewards in each session so far, (B,)."""
+        """Sum of the rewards of each session so far, (B,)."""
         self.lengths = np.zeros(env.num_envs, np.int64)
-        """Tracks recommended in each session so far, (B,)."""
+        """Number of tracks recommended in each session so far, (B,)."""
         self._actions: NDArray[np.int64] = np.zeros(env.num_envs, np.int64)
         self.created = time.time()
-        """When the sessions began, as the clock says [s]; the time of an episode counts from here."""
+        """Creation time [s since the epoch], the origin of the `t` of episodes."""
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
     def reset(self) -> NDArray[np.float32]:
-        """Begin all sessions, with the seeds and options set before, and return their observations (B, k)."""
+        """Begin all sessions with the seeds and options set before; return their observations, (B, k)."""
         observations: NDArray[np.float32]
         observations, info = self._wrapped.reset(
             seed=None if self._seeds[0] is None else self._seeds, options=self._vector_options()
@@ -102,11 +103,11 @@ class SessionVecEnv(VecEnv):
         return observations
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
-        """Take note of one track per session, (B,)."""
+        """Store the tracks to play, one per session, (B,)."""
         self._actions = actions
 
     def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], Infos]:
-        """Play the tracks noted; return observations (B, k), rewards (B,), dones (B,) and an `info` per session."""
+        """Play the stored tracks; return observations (B, k), rewards (B,), dones (B,) and an `info` per session."""
         observations, rewards, terminated, truncated, info = self._wrapped.step(self._actions)
         dones = terminated | truncated
         self.returns += rewards
@@ -123,14 +124,14 @@ class SessionVecEnv(VecEnv):
         self.env.close()
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """Return an attribute of the vector environment, once per session: the sessions share it."""
+        """Return an attribute of the vector environment, repeated for each session, since all share it."""
         return [getattr(self.env, attr_name)] * len(self._chosen(indices))
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Set an attribute of the vector environment, for all sessions.
+        """Set an attribute of the vector environment for all sessions.
 
         Raises:
-            ValueError: only some of the sessions were meant.
+            ValueError: `indices` selects only some of the sessions.
         """
         if len(self._chosen(indices)) != self.num_envs:
             raise ValueError(f"{attr_name} is shared by all {self.num_envs} sessions; set it without `indices`")
@@ -139,21 +140,21 @@ class SessionVecEnv(VecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Call a method of the vector environment that answers with a row per session, such as `action_masks`."""
+        """Call a method of the vector environment that returns a row per session, such as `action_masks`."""
         rows = getattr(self.env, method_name)(*method_args, **method_kwargs)
         return [rows[i] for i in self._chosen(indices)]
 
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
     ) -> list[bool]:
-        """Say yes to SB3's `Monitor`, whose work is done here, and no to all else."""
+        """Return True for SB3's `Monitor`, which this class replaces, and False for any other wrapper."""
         return [issubclass(Monitor, wrapper_class)] * len(self._chosen(indices))
 
     def _chosen(self, indices: VecEnvIndices) -> list[int]:
         return list(self._get_indices(indices))
 
     def _vector_options(self) -> dict[str, Any] | None:
-        """Gather the options of the sessions into those of the vector environment."""
+        """Combine the options of the sessions into those of the vector environment."""
         if not any(self._options):
             return None
         names = set().union(*self._options)
@@ -164,15 +165,15 @@ class SessionVecEnv(VecEnv):
         return {name: [options[name] for options in self._options] for name in names}
 
     def _apart(self, info: Mapping[str, Any]) -> Infos:
-        """Turn arrays with a row per session into one dict per session."""
-        told = {name: values for name, values in info.items() if not name.startswith("_")}  # but for Gymnasium's masks
+        """Convert arrays with a row per session into one dict per session."""
+        told = {name: values for name, values in info.items() if not name.startswith("_")}  # drop Gymnasium's masks
         names, columns = list(told), [values.tolist() if values.ndim == 1 else values for values in told.values()]
         if not columns:
             return [{} for _ in range(self.num_envs)]
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def _end(self, ended: NDArray[np.intp], infos: Infos, info: Mapping[str, Any]) -> None:
-        """Write down what SB3 wants to know of the sessions that have ended, and begin to count anew."""
+        """Add SB3's end-of-episode entries to the `info` of ended sessions, and reset their counters."""
         final, now = info["final_obs"], round(time.time() - self.created, 6)
         begun = self._apart({name: values for name, values in info.items() if not name.startswith("final")})
         for i in ended.tolist():
