@@ -231,8 +231,7 @@ class TrainConfig:
 
     @property
     def q_settings(self) -> dict[str, Any]:
-        """Settings of gradients, replay and exploration, under SB3's names except for `updates_per_step` and the
-        learning rates."""
+        """Settings of gradients, replay and exploration; SB3's names but for `updates_per_step` and learning rates."""
         names = [field.name for field in dataclasses.fields(self)]
         own = names[names.index("updates_per_step") : names.index("max_grad_norm") + 1]
         return {name: getattr(self, name) for name in own}
