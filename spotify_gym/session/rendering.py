@@ -1,4 +1,4 @@
-"""A session as text and as a picture."""
+"""Rendering of a session as text and as a picture."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _BAR = 12  # characters of the longest bar in the text
 
 
 class Play(NamedTuple):
-    """One recommended track, and what came of it."""
+    """One recommended track and its result."""
 
     track: int
     reward: float
     cosine: float
-    """To the vibe before the track, in [-1, 1]."""
+    """Cosine to the vibe before the track, in [-1, 1]."""
     completed: bool
     """Whether it was heard out."""
 
@@ -36,11 +36,11 @@ class Trace:
 
     catalogue: Catalogue
     history: NDArray[np.int64]
-    """(H,) the tracks heard before it."""
+    """(H,) the starting tracks."""
     vibe: NDArray[np.float32]
-    """(d,) of the session, a view that moves with it."""
+    """(d,) the vibe of the session, a view that the environment updates."""
     plays: list[Play] = field(default_factory=list)
-    """What was recommended, in order."""
+    """The recommended tracks, in order."""
 
 
 def text(trace: Trace) -> str:
@@ -59,7 +59,7 @@ def picture(trace: Trace) -> NDArray[np.uint8]:
     """Draw the session: its vibe, the tracks played, the reward so far; (480, 800, 3) uint8.
 
     Raises:
-        gymnasium.error.DependencyNotInstalled: Matplotlib is not there.
+        gymnasium.error.DependencyNotInstalled: Matplotlib is not installed.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -90,7 +90,7 @@ def _vibe_words(trace: Trace) -> str:
 
 
 def _draw_vibe(axes: Axes, trace: Trace) -> None:
-    """Bars of the vibe over a band that holds the middle 90 % of the catalogue."""
+    """Draw the vibe as bars over the range of the middle 90 % of the catalogue."""
     names = trace.catalogue.feature_names
     places = np.arange(len(names))[::-1]
     low, high = np.percentile(trace.catalogue.features[:20_000], [5, 95], axis=0)
@@ -104,7 +104,7 @@ def _draw_vibe(axes: Axes, trace: Trace) -> None:
 
 
 def _draw_tracks(axes: Axes, trace: Trace) -> None:
-    """The latest tracks, newest first, with their cosine to the vibe before them."""
+    """Write the latest tracks, newest first, with their cosine to the vibe before them."""
     axes.axis("off")
     axes.set_title("Recommended, the newest first", loc="left", fontsize=12, fontweight="bold", color=_INK)
     rows = [(f"{i}", play) for i, play in enumerate(trace.plays, start=1)][::-1][:_SHOWN]

@@ -1,4 +1,4 @@
-"""What the single and the vector environment share: their sessions, `info`, and a spec that survives JSON."""
+"""Base class of the single and the vector environment: their sessions, and a spec that can be saved as JSON."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from spotify_gym.session.dynamics import SessionDynamics
 from spotify_gym.session.state import Ints, SessionState
 from spotify_gym.session.streams import KeyStream
 
-_LENGTH, _MOST = 50, 1000  # tracks that `played` has room for where sessions have no length, or an enormous one
+_LENGTH, _MOST = 50, 1000  # recommended tracks that `played` has room for without a time limit, and at most
 _MANY = 10_000  # tracks
-_SPARE = 2  # places, so that a session is over before `played` is full
+_SPARE = 2  # extra columns, so that a session ends before `played` is full
 
 
 class SessionSpec(EnvSpec):
-    """Gymnasium's, which says which argument cannot be written as JSON."""
+    """An `EnvSpec` whose error names the argument that cannot be written as JSON."""
 
     def to_json(self) -> str:
         """Return the spec as JSON.
 
         Raises:
-            TypeError: an argument cannot be written down.
+            TypeError: an argument cannot be written as JSON.
         """
         for name, value in self.kwargs.items():
             try:
@@ -48,30 +48,30 @@ class SessionSpec(EnvSpec):
 
 
 class SharedEnv:
-    """An environment, as far as it does not matter how many sessions it has."""
+    """The part of an environment that does not depend on the number of its sessions."""
 
     dynamics: SessionDynamics
     played_width: int
-    """W, of `played` in `info`."""
+    """W, the width of `played` in `info`."""
     _room: int  # tracks that a session may play
     _width_given: int | None
     _info_texts: bool
     _spec: SessionSpec | None = None
     keys: KeyStream | None = None
-    """What the randomness of each session comes from; None before the first reset."""
+    """The source of the session keys; None before the first reset."""
     _sessions: SessionState | None = None
 
     @property
     def catalogue(self) -> Catalogue:
-        """What can be played."""
+        """The tracks that can be played."""
         return self.dynamics.catalogue
 
     @property
     def sessions(self) -> SessionState:
-        """The state of all sessions; of a single environment, a batch of one.
+        """The state of all sessions; a batch of one in a single environment.
 
         Raises:
-            gymnasium.error.ResetNeeded: there is none before the first reset.
+            gymnasium.error.ResetNeeded: before the first reset.
         """
         if self._sessions is None:
             raise ResetNeeded("call reset() first")
@@ -79,12 +79,12 @@ class SharedEnv:
 
     @property
     def rules(self) -> NoReturn:
-        """Say the new name."""
+        """Raise an error with the new name of the attribute."""
         raise AttributeError("`rules` is now called `dynamics`")
 
     @property
     def spec(self) -> EnvSpec | None:
-        """How the environment was made; plain values wherever they say as much, so that it survives JSON."""
+        """The spec of the environment, with plain values as arguments where possible, so that JSON can hold it."""
         return self._spec
 
     @spec.setter
@@ -98,11 +98,11 @@ class SharedEnv:
         if not isinstance(kwargs.get("catalogue", ""), (str, Path, Catalogue)):  # a DataFrame is not pickled twice
             kwargs["catalogue"] = self.catalogue
         self._spec = SessionSpec(**{**parts, "kwargs": _plain(kwargs)})
-        if isinstance(self, gym.Env):  # which has not been told the length; a vector environment has
+        if isinstance(self, gym.Env):  # a vector environment knows its length from `__init__`
             self._make_room(getattr(gym.registry.get(spec.id), "max_episode_steps", None))
 
     def _make_room(self, length: int | None) -> None:
-        """Set `played_width`, where it is not given, for sessions of this length; songs must be enough for one."""
+        """Set `played_width` for sessions of this length; raise `ValueError` if the catalogue is too small for one."""
         least = self.dynamics.history_length + 1
         width = self._width_given
         if width is None:
@@ -114,7 +114,7 @@ class SharedEnv:
         if length is not None and length <= _MOST and not self.dynamics.repeats:
             n_played = min(length, self._room)
             needed, versions = least - 1 + n_played, self.dynamics.first_versions
-            # Of many tracks the first will do, which takes little memory in each of many processes.
+            # Usually the first tracks are enough, and counting only them saves memory in each of many processes.
             if len(np.unique(versions[:_MANY])) < needed > (there := len(np.unique(versions))):
                 shorter = f", or make the environment with played_width={there}, for shorter ones"
                 raise ValueError(
@@ -124,7 +124,7 @@ class SharedEnv:
 
     def _begin(self, slots: NDArray[np.intp], history: Ints | None = None) -> SessionState:
         """Begin the next session in each of the slots; return all sessions."""
-        assert self.keys is not None  # set up by whoever resets
+        assert self.keys is not None  # set by reset()
         keys = self.keys.next(slots)
         if self._sessions is None:
             self._sessions = self.dynamics.start(keys, history, self.played_width + _SPARE)
@@ -140,7 +140,7 @@ class SharedEnv:
 
 
 def _plain(value: Any) -> Any:
-    """Return what says as much in JSON, or the value itself where there is no such thing."""
+    """Return an equivalent of `value` that JSON can represent, or `value` itself if there is none."""
     match value:
         case Mapping():
             return {name: _plain(part) for name, part in value.items()}
@@ -156,7 +156,7 @@ def _plain(value: Any) -> Any:
             try:
                 plain = value.to_dict()
                 as_listener(plain)
-            except (TypeError, ValueError):  # a class that nobody else can import, or values that are not plain
+            except (TypeError, ValueError):  # a class that cannot be imported by name, or values that are not plain
                 return value
             return plain
     return value

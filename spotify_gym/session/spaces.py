@@ -30,8 +30,8 @@ class TrackSpace(Discrete):
         same: which tracks are versions of each other: those of one recording, or of one song.
     """
 
-    _catalogue: Catalogue | None = None  # of spaces out of a file
-    forbids_repeats: bool = False  # of spaces pickled before they said so
+    _catalogue: Catalogue | None = None  # None in an unpickled space, until the first access
+    forbids_repeats: bool = False  # default of spaces that were pickled without this attribute
     same: Literal["recording", "song"] = "recording"
 
     def __init__(
@@ -51,10 +51,10 @@ class TrackSpace(Discrete):
 
     @property
     def catalogue(self) -> Catalogue:
-        """The tracks.
+        """The catalogue whose tracks are the actions.
 
         Raises:
-            CatalogueError: the space came out of a file, and this process holds no such catalogue.
+            CatalogueError: the space was unpickled, and its catalogue is not loaded in this process.
         """
         if self._catalogue is None:
             self._catalogue = held(self.fingerprint) or _invented(self)
@@ -72,11 +72,11 @@ class TrackSpace(Discrete):
 
     @property
     def recordings(self) -> NDArray[np.int64]:
-        """For each track the first one that is the same recording, or the same song, (n_tracks,)."""
+        """For each track, (n_tracks,), the first track of the same recording, or of the same song."""
         return self.catalogue.songs if self.same == "song" else self.catalogue.recordings
 
     def sample(self, mask: Any = None, probability: Any = None) -> Any:
-        """Draw a track, of those that `mask`, (n_tracks,) bool or int8, allows, or by `probability`, (n_tracks,)."""
+        """Draw a random track, by `mask`, (n_tracks,) bool or int8, or by `probability`, (n_tracks,)."""
         if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:
             mask = mask.astype(np.int8)
         return super().sample(mask, probability)
@@ -105,7 +105,7 @@ class TrackSpace(Discrete):
 
 
 def _invented(space: TrackSpace) -> Catalogue | None:
-    """Return the built-in catalogue of this content, which any process can make; None: it is another."""
+    """Return the built-in catalogue with the fingerprint of the space, or None if the space has another catalogue."""
     for scaling in ("standard", "minmax"):
         if Catalogue.builtin(1, scaling=scaling).coordinates == space.coordinates:
             made = Catalogue.builtin(int(space.n), scaling=scaling)
@@ -114,12 +114,12 @@ def _invented(space: TrackSpace) -> Catalogue | None:
 
 
 class BlockBox(Box):
-    """`Box` that knows which of its numbers are vectors in the space of the features.
+    """`Box` that knows which of its entries are vectors in the space of the features.
 
     Equal to any `Box` of the same bounds.
 
     Attributes:
-        blocks: where each such vector stands, d numbers each; numbers outside them are something else.
+        blocks: slice of each such vector, of d entries; the other entries are of another kind.
     """
 
     blocks: tuple[slice, ...]

@@ -1,7 +1,7 @@
 """Random numbers as a pure function of a session's key, the same for one session as for a batch.
 
-Every session has a 64-bit key; its n-th number at time t is a hash of (key, t, n). So a session plays out the same
-whether it runs alone or beside a thousand others, and a planner may look ahead without disturbing anything.
+Every session has a 64-bit key; its n-th number at time t is a hash of (key, t, n). So a session has the same course
+whether it runs alone or in a batch of a thousand, and a planner can look ahead without changing its random state.
 The hash is SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators").
 """
 
@@ -25,7 +25,7 @@ _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(
 
 @compiled
 def _mix(x: np.uint64) -> np.uint64:
-    """Scramble a 64-bit word, one to one."""
+    """Return a hash of a 64-bit word; a bijection."""
     x = (x ^ (x >> _S30)) * _M1
     x = (x ^ (x >> _S27)) * _M2
     return x ^ (x >> _S31)
@@ -51,7 +51,7 @@ def uniforms(keys: Keys, time: NDArray[np.int64], n: int) -> NDArray[np.float64]
 def distinct(uniform: NDArray[np.float64], n_tracks: int) -> NDArray[np.int64]:
     """Turn (B, k) uniform numbers into (B, k) distinct track indices, every ordered choice equally likely.
 
-    The first k swaps of a Fisher-Yates shuffle of range(n_tracks), traced back instead of carried out.
+    These are the first k swaps of a Fisher-Yates shuffle of range(n_tracks), without an array of that length.
     """
     n_batch, k = uniform.shape
     drawn = np.empty((n_batch, k), np.int64)
@@ -70,9 +70,9 @@ def distinct(uniform: NDArray[np.float64], n_tracks: int) -> NDArray[np.int64]:
 def chances(
     keys: Keys, time: NDArray[np.int64], n: int, n_before: int = 0, certain: bool = False
 ) -> NDArray[np.float32]:
-    """Draw the same numbers as :func:`uniforms` in float32, none of them rounded up to 1, but for the first few.
+    """Draw (B, n) float32 numbers in [0, 1): those of :func:`uniforms` after the first `n_before`, never rounded to 1.
 
-    Where `certain` they are 1/2.
+    If `certain`, all of them are 1/2.
     """
     drawn = np.empty((len(keys), n), np.float32)
     for b in range(len(keys)):
@@ -97,13 +97,13 @@ class KeyStream:
     def __init__(self, generators: list[np.random.Generator]) -> None:
         self._roots = np.array([g.integers(2**64, dtype=np.uint64) for g in generators], dtype=np.uint64)
         self.begun = np.zeros(len(generators), dtype=np.uint64)
-        """(B,) how many keys each slot has given; to set it is to go on from there."""
+        """(B,) number of keys drawn from each slot; set it to continue from there."""
 
     @classmethod
     def seeded(cls, seeds: int | Sequence[int | None] | None, n_slots: int) -> KeyStream:
         """Seed the slots with `seeds`, `seeds` + 1, ... as Gymnasium's vector envs do, or with one seed each.
 
-        None takes the system's entropy.
+        None draws a seed from the operating system.
         """
         if seeds is None or isinstance(seeds, (int, np.integer)):
             seeds = [None if seeds is None else int(seeds) + slot for slot in range(n_slots)]

@@ -80,8 +80,8 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         """Begin all sessions, or those of `options["reset_mask"]`.
 
         Args:
-            seed: of slot 0; slot i gets seed + i. Or one seed per slot.
-            options: `history`: H tracks for all sessions or (B, H); `reset_mask`: (B,) which sessions to begin again.
+            seed: seed of slot 0; slot i gets seed + i. Or one seed per slot.
+            options: `history`: (H,) for all sessions, or (B, H); `reset_mask`: (B,) which sessions to begin again.
 
         Returns:
             Observations (B, k) and `info`.
@@ -108,8 +108,8 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
 
         Raises:
             gymnasium.error.InvalidAction: the actions are not B integers in [0, N).
-            gymnasium.error.ResetNeeded: before the first reset, or where an ended session was to be reset by hand.
-            ValueError: a session outgrows `played_width`.
+            gymnasium.error.ResetNeeded: before the first reset, or if an ended session must be reset by the caller.
+            ValueError: a session would exceed `played_width`.
         """
         tracks, sessions, (restarts,) = self._tracks(actions), self.sessions, self._ended.nonzero()
         self._check_steps(sessions, restarts)
@@ -147,7 +147,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         return self.dynamics.allowed(self.sessions)
 
     def _chosen(self, mask: Any) -> Bools:
-        """Return which sessions begin, (B,)."""
+        """Return which sessions to begin, (B,)."""
         if mask is None:
             return np.ones(self.num_envs, np.bool_)
         chosen = _array(mask)
@@ -161,7 +161,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         return chosen
 
     def _check_steps(self, sessions: SessionState, ended: NDArray[np.intp]) -> None:
-        """Refuse a step that cannot be; the sessions stay as they are."""
+        """Raise an error if a session cannot take a step; the sessions are not modified."""
         if len(ended) and self.autoreset_mode == AutoresetMode.DISABLED:
             raise ResetNeeded(f"sessions {ended.tolist()} have ended; reset them by `reset_mask`")
         may_outgrow = self.max_episode_steps is None or self.max_episode_steps > self._room
@@ -183,7 +183,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         return indices
 
     def _describe(self, tracks: Ints, result: StepResult) -> dict[str, NDArray[Any]]:
-        """Return `info` of all sessions; those that just began have track -1, and 0 for the rest."""
+        """Return `info` of all sessions; sessions that just began have track -1, numbers 0 and flags False."""
         sessions, ids = self.sessions, self.catalogue.track_ids
         info: dict[str, NDArray[Any]] = {
             "track": tracks,
@@ -195,7 +195,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
             **result.terms,
         }
         if not self.dynamics.repeats:
-            info["played"] = sessions.played.copy()[:, : self.played_width]  # whole rows are copied sooner
+            info["played"] = sessions.played.copy()[:, : self.played_width]  # copying whole rows is faster
         if self._info_texts:
             info["track_id"] = np.array([ids[i] if i >= 0 else "" for i in tracks.tolist()], object)
             heard = [ids[i] for i in sessions.history.ravel().tolist()]
@@ -212,12 +212,12 @@ def _length(max_episode_steps: object) -> int | None:
 
 
 def _masked(info: Mapping[str, Any], rows: Bools) -> dict[str, Any]:
-    """Add to each entry Gymnasium's mask, (B,), of the sessions that it is about: one array for all."""
+    """Add Gymnasium's mask `rows`, (B,), for each entry; all entries share one array."""
     return {**info, **dict.fromkeys(["_" + name for name in info], rows)}
 
 
 def _array(values: Any) -> NDArray[Any]:
-    """Return values as an array, of no shape where they are none: rows of different lengths, say."""
+    """Return values as an array; an array of shape () if NumPy cannot convert them, as with ragged rows."""
     try:
         return np.asarray(values)
     except (ValueError, TypeError):
