@@ -7,7 +7,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, overload
 
-from numba import njit
+from numba import config, njit
+
+if config.DISABLE_JIT:  # type: ignore[attr-defined]  # it is the compiler that chooses among listeners
+    raise ImportError("spotify_gym plays in compiled loops; unset NUMBA_DISABLE_JIT")
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -84,6 +84,12 @@ def test_compiled__does_without_a_folder(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (double(2.0), triple(2.0)) == (4.0, 6.0)
 
 
+def test_compiled__says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)  # type: ignore[attr-defined]
+    with pytest.raises(ImportError, match="unset NUMBA_DISABLE_JIT"):
+        importlib.reload(module)
+
+
 def test_compiled__is_kept_until_a_source_changes_that_it_may_have_taken_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
