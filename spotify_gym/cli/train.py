@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
@@ -72,7 +72,9 @@ class Train(Command):
 
 def _read_settings(path: Path) -> TrainConfig:
     try:
-        return TrainConfig.from_json(json.loads(path.read_bytes()))
+        plain = json.loads(path.read_bytes())
+        settled = asdict(TrainConfig.from_json(plain))
+        return TrainConfig.template(**{**settled, "state": plain.get("state", "auto")})  # perhaps of another --env
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: {error}") from error
 

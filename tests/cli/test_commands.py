@@ -78,6 +78,14 @@ def test_train__takes_settings_from_a_file_and_options_before_them(call: Call, t
     assert (code, err) == (0, "nothing was learned: the first 64 steps are random play\n")
 
 
+def test_train__sees_what_serves_in_the_environment_of_the_options(call: Call, tmp_path: Path) -> None:
+    settings = {"env": "SpotifyTaste-v0", "catalogue": "builtin:300", "steps": 4, "n_envs": 4}
+    (tmp_path / "taste.json").write_text(json.dumps(settings))
+    for env, state in ("SpotifyTaste-v0", "ucb"), ("SpotifySkip-v0", "mean+responses"):
+        assert call(Train, "--settings", "taste.json", "--env", env, "--out", env)[0] == 0
+        assert json.loads((tmp_path / env / "config.json").read_text())["state"] == state
+
+
 def test_train__resume_of_what_is_finished(call: Call, trained: Path) -> None:
     assert call(Train, "--resume", trained) == (0, f"{trained} is finished already\n", "")
 
