@@ -17,7 +17,7 @@ import pandas as pd
 import tyro
 from numpy.typing import NDArray
 
-from experiments.lib import Case, Study, learner_name, main
+from experiments.lib import Case, Study, learner_name, main, scale_of
 from experiments.lib.plots import figure, styles
 from spotify_gym.catalogue import Catalogue
 from spotify_gym.policies import POLICIES, NearestPolicy, SeenPolicy
@@ -48,10 +48,11 @@ class Regret(Study):
 
     def methods(self) -> Iterator[Case]:
         """Give the learner, and each reference that knows only what is seen."""
+        references = scale_of(self.config, references=self.policies)
+        if not references:
+            raise ValueError(f"{self.config.env} hides no taste that {' or '.join(self.policies)} could learn")
         yield WatchedCase(learner_name(self.config), self.config)
-        task = TrainConfig(catalogue=self.config.catalogue, env=self.config.env)
-        for name in self.policies:
-            yield WatchedCase(name, task, name)
+        yield from (WatchedCase(case.method, case.config, case.reference) for case in references)
 
     def tables(self, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         """Give return and skill, then regret and angle by place."""

@@ -170,7 +170,8 @@ def scale_of(config: TrainConfig, n_sessions: int = 100, references: Sequence[st
     such settings, and are done once. Policies that know only what is seen play where a listener hides something.
     """
     listener = as_listener(config.env_options.get("listener", gym.spec(config.env).kwargs.get("listener")))
-    references = [name for name in references if POLICIES.get(name, ReferencePolicy).suits(listener)]
+    makers = {name: resolve("policy", name, POLICIES) for name in references}
+    references = [name for name, one in makers.items() if getattr(one, "suits", ReferencePolicy.suits)(listener)]
     task = replace(TrainConfig(), **{name: getattr(config, name) for name in TASK_SETTINGS})
     return [Case(name, task, name, n_sessions) for name in references]
 

@@ -223,6 +223,17 @@ def test_watched__belief_turns_to_the_taste_and_loses_less() -> None:
     assert blind["angle_30"].mean() > belief["angle_30"].mean() + 10
 
 
+def test_regret__of_all_methods_is_of_one_task() -> None:
+    config = TrainConfig(catalogue="builtin:300", env="SpotifyTaste-v0", max_tracks=100, repeats=True)
+    cases = list(Regret(config=config, policies=("belief", "thompson")).methods())
+    assert [case.method for case in cases] == ["DQN, γ = 0.9", "belief", "thompson"]
+    assert len({case.task for case in cases}) == 1
+    with pytest.raises(ValueError, match="SpotifyPlaylist-v0 hides no taste that belief could learn"):
+        list(Regret(config=replace(config, env="SpotifyPlaylist-v0"), policies=("belief",)).methods())
+    with pytest.raises(ValueError, match="policy='nope' is not known"):
+        list(Regret(config=config, policies=("nope",)).methods())
+
+
 def test_regret__is_reported_by_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(Regret, tmp_path, "--policies", "belief", "--n-sessions", "4") == 0
     shown = capsys.readouterr().out
