@@ -1,6 +1,6 @@
-"""What the columns of a table say of its tracks: features in the units of the Web API, ids, titles, artists, genres.
+"""Parsing of a table's columns: features in the units of the Web API, ids, titles, artists, genres and popularity.
 
-What is no usable number or id is left out, and said.
+Values that are unusable are left out, and recorded in the table's account.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from spotify_gym.catalogue.tracks import FEATURE_RANGES, ID_IN_LINK
 MISSING = frozenset(
     {"", "-", "?", "na", "n/a", "<na>", "nan", "none", "null", "\\n", "#n/a", "[]", "set()", "character(0)"}
 )
-MAX_DAMAGED = 0.01  # of a column's numbers; more of them out of range are no slips but a broken column
-MAX_SENTINELS = 10  # different numbers below 0 that stand for none
-MANY_ROWS = 0.1  # of a table: what is wrong with more of them is worth a warning
+MAX_DAMAGED = 0.01  # of a column's numbers may be out of range; with more, the whole column is taken as broken
+MAX_SENTINELS = 10  # distinct numbers below 0 that may stand for "missing"
+MANY_ROWS = 0.1  # of a table; a problem in more of them is worth a warning
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 _DECIMAL_COMMA = r"^[+-]?\d*,\d+([eE][+-]?\d+)?$"
 _THOUSANDS = r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$"
 _COMPONENT = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-_VECTOR = (  # in brackets, or parted by more than commas, which may be decimal ones
+_VECTOR = (  # in brackets, or separated by more than commas, which may be decimal commas
     rf"^\s*[\[(]\s*{_COMPONENT}([\s,;]+{_COMPONENT})*[\s,;]*[\])]\s*$|^\s*{_COMPONENT}(([,;]?\s+|;){_COMPONENT})+\s*$"
 )
 _UNIT = r"(?i)[\s\pZ]*(%|bpm|db|ms)$"
-_ROUNDING = 1e-6  # beyond its limits, a number that was computed is still meant to be within
+_ROUNDING = 1e-6  # tolerance at the limits of a range, for rounding errors
 _ANY_NUMBER = (-MAX_MAGNITUDE, MAX_MAGNITUDE)
 _SHARES = frozenset(name for name, limits in FEATURE_RANGES.items() if limits == (0, 1))
 _POSITIVE = _SHARES | {"tempo"}
 _NEVER_TINY = _SHARES - {"acousticness", "instrumentalness"}  # above 1 % in nearly every track
 MAX_GENRES = 500
-MIN_SHARE = 0.05  # of a column's different cells that hold several values; "Tyler, The Creator" alone does not say so
-NUMBERS = r"[\d./]*"  # all that stands in a cell that is no name
+MIN_SHARE = 0.05  # of distinct cells must have a separator for it to count: "Tyler, The Creator" has a comma
+NUMBERS = r"[\d./]*"  # a cell that is no name
 
 _LIST = re.compile(r"""\s*(\[|\{|\(['"]|c\(|list\(|('[^']*'|"[^"]*")\s*(,|$))""")
 _NAME = re.compile(r"""['"]name['"]\s*:\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")""")
@@ -61,10 +61,10 @@ def read_features(table: RawTable, schema: Schema) -> tuple[tuple[str, ...], Num
     """Parse the features of a table.
 
     Returns:
-        their names; the features (n_kept, d) of the rows that have them all; which rows (n_rows,) these are.
+        their names; the features (n_kept, d) of the rows in which all are usable; a mask (n_rows,) of these rows.
 
     Raises:
-        CatalogueError: if too many numbers of a column are in no unit that is known.
+        CatalogueError: if too many numbers of a column are out of range.
     """
     columns, account, places = dict(_feature_columns(table)), table.account, table.places
     numbers = parse_numbers(columns)
@@ -102,10 +102,10 @@ def read_features(table: RawTable, schema: Schema) -> tuple[tuple[str, ...], Num
 
 
 def parse_numbers(columns: Mapping[str, pa.ChunkedArray]) -> dict[str, Numbers]:
-    """Parse columns of texts or numbers, NaN standing for what is no number.
+    """Parse columns of texts or numbers; a cell that is not a number becomes NaN.
 
-    A unit after a number ("58 %", "120 BPM") is left out. Commas are decimal ones in all columns if any cell says so,
-    such as "0,5", and part thousands otherwise.
+    A unit after a number ("58 %", "120 BPM") is ignored. Commas are decimal commas in all columns if any cell, such as
+    "0,5", can be read no other way, and otherwise separate thousands.
     """
     parsed, texts = {}, {}
     for name, column in columns.items():
@@ -132,7 +132,7 @@ def _to_numpy(column: pa.ChunkedArray) -> Numbers:
 
 
 def describe_fault(value: object) -> str:
-    """Say in words why a value that `parse_numbers` made no finite number of is none."""
+    """Return why `parse_numbers` made no finite number of a value: "missing", "infinite" or "not a number"."""
     text = str(value).strip().lower()
     if value is None or text in MISSING:
         return "missing"
@@ -143,7 +143,7 @@ def describe_fault(value: object) -> str:
 
 
 def _feature_columns(table: RawTable) -> Iterator[tuple[str, pa.ChunkedArray]]:
-    """Yield the column of each feature; one of lists is as many features as most of its lists are long."""
+    """Yield name and column of each feature; a column of lists, mostly of length d, is d features."""
     for name, column_name in table.roles.features.items():
         column = table.cells[column_name]
         if name not in table.roles.kinds and types.is_string(column.type):
@@ -158,7 +158,7 @@ def _feature_columns(table: RawTable) -> Iterator[tuple[str, pa.ChunkedArray]]:
 
 
 def _as_lists(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Read "[0.1, 0.2]", "[0.1 0.2]" and "0.1 0.2" as lists of numbers, where most of a column of texts is such."""
+    """Parse a column of texts as lists of numbers if most are such: "[0.1, 0.2]", "[0.1 0.2]" or "0.1 0.2"."""
     is_vector = pc.match_substring_regex(column, _VECTOR)
     if 2 * (pc.sum(is_vector).as_py() or 0) <= len(column):
         return column
@@ -167,11 +167,11 @@ def _as_lists(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _settle_units(numbers: dict[str, Numbers], kinds: Mapping[str, str], account: Account) -> set[str]:
-    """Bring shares from per cent to fractions of 1, deciding for the table; return the columns that have no units.
+    """Convert shares (features in [0, 1]) from per cent in place; return the features that are scaled already.
 
-    A table is in per cent if in most rows most of the shares that are never tiny are above 1. Columns and rows that
-    clearly are in the other unit are brought to the same, and said. Columns of which many different numbers are
-    below 0 where none can be, have been scaled already, and stay; so have all, if most have been.
+    The unit is decided for the whole table: per cent if in most rows most of the shares that are never tiny are above
+    1. Columns and rows that clearly are in the other unit are converted too, and recorded. Columns with many distinct
+    numbers below 0 where none can be are taken as scaled already, and kept; so are all columns, if most of them are.
     """
     scaled = _below_zero(numbers, kinds)
     if scaled:
@@ -207,14 +207,14 @@ def _settle_units(numbers: dict[str, Numbers], kinds: Mapping[str, str], account
 
 
 def _below_zero(numbers: Mapping[str, Numbers], kinds: Mapping[str, str]) -> set[str]:
-    """Name the features of which many different numbers are below 0, where none can be."""
+    """Return the features with many distinct numbers below 0, where none can be."""
     below = {name: column[column < -_ROUNDING] for name, column in numbers.items() if kinds.get(name) in _POSITIVE}
     many = (name for name, odd in below.items() if len(odd) > MANY_ROWS * len(numbers[name]))
     return {name for name in many if len(np.unique(below[name])) > min(MAX_SENTINELS, len(below[name]) / 2)}
 
 
 def is_scaled(table: RawTable) -> bool:
-    """Say whether features have been scaled: no tempo is above 1, or most have numbers below 0 where none can be."""
+    """Return whether features are scaled already: no tempo is above 1, or most have impossible numbers below 0."""
     numbers, kinds = parse_numbers(dict(_feature_columns(table))), table.roles.kinds
     tempos = [numbers[name] for name, kind in kinds.items() if kind == "tempo"]
     is_slow = any((tempo <= 1).any() and not (tempo > 1).any() for tempo in tempos)
@@ -222,7 +222,7 @@ def is_scaled(table: RawTable) -> bool:
 
 
 def _unlikely(numbers: Mapping[str, Numbers], kinds: Mapping[str, str], scaled: set[str]) -> Iterator[str]:
-    """Yield what no music is like, of columns that have not been scaled."""
+    """Yield warnings of values that no music has, in columns that are not scaled."""
     for name, column in numbers.items():
         if kinds.get(name) == "loudness" and np.mean(column > 1) > 0.5:
             yield f"most of {name} is above 0 dB, as no music is: its sign may be lost"
@@ -232,12 +232,12 @@ def _unlikely(numbers: Mapping[str, Numbers], kinds: Mapping[str, str], scaled: 
 
 
 def words_in(texts: pa.Array, others: str = rf"{NUMBERS}|spotify:.*|https?://.*") -> pa.Array | None:
-    """Return texts (n_rows,) that hold more than numbers and links, such as titles; `None` if they do not (5, 3/12)."""
+    """Return the texts (n_rows,), or `None` if all are numbers (5, 3/12) or links, and so no titles."""
     return None if pc.all(pc.match_substring_regex(texts, f"^({others})$")).as_py() else texts
 
 
 def genres_in(texts: pa.Array, account: Account) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    """Mark the genres of each row (n_rows, n_genres), and name them."""
+    """Return a mask of each row's genres (n_rows, n_genres), and their names (n_genres,)."""
     texts = pc.replace_substring(split_values(texts), "’", "'")  # "Children’s Music" has both forms
     lists = pc.split_pattern(texts, ";")
     rows, genres = pc.list_parent_indices(lists).to_numpy(), pc.list_flatten(lists)
@@ -256,7 +256,7 @@ def popularity_in(texts: pa.Array, account: Account, is_sure: bool) -> NDArray[n
     """Parse popularities (n_rows,): NaN where unknown, unreadable or outside [0, 100].
 
     Returns:
-        `None` for yes and no, unless it `is_sure` that they are popularities.
+        `None` for a column of only 0 and 1, unless ``is_sure`` tells that it is popularity.
     """
     values = parse_numbers({"": pa.chunked_array([texts])})[""]
     if not is_sure and ((values == 0) | (values == 1)).all() and 0 < values.sum() < len(values):
@@ -273,11 +273,11 @@ def popularity_in(texts: pa.Array, account: Account, is_sure: bool) -> NDArray[n
 
 
 def split_values(texts: pa.Array) -> pa.Array:
-    """Write several values in one cell as "A;B".
+    """Return texts in which several values in one cell are written as "A;B".
 
-    Whether cells are lists as Python, R and JSON write them ("['A', 'B']"), and what separates values in the others, is
-    decided once for the column: of ";", "|", "," and, among underscores, blanks, what most different cells have, if one
-    of twenty has it.
+    The format is decided once for the column. Cells that look like lists of Python, R or JSON ("['A', 'B']") are parsed
+    as such. The others are split at the most frequent of ";", "|", "," and, among words with underscores, blanks.
+    Either format needs more than one of twenty distinct cells.
     """
     encoded = texts.dictionary_encode()
     different = encoded.dictionary.to_pylist()
@@ -315,15 +315,15 @@ def _unescaped(text: str) -> str:
 
 
 def ids_in(texts: pa.Array, titles: pa.Array | None, features: NDArray[np.float64], given: bool) -> pa.Array | None:
-    """Take ids (n_rows,) out of texts and links, "" where one is missing; `None` where they are none of tracks.
+    """Return the track ids (n_rows,) in texts or links, "" where missing; `None` if the column holds no track ids.
 
-    They may be if they are mostly there, no other links, and not of songs of other title and sound.
+    It does if most are present and no links to other things, and few recur with another title and other features.
 
     Args:
         texts: (n_rows,).
         titles: (n_rows,).
         features: (n_rows, d).
-        given: the user says that they are.
+        given: whether the user named the column, which is then not checked.
     """
     ids = pc.if_else(pc.is_in(pc.utf8_lower(texts), pa.array(sorted(MISSING))), "", texts)
     if pc.any(pc.match_substring(ids, "spotify")).as_py():
@@ -342,20 +342,20 @@ def ids_in(texts: pa.Array, titles: pa.Array | None, features: NDArray[np.float6
 
 
 def first_equal(texts: pa.Array) -> NDArray[np.int64]:
-    """For each text (n,) find the first equal one: (n,)."""
+    """Return for each text (n,) the index of the first equal one, (n,)."""
     encoded = texts.dictionary_encode()
     codes = np.asarray(encoded.indices, dtype=np.int64)
     first = np.empty(len(encoded.dictionary), dtype=np.int64)
-    first[codes[::-1]] = np.arange(len(codes))[::-1]  # of several that are assigned to one place, the last one stays
+    first[codes[::-1]] = np.arange(len(codes))[::-1]  # backwards, since the last assignment to a place stays
     return np.asarray(first[codes])
 
 
 def make_ids(
     table: RawTable, titles: pa.Array | None, artists: pa.Array | None, features: NDArray[np.float64]
 ) -> pa.Array:
-    """Make ids (n_rows,) where no column holds some, and say so: "Title — Artist", or else the numbers of the rows.
+    """Generate ids (n_rows,) where no column holds any, and record it: "Title — Artist", or else row numbers.
 
-    A number after it tells rows of other features apart; "" stands where there is no title.
+    Rows with an equal label but other features get a number appended. Rows with an empty label get "".
     """
     made = "made of " + ("the titles" if artists is None else "title and artist")
     if titles is None:

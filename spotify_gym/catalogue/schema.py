@@ -1,4 +1,4 @@
-"""Which column of a table is what, and a table of which that is known."""
+"""The schema of a table: the feature or role (track id, title, ...) of each column, recognised by its name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from spotify_gym.catalogue.tracks import FEATURE_NAMES
 T = TypeVar("T")
 
 ALIASES: Mapping[str, str] = {
-    # role: names of its column, by letters and digits alone, the more specific ones first
+    # role: names of its column, in letters and digits only, the most specific first
     "track_id": "trackid trackuri trackspotifyid idtrack songid songuri spotifyid spotifyuri idspotify spid id uri "
     "trackurl tracklink trackhref songurl songlink spotifyurl spotifylink urlspotify externalurlsspotify url link href "
     "tid idcancion cancionid idmusica musicaid",
@@ -53,48 +53,48 @@ ALIASES: Mapping[str, str] = {
     "valenz",
 }
 MIN_FEATURES = 5
-MAX_HEADER = 30  # lines or rows among which the header is sought
+MAX_HEADER = 30  # first lines or rows, among which the header is searched
 _ROLES = {alias: (role, 4 * rank) for role, aliases in ALIASES.items() for rank, alias in enumerate(aliases.split())}
-_S = "(?:s(?!p(?:ee|c|otify)))?"  # of a plural, and not of speechiness
-_BEFORE = f"^(?:item{_S}|spotify|sp|audio|feature{_S}|af)*"  # what tables write before a name, or around it
+_S = "(?:s(?!p(?:ee|c|otify)))?"  # a plural, but not the beginning of "speechiness" or "spotify"
+_BEFORE = f"^(?:item{_S}|spotify|sp|audio|feature{_S}|af)*"  # prefixes that tables add to a name, or both ends
 _AROUND = (
     f"^(?:(?:item|track|song|feature){_S}|spotify|audio|af)*|(?:dbf?s?|lufs|bpm|percent(age)?|pct|scores?|value)*$"
 )
-_SPELT = {*FEATURE_NAMES} - {"tempo"}  # which wrong letters leave what they are; "tiempo" is a time
+_SPELT = {*FEATURE_NAMES} - {"tempo"}  # recognised if misspelt; "tiempo" is a time
 _UNIT = r"(?i)[(\[][\d\W]*(to|db|dbfs|lufs|bpm|beats per minute|ms)?[\d\W]*[)\]]"
 
 
 @dataclass(frozen=True)
 class Roles:
-    """The columns of a table, by name, and what each is for."""
+    """The columns of a table, by name, and the feature or role of each."""
 
     features: Mapping[str, str]  # name of the feature: its column
-    kinds: Mapping[str, str]  # name of the feature: which of the nine it is, where it is one of them
-    candidates: Mapping[str, Sequence[str]]  # role: the columns that could serve it, the likeliest first
+    kinds: Mapping[str, str]  # name of the feature: which of the nine it is, if it is one of them
+    candidates: Mapping[str, Sequence[str]]  # role: the columns that could have it, the likeliest first
 
     @property
     def columns(self) -> list[str]:
-        """All columns that are worth reading."""
+        """All columns to read."""
         return list(dict.fromkeys(chain(self.features.values(), *self.candidates.values())))
 
 
 @dataclass(frozen=True)
 class RawTable:
-    """The columns that are needed, unparsed, and where in the file each row stands."""
+    """The needed columns of a table, not parsed yet, and the place of each row in the file."""
 
     names: tuple[str, ...]  # of all columns of the file
     roles: Roles
-    cells: pa.Table  # the columns that `roles` speaks of
+    cells: pa.Table  # the columns in `roles`
     places: NDArray[np.int64]  # (n_rows,), the line or row of the file where each row begins
-    account: Account  # of what has been found so far, such as rows that could not even be split into columns
+    account: Account  # findings so far, such as rows that could not be split into columns
 
     def find(self, role: str, parse: Callable[[pa.Array], T | None]) -> T | None:
-        """Return what the first column that can serve a role holds; `None` where there is none.
+        """Parse the first candidate for a role that can have it, and record it; `None` if none can.
 
         Args:
             role: "track_id", "name", "artists", "genre" or "popularity".
-            parse: makes it of the texts (n_rows,), "" where missing, without outer blanks and the control characters
-                that a terminal might obey; `None` where they cannot serve.
+            parse: parses the texts (n_rows,) of a column, or returns `None` if they cannot have the role. Missing
+                texts are ""; control characters, which a terminal might obey, are blanks; outer blanks are gone.
         """
         for name in self.roles.candidates.get(role, ()):
             texts = pc.fill_null(self.cells[name].combine_chunks().cast(pa.string()), "")
@@ -106,7 +106,7 @@ class RawTable:
 
 
 def concatenate(tables: Sequence[RawTable]) -> RawTable:
-    """Put the parts of one table one after another, their rows counted through."""
+    """Concatenate the parts of one table; rows are counted across parts."""
     first, *others = tables
     if not others:
         return first
@@ -121,11 +121,11 @@ def concatenate(tables: Sequence[RawTable]) -> RawTable:
 
 @dataclass(frozen=True)
 class Schema:
-    """What a user says of a table, and what the names of its columns say."""
+    """Assigns columns to features and roles: as the user says, and otherwise by their names."""
 
     path: Path
-    columns: Mapping[str, str]  # role: name in this table; "" where it has none
-    features: Sequence[str] | None  # names in this table, or of features; None: those of the nine that are there
+    columns: Mapping[str, str]  # role: name of its column, as the user says; "" if it has none
+    features: Sequence[str] | None  # names of columns, or of features; None: those of the nine that are there
 
     def __post_init__(self) -> None:
         for role in self.columns.keys() - ALIASES.keys():
@@ -136,16 +136,16 @@ class Schema:
             )
 
     def likeness(self, names: Sequence[str]) -> int:
-        """Count the roles for which there is a column; a chance word or two in a line make no header of it."""
+        """Return how many roles the names in a line have, which may be a header; 0 for one or two by chance."""
         given = {*self.columns.values(), *(self.features or ())}.intersection(names)
         known = {role for name in names if (role := _role_of(name)[0])}
         return len(known) + len(given) if given or len(known) > 2 else 0
 
     def roles(self, names: Sequence[str]) -> Roles:
-        """Say which columns serve which roles; of columns of one name, the first does.
+        """Return the columns for each feature and role; of columns with the same name, the first.
 
         Raises:
-            CatalogueError: if there are too few features, or the user names what is not there, or one column twice.
+            CatalogueError: if there are too few features, or the user names a missing column, or one column twice.
         """
         given = {role: [_column(name, names, {})] if name else [] for role, name in self.columns.items()}
         taken = list(chain(*given.values()))
@@ -171,14 +171,14 @@ class Schema:
         return Roles(features, kinds, {role: found[role] for role in found if role not in FEATURE_NAMES})
 
     def command(self, columns: Mapping[str, str] | None = None, features: Sequence[str] = ()) -> str:
-        """Return the command to type: what the user says already, and these columns and features."""
+        """Return the command to type: with what the user has said already, and these columns and features."""
         pairs = map("=".join, {**self.columns, **(columns or {})}.items())
         said = {"--columns": [*pairs], "--features": [*(features or self.features or ())]}
         words = chain(*([option, *values] for option, values in said.items() if values))
         return shlex.join(["spotify-gym", "prepare", str(self.path), *words])
 
     def hint(self, missing: Sequence[str], names: Sequence[str]) -> str:
-        """Return the command to type where columns have names near those that are missing; "" where none has."""
+        """Return which columns have names close to ``missing`` roles, and the command to type; "" if none has."""
         unknown = {_key(name): name for name in names if not _role_of(name)[0] and name.isprintable()}
         near = ((role, unknown[key]) for role in missing for key in get_close_matches(role, unknown, n=1, cutoff=0.8))
         columns = dict(near)
@@ -197,9 +197,9 @@ class Schema:
 
 @lru_cache(maxsize=10_000)
 def _role_of(name: str) -> tuple[str, int]:
-    """Return the role that a column's name tells, and how specific it is (0: most); "" if it tells none.
+    """Return the role or feature that a column's name means, and its rank (0: most specific); "" if it means none.
 
-    "dancability" and "acoustiness" are misspelt so often that they tell it; "energy_std" is no such slip.
+    Common misspellings of features ("dancability", "acoustiness") are recognised; "energy_std" is not one.
     """
     key, plain = _key(name), _key(re.sub(_UNIT, "", name))  # "Energy (0-100)", and not "Energy (std)"
     for plainness, alias in enumerate((key, re.sub(_BEFORE, "", key), plain, re.sub(_AROUND, "", key))):
@@ -211,16 +211,16 @@ def _role_of(name: str) -> tuple[str, int]:
 
 
 def _key(name: str) -> str:
-    """Return the letters and digits, in lower case, without accents, less what merges ("id_x", "id...2") and lists add.
+    """Return a column's name for comparison: letters and digits only, in lower case, without accents.
 
-    Of lists, what stands first counts: "artists.0.name" is as "artists.name".
+    The suffixes of merged tables ("id_x", "id...2") and of the first in a list ("artists.0.name") are removed.
     """
     plain = normalize("NFKD", re.sub(r"[_.][xy]$|\.{3}\d+$|[._/]0(?=[._/])", "", name.strip()[:100].casefold()))
     return "".join(char for char in plain if char.isalnum())
 
 
 def _column(name: str, names: Sequence[str], known: Mapping[str, str]) -> str:
-    """Return the column of a name: that very one, or the feature that it is, or by letters and digits alone."""
+    """Return the column that a user's name means: the same name, that feature, or equal in letters and digits."""
     alike = [other for other in names if _key(other) == _key(name)]
     if name in names or name in known:
         return name if name in names else known[name]

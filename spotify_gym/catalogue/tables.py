@@ -1,4 +1,4 @@
-"""From a table in a file to tracks, and a report of what was found: nothing is left out unsaid."""
+"""Reading a table from a file into tracks, with a report that accounts for every row left out."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from spotify_gym.catalogue.schema import RawTable, Schema, concatenate
 from spotify_gym.catalogue.tracks import FEATURE_NAMES, TextColumn, Tracks
 
 OTHER_FEATURES = "same id as an earlier row, but other features: the earlier row was kept"
-_FEW = 10  # tracks, which may be alike
+_FEW = 10  # tracks, so few that equal features are no reason to warn
 
 
 def read_tracks(
@@ -43,10 +43,10 @@ def read_tracks(
     duplicates: str,
     min_popularity: float | None,
 ) -> tuple[Tracks, Report]:
-    """Read the tracks of a table, their features raw; the arguments are those of `Catalogue.read`.
+    """Read the tracks of a table, with raw features; the arguments are those of `Catalogue.read`.
 
     Raises:
-        CatalogueError: if the file is no table of audio features, or no row of it can be used.
+        CatalogueError: if the file is not a table of audio features, or has no usable row.
     """
     if min_popularity is not None and not 0 <= min_popularity <= 100:
         raise CatalogueError(f"min_popularity={min_popularity:g} must be from 0 to 100.")
@@ -74,39 +74,39 @@ def read_tracks(
 
 @dataclass
 class Draft:
-    """Tracks in the making: what can be used of the rows that were read, and an account of the others."""
+    """The usable tracks of a table so far, and an account of the rows left out."""
 
     tracks: Tracks
-    places: NDArray[np.int64]  # (n_tracks,), the line or row that each stands on
+    places: NDArray[np.int64]  # (n_tracks,), line or row in the file
     account: Account = field(default_factory=Account)
 
     def fold_ids(self) -> None:
-        """Make one track of the rows of one id: the first row speaks for all, and their genres are gathered."""
+        """Merge the tracks with the same id into the first of them, which gets the genres of all."""
         first = first_equal(self.tracks.track_ids.arrow)
         repeats = np.flatnonzero(first != np.arange(len(first)))
         differs = (self.tracks.features[repeats] != self.tracks.features[first[repeats]]).any(axis=1)
         self._fold(first, {"same id as an earlier row": repeats[~differs], OTHER_FEATURES: repeats[differs]})
 
     def merge_recordings(self) -> None:
-        """Make one track of those with exactly equal features: the most popular, or first, speaks for all."""
+        """Merge the tracks with exactly equal features into the most popular of them, or else the first."""
         first = first_equal_rows(self.tracks.features)
         keeper = pd.Series(self.tracks.known_popularity).groupby(first).transform("idxmax").to_numpy()
         self._fold(keeper, {"same recording as another track": np.flatnonzero(keeper != np.arange(len(keeper)))})
 
     def drop_unpopular(self, min_popularity: float) -> None:
-        """Leave out the tracks that are less popular, or of unknown popularity; there must be some of known."""
+        """Drop the tracks that are less popular, or of unknown popularity; there must be a column of popularity."""
         if self.tracks.popularity is None:
             raise CatalogueError(f"min_popularity={min_popularity:g}, but the table has no column of popularity.")
         self.drop("popularity is unknown", np.isnan(self.tracks.popularity))
         self.drop(f"popularity is below {min_popularity:g}", self.tracks.popularity < min_popularity)
 
     def drop(self, reason: str, marks: NDArray[np.bool_]) -> None:
-        """Leave out the tracks (n_tracks,) that are marked."""
+        """Drop the tracks marked in ``marks`` (n_tracks,), and record the reason."""
         self.account.drop(reason, self.places[marks])
         self._keep(np.flatnonzero(~marks))
 
     def _fold(self, keeper: NDArray[np.int64], reasons: Mapping[str, NDArray[np.int64]]) -> None:
-        """Let ``keeper[i]`` (n_tracks,) speak for track ``i``, and gather the genres of all that it speaks for."""
+        """Merge track ``i`` into track ``keeper[i]`` (n_tracks,), which gets its genres; record ``{reason: rows}``."""
         self.account.folded += [Finding.at(reason, self.places[rows]) for reason, rows in reasons.items() if len(rows)]
         genres = self.tracks.genres
         if genres is not None:
@@ -122,7 +122,7 @@ class Draft:
 
 
 def _parse(content: bytes, schema: Schema) -> RawTable:
-    """Tell kinds of table apart by how they begin."""
+    """Parse a table in the format that its first bytes tell."""
     if content.startswith(PARQUET):
         return read_parquet(content, schema)
     if is_workbook(content):
@@ -132,7 +132,7 @@ def _parse(content: bytes, schema: Schema) -> RawTable:
 
 
 def _describe(table: RawTable, schema: Schema) -> Draft:
-    """Parse every column, and leave out the rows without a track id or with a feature that is no usable number."""
+    """Parse every column, and drop the rows without a track id or with an unusable feature."""
     feature_names, features, kept = read_features(table, schema)
     if not kept.all():
         table = replace(table, cells=table.cells.filter(kept), places=table.places[kept])
@@ -141,7 +141,7 @@ def _describe(table: RawTable, schema: Schema) -> Draft:
     parse = partial(ids_in, titles=titles, features=features, given=bool(schema.columns.get("track_id")))
     several = len(table.roles.candidates.get("track_id", ())) > 1
     ids = table.find("track_id", lambda texts: None if several and words_in(texts, NUMBERS) is None else parse(texts))
-    ids = table.find("track_id", parse) if ids is None else ids  # numbers, where no other column tells tracks apart
+    ids = table.find("track_id", parse) if ids is None else ids  # else even plain numbers
     ids = make_ids(table, titles, artists, features) if ids is None else ids
     genres, genre_names = table.find("genre", partial(genres_in, account=table.account)) or (None, ())
     is_sure = bool(schema.columns.get("popularity")) or "pop" not in table.roles.candidates.get("popularity", ())
@@ -166,7 +166,7 @@ def _describe(table: RawTable, schema: Schema) -> Draft:
 
 
 def _missing(table: RawTable, schema: Schema, n_features: int) -> Iterator[str]:
-    """Say which features and tracks are missing, and what else a catalogue could hold."""
+    """Yield notes on features, tracks and optional columns that are missing."""
     if schema.features is None and (features := [name for name in FEATURE_NAMES if name not in table.roles.features]):
         yield f"no column of {', '.join(features)}: {n_features} of the nine features"
         yield from filter(None, [schema.hint(features, table.names)])
@@ -179,10 +179,10 @@ def _missing(table: RawTable, schema: Schema, n_features: int) -> Iterator[str]:
 
 
 def _judge(draft: Draft, n_rows: int, schema: Schema) -> Iterator[str]:
-    """Yield what is wrong with many rows, and what a listener would miss."""
+    """Yield warnings about many dropped or merged rows, and about missing titles."""
     dropped = sum(finding.rows for finding in draft.account.dropped)
     if dropped > MANY_ROWS * n_rows:
-        yield f"{100 * dropped // n_rows}% of the rows were dropped"  # rounded down: some are left
+        yield f"{100 * dropped // n_rows}% of the rows were dropped"  # rounded down, since some are left
     folded = sum(finding.rows for finding in draft.account.folded if finding.what == OTHER_FEATURES)
     if folded > MANY_ROWS * n_rows:
         yield (
@@ -194,7 +194,7 @@ def _judge(draft: Draft, n_rows: int, schema: Schema) -> Iterator[str]:
 
 
 def _report(draft: Draft, n_rows: int) -> Report:
-    """Close the account; a table of which nothing can be used is an error."""
+    """Make the report of an account; a table without usable rows is a `CatalogueError`."""
     account, raw = draft.account, draft.tracks.features
     if not n_rows:
         raise CatalogueError("the table has a header, but no rows.")
