@@ -1,4 +1,4 @@
-"""Loops compiled by Numba, kept on disk where there is a place to keep them."""
+"""Compilation of loops with Numba, cached on disk if a cache folder is available."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ def compiled(loop: Callable[P, R]) -> Callable[P, R]: ...
 @overload
 def compiled(loop: None = None, **options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def compiled(loop: Any = None, **options: Any) -> Any:
-    """Return `loop` compiled by Numba; it looks at no bounds, so that every index must have been checked.
+    """Return `loop` compiled by Numba. It does not check bounds, so the caller must check every index.
 
     Args:
-        loop: the function; None: to be decorated with these options.
-        **options: of `numba.njit`.
+        loop: the function; None to return a decorator with these options.
+        **options: options of `numba.njit`.
     """
     if loop is None:
         return partial(compiled, **options)
     try:
         kept: Any = njit(cache=True, nogil=True, **options)(loop)
-    except RuntimeError:  # no folder to keep compiled code in
+    except RuntimeError:  # no writable cache folder
         return njit(nogil=True, **options)(loop)
-    index = kept._cache._cache_file  # Numba has no public way to say what compiled code depends on
+    index = kept._cache._cache_file  # Numba has no public way to declare dependencies
     index._source_stamp = index._source_stamp, sources()
     return kept
 
 
 @cache
 def sources() -> tuple[float, int]:
-    """Return when a source of the rooms that hold loops was last changed, and their size.
+    """Return the latest modification time and the total size of the sources in the packages with compiled loops.
 
-    A loop takes in functions of other modules, and Numba would keep it until its own module changes.
+    Loops call functions of other modules; on its own, Numba recompiles a loop only if the loop's module changes.
     """
     found = [path.stat() for room in _ROOMS for path in (Path(__file__).parent / room).glob("*.py")]
     return max(file.st_mtime for file in found), sum(file.st_size for file in found)

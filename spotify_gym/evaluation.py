@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 
-_RESAMPLED = 400  # times
+_RESAMPLED = 400  # bootstrap resamples
 
 
 class Estimate(NamedTuple):

@@ -1,4 +1,4 @@
-"""The registered environments, as data."""
+"""Registration of the environments with Gymnasium."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENVS: dict[str, dict[str, Any]] = {
             "repeats": False,
             "same": "song",
             "reward": {"listened": 1.0},
-            "listener": {  # every value, so that the problem stays what it is, whatever becomes of the defaults
+            "listener": {  # all values are given, so that changed defaults do not change this environment
                 "listener": "skipping",
                 "position": (-0.12, -0.51, -0.59, -0.68, -0.92),
                 "last_skip": 1.58,
@@ -33,35 +33,35 @@ ENVS: dict[str, dict[str, Any]] = {
                 "mood_sd": 0.45,
                 "taste_weight": 4.0,
                 "patience": 15.0,
-                "start_pool": 6,  # H + 1: one for the taste, and a start drawn at random, which says nothing of it
+                "start_pool": 6,  # H + 1: one track sets the taste, the H others are a random start unrelated to it
             },
         },
     },
 }
-"""Id of each environment, with the length of a session and the options that make it."""
+"""Environments by id: the length of a session and the options of the environment."""
 
 SMALL = "builtin:1000"
-"""The catalogue of the small ids, `SpotifySession-1k-v0` and so on, for scripts that take nothing but an id."""
+"""Catalogue of the small ids, `SpotifySession-1k-v0` and so on, for scripts that accept only an id."""
 
 
 def small_id(env_id: str) -> str:
-    """Return the id of the same environment over a small catalogue: "SpotifySession-1k-v0"."""
+    """Return the id of the same environment with the small catalogue: "SpotifySession-1k-v0"."""
     name, _, version = env_id.rpartition("-")
     return f"{name}-1k-{version}"
 
 
 def register_envs() -> None:
-    """Register every environment with Gymnasium, and its small twin; doing so twice is harmless."""
+    """Register every environment and its small variant with Gymnasium; repeated calls have no effect."""
     for env_id, preset in ENVS.items():
         _register(env_id, **preset)
         _register(small_id(env_id), **{**preset, "kwargs": {**preset["kwargs"], "catalogue": SMALL}})
 
 
 def refuse_catalogue(env_id: str, options: Mapping[str, Any]) -> None:
-    """Refuse a catalogue beside a small id.
+    """Check that no catalogue is given with a small id.
 
     Raises:
-        ValueError: there is one.
+        ValueError: a catalogue is given.
     """
     for large in ENVS:
         if env_id == small_id(large) and options.get("catalogue") != SMALL:
@@ -74,6 +74,6 @@ def _register(env_id: str, **preset: Any) -> None:
             env_id,
             entry_point="spotify_gym.session.env:SpotifyEnv",
             vector_entry_point="spotify_gym.session.vector_env:SpotifyVectorEnv",
-            order_enforce=False,  # the environment says itself what must come first
+            order_enforce=False,  # the environment itself checks that `reset` comes first
             **preset,
         )

@@ -1,4 +1,4 @@
-"""Things by name: those of a registry, or one's own as `module:Class`."""
+"""Lookup by name: registry entries, or user-defined classes as `module:Class`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ T = TypeVar("T")
 
 
 def resolve(kind: str, name: str, known: Mapping[str, T]) -> T:
-    """Return what stands under a name, or what `module:Class` imports.
+    """Return the registry entry of a name, or the object that `module:Class` imports.
 
-    Importing runs code: never hand it a name from a file that is not trusted.
+    An import executes code: never pass a name from an untrusted file.
 
     Args:
-        kind: what is named, as the user wrote it: "state", "--algorithm".
+        kind: what the name is for, as the user wrote it: "state", "--algorithm".
         name: the name.
         known: the registry.
 
     Raises:
-        ValueError: there is nothing of this name.
+        ValueError: the name is unknown, or cannot be imported.
     """
     if name in known:
         return known[name]
@@ -41,10 +41,10 @@ def resolve(kind: str, name: str, known: Mapping[str, T]) -> T:
 
 
 def resolve_class(kind: str, name: str, known: Mapping[str, type[Any]], base: type[T]) -> type[T]:
-    """Return the class that stands under a name, as in `resolve`.
+    """Return the class of a name; see `resolve`.
 
     Raises:
-        ValueError: there is nothing of this name, or no class derived from `base`.
+        ValueError: the name is unknown, or is not a class derived from `base`.
     """
     found: object = resolve(kind, name, known)
     if not (isinstance(found, type) and issubclass(found, base)):
@@ -53,17 +53,17 @@ def resolve_class(kind: str, name: str, known: Mapping[str, type[Any]], base: ty
 
 
 def make_named(kind: str, name: str, known: Mapping[str, Callable[..., T]], base: type[T], *arguments: Any) -> T:
-    """Call what stands under a name, as in `resolve`, with arguments.
+    """Call the factory of a name, see `resolve`, and return the object it makes.
 
     Raises:
-        ValueError: there is nothing of this name, or it is one's own and makes something else.
+        ValueError: the name is unknown, or a user-defined factory does not make a `base`.
     """
     make = resolve(kind, name, known)
     if name in known:
         return make(*arguments)
     try:
         made = make(*arguments)
-    except TypeError as error:  # also of what cannot be called
+    except TypeError as error:  # raised also if `make` is not callable
         raise ValueError(f"{kind}={name!r} makes no {base.__name__}: {error}") from error
     if not isinstance(made, base):
         raise ValueError(f"{kind}={name!r} makes no {base.__name__}, but {made!r:.60}")
@@ -71,10 +71,10 @@ def make_named(kind: str, name: str, known: Mapping[str, Callable[..., T]], base
 
 
 def pairs_of(texts: Iterable[str]) -> dict[str, str]:
-    """Read NAME=VALUE each.
+    """Parse texts of the form NAME=VALUE.
 
     Raises:
-        ValueError: there is no "=", or a name stands there twice.
+        ValueError: a text has no "=", or a name occurs twice.
     """
     found: dict[str, str] = {}
     for text in texts:
@@ -86,7 +86,7 @@ def pairs_of(texts: Iterable[str]) -> dict[str, str]:
 
 
 def _module(name: str) -> ModuleType:
-    """Import a module; what is found nowhere else is looked for in the current folder, as `python -m` does."""
+    """Import a module; if it is not on the path, try the current folder, as `python -m` does."""
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
@@ -96,5 +96,5 @@ def _module(name: str) -> ModuleType:
         try:
             return import_module(name)
         finally:
-            with suppress(ValueError):  # the module has taken it away
+            with suppress(ValueError):  # the module itself has removed it
                 sys.path.remove("")

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(name: str) -> type[Command]:
     module, _, kind = COMMANDS[name][0].partition(":")
-    gc.disable()  # what is imported is no garbage, and to look for some in it takes a fifth of the start
+    gc.disable()  # imports create no garbage, and collecting takes a fifth of the start-up time
     try:
         command: type[Command] = getattr(import_module(module), kind)
         gc.freeze()

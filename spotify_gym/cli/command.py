@@ -1,4 +1,4 @@
-"""Base of all commands of this project: help, one line for a mistake, no traceback, Ctrl-C."""
+"""Base class of all commands, and error handling: one line per user error, no traceback, exit codes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FAILED = 1
 MISTAKE = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
-"""Exit codes, as shells have them."""
+"""Exit codes, following shell conventions."""
 
 _EXTRAS = {
     "streamlit": "app",
@@ -31,39 +31,39 @@ _EXTRAS = {
     "huggingface_hub": "fetch",
 }
 
-_WIDTH = 120  # columns, where the output is no terminal and so has no width of its own
+_WIDTH = 120  # columns, if the output is not a terminal
 
 
 class UsageError(ValueError):
-    """The options of a command are wrong; the message says which, and what is allowed."""
+    """An option of a command is wrong; the message says which, and what is allowed."""
 
 
 class CheckFailed(ValueError):
-    """What a command was asked to check is not so."""
+    """A check that the user asked for has failed."""
 
 
 class Command(ABC):
-    """A command whose options are the fields of a frozen dataclass, a line of help under each."""
+    """A command whose options are the fields of a frozen dataclass, with a line of help under each field."""
 
     @classmethod
     def parse(cls, arguments: Sequence[str] | None, prog: str) -> Self:
-        """Read the options from the arguments, `sys.argv` by default.
+        """Parse the options from the arguments, `sys.argv` by default.
 
         Raises:
-            UsageError: an option that there is not, or a value that it does not take.
-            SystemExit: help was asked for, and given.
+            UsageError: an option is unknown, or its value is not allowed.
+            SystemExit: help was requested and printed.
         """
         command: Self = parse(cls, arguments, prog)
         return command
 
     @abstractmethod
     def run(self) -> None:
-        """Do it."""
+        """Execute the command."""
 
 
 def parse(kind: type[Any], arguments: Sequence[str] | None, prog: str, **settings: Any) -> Any:
-    """Read a dataclass from arguments; the settings are tyro's."""
-    import tyro  # not above: the list of commands is to come at once
+    """Parse a dataclass from arguments; `settings` are passed to tyro."""
+    import tyro  # imported here to keep the list of commands fast
 
     told = io.StringIO()
     try:
@@ -81,16 +81,16 @@ def run_command(kind: type[Command], prog: str, arguments: Sequence[str] | None 
 
 
 def guarded(work: Callable[[], None], prog: str, extra: str = "train") -> int:
-    """Do some work for a user and return the exit code.
+    """Call `work` and return the exit code.
 
-    What the user can put right (a `ValueError` or an `OSError`: all errors of this package are one of these) becomes
-    one line on stderr; anything else is our mistake and keeps its traceback. `extra` is the one of the package that
-    brings the libraries of this work, but for those that one extra alone brings.
+    Errors that the user can fix (`ValueError` and `OSError`, the base classes of all errors of this package) become one
+    line on stderr; any other error is a bug and keeps its traceback. `extra` is the package extra to name if a library
+    is missing that `_EXTRAS` does not list.
     """
     _replace_unknown_letters()
     try:
         work()
-    except BrokenPipeError:  # whoever reads our output, `head` say, has seen enough
+    except BrokenPipeError:  # the reader of the output, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except KeyboardInterrupt:
@@ -116,15 +116,15 @@ def guarded(work: Callable[[], None], prog: str, extra: str = "train") -> int:
 
 
 def check_out(path: Path, ending: str) -> None:
-    """Refuse a file that could not be written, before the work that is to fill it.
+    """Check that an output file can be written, before the work begins.
 
     Raises:
-        UsageError: it is in no folder, is a folder or a device, or has another ending.
+        UsageError: the folder does not exist, the path is not a regular file, or it has another ending.
     """
     if path.suffix != ending:
         raise UsageError(f"--out {path} must end in {ending}, such as {path.stem or 'new'}{ending}")
     try:
-        os.stat(f"{path.parent}/")  # the slash: it must be a folder
+        os.stat(f"{path.parent}/")  # the slash makes this fail if it is not a folder
     except OSError as error:
         raise UsageError(f"cannot write {path}: there is no folder {path.parent} ({error.strerror})") from error
     if path.exists() and not path.is_file():
@@ -132,8 +132,8 @@ def check_out(path: Path, ending: str) -> None:
 
 
 def show_table(title: str, columns: Mapping[str, Literal["left", "right"]], rows: Iterable[Iterable[str]]) -> None:
-    """Print a table to stdout, whatever its names hold; `columns` are named, with the side that they are flush on."""
-    from rich.console import Console  # not above: an extra brings it
+    """Print a table of arbitrary texts to stdout; `columns` maps each heading to its alignment."""
+    from rich.console import Console  # imported here because only an extra installs it
     from rich.table import Table
     from rich.text import Text
 
@@ -146,14 +146,14 @@ def show_table(title: str, columns: Mapping[str, Literal["left", "right"]], rows
 
 
 def _replace_unknown_letters() -> None:
-    """Let what a terminal has no letters for be shown as a question mark."""
+    """Print characters that the output encoding lacks as question marks."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def _unframed(message: str) -> str:
-    """Take what tyro says out of the frame it draws around it, and out of its colours."""
+    """Return tyro's error message without its frame and colours."""
     plain = re.sub(r"\x1b\[[\d;]*m", "", message)
     lines = [line.strip("│|╭╮╰╯─ ") for line in plain.splitlines()]
     _title, *said = [line for line in lines if line.strip("-")]

@@ -1,4 +1,4 @@
-"""The commands `spotify-gym evaluate` and `compare`: a table of who earns what."""
+"""The commands `spotify-gym evaluate` and `compare`: a leaderboard of models and reference policies."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Comparison(Command):
     """Import code that a run names as module:Class, load model.zip if weights are missing; both can run any code."""
 
     def play(self, runs: Mapping[str, Run], out: Path | None) -> str:
-        """Let all play, telling on stderr who does; keep every session in a file; print the table, and return it."""
+        """Evaluate all policies, write every session to `out`, print the table, and return it as Markdown."""
         if out is not None:
             check_out(out, ".csv")
         references = tuple(POLICIES) if self.planner else QUICK
@@ -70,7 +70,7 @@ class Evaluate(_Comparison):
     """Play from a catalogue other than the one trained on, with the scaling of that one."""
 
     def run(self) -> None:
-        """Print the table and one example session, and keep every session in a file."""
+        """Print the table and one example session, and write every session to a file."""
         run = load_run(self.path, self.catalogue, trust=self.trust)
         (name,) = _names([self.path])
         out = self.out or self.path / "evaluation.csv"
@@ -94,20 +94,20 @@ class Compare(_Comparison):
     """Folders of the runs, all with the same environment and catalogue."""
 
     def run(self) -> None:
-        """Print one table for all."""
+        """Print one table of all runs."""
         loaded = (load_run(path, trust=self.trust) for path in self.paths)
         self.play(dict(zip(_names(self.paths), loaded, strict=True)), self.out)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Call each run by the name of its folder, or by the whole path where that could be mistaken for another."""
+    """Return a name for each run: its folder's name, or the whole paths if these names are not unique."""
     names = [path.resolve().name for path in paths]
     clear = len({*names, *POLICIES}) == len(names) + len(POLICIES)
     return names if clear else [str(path) for path in paths]
 
 
 def _told(leaderboard: Leaderboard, run: Run) -> tuple[str, pd.DataFrame, str]:
-    """Return a title, who earned what as a table of texts, the highest return first, and what its columns mean."""
+    """Return a title, the leaderboard as a table of texts, highest return first, and a legend of its columns."""
     n = len(next(iter(leaderboard.values())).seeds)
     title = f"{run.config.env} on {run.catalogue.source}: {n} held-out sessions"
     top = "planner" if "planner" in leaderboard else "nearest"

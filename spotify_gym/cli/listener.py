@@ -1,4 +1,4 @@
-"""The commands `spotify-gym listener fit` and `listener report`: a listener from a log, and how far to believe it."""
+"""The commands `spotify-gym listener fit` and `listener report`: fit a listener to a log, and validate it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _OfLog(Command):
     """Most sessions to use; from a longer log they are drawn at random."""
 
     def read(self, path: Path) -> tuple[SkipLog, Catalogue | None]:
-        """Read the log and join its tracks, and say what was left out and how many were found."""
+        """Read the log and join it with the catalogue; report on stderr what was left out and how many were found."""
         log = read_log(path, self.max_sessions)
         for said in log.left_out:
             print(printable(f"{path}: left out: {said}"), file=sys.stderr)
@@ -53,7 +53,7 @@ class Fit(_OfLog):
     """When a track counts as skipped: left at once, early (half of it, in a plain log), or before its end."""
 
     def run(self) -> None:
-        """Fit, print what was found, write the listener."""
+        """Fit the listener, print its parameters, and write it."""
         check_out(self.out, ".json")
         log, catalogue = self.read(self.log)
         print(f"fitting {log.n_plays:,} plays of {len(log):,} sessions ...", file=sys.stderr)
@@ -100,5 +100,5 @@ class ListenerCommand(Command):
 
     @classmethod
     def parse(cls, arguments: Sequence[str] | None, prog: str) -> Any:
-        """Read which of the two, and its options."""
+        """Parse the subcommand and its options."""
         return parse(_Commands, arguments, prog, description=cls.__doc__)

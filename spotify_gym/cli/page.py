@@ -1,4 +1,4 @@
-"""Page of tables, sentences and pictures, as Markdown and as one HTML file that needs no other."""
+"""Reports of tables, sentences and pictures, as Markdown and as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from spotify_gym.catalogue.files import replacing
 
 Section = tuple[str, pd.DataFrame | Sequence[str] | bytes]
-"""A heading; and a table of texts, or sentences, or a picture as PNG, which Markdown leaves out."""
+"""A heading, and either a table of texts, or sentences, or a PNG picture, which Markdown omits."""
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -26,10 +26,10 @@ code { background: #8882; padding: .1rem .3rem; border-radius: 4px; }
 
 
 def write(path: Path, title: str, sections: Sequence[Section]) -> Path:
-    """Write the page at `path`, whatever its ending, as `.md` and as `.html`.
+    """Write the page as `.md` and `.html` at `path` with its ending replaced.
 
     Returns:
-        The path of the HTML.
+        Path of the HTML file.
     """
     for ending, lines in ((".md", markdown(sections)), (".html", _html(title, sections))):
         with replacing(path.with_suffix(ending)) as file:
@@ -47,7 +47,7 @@ def markdown(sections: Sequence[Section]) -> Iterator[str]:
 
 
 def markdown_table(table: pd.DataFrame) -> str:
-    """Write a table of texts in Markdown, all columns but the first flush right."""
+    """Return a table of texts in Markdown, with all columns but the first right-aligned."""
     rows = (map(str, row) for row in table.itertuples(index=False))
     lines = [f"| {' | '.join(table.columns)} |", "|---" + "|---:" * (len(table.columns) - 1) + "|"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])

@@ -1,4 +1,4 @@
-"""The commands `spotify-gym fetch` and `prepare`: a public table of songs, and a catalogue made from a table."""
+"""The commands `spotify-gym fetch` and `prepare`: download a public table of songs, and make a catalogue from it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Prepare(Command):
     """If there is a warning, write nothing and exit with 1."""
 
     def run(self) -> None:
-        """Read, report, write."""
+        """Read the table, print the report, and write the catalogue."""
         check_out(self.out, ".arrow")
         print(f"reading {self.table} ...", file=sys.stderr)
         catalogue = Catalogue.read(
@@ -101,7 +101,7 @@ class Fetch(Command):
             _download(site, name, out)
         except ImportError:
             raise
-        except Exception as error:  # of the client, of its HTTP, of the disk
+        except Exception as error:  # from the client library, the network or the disk
             raise FetchError(f"{self.source} could not be fetched: {error}") from error
         tables = tables_below(out)
         if not tables:

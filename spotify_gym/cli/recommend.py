@@ -46,12 +46,12 @@ class Recommend(Command):
 
 
 def fitted(heard: Sequence[int], length: int) -> tuple[list[int], str]:
-    """Return as many tracks as a model hears, and a sentence where these are not those that were given.
+    """Return a history of exactly `length` tracks, and a message if it differs from `heard`, else "".
 
-    Of more the last ones count; fewer are repeated in turn, so that their mean stays near what it is.
+    If there are too many tracks, the last ones are used; too few are repeated in turn, which keeps their mean close.
 
     Raises:
-        ValueError: there are none.
+        ValueError: `heard` is empty.
 
     >>> fitted([1, 2, 3], 2)[0], fitted([1, 2], 5)[0]
     ([2, 3], [1, 2, 1, 2, 1])

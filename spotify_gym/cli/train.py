@@ -20,7 +20,7 @@ from spotify_gym.training.checkpoint import Stopped
 
 @dataclass(frozen=True)
 class _Early:
-    """What is read before all other options."""
+    """The option that is parsed before all others, as it sets their defaults."""
 
     settings: Path | None = None
 
@@ -29,7 +29,7 @@ class _Early:
 class Train(Command):
     """Train a learner and save it in a run folder. Ctrl-C saves the training so far, and --resume continues it."""
 
-    config: tyro.conf.OmitArgPrefixes[TrainConfig]  # no default: what a setting is may follow from the environment
+    config: tyro.conf.OmitArgPrefixes[TrainConfig]  # no default: some settings depend on the environment
     settings: Path | None = None
     """A JSON file of settings, such as config.json of another run; other options override it."""
     out: Path | None = None
@@ -41,14 +41,14 @@ class Train(Command):
 
     @classmethod
     def parse(cls, arguments: Sequence[str] | None, prog: str) -> Self:
-        """Read the options; what `--settings` holds are the defaults of the rest."""
+        """Parse the options; the settings in the file of `--settings` are the defaults of the others."""
         early, _ = parse(_Early, arguments, prog, add_help=False, return_unknown_args=True)
         default = None if early.settings is None else cls(_read_settings(early.settings), early.settings)
         command: Self = parse(cls, arguments, prog, default=default)
         return command
 
     def run(self) -> None:
-        """Train, and say where the result is."""
+        """Train, and print where the result is."""
         path = self.resume or self.out or _new_folder(self.config)
         if self.resume is not None and RunFolder.open(path).is_finished:
             print(f"{path} is finished already")

@@ -204,9 +204,7 @@ def _restore_replay(buffer: PlayedReplayBuffer, saved: Tensors) -> None:
     if not 0 <= buffer.pos < buffer.buffer_size:
         raise ValueError(f"place {buffer.pos} of {buffer.buffer_size} in the replay buffer")
     if {len(array) for array in rows.values()} != {buffer.size()}:
-        raise ValueError(
-            f"a replay buffer that does not hold {buffer.size()} steps"
-        )  # rows beyond the data would be uninitialised memory
+        raise ValueError(f"a replay buffer that does not hold {buffer.size()} steps")  # else rows stay uninitialised
     if (played := rows.pop("played", None)) is not None:  # its width is the longest session so far
         _check_played(played, (len(played), buffer.n_envs), buffer.action_space)
         buffer.played = np.empty((buffer.buffer_size, *played.shape[1:]), played.dtype)
@@ -221,10 +219,7 @@ def _restore_sessions(env: SessionVecEnv, saved: Tensors) -> None:
         raise ValueError("more sessions than steps")
     sessions.grow(room)  # the arrays are as wide as the longest session required
     _fill(_counts(env), saved.arrays)
-    kept, more = (
-        saved.part("sessions"),
-        sessions.played.shape[1] - room,
-    )  # spare columns that the writer's arrays lacked
+    kept, more = saved.part("sessions"), sessions.played.shape[1] - room  # columns missing in the saved arrays
     for name, padding in _PADDING.items():
         if name in kept and kept[name].dtype == np.int64:  # older checkpoints store tracks as int64
             kept[name] = kept[name].astype(np.int32)

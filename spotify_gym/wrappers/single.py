@@ -111,10 +111,10 @@ class MaskObservation(gym.ObservationWrapper[Any, Any, Any], RecordConstructorAr
 
 
 def inner_env(env: Any, wrapper: type) -> Any:
-    """Return the environment of this package, single or vector, that is inside another, or is it.
+    """Return the innermost environment, single or vector, after checking that it belongs to this package.
 
     Raises:
-        TypeError: it is another kind of environment.
+        TypeError: another kind of environment.
     """
     inner = env.unwrapped
     if not isinstance(getattr(inner, "dynamics", None), SessionDynamics):
@@ -126,9 +126,9 @@ def inner_env(env: Any, wrapper: type) -> Any:
 
 
 def nearest_unplayed(env: Any, tracks: Ints) -> Ints:
-    """Return the tracks (B,), each that may not be played now in `env` replaced by its nearest neighbour that may.
+    """Return the tracks, (B,), with each one that may not be played replaced by its nearest unplayed neighbour.
 
-    Nearest is by cosine; of equally near ones the first. Where everything was played, the track stays.
+    Nearness is by cosine, ties go to the first track. If a session has played everything, its track is kept.
     """
     dynamics, sessions = env.dynamics, env.sessions
     if dynamics.repeats:
@@ -145,14 +145,14 @@ def nearest_unplayed(env: Any, tracks: Ints) -> Ints:
 
 
 class ProtoActions:
-    """Points in the space of the features, each of which stands for the best track that may be played.
+    """Mapping from proto-actions, points in feature space, to the best tracks that may be played.
 
     Args:
-        dynamics: of the sessions.
+        dynamics: dynamics of the sessions.
         coordinates, most_blocks: see :class:`~spotify_gym.wrappers.vector.ProtoAction`.
 
     Raises:
-        ValueError: other coordinates.
+        ValueError: unknown coordinates.
     """
 
     def __init__(self, dynamics: SessionDynamics, coordinates: Coordinates, most_blocks: int | None = None) -> None:
@@ -173,11 +173,11 @@ class ProtoActions:
         """Return the best track for each session, (B,).
 
         Args:
-            sessions: B of them.
-            actions: (B, width).
+            sessions: B sessions.
+            actions: proto-actions, (B, width).
 
         Raises:
-            gymnasium.error.InvalidAction: not B points, or one that is not finite.
+            gymnasium.error.InvalidAction: the shape is wrong, or a number is not finite.
         """
         points = np.asarray(actions, np.float32)
         expected = (len(sessions), *self.space.shape)
@@ -186,17 +186,17 @@ class ProtoActions:
         return self.largest(points, 1, None if self.dynamics.repeats else sessions.played)[1][:, 0]
 
     def largest(self, points: Floats, k: int, played: Ints | None) -> tuple[Floats, Ints]:
-        """Return the k best tracks for each point, (B, k), after how good they are, (B, k), none of those played."""
+        """Return the scores and the indices of the k best unplayed tracks for each point, (B, k) each."""
         return self._index.largest(points, k, played, self._most_blocks)
 
 
 def masked_space(observations: Space[Any], env: Any) -> Dict:
-    """Return the space of observations with a mask of the tracks of `env`."""
+    """Return the space of observations with an action mask over the tracks of `env`."""
     return Dict({"observation": observations, "action_mask": Box(0, 1, (len(env.catalogue),), np.int8)})
 
 
 def masked(observations: Any, env: Any) -> dict[str, Any]:
-    """Return observations of `env` with its mask, or masks, of the tracks beside them."""
+    """Return observations of `env` together with its action mask or masks."""
     return {"observation": observations, "action_mask": env.action_masks().astype(np.int8)}
 
 

@@ -1,4 +1,4 @@
-"""The wrappers of vector environments, as `gymnasium.make_vec` makes them; each does what its single namesake does."""
+"""Wrappers of vector environments made by `gymnasium.make_vec`; each mirrors the single wrapper of the same name."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from spotify_gym.wrappers.single import Coordinates, ProtoActions, inner_env, masked, masked_space, nearest_unplayed
 
 
-class NearestUnplayed(VectorActionWrapper):  # of no types: generic only since Gymnasium 1.4
-    """Play nearest unplayed neighbours, as :class:`spotify_gym.wrappers.NearestUnplayed`.
+class NearestUnplayed(VectorActionWrapper):  # without type parameters: generic only since Gymnasium 1.4
+    """Replace tracks that may not be played, as :class:`spotify_gym.wrappers.NearestUnplayed`.
 
     Args:
         env: a vector environment of this package, wrapped or not, whose actions are tracks.
@@ -27,20 +27,20 @@ class NearestUnplayed(VectorActionWrapper):  # of no types: generic only since G
         self._inner = inner_env(env, type(self))
 
     def actions(self, actions: Any) -> Any:
-        """Return the tracks to play, (B,); what are no tracks is for the environment to refuse."""
+        """Return the tracks to play, (B,); invalid actions are passed on, and the environment refuses them."""
         if not self.action_space.contains(actions):
             return actions
         return nearest_unplayed(self._inner, np.asarray(actions, np.int64))
 
 
 class ProtoAction(VectorActionWrapper):
-    """Let actions be points in the space of the features, as :class:`spotify_gym.wrappers.ProtoAction`.
+    """Take actions that are points in feature space, as :class:`spotify_gym.wrappers.ProtoAction`.
 
     Args:
         env: a vector environment of this package, wrapped or not, whose actions are tracks.
         coordinates: "unit" or "unit+raw".
-        most_blocks: of 64 tracks each that are looked at for a track, the most promising first, so that the track is
-            nearly the best and training quicker; None for exactly the best.
+        most_blocks: largest number of blocks of 64 tracks to search, most promising first; the result is then
+            approximate and training faster. None searches exactly.
 
     Raises:
         TypeError: another kind of environment.
@@ -62,9 +62,9 @@ class ProtoAction(VectorActionWrapper):
 
 
 class MaskObservation(VectorWrapper):
-    """Put masks beside the observations, as :class:`spotify_gym.wrappers.MaskObservation`.
+    """Add action masks to the observations, as :class:`spotify_gym.wrappers.MaskObservation`.
 
-    Where ended sessions restart at once, `info["final_obs"]` holds a dict for each of them.
+    With same-step autoreset, `info["final_obs"]` holds a dict for each ended session.
 
     Args:
         env: a vector environment of this package, wrapped or not, whose actions are tracks.
@@ -92,7 +92,7 @@ class MaskObservation(VectorWrapper):
         return masked(observations, self._inner), rewards, terminated, truncated, info
 
     def _final(self, info: dict[str, Any]) -> NDArray[Any]:
-        """The last observations of the sessions that ended, (B,) objects; None for the others."""
+        """Return the final observations of ended sessions with their masks, (B,) objects; None for the others."""
         dynamics, final = self._inner.dynamics, np.full(self.num_envs, None, object)
         for i in np.flatnonzero(info["_final_obs"]):
             mask = np.ones(len(dynamics.catalogue), np.int8)
