@@ -1,1 +1,1 @@
-"""Exact search over vectors, and planning in a model: arrays in, arrays out; imports nothing of the package."""
+"""Exact search over vectors, and planning in a model; array in, array out, independent of the other subpackages."""

@@ -1,9 +1,9 @@
-"""A balanced tree over vectors: blocks of 64 that point the same way, and a cap around each block and group of blocks.
+"""A balanced tree over vectors: blocks of 64 with similar directions, bounded by spherical caps at every level.
 
 Vectors x of any length are lifted to one sphere, y = (x, √(M² − ‖x‖²)) / M with M the largest length (Bachrach et al.
 2014, "Speeding up the Xbox recommender system using a Euclidean transformation for inner-product spaces"). A query f
-becomes (f, 0) / ‖f‖, whose cosine to y is f·x / (‖f‖ M). With vectors that are within an angle θ of a centre, a query
-at an angle φ from that centre has a cosine of at most cos(φ − θ), or of 1 where φ < θ.
+becomes (f, 0) / ‖f‖, whose cosine to y is f·x / (‖f‖ M). If all vectors of a cap are within an angle θ of its centre,
+the cosine of a query at an angle φ from the centre to any of them is at most cos(φ − θ), or 1 if φ < θ.
 """
 
 from __future__ import annotations
@@ -19,42 +19,42 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 LANES = 64
-"""Vectors in a block, and children of a node: what is looked at together."""
+"""Number of vectors in a block, and of children of a node; they are processed together."""
 
-_SAMPLE = 256  # vectors that the direction of a split is found from
-_STEPS = 4  # of the power iteration that finds it
-_ROUNDING = 1e-6  # of a cosine
+_SAMPLE = 256  # vectors from which the direction of a split is estimated
+_STEPS = 4  # of the power iteration that estimates it
+_ROUNDING = 1e-6  # rounding error of a cosine
 
 
 class CapTree(NamedTuple):
     """L blocks of vectors, and G nodes over them. Children are numbered blocks first, then nodes from the bottom up."""
 
     labels: NDArray[np.int32]
-    """(L, 64) of the vectors; -1 behind the last one."""
+    """(L, 64) labels of the vectors, padded with -1."""
     groups: NDArray[np.int32]
-    """(L, 64) what they are excluded by."""
+    """(L, 64) numbers by which the vectors can be excluded, padded with -1."""
     vectors: Floats
-    """(L, d, 64)."""
+    """(L, d, 64) the vectors, padded with zeros."""
     centres: Floats
-    """(G, d, 64) of the caps around the children, without the coordinate that was added."""
+    """(G, d, 64) centres of the caps around the children, without the lifted coordinate."""
     cosines: Floats
-    """(G, 64) of the angles of these caps."""
+    """(G, 64) cosines of the angular radii of these caps."""
     sines: Floats
-    """(G, 64) likewise; -inf where there is no child."""
+    """(G, 64) sines of the same angles; -inf where there is no child."""
     first_child: Ints
     """(G,) number of the first child; the others follow it. The last node is the root."""
     length: float
-    """M."""
+    """M, the length of the longest vector."""
 
 
 def build_tree(vectors: Floats, rows: Ints, labels: Ints | None, groups: Ints | None) -> CapTree:
-    """Arrange some vectors.
+    """Build a tree over some rows of an array.
 
     Args:
         vectors: (n_all, d), finite.
-        rows: (n,) which of them, n at least 1.
-        labels: (n_all,) what to call them, at least 0; None for their rows.
-        groups: (n_all,) what to exclude them by, at least 0; None for the labels.
+        rows: (n,) the rows to include, n at least 1.
+        labels: (n_all,) labels to return, at least 0; None for the row numbers.
+        groups: (n_all,) numbers to exclude vectors by, at least 0; None for the labels.
     """
     squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64)
     length = float(np.sqrt(squares.max())) or 1.0
@@ -76,7 +76,7 @@ def build_tree(vectors: Floats, rows: Ints, labels: Ints | None, groups: Ints | 
 
 
 def _in_blocks(numbers: Ints) -> NDArray[np.int32]:
-    """Return numbers (n,), 64 a block, with -1 behind the last one."""
+    """Return numbers, (n,), in blocks, (n_blocks, 64), padded with -1."""
     blocks = np.full((-(-len(numbers) // LANES), LANES), -1, np.int32)
     blocks.reshape(-1)[: len(numbers)] = numbers
     return blocks
@@ -84,7 +84,7 @@ def _in_blocks(numbers: Ints) -> NDArray[np.int32]:
 
 @compiled
 def _leaves(vectors: Floats, order: Ints, n_blocks: int) -> Floats:
-    """Return vectors in an order as (n_blocks, d, 64), with zeros behind the last one."""
+    """Return the vectors in the given order in blocks, (n_blocks, d, 64), padded with zeros."""
     d = vectors.shape[1]
     leaves = np.zeros((n_blocks, d, LANES), np.float32)
     for place, row in enumerate(order):
@@ -95,7 +95,7 @@ def _leaves(vectors: Floats, order: Ints, n_blocks: int) -> Floats:
 
 @compiled(fastmath={"contract"})
 def _sort(vectors: Floats, heights: Floats, order: Ints) -> None:
-    """Halve vectors again and again along the direction in which they vary most, so that nodes come out full."""
+    """Sort `order` in place by recursive splits along the direction of most variance, at sizes that fill the nodes."""
     n, d = len(order), vectors.shape[1]
     keys = np.empty(n, np.float32)
     sample, axis = np.empty((2 * _SAMPLE, d + 1), np.float32), np.empty(d + 1, np.float32)
@@ -129,7 +129,7 @@ def _sort(vectors: Floats, heights: Floats, order: Ints) -> None:
 
 @compiled(fastmath={"contract"})
 def _main_axis(sample: Floats, axis: Floats) -> None:
-    """Set `axis` to about the first principal component of a sample (n, width), by power iteration; it is centred."""
+    """Write about the first principal component of a sample, (n, width), to `axis`; centres the sample in place."""
     n, width = sample.shape
     axis[:] = 0
     axis[_centre(sample)] = 1
@@ -153,7 +153,7 @@ def _main_axis(sample: Floats, axis: Floats) -> None:
 
 @compiled(fastmath={"contract"})
 def _centre(sample: Floats) -> int:
-    """Take the mean off each column, in place; return the column that varies most."""
+    """Subtract the mean of each column, in place; return the column with the largest variance."""
     n, width = sample.shape
     most, widest = np.float32(-1), 0
     for q in range(width):
@@ -170,7 +170,7 @@ def _centre(sample: Floats) -> int:
 
 @compiled
 def _halve(keys: Floats, order: Ints, middle: int) -> None:
-    """Bring the smallest `middle` of the keys, and what is ordered by them, to the front (Hoare's quickselect)."""
+    """Move the smallest `middle` keys, and their entries of `order`, to the front (Hoare's quickselect)."""
     low, high = 0, len(keys) - 1
     while low < high:
         first, centre, last = keys[low], keys[(low + high) // 2], keys[high]
@@ -195,7 +195,7 @@ def _halve(keys: Floats, order: Ints, middle: int) -> None:
 
 @compiled(fastmath={"contract"})
 def _caps(vectors: Floats, heights: Floats, length: float, order: Ints, span: int) -> tuple[Floats, Floats, Floats]:
-    """Return centres, cosines and sines of the caps around every `span` vectors, 64 in a node."""
+    """Return centres, cosines and sines of the caps around every `span` consecutive vectors, 64 caps to a node."""
     n, d = len(order), vectors.shape[1]
     n_caps = (n + span - 1) // span
     n_nodes = (n_caps + LANES - 1) // LANES

@@ -1,7 +1,7 @@
-"""Exact search for the largest dot products over a whole catalogue, never holding all of them.
+"""Exact top-k search by dot product over a whole catalogue, without storing all scores.
 
-A first pass over all tracks keeps only the largest score in each block of tracks: a matrix product and a maximum per
-chunk that stays in the cache. The k best tracks then lie in the k best blocks, and only these are scored again.
+The first pass over all tracks keeps only the largest score in each block of tracks: a matrix product and a maximum per
+chunk that fits in the cache. The k best tracks lie in the k best blocks, and only these are scored again.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from itertools import pairwise
 
 import torch as th
 
-BLOCK = 128  # tracks whose maximum is kept: small blocks make the second pass cheap, large ones the first
-CHUNK = 2**20  # scores held at once: 4 MiB, which stay in the cache
+BLOCK = 128  # tracks per maximum: small blocks make the second pass cheap, large ones the first
+CHUNK = 2**20  # scores held at once: 4 MiB, which fit in the cache
 GPU_CHUNK = 2**27  # half a GiB, which keeps a GPU busy
 ROWS = 64  # queries scanned together
-LANES = 32  # where the batch is a multiple of these, the product is fastest with the tracks as its rows
+LANES = 32  # if the batch is a multiple of this, the product is fastest with the tracks as rows
 
 
 def in_blocks(vectors: th.Tensor) -> th.Tensor:
@@ -30,18 +30,18 @@ def in_blocks(vectors: th.Tensor) -> th.Tensor:
 def largest(
     table: th.Tensor, n: int, queries: th.Tensor, k: int = 1, excluded: th.Tensor | None = None
 ) -> tuple[th.Tensor, th.Tensor]:
-    """Find the `k` vectors with the largest dot product with each query; no gradient passes a search.
+    """Find the `k` vectors with the largest dot product with each query; gradients do not flow through the search.
 
     Args:
-        table: (width, columns) of `in_blocks`.
-        n: vectors in the table; the columns after them are padding.
+        table: (width, columns) returned by `in_blocks`.
+        n: number of vectors in the table; the remaining columns are padding.
         queries: (batch, width).
-        k: how many, at most n.
-        excluded: (batch, any) int64 vectors not to return, padded with -1.
+        k: number of vectors to return, at most n.
+        excluded: (batch, any) int64 indices of vectors not to return, padded with -1.
 
     Returns:
-        Dot products, largest first, and which vectors they belong to, both (batch, k). Where fewer than k vectors are
-        allowed the dot products end in -inf, beside any vectors.
+        Dot products, largest first, and the indices of the vectors, both (batch, k). If fewer than k vectors are
+        allowed, the last dot products are -inf, with arbitrary indices.
     """
     if excluded is None:
         excluded = th.empty(len(queries), 0, dtype=th.int64, device=queries.device)
@@ -87,7 +87,7 @@ def _block_maxima(table: th.Tensor, n: int, queries: th.Tensor, excluded: th.Ten
 
 
 def _by_chunk(excluded: th.Tensor, n_columns: int, width: int) -> Iterator[tuple[th.Tensor, th.Tensor]]:
-    """Yield for each chunk of `width` columns the rows and the columns, counted from its start, that are excluded."""
+    """Yield, for each chunk of `width` columns, the excluded entries: rows, and columns relative to the chunk."""
     columns, order = excluded.flatten().sort()
     rows = order // max(excluded.shape[1], 1)
     starts = th.arange(0, n_columns + width, width, device=columns.device)

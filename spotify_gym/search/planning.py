@@ -1,6 +1,6 @@
 """Planning in a model of the dynamics: beam search, improvement of whole plans, iterated local search.
 
-Whoever offers a :class:`PlanningModel`, the true dynamics or ones that were learned, can be planned in.
+The algorithms work with any :class:`PlanningModel`, of the true dynamics or of learned ones.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ Bools = NDArray[np.bool_]
 
 _REWARDS_AT_ONCE = 2**22  # 16 MB
 _STATES_AT_ONCE = 2**15
-_LEAST_GAIN = 1e-6  # of the return: below that it is rounding
-_SHAKEN = 4  # actions replaced at random
-_STRIDE = 64  # one score in so many makes the sieve
+_LEAST_GAIN = 1e-6  # of the return: smaller gains are rounding
+_SHAKEN = 4  # adjacent actions replaced at random
+_STRIDE = 64  # every 64th score is in the sample that gives a threshold
 
 
 class States(Protocol):
-    """B states that plans start from."""
+    """A batch of B states that plans start from."""
 
     def __len__(self) -> int: ...
 
     def take(self, rows: NDArray[Any]) -> Self:
-        """Copy the given states, in the given order; an index may stand more than once."""
+        """Copy the given states, in the given order; an index may occur more than once."""
 
 
 S = TypeVar("S", bound=States)
@@ -47,49 +47,49 @@ class Rollout(Generic[S]):
     before: tuple[S, ...]
     """The B states before each of them."""
     rewards: NDArray[np.float64]
-    """(T,) what each earns, the mean over the states."""
+    """(T,) the reward of each action, averaged over the states."""
 
     @property
     def value(self) -> float:
-        """The return, the mean over the states."""
+        """The return, averaged over the states."""
         return float(self.rewards.sum())
 
 
 class PlanningModel(ABC, Generic[S]):
-    """Dynamics that plans are made in; they leave nothing to chance. Actions are the numbers below `n_actions`.
+    """Deterministic dynamics to plan in. Actions are the integers from 0 to `n_actions` - 1.
 
-    `step` and `expected_rewards` are all that a model must offer. The other methods follow from them, and may be
-    overridden where there is a shorter way.
+    A model must implement `step` and `expected_rewards`. The other methods are derived from them, and can be overridden
+    by faster ones.
     """
 
     n_actions: int
 
     @abstractmethod
     def step(self, states: S, actions: Ints) -> tuple[Floats, Bools]:
-        """Take one action in each of B states and move `states`, in place.
+        """Take one action in each of B states and update `states` in place.
 
         Args:
-            states: B of them.
+            states: B states.
             actions: (B,).
 
         Returns:
-            Rewards (B,), and whether they were the last (B,).
+            Rewards, (B,), and whether the episode has ended, (B,).
         """
 
     @abstractmethod
     def expected_rewards(self, states: S, actions: Ints | None = None) -> Floats:
-        """Return what each of the actions (M,), None for all, would earn in each of B states now, (B, M)."""
+        """Return the immediate reward of each action, (M,), None for all, in each of B states, (B, M)."""
 
     def mean_rewards(
         self, states: S, actions: Ints | None = None, n_groups: int = 1, going: Bools | None = None
     ) -> Floats:
-        """Return what each action would earn now, the mean over the states of a group.
+        """Return the immediate reward of each action, averaged over the states of a group.
 
         Args:
             states: B · G states; the first of each group, then the second of each, ...
             actions: (M,); None for all.
             n_groups: G.
-            going: (B · G,) the states in which anything can still be earned; None for all.
+            going: (B · G,) the states whose episode has not ended; None for all.
 
         Returns:
             (G, M).
@@ -105,7 +105,7 @@ class PlanningModel(ABC, Generic[S]):
         return total / np.float32(len(states) // n_groups)
 
     def rollout(self, states: S, plan: Ints) -> Rollout[S]:
-        """Play a plan out, (T,), from each of the states, which stay as they are."""
+        """Roll a plan, (T,), out from each of the states; the states are not modified."""
         now, going = states.take(np.arange(len(states))), np.ones(len(states), np.bool_)
         before, rewards = [], np.zeros(len(plan))
         for t, action in enumerate(plan):
@@ -116,7 +116,7 @@ class PlanningModel(ABC, Generic[S]):
         return Rollout(np.array(plan, np.int64), tuple(before), rewards)
 
     def returns(self, states: S, plans: Ints) -> NDArray[np.float64]:
-        """Return what each of the plans (L, T) earns, (L,), the mean over the states, which stay as they are."""
+        """Return the return of each of the plans, (L, T), averaged over the states, (L,); they are not modified."""
         at_once = max(1, _STATES_AT_ONCE // len(states))
         parts = (plans[first : first + at_once] for first in range(0, len(plans), at_once))
         return np.concatenate([self._returns(states, part) for part in parts])
@@ -132,15 +132,15 @@ class PlanningModel(ABC, Generic[S]):
         return means
 
     def replacement_values(self, rollout: Rollout[S], position: int, actions: Ints | None = None) -> Floats:
-        """Return what the plan would earn from `position` on with each of the actions there, but for a constant.
+        """Return the return from `position` on for each action at that position of the plan, up to a constant.
 
         Args:
-            rollout: of the plan.
-            position: place in the plan.
+            rollout: rollout of the plan.
+            position: index into the plan.
             actions: (M,); None for all.
 
         Returns:
-            (M,), the mean over the states; -inf where an action is not allowed, or surely no better than the planned.
+            (M,), averaged over the states; -inf for actions that are not allowed or cannot beat the planned one.
         """
         actions = np.arange(self.n_actions) if actions is None else actions
         plans = np.tile(rollout.plan[position:], (len(actions), 1))
@@ -151,17 +151,17 @@ class PlanningModel(ABC, Generic[S]):
 def beam(
     model: PlanningModel[S], states: S, n_steps: int, width: int, actions: Ints | None = None
 ) -> tuple[Ints, float]:
-    """Grow plans action by action, keeping those that earn the most so far.
+    """Beam search: extend plans action by action and keep those with the highest return so far.
 
     Args:
-        model: of the dynamics.
-        states: B states that all get the same plan; they stay as they are.
+        model: the dynamics.
+        states: B states that all get the same plan; not modified.
         n_steps: T, the length of the plan.
-        width: W, how many plans are kept; 1 is greedy search.
-        actions: (M,) what may be planned; None for all actions.
+        width: W, the number of plans kept; 1 is greedy search.
+        actions: (M,) the actions to consider; None for all.
 
     Returns:
-        The best plan found, (T,), and what it is expected to earn, the mean over the states.
+        The best plan found, (T,), and its expected return, averaged over the states.
     """
     n_states = len(states)
     nodes = states.take(np.arange(n_states))  # B · W states: those of the first state, then of the second, ...
@@ -182,9 +182,9 @@ def beam(
 
 
 def largest(scores: Floats, k: int) -> Ints:
-    """Return where the k largest of the scores (n,) stand, the largest first; all of them if there are fewer.
+    """Return the indices of the k largest scores, of (n,), the largest first; all indices if n < k.
 
-    The k-th largest of a part is no larger than the k-th largest of all, and so a first sieve.
+    The k-th largest score of a sample is at most the k-th largest of all, so scores below it can be discarded first.
     """
     part = scores[::_STRIDE]
     least = np.partition(part, -k)[-k] if len(part) > k else -np.inf
@@ -199,13 +199,13 @@ def improve(
     actions: Ints | Callable[[Ints, int], Ints] | None = None,
     n_sweeps: int | None = None,
 ) -> Rollout[S]:
-    """Replace one action at a time by the best of `actions` for its place, until no replacement earns more.
+    """Coordinate ascent: replace one action at a time by the best one, until no replacement increases the return.
 
     Args:
-        model: of the dynamics.
-        rollout: of the plan.
-        actions: (M,) what may be planned, or what gives that for a plan and a place in it; None for all actions.
-        n_sweeps: passes through the plan at most; None for as many as it takes.
+        model: the dynamics.
+        rollout: rollout of the plan.
+        actions: (M,) the actions to consider, or a function that returns them for a plan and a position; None for all.
+        n_sweeps: maximum number of passes through the plan; None for no limit.
     """
     n, position, unchanged = len(rollout.plan), 0, 0
     left = math.inf if n_sweeps is None else n_sweeps * n
@@ -226,7 +226,7 @@ def improve(
 
 
 def iterated_local_search(model: PlanningModel[S], rollout: Rollout[S], actions: Ints, n_rounds: int) -> Rollout[S]:
-    """Replace a few adjacent actions by random ones and improve again, which may end better; keep the best.
+    """Replace a few adjacent actions by random ones, improve again, and keep the plan if its return is higher.
 
     From Lourenço, Martin and Stützle (2003), "Iterated local search".
     """

@@ -1,4 +1,4 @@
-"""Exact search for the vectors nearest to a point, in direction and in size."""
+"""Exact nearest-neighbour search by direction and size of vectors."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 UNIT, RAW = np.float32(1.5), np.float32(1 / 3)
-"""What the direction of a vector and the vector itself weigh in its point."""
+"""Weights of the unit vector and of the vector itself in a point."""
 
 
 def points_of(vectors: Floats, units: Floats) -> Floats:
-    """Return the points (n, 2d) of vectors (n, d) whose unit vectors are given: both side by side, weighed."""
+    """Return the points, (n, 2d), of vectors, (n, d): weighted unit vectors and vectors, side by side."""
     return np.concatenate([UNIT * units, RAW * vectors], axis=1)
 
 
 class NearestIndex:
-    """Points to search in: nearest to q is the z with the largest q·z − ‖z‖²/2, an inner product of (q, 1).
+    """An index of points: the point z nearest to q maximises q·z − ‖z‖²/2, an inner product with (q, 1).
 
     Args:
         points: (n, width), finite.
@@ -34,6 +34,6 @@ class NearestIndex:
     def largest(
         self, queries: Floats, k: int = 1, excluded: Ints | None = None, most_blocks: int | None = None
     ) -> tuple[Floats, Ints]:
-        """Find the k nearest to each query, (n, width); values and labels are those of `InnerProductIndex.largest`."""
+        """Find the k points nearest to each query, (n, width); see :meth:`InnerProductIndex.largest`."""
         ones = np.ones((len(queries), 1), np.float32)
         return self._index.largest(np.concatenate([queries, ones], axis=1), k, excluded, most_blocks)

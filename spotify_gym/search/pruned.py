@@ -1,7 +1,7 @@
-"""Exact maximum inner product search that grows slower than the number of vectors: it leaves out what cannot win.
+"""Exact maximum inner product search in sublinear time, by branch and bound.
 
-Nodes of a :mod:`~spotify_gym.search.cap_tree` are opened in the order of what their vectors could score at most, until
-that is less than what the k-th best scores. Nothing is estimated: the answer is that of a full scan.
+Nodes of a :mod:`~spotify_gym.search.cap_tree` are opened in the order of their upper bounds, until the highest bound is
+below the k-th best score found. Nothing is estimated: the result is that of a full scan.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from spotify_gym.search.cap_tree import LANES, CapTree, build_tree
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-_BUCKETS = 256  # of bounds that count as equal when nodes are put in order
-_UNROLLED = 32  # coordinates; loops over more would become too long
-_STRIP = 8  # of which so many are multiplied at a time
-_WORTHWHILE = 0.5  # of all blocks: who has to look at more is faster with matrix products
-_TRIED = 32  # queries that this is found out with
-_FEW = 64  # blocks that are faster to look at than matrix products are to begin
-_AT_ONCE, _NEAR = 8, 2**18  # queries, and numbers, more than stay near, that one way through the tree pays for
-_FIRST = 8  # blocks that each of those queries looks at before
-_AVERAGED = 5  # vectors in such a query
-_ROUNDING = 2.5e-7  # of a cosine, for each coordinate
+_BUCKETS = 256  # buckets of the priority queue; bounds in one bucket count as equal
+_UNROLLED = 32  # coordinates up to which loops are unrolled
+_STRIP = 8  # coordinates multiplied at a time beyond that
+_WORTHWHILE = 0.5  # share of the blocks above which matrix products are faster
+_TRIED = 32  # test queries to estimate that share
+_FEW = 64  # blocks up to which a search is always faster than matrix products
+_AT_ONCE, _NEAR = 8, 2**18  # from so many queries, over more numbers than fit in the cache, one joint sweep is faster
+_FIRST = 8  # blocks that each query of a sweep opens before it
+_AVERAGED = 5  # vectors averaged in a test query
+_ROUNDING = 2.5e-7  # rounding error of a cosine, per coordinate
 
 
 class InnerProductIndex:
-    """Vectors to search in.
+    """An index for maximum inner product search.
 
     Args:
         vectors: (n_all, d) finite float32.
-        labels: (n_all,) distinct numbers from 0 on, below 2³¹, to call them by; None for their rows.
-        groups: (n_all,) numbers from 0 on, below 2³¹, to exclude them by, equal for those that go together; None for
-            the labels.
-        rows: (n,) which of them to search in, in order, n at least 1; None for all.
+        labels: (n_all,) distinct integers in [0, 2³¹) to return; None for the row numbers.
+        groups: (n_all,) integers in [0, 2³¹) to exclude vectors by, equal for vectors that are excluded together; None
+            for the labels.
+        rows: (n,) the rows to search, in order, n at least 1; None for all.
     """
 
     def __init__(
@@ -51,25 +51,25 @@ class InnerProductIndex:
     def largest(
         self, queries: Floats, k: int = 1, excluded: Ints | None = None, most_blocks: int | None = None
     ) -> tuple[Floats, Ints]:
-        """Find the `k` vectors with the largest dot product with each query; of equal ones those of lower label.
+        """Find the `k` vectors with the largest dot product with each query; ties go to the lower label.
 
         Args:
             queries: (batch, d).
-            k: how many.
-            excluded: (batch, any) groups not to return anything of, padded with -1.
-            most_blocks: of 64 vectors that are looked at, the most promising first, once k are found; then the answer
-                is an approximation. None for as many as it takes to be exact.
+            k: number of vectors to return.
+            excluded: (batch, any) groups to exclude, padded with -1.
+            most_blocks: maximum number of blocks of 64 vectors to open per query, the most promising first; the result
+                is then approximate. More are opened until k vectors are found. None for an exact result.
 
         Returns:
-            Dot products, largest first, and labels, both (batch, k). Where fewer than k vectors are allowed the dot
-            products end in -inf, beside any labels.
+            Dot products, largest first, and labels, both (batch, k). If fewer than k vectors are allowed, the last dot
+            products are -inf, with arbitrary labels.
         """
         if excluded is None:
             excluded = np.empty((len(queries), 0), np.int64)
         queries = np.ascontiguousarray(queries, np.float32)
         if not _any_nothing(queries):
             return self._search(queries, k, excluded, most_blocks)[:2]
-        ask = queries.any(axis=1)  # all is alike to a query of nothing, such as a network that has learned nothing
+        ask = queries.any(axis=1)  # all vectors tie for a zero query, as of an untrained network
         values = np.full((len(queries), k), -np.inf, np.float32)
         labels = np.full((len(queries), k), self._in_order[0][0])
         for row in np.flatnonzero(~ask):
@@ -89,17 +89,17 @@ class InnerProductIndex:
 
     @cached_property
     def _in_order(self) -> tuple[Ints, Ints]:
-        """Labels and groups, by label."""
+        """Labels and groups, sorted by label."""
         labels, groups = (part.ravel().astype(np.int64) for part in (self._tree.labels, self._tree.groups))
         order = np.argsort(labels)[np.count_nonzero(labels < 0) :]
         return labels[order], groups[order]
 
     @cached_property
     def is_worthwhile(self) -> bool:
-        """Whether a search is faster than matrix products: it has little to do, or does little of it.
+        """Whether a search is faster than matrix products: there are few blocks, or it opens less than half of them.
 
-        Whether it visits less than half of the vectors is tried once, with means of a few of them: in many dimensions
-        everything is far from everything else, and little can be left out.
+        The share is measured once, with means of a few vectors as queries: in many dimensions all vectors are far from
+        each other, and bounds prune little.
         """
         tree = self._tree
         n_blocks, d, _ = tree.vectors.shape
@@ -124,21 +124,21 @@ class InnerProductIndex:
 
 
 class _Queue(NamedTuple):
-    """Blocks and nodes to be opened, in lists of about equal bounds, the list of the highest first."""
+    """A bucket queue of blocks and nodes to open: one linked list per range of bounds."""
 
     heads: Ints
     """(_BUCKETS,) the first entry of each list, or -1."""
     following: Ints
     """The next entry of the same list after each entry, or -1."""
     nodes: Ints
-    """What each entry would open."""
+    """The block or node of each entry."""
     bounds: Floats
-    """The most that is in it."""
+    """The upper bound of each entry."""
 
 
 @compiled
 def _any_nothing(queries: Floats) -> bool:
-    """Return whether all numbers of any query are 0."""
+    """Return whether any query is a zero vector."""
     found = False
     for query in queries:
         found |= not query.any()
@@ -149,10 +149,10 @@ def _any_nothing(queries: Floats) -> bool:
 def _search(
     queries: Floats, tree: CapTree, unrolled: tuple[int, ...], excluded: Ints, most: int, k: int
 ) -> tuple[Floats, Ints, int]:
-    """Return values and labels, (batch, k), and how many blocks were opened."""
+    """Return values and labels, (batch, k), and the number of blocks opened."""
     values = np.full((len(queries), k), -np.inf, np.float32)
     labels = np.full((len(queries), k), np.int64(tree.labels[0, 0]))
-    n_nodes = len(tree.vectors) + len(tree.centres)  # each of them enters the queue once at most
+    n_nodes = len(tree.vectors) + len(tree.centres)  # each is queued at most once
     queue = _Queue(
         np.full(_BUCKETS, -1),
         np.empty(n_nodes, np.int64),
@@ -175,9 +175,10 @@ def _sweep(
     values: Floats,
     labels: Ints,
 ) -> int:
-    """Go through the tree once for all queries, so that what they share is near; return how many blocks were opened.
+    """Traverse the tree once for all queries, so that shared blocks stay in the cache; return the number opened.
 
-    What a search has found so far says which nodes each query can leave out, and is found again.
+    `values` must hold the scores of a preliminary search, which say which nodes each query can skip. Both `values` and
+    `labels` are overwritten.
     """
     n_batch = len(queries)
     rounding = np.float32(_ROUNDING * (len(unrolled) + 8))
@@ -207,7 +208,7 @@ def _sweep(
 def _directions(
     queries: Floats, length: float, found: Floats, rounding: np.float32
 ) -> tuple[Floats, NDArray[np.float64], Floats]:
-    """Return directions (B, d), what cosines to them are multiplied by, (B,), and the least that counts, (B,)."""
+    """Return unit queries, (B, d), the factors from cosines to scores, (B,), and the lowest useful cosines, (B,)."""
     directions, scales = np.zeros_like(queries), np.ones(len(queries))
     least = np.full(len(queries), -np.inf, np.float32)
     for b in range(len(queries)):
@@ -219,7 +220,7 @@ def _directions(
 
 @compiled
 def _direction(query: Floats, length: float) -> tuple[Floats, float]:
-    """Return the direction of a query and what cosines to it are multiplied by; zeros where that is out of range."""
+    """Return the unit query and the factor from cosines to scores; zeros if the factor is out of range."""
     own = _length(query)
     if 1e-30 < own * length < 1e30:
         return query / np.float32(own), own * length
@@ -228,7 +229,7 @@ def _direction(query: Floats, length: float) -> tuple[Floats, float]:
 
 @compiled(fastmath={"contract"})
 def _over(directions: Floats, tree: CapTree, unrolled: tuple[int, ...], rounding: np.float32) -> Floats:
-    """Return the most that each query can find under each node over blocks, (nodes, B)."""
+    """Return an upper bound of the cosine of each query to any vector under each node above blocks, (nodes, B)."""
     n_blocks, bounds = len(tree.vectors), np.empty(LANES, np.float32)
     n_lowest = (n_blocks + LANES - 1) // LANES
     over = np.full((n_lowest, len(directions)), np.inf, np.float32)
@@ -245,7 +246,7 @@ def _over(directions: Floats, tree: CapTree, unrolled: tuple[int, ...], rounding
 def _bounds(
     direction: Floats, tree: CapTree, node: int, unrolled: tuple[int, ...], rounding: np.float32, bounds: Floats
 ) -> None:
-    """Write the most that a direction's cosine can be to anything in each child of a node."""
+    """Write an upper bound of the cosine of a direction to any vector in each child of a node."""
     _multiply(direction, tree.centres[node], unrolled, np.float32(0), bounds)
     _bound(bounds, tree.cosines[node], tree.sines[node], rounding)
 
@@ -264,9 +265,9 @@ def _search_one(
 ) -> int:
     n_blocks = len(tree.vectors)
     direction, scale = _direction(query, tree.length)
-    least = np.float32(-np.inf)  # what bounds must reach
+    least = np.float32(-np.inf)  # bounds below it are pruned
     rounding = np.float32(_ROUNDING * (len(unrolled) + 8))
-    queue.heads[:] = -1  # the last search may have left some
+    queue.heads[:] = -1  # the last search may have left entries
     bucket, n_entries, n_opened = _push(queue, 0, n_blocks + len(tree.centres) - 1, np.float32(np.inf)), 1, 0
     while bucket >= 0 and (n_opened < most or values[-1] == -np.inf):
         entry = queue.heads[bucket]
@@ -296,7 +297,7 @@ def _search_one(
 
 @compiled
 def _push(queue: _Queue, entry: int, node: int, bound: np.float32) -> int:
-    """Enter a node with a bound in [-1, 1], or above; return the place of its list."""
+    """Queue a node with a bound of -1 or more; return the bucket."""
     bucket = int(min((float(bound) + 1) * (_BUCKETS / 2), _BUCKETS - 1.0))
     queue.nodes[entry], queue.bounds[entry] = node, bound
     queue.following[entry], queue.heads[bucket] = queue.heads[bucket], entry
@@ -313,9 +314,9 @@ def _length(vector: Floats) -> float:
 
 @compiled(inline="always", fastmath={"contract"})
 def _multiply(query: Floats, block: Floats, unrolled: tuple[int, ...], least: np.float32, scores: Floats) -> bool:
-    """Write the dot products of a query (d,) with a block (d, 64) into `scores`; say whether any reaches `least`.
+    """Write the dot products of a query, (d,), with a block, (d, 64), to `scores`; return whether any reaches `least`.
 
-    How many coordinates there are is known when this is compiled, from the length of `unrolled`.
+    The length of the tuple `unrolled` is d, as a constant at compile time.
     """
     reached = False
     if len(unrolled) <= _UNROLLED:
@@ -344,7 +345,7 @@ def _multiply(query: Floats, block: Floats, unrolled: tuple[int, ...], least: np
 
 @compiled(inline="always", fastmath={"contract"})
 def _bound(cosines: Floats, cap_cosines: Floats, cap_sines: Floats, rounding: np.float32) -> None:
-    """Turn cosines of a query to the centres of caps into the most that they can be to anything in these caps."""
+    """Replace the cosines of a query to the centres of caps by upper bounds of its cosine to any vector in them."""
     zero, one = np.float32(0), np.float32(1)
     for lane in range(LANES):
         x, cap = cosines[lane], cap_cosines[lane]
@@ -356,7 +357,7 @@ def _bound(cosines: Floats, cap_cosines: Floats, cap_sines: Floats, rounding: np
 def _enter(
     scores: Floats, names: NDArray[np.int32], groups: NDArray[np.int32], excluded: Ints, values: Floats, labels: Ints
 ) -> None:
-    """Let the best scores of a block into the k best, `values` and `labels`, where they are allowed."""
+    """Merge the allowed scores of a block into the k best, `values` and `labels`, in place."""
     last = len(values) - 1
     for lane in range(LANES):
         score, label = scores[lane], names[lane]
