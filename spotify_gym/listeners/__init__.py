@@ -1,4 +1,4 @@
-"""Who listens: models of a person, arrays in and arrays out."""
+"""Listener models: how a person responds to tracks; array in, array out."""
 
 from spotify_gym.listeners.listener import BatchState, CompiledListener, Listener, Response
 from spotify_gym.listeners.logged import LoggedListener

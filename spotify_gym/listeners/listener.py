@@ -20,24 +20,24 @@ Bools = NDArray[np.bool_]
 S = TypeVar("S", bound="BatchState")
 
 MAX_BYTES = 1_000_000
-"""The largest JSON file of a listener that is read."""
+"""Size limit of the JSON file of a listener, in bytes."""
 
 
 @dataclass
 class BatchState:
     """Arrays (or further batch states) whose first axis is the session.
 
-    A subclass only lists its fields. Planners copy sessions with :meth:`take`; autoreset writes fresh ones over
-    ended ones with :meth:`put`.
+    A subclass only lists its fields. Planners copy sessions with :meth:`take`; autoreset overwrites ended sessions
+    with new ones by :meth:`put`.
     """
 
     def take(self, rows: NDArray[Any]) -> Self:
-        """Copy the given sessions, in the given order; an index may stand more than once."""
+        """Copy the given sessions, in the given order; an index may occur more than once."""
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
         return type(self)(**{name: _take(part, rows) for name, part in parts.items()})
 
     def put(self, rows: NDArray[Any], other: Self) -> None:
-        """Overwrite the given sessions with those of `other`, one for one."""
+        """Overwrite the given sessions with those of `other`, in order."""
         for f in fields(self):
             mine, theirs = getattr(self, f.name), getattr(other, f.name)
             if isinstance(mine, BatchState):
@@ -54,14 +54,14 @@ def _take(part: Any, rows: NDArray[Any]) -> Any:
 
 @dataclass(init=False)
 class Response:
-    """What the listeners of B sessions did with one track each."""
+    """The responses of the listeners of B sessions to one track each."""
 
     terms: Mapping[str, Floats]
     """Reward terms by name, each (B,)."""
     completed: Bools | None = None
-    """(B,) whether the track was heard out, so that it enters the history; None: all were."""
+    """(B,) whether the track was heard out, so that it enters the history; None: all tracks were."""
     left: Bools | None = None
-    """(B,) whether the listener ends the session with this track; None: nobody does."""
+    """(B,) whether the listener ends the session with this track; None: no listener does."""
 
     def __init__(
         self, terms: Mapping[str, Floats], completed: Bools | None = None, left: Bools | None = None, **other: Any
@@ -72,10 +72,10 @@ class Response:
 
 
 class Listener(ABC, Generic[S]):
-    """The model of a person, for a batch of sessions: arrays in, arrays out.
+    """The model of a person, for a batch of sessions.
 
-    A listener knows no session and draws no random numbers: the uniform numbers it needs are handed to it, so that a
-    session is a pure function of its seed. Tracks come as *unit features* u = x / ‖x‖ (0 where x = 0).
+    A listener has no access to the session and draws no random numbers: it is given the uniform numbers it needs, so
+    that a session is a pure function of its seed. Tracks are given as *unit features* u = x / ‖x‖ (0 where x = 0).
 
     Example:
         Your own listener defines its state, how a session starts, how it responds, the expected response, and
@@ -125,11 +125,11 @@ class Listener(ABC, Generic[S]):
     hides: ClassVar[bool] = False
     """Whether the listener has a hidden state, which an agent can only infer from the responses."""
     visible_vectors: ClassVar[int] = 0
-    """Number of feature vectors that :meth:`visible` consists of; 0: it has other numbers."""
+    """Number of feature-space vectors that :meth:`visible` consists of; 0 if it returns anything else."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "expect" in vars(cls) and "rising" not in vars(cls):  # what a parent says of it is so no more
+        if "expect" in vars(cls) and "rising" not in vars(cls):  # an inherited `rising` does not match the new `expect`
             cls.rising = Listener.rising  # type: ignore[method-assign]
 
     @property
@@ -147,13 +147,13 @@ class Listener(ABC, Generic[S]):
         """Start B sessions.
 
         Args:
-            pool: (B, P, d) unit features of P distinct tracks drawn at random. P is `history_length` where the history
-                was given by the user, else at least `start_pool`.
-            history_length: how many of them were heard before the session starts.
+            pool: (B, P, d) unit features of P distinct random tracks. P is `history_length` if the user gave the
+                history, else at least `start_pool`.
+            history_length: H, the number of tracks heard before the session starts.
             uniforms: (B, n_start_uniforms) in [0, 1).
 
         Returns:
-            (B, history_length) positions in the pool, the oldest first, and the listeners' state.
+            Positions of the starting tracks in the pool, (B, history_length), the oldest first, and the state.
         """
 
     @abstractmethod
@@ -161,7 +161,7 @@ class Listener(ABC, Generic[S]):
         """Respond to one track per session and update `state` in place.
 
         Args:
-            state: of B listeners.
+            state: state of B listeners.
             unit: (B, d) unit features of the tracks.
             cosine: (B,) cosine of the tracks to the vibe, in [-1, 1].
             uniforms: (B, n_uniforms) in [0, 1).
@@ -172,7 +172,7 @@ class Listener(ABC, Generic[S]):
         """Return the expected reward terms, each (B, N), of playing each of N tracks now; `state` is not changed.
 
         Args:
-            state: of B listeners.
+            state: state of B listeners.
             units: (N, d) unit features of the tracks, the same for all sessions.
             cosine: (B, N) cosines to the vibe.
         """
@@ -194,14 +194,14 @@ class Listener(ABC, Generic[S]):
         way. It is deterministic: every uniform number is 1/2.
 
         Args:
-            state: of one listener, a batch of one; not changed.
-            units: (N, d) unit features of the tracks, one of which plays now.
+            state: state of one listener, a batch of one; not changed.
+            units: (N, d) unit features of the candidates, one of which plays now.
             cosine: (N,) their cosines to the vibe.
-            rest: (K, d) unit features of the tracks that follow, the same whichever plays now.
-            rest_cosine: (K, N) their cosines to the vibe then.
+            rest: (K, d) unit features of the later tracks, the same for all candidates.
+            rest_cosine: (K, N) their cosines to the vibe when they play, for each candidate.
 
         Returns:
-            Terms, (N,) each, of the K tracks alone.
+            Terms of the K tracks, without the candidate, (N,) each.
         """
         listeners = state.take(np.zeros(len(units), np.intp))
         middling = np.full((len(units), self.n_uniforms), 0.5, np.float32)
@@ -218,14 +218,14 @@ class Listener(ABC, Generic[S]):
         return None
 
     def visible_bounds(self, n_features: int) -> tuple[Floats, Floats] | None:
-        """Return the lower and the upper bounds, (k,) each, of what :meth:`visible` returns."""
+        """Return the lower and the upper bounds, (k,) each, of :meth:`visible`; None: nothing is visible."""
         return None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what it is and its values, plain as in JSON; an environment takes that for the listener.
+        """Return class name and parameters as plain JSON values; environments accept them as `listener`.
 
         Raises:
-            TypeError: it has values, and is no dataclass that lists them or holds what JSON cannot.
+            TypeError: the listener has parameters but is not a dataclass, or JSON cannot represent one of them.
         """
         kind = vars(type(self)).get("name") or f"{type(self).__module__}:{type(self).__qualname__}"
         if not is_dataclass(self) and vars(self):
@@ -237,10 +237,10 @@ class Listener(ABC, Generic[S]):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Make the listener of these values; those not given are the class's own.
+        """Create a listener from its parameters; missing ones get their defaults.
 
         Raises:
-            ValueError: they are those of another class, or not allowed.
+            ValueError: a parameter is unknown, or its value is not allowed.
         """
         own = {name: as_tuples(value) for name, value in values.items() if name != "listener"}
         try:
@@ -250,10 +250,10 @@ class Listener(ABC, Generic[S]):
 
     @classmethod
     def from_json(cls, path: str | Path) -> Self:
-        """Read the listener that :meth:`to_json` wrote.
+        """Read a listener from a file written by :meth:`to_json`.
 
         Raises:
-            ValueError: the file is no JSON, or holds something else than the values of this class.
+            ValueError: the file is not JSON, or does not contain parameters of this class.
         """
         values = values_in(path)
         try:
@@ -267,9 +267,10 @@ class Listener(ABC, Generic[S]):
 
 
 class CompiledListener(Listener[S]):
-    """A listener of one term that begins and responds in code that :func:`compile_listener` has been told.
+    """A listener with one reward term whose functions are compiled and registered by :func:`compile_listener`.
 
-    A child that leaves this to it deals it no fewer numbers: loops look at no bounds.
+    A subclass that inherits `start` or `respond` must not reduce the number of uniform numbers it uses, because
+    compiled loops do not check bounds.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -281,14 +282,14 @@ class CompiledListener(Listener[S]):
 
     @abstractmethod
     def blank(self, n_sessions: int, n_features: int) -> S:
-        """Return the state of B listeners whose sessions are still to begin."""
+        """Return an uninitialised state of B listeners."""
 
     @abstractmethod
     def compiled_form(self, state: S) -> tuple[Any, Any]:
-        """Return the listener's numbers and `state` as named tuples of arrays and numbers, not copied."""
+        """Return the parameters and `state` as (named) tuples of arrays and numbers, without copying."""
 
     def start(self, pool: Floats, history_length: int, uniforms: Floats) -> tuple[NDArray[np.intp], S]:
-        """Begin one session after the other."""
+        """Begin B sessions in a compiled loop."""
         if pool.shape[1] < history_length or uniforms.shape[1] < self.n_start_uniforms:
             raise ValueError(
                 f"{type(self).__name__} starts from {history_length} tracks and {self.n_start_uniforms} uniform "
@@ -299,46 +300,46 @@ class CompiledListener(Listener[S]):
         return places, state
 
     def respond(self, state: S, unit: Floats, cosine: Floats, uniforms: Floats) -> Response:
-        """Respond one session after the other."""
+        """Respond in a compiled loop over the sessions."""
         term, flags = np.empty(len(unit), np.float32), np.ones((2, len(unit)), np.bool_)
         ask(*self.compiled_form(state), unit, cosine, uniforms, term, flags)
         return Response(dict.fromkeys(self.term_bounds, term), *flags)
 
 
 def arrive(listener: Any, mind: Any, b: int, pool: Floats, i: int, chance: Floats, places: NDArray[np.intp]) -> None:
-    """Begin session b: choose its starting tracks, and write what the listener remembers: for compiled loops alone.
+    """Choose the starting tracks of session b and write the state of its listener; for compiled code only.
 
     Args:
-        listener: its numbers, as :meth:`CompiledListener.compiled_form` returns them,
-        mind: and what it remembers of each session.
-        b: the session.
-        pool: (n, P, d) unit features of the tracks drawn for n sessions that begin, of which this is the i-th.
-        i: its place among them.
+        listener: parameters, as returned by :meth:`CompiledListener.compiled_form`.
+        mind: state of all listeners, likewise.
+        b: index of the session.
+        pool: (n, P, d) unit features of the tracks drawn for the n sessions that begin.
+        i: index of the session among those n.
         chance: (n, n_start_uniforms) in [0, 1).
-        places: (n, H) to be written: positions in the pool, the oldest first.
+        places: (n, H) output: positions of the starting tracks in the pool, the oldest first.
     """
     raise NotImplementedError
 
 
 def answer(listener: Any, mind: Any, b: int, units: Floats, cosine: Floats, chance: Floats) -> Any:
-    """Respond to one track in session b, and move what the listener remembers of it: for compiled loops alone.
+    """Respond to one track in session b and update the state of its listener; for compiled code only.
 
     Args:
-        listener: its numbers, as :meth:`CompiledListener.compiled_form` returns them,
-        mind: and what it remembers of each session.
-        b: the session.
+        listener: parameters, as returned by :meth:`CompiledListener.compiled_form`.
+        mind: state of all listeners, likewise.
+        b: index of the session.
         units: (B, d) unit features of the tracks.
-        cosine: (B,) of the tracks to the vibe.
+        cosine: (B,) cosines of the tracks to the vibe.
         chance: (B, n_uniforms) in [0, 1).
 
     Returns:
-        The term, whether the track was heard out, whether the listener leaves.
+        The reward term, whether the track was heard out, and whether the listener leaves.
     """
     raise NotImplementedError
 
 
 def compile_listener(kind: type, arrival: Callable[..., None], response: Callable[..., Any]) -> None:
-    """Say how listeners :func:`arrive` and :func:`answer` whose numbers are a `kind`, a class of named tuples."""
+    """Register the :func:`arrive` and :func:`answer` of listeners whose parameters are the named tuple `kind`."""
 
     @overload(arrive, strict=False, inline="always")
     def arrives(
@@ -355,29 +356,29 @@ def compile_listener(kind: type, arrival: Callable[..., None], response: Callabl
 def meet(
     listener: Any, mind: Any, rows: NDArray[np.intp], pool: Floats, chance: Floats, places: NDArray[np.intp]
 ) -> None:
-    """Let the listeners of some sessions, (n,), arrive; the rest as in :func:`arrive`."""
+    """Call :func:`arrive` for the sessions in `rows`, (n,)."""
     for i, b in enumerate(rows):
         arrive(listener, mind, b, pool, i, chance, places)
 
 
-@compiled(_nrt=False)  # nothing is allocated here, and to count references to arrays would take longer than all else
+@compiled(_nrt=False)  # nothing is allocated, and reference counting would take longer than everything else
 def ask(listener: Any, mind: Any, units: Floats, cosine: Floats, chance: Floats, term: Floats, flags: Bools) -> None:
-    """Let the listeners whose first flag is set answer; write terms, (B,), and who completed and who left, (2, B)."""
+    """Call :func:`answer` where the first flag is set; write terms, (B,), and flags `completed` and `left`, (2, B)."""
     for b in range(len(units)):
         if flags[0, b]:
             term[b], flags[0, b], flags[1, b] = answer(listener, mind, b, units, cosine, chance)
 
 
 def as_tuples(value: Any) -> Any:
-    """Return lists, which JSON has for tuples, as such, at any depth."""
+    """Convert lists to tuples, at any depth, because JSON has only lists."""
     return tuple(map(as_tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
 def values_in(path: str | Path) -> dict[str, Any]:
-    """Read the values of a listener from its JSON file.
+    """Read the parameters of a listener from its JSON file.
 
     Raises:
-        ValueError: there is no such file, or it holds no values.
+        ValueError: the file does not exist, is too large, or does not contain a JSON object.
     """
     try:
         if Path(path).stat().st_size > MAX_BYTES or not Path(path).is_file():

@@ -1,4 +1,4 @@
-"""A listener who leaves tracks as the people of a log do: early or late, by a mood that moves slowly."""
+"""A listener with graded responses and a slowly changing mood, which can be fitted to a log."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from spotify_gym.listeners.skipping import MEMORY, choose_start, directions, log
 Ints = NDArray[np.int64]
 
 GRADES = ("heard out", "left late", "left early", "left at once")
-"""How a track can be left."""
+"""The ways in which a track can be left."""
 NONE = len(GRADES)
-"""Where no track was left yet."""
+"""The grade before the first track."""
 STARTS = ("track done", "forward", "back", "chosen")
-"""How a play can be started."""
+"""The ways in which a play can be started."""
 SHOWN = np.array([1, 1 / 3, -1 / 3, -1, 0], np.float32)
-"""What an agent sees of each grade, and of none yet."""
+"""The visible value of each grade, and of NONE."""
 HEARD = 20
-"""Tracks that the listener knows again."""
+"""Number of last tracks that the listener recognises."""
 DECAY = np.float32(0.8)
-"""Share of what was heard that still counts after one more track, where the decayed mean of it is the vibe."""
+"""Decay per track of the weights in the mean of what was heard, for regard="decayed"."""
 _NOBODYS = 1e9  # no track has this signature
 
 Row = tuple[float, ...]
@@ -35,22 +35,22 @@ Row = tuple[float, ...]
 
 @dataclass
 class LoggedMind(BatchState):
-    """What B listeners keep to themselves, but for how they left the last tracks."""
+    """The state of B listeners, hidden except for the grades of the last tracks."""
 
     taste: Floats
     """(B, d) the direction of the tracks they like best, of length 1; or the decayed sum of what they heard."""
     regard: Floats
-    """(B,) log-odds of a skip that a unit of cosine takes away."""
+    """(B,) log-odds of a skip subtracted per unit of cosine."""
     mood: Floats
     """(B,) log-odds added to a skip now."""
     position: Ints
-    """(B,) tracks played in the session so far."""
+    """(B,) number of tracks played in the session so far."""
     grades: Ints
     """(B, MEMORY) how the last tracks were left, the oldest first: indices of :data:`GRADES`, or NONE."""
     started: Ints
     """(B,) how the next play is started: indices of :data:`STARTS`."""
     heard: Floats
-    """(B, HEARD) a number by which each of the last tracks is known again; _NOBODYS none yet."""
+    """(B, HEARD) signatures by which the last tracks are recognised; _NOBODYS where there is none yet."""
 
 
 @dataclass(frozen=True)
@@ -88,26 +88,26 @@ class LoggedListener(CompiledListener[LoggedMind]):
     by `spotify-gym listener fit` keeps only `start_pool` of these.
 
     Attributes:
-        position: log-odds of a skip at positions 0, 1, ... of a session; the last one is for all later positions too.
-        left: for each of the last three tracks, the newest first, the log-odds added where it was left late, early,
+        position: log-odds of a skip at positions 0, 1, ... of a session; the last value holds for all later positions.
+        left: for each of the last three tracks, the newest first, the log-odds added if it was left late, early,
             at once.
         mood_sd: standard deviation of the mood at the start, in log-odds.
         mood_decay: share of the mood that is left after one more track, in [0, 1].
-        mood_shift: what a track left late, early, at once adds to the mood, in log-odds.
-        started: log-odds added where a play is started by forward, back, or the listener's own choice.
-        together: log-odds added for each way in which the last three tracks can have been left, 64 of them, grades of
-            the newest first: 0 0 0, 0 0 1, ...; empty: none.
-        started_after: the same for the last track and how the play is started, 12: heard out and forward, back, chosen;
-            left late and forward, ...; empty: none.
-        again: log-odds added where the track is one of the last 20 of the session.
-        taste_weight: log-odds taken away per unit of cosine, on average over listeners.
-        taste_spread: standard deviation of that between listeners.
-        regard: what the cosine is to: the hidden "taste"; or what a log shows: the "vibe", the mean of the last tracks
-            heard, or "decayed", the mean of the directions of all of them, each counting .8 of the next.
+        mood_shift: log-odds that a track left late, early, at once adds to the mood.
+        started: log-odds added if a play is started by forward, back, or the listener's own choice.
+        together: log-odds added for each combination of the grades of the last three tracks, 64 values, the newest
+            first: 0 0 0, 0 0 1, ...; empty: none.
+        started_after: the same for the last grade and how the play is started, 12 values: heard out and forward, back,
+            chosen; left late and forward, ...; empty: none.
+        again: log-odds added if the track is one of the last 20 of the session.
+        taste_weight: log-odds subtracted per unit of cosine, on average over listeners.
+        taste_spread: standard deviation of that weight between listeners.
+        regard: the vector that the cosine is to: the hidden "taste"; or one known from a log: the "vibe", the mean of
+            the last tracks heard, or "decayed", the mean of all their unit features, weighted by .8^age.
         leave: log-odds of leaving after a track that was not skipped, and after one that was.
-        grades: after a track of no grade yet and of grades 0 to 3, the probabilities of the grades 0 to 3, of those
-            below `skip_from` and of the rest each summing to 1.
-        starts: after each of the same, the probabilities of :data:`STARTS`.
+        grades: rows: last grade, none and then 0 to 3; columns: probabilities of the grades 0 to 3. Those below
+            `skip_from` sum to 1, and so do the others.
+        starts: probabilities of :data:`STARTS`, with the same rows.
         skip_from: the lowest grade that is a skip: 1, 2 or 3.
         start_pool: tracks drawn for a start: one for the taste, the rest in equal shares for the H starting tracks.
         fitted: the log that it was fitted to, and the intervals of its numbers; None: not fitted.
@@ -185,23 +185,23 @@ class LoggedListener(CompiledListener[LoggedMind]):
 
     @property
     def term_bounds(self) -> Mapping[str, tuple[float, float]]:
-        """A track is skipped or not."""
+        """Bounds of "listened", 0 for a skipped track and else 1."""
         return {"listened": (0.0, 1.0)}
 
     def blank(self, n_sessions: int, n_features: int) -> LoggedMind:
-        """Return minds with nothing in them yet."""
+        """Return an uninitialised state."""
         regard, mood = np.empty((2, n_sessions), np.float32)
         position, started = np.empty((2, n_sessions), np.int64)
         taste, heard = (np.empty((n_sessions, k), np.float32) for k in (n_features, HEARD))
         return LoggedMind(taste, regard, mood, position, np.empty((n_sessions, MEMORY), np.int64), started, heard)
 
     def compiled_form(self, state: LoggedMind) -> tuple[Numbers, tuple[Any, ...]]:
-        """Return the numbers, and the mind."""
+        """Return the parameters and the state."""
         mind = state.taste, state.regard, state.mood, state.position, state.grades, state.started, state.heard
         return self._numbers, (*mind, _marks(state.taste.shape[1]))
 
     def expect(self, state: LoggedMind, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
-        """Give the probability that each track would not be skipped."""
+        """Return the probability that each track would not be skipped."""
         log_odds: Floats = (cosine if self.regard == "vibe" else self._liked(state) @ units.T) * state.regard[:, None]
         log_odds -= self._readiness(state)[:, None]
         if self.again:
@@ -211,14 +211,14 @@ class LoggedListener(CompiledListener[LoggedMind]):
         return {"listened": sigmoid(log_odds)}
 
     def rising(self, state: LoggedMind) -> tuple[Floats, Callable[[Floats], Floats]] | None:
-        """Return what the listener has regard for, and the probability of no skip, where the track alone decides."""
+        """Return weighted tastes and the function to the probability of no skip; None if not linear in the track."""
         if self.again or self.regard == "vibe":
             return None
         readiness = self._readiness(state)[:, None]
         return state.regard[:, None] * self._liked(state), lambda products: sigmoid(products - readiness)
 
     def visible(self, state: LoggedMind) -> Floats:
-        """Return how the last tracks were left, (B, MEMORY), the oldest first: from 1 heard out to -1 at once."""
+        """Return the last grades, (B, MEMORY), the oldest first, from 1 heard out to -1 left at once; see SHOWN."""
         return SHOWN[state.grades]
 
     def visible_bounds(self, n_features: int) -> tuple[Floats, Floats]:
@@ -227,11 +227,11 @@ class LoggedListener(CompiledListener[LoggedMind]):
         return -high, high
 
     def _liked(self, state: LoggedMind) -> Floats:
-        """Return the directions that the cosine is to, (B, d)."""
+        """Return the unit vectors that the cosine is to, (B, d)."""
         return directions(state.taste) if self.regard == "decayed" else state.taste
 
     def _readiness(self, state: LoggedMind) -> Floats:
-        """Log-odds of a skip, (B,), before the track is known."""
+        """Return the log-odds of a skip, (B,), without the effect of the track."""
         return _readiness(self._numbers, state.mood, state.position, state.grades, state.started)
 
     @cached_property
@@ -262,14 +262,14 @@ class LoggedListener(CompiledListener[LoggedMind]):
 
 
 class Numbers(NamedTuple):
-    """The numbers of a :class:`LoggedListener`, for compiled code; the row of no last grade comes last."""
+    """The parameters of a :class:`LoggedListener`, for compiled code; in each table the row of NONE comes last."""
 
     position: Floats
-    started: Floats  # (5, 4) log-odds by how the last track was left and how the play is started
+    started: Floats  # (5, 4) log-odds by the last grade and how the play is started
     left: Floats  # (3, 5)
     together: Floats  # (5, 5, 5)
     grades: Floats  # (5, 4)
-    starts: Floats  # (5, 4) summed up
+    starts: Floats  # (5, 4) cumulative probabilities
     leave: Floats  # (2,) probabilities
     mood_shift: Floats  # (4,)
     mood_decay: float
@@ -284,7 +284,7 @@ class Numbers(NamedTuple):
 
 @compiled(inline="always")
 def _ready(numbers: Numbers, mood: Floats, position: Ints, grades: Ints, started: Ints, b: int) -> Any:
-    """Return the log-odds of a skip, before the track is known."""
+    """Return the log-odds of a skip in session b, without the effect of the track."""
     odds = mood[b] + numbers.position[min(max(position[b], 0), len(numbers.position) - 1)]
     one = min(max(grades[b, MEMORY - 1], 0), NONE)
     two = min(max(grades[b, MEMORY - 2], 0), NONE)
@@ -305,7 +305,7 @@ def _readiness(numbers: Numbers, mood: Floats, position: Ints, grades: Ints, sta
 
 @compiled(inline="always")
 def _log_odds(listener: Numbers, mind: tuple[Any, ...], b: int, units: Floats, cosine: Floats) -> Any:
-    """Return the log-odds of a skip, and know the track again from now on."""
+    """Return the log-odds of a skip in session b, and add the track to those recognised."""
     taste, regard, mood, position, grades, started, heard, marks = mind
     likeness, square = cosine[b], np.float32(0)
     if not listener.to_vibe:
@@ -328,7 +328,7 @@ def _log_odds(listener: Numbers, mind: tuple[Any, ...], b: int, units: Floats, c
 
 
 def _arrive(listener: Numbers, mind: Any, b: int, pool: Floats, i: int, chance: Floats, places: NDArray[Any]) -> None:
-    """Draw regard, mood and how the first play is started, and choose taste and starting tracks."""
+    """Choose taste and starting tracks, and draw regard, mood and how the first play is started."""
     taste, regard, mood, position, grades, started, heard, _ = mind
     choose_start(pool, i, places, taste, b)
     for j in range(pool.shape[2] if listener.decays else 0):
@@ -348,9 +348,9 @@ def _arrive(listener: Numbers, mind: Any, b: int, pool: Floats, i: int, chance: 
 def _answer(
     listener: Numbers, mind: tuple[Any, ...], b: int, units: Floats, cosine: Floats, chance: Floats
 ) -> tuple[np.float32, bool, bool]:
-    """Leave the track at some time, and perhaps the session after it.
+    """Draw the grade of the track, update the state, and draw whether the listener leaves.
 
-    What is left of chance divides skips, and the others, among the grades; the luckier, the longer a track is heard.
+    The first uniform number decides on a skip and, rescaled, on the grade: the larger, the longer the track is heard.
     """
     taste, _, mood, position, grades, started, _, _ = mind
     log_odds = _log_odds(listener, mind, b, units, cosine)
@@ -383,7 +383,7 @@ compile_listener(Numbers, _arrive, _answer)
 
 
 def _check_numbers(name: str, value: Any, shape: tuple[int, ...]) -> None:
-    """Refuse what is no finite numbers of this shape: booleans and text among it."""
+    """Raise `ValueError` unless the value holds finite numbers, not booleans or text, in this shape."""
     try:
         numbers = np.array(value)
     except (TypeError, ValueError):  # rows of different lengths
@@ -396,5 +396,5 @@ def _check_numbers(name: str, value: Any, shape: tuple[int, ...]) -> None:
 
 @lru_cache
 def _marks(n_features: int) -> Floats:
-    """Return weights, (d,), by which the sum of a track's features is its signature, which equal ones share."""
+    """Return random weights, (d,): u·weights is the signature of a track u, equal for equal tracks."""
     return np.random.default_rng(0).standard_normal(n_features, np.float32)

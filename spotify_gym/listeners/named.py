@@ -1,4 +1,4 @@
-"""Listeners by name, by their values, or by the file that holds those."""
+"""Listeners by name, by their parameters, or from a JSON file."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from spotify_gym.registry import resolve_class
 
 _KINDS: tuple[type[Listener[Any]], ...] = (SatiatedListener, SkippingListener, LoggedListener)
 LISTENERS = {one.name: one for one in _KINDS}
-"""The listeners that can be asked for by name."""
+"""The built-in listeners by name."""
 
 
 def as_listener(given: object) -> Listener[Any] | None:
-    """Return the listener that is meant: an object, a name, the path of its JSON file, or its values.
+    """Return a listener given as an object, a name, the path of its JSON file, or a mapping of its parameters.
 
-    Values name the class as "listener"; files written before they did hold a :class:`SkippingListener`.
+    Parameters name the class under "listener"; a file without that entry contains a :class:`SkippingListener`.
 
     Raises:
-        ValueError: there is no such listener, or its values are not allowed.
+        ValueError: the listener is unknown, or its parameters are not allowed.
     """
     if given is None or isinstance(given, Listener):
         return given
@@ -42,7 +42,7 @@ def as_listener(given: object) -> Listener[Any] | None:
 
 
 def _check_imported(path: str, name: object) -> None:
-    """Refuse a file that names a class of a module that this process does not have: to import it could run any code."""
+    """Reject a file that names a class of a module not imported yet: importing it could run arbitrary code."""
     module = str(name).partition(":")[0]
     if name not in LISTENERS and module not in sys.modules:
         raise ValueError(f"{path} is of {name!r}; import {module} yourself first, if you trust it")

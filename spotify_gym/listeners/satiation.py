@@ -14,14 +14,14 @@ from spotify_gym.listeners.listener import BatchState, CompiledListener, Floats,
 
 @dataclass
 class Satiation(BatchState):
-    """What B listeners have had of late."""
+    """The recent exposure of B listeners."""
 
     exposure: Floats
-    """(B, d) the sum of the unit features of all tracks heard, weights falling geometrically with age [tracks]."""
+    """(B, d) sum of the unit features of all tracks heard, weighted by decay^age [tracks]."""
 
 
 class Satiated(NamedTuple):
-    """The numbers of a :class:`SatiatedListener`, for compiled code."""
+    """The parameters of a :class:`SatiatedListener`, for compiled code."""
 
     decay: float
     weight: float
@@ -42,21 +42,21 @@ class SatiatedListener(CompiledListener[Satiation]):
 
     *What is visible*: e, which is all that is needed to plan.
 
-    From Rebounding Bandits (Leqi, Kılınç-Karzan, Lipton and Montgomery 2021), where an arm's satiation follows
-    s ← γ (s + pulled) and is subtracted, λ s, from a fixed base reward. Here
+    Adapted from Rebounding Bandits (Leqi, Kılınç-Karzan, Lipton and Montgomery 2021), where the satiation of an arm
+    follows s ← γ (s + pulled), and λ s is subtracted from a fixed base reward. The differences:
 
-    - tracks satiate their neighbours in proportion to their cosine, where arms satiate only themselves;
-    - the track just played counts in full (e has decay^0 of it), where an arm's last pull counts γ;
-    - one decay and one weight serve all tracks, known and without noise, where arms have their own, to be learnt;
+    - a track also satiates similar tracks, in proportion to their cosine; an arm satiates only itself;
+    - the track just played counts in full (with decay^0); the last pull of an arm counts γ;
+    - all tracks share one decay and one weight, known and without noise; arms have their own, which must be learnt;
     - the base reward is the cosine to a vibe that moves. Their result that greedy play is optimal for identical arms
       therefore does not carry over.
 
-    From the boredom of SARDINE (Deffayet et al. 2024), where the taste for a topic is lost for a fixed time once it
-    stood often enough among the last clicks: here there are no topics, no threshold, no timer and no chance, and what
-    played counts, not what was clicked.
+    Also related to boredom in SARDINE (Deffayet et al. 2024), where a user loses interest in a topic for a fixed time
+    after enough recent clicks on it. Here there are no topics, thresholds, timers or randomness, and tracks played
+    count, not clicks.
 
     Attributes:
-        decay: share of the exposure that is left when one more track has played, in [0, 1).
+        decay: share of the exposure that remains after one more track, in [0, 1).
         weight: reward lost per track of exposure, at least 0.
     """
 
@@ -74,30 +74,30 @@ class SatiatedListener(CompiledListener[Satiation]):
 
     @property
     def most_exposure(self) -> float:
-        """What the exposure never reaches: one kind of track for ever, Σ decay^k [tracks]."""
+        """Upper bound of the exposure, Σ decay^k, approached by repeating one kind of track [tracks]."""
         return 1 / (1 - self.decay)
 
     @property
     def term_bounds(self) -> Mapping[str, tuple[float, float]]:
-        """Between the exposure of one kind of track for ever, and none."""
+        """Bounds of "satiation": at the upper bound of the exposure, and at none."""
         return {"satiation": (-self.weight * self.most_exposure, 0.0)}
 
     def blank(self, n_sessions: int, n_features: int) -> Satiation:
-        """Return exposures with nothing in them yet."""
+        """Return uninitialised exposures."""
         return Satiation(np.empty((n_sessions, n_features), np.float32))
 
     def compiled_form(self, state: Satiation) -> tuple[Satiated, Floats]:
-        """Return the two numbers, and the exposure."""
+        """Return the parameters and the exposure."""
         return Satiated(self.decay, self.weight), state.exposure
 
     def expect(self, state: Satiation, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
-        """Give the "satiation" of every track, exactly: nothing is random."""
+        """Return the "satiation" of every track, which is exact because nothing is random."""
         return {"satiation": self._loss(state.exposure @ units.T)}
 
     def rollout_rewards(
         self, state: Satiation, units: Floats, cosine: Floats, rest: Floats, rest_cosine: Floats
     ) -> Mapping[str, Floats]:
-        """Give the "satiation" of the rest in one matrix product: the track played now adds decay^k u to e."""
+        """Return the "satiation" of the rest by one matrix product: a candidate u adds decay^k u before track k."""
         decay = np.float32(self.decay)
         exposure, planned = decay * state.exposure[0], np.empty((len(rest), 1), np.float32)
         for k, unit in enumerate(rest):
@@ -112,7 +112,7 @@ class SatiatedListener(CompiledListener[Satiation]):
         return state.exposure
 
     def visible_bounds(self, n_features: int) -> tuple[Floats, Floats]:
-        """Return the exposure of one kind of track for ever, either way."""
+        """Return minus and plus the upper bound of the exposure."""
         high = np.full(n_features, self.most_exposure, np.float32)
         return -high, high
 
@@ -122,7 +122,7 @@ class SatiatedListener(CompiledListener[Satiation]):
 
 
 def _arrive(listener: Satiated, mind: Any, b: int, pool: Floats, i: int, chance: Floats, places: NDArray[Any]) -> None:
-    """Take the pool as it comes, and remember having heard it."""
+    """Use the pool as the history, and compute its exposure."""
     for h in range(places.shape[1]):
         places[i, h] = h
     for j in range(pool.shape[2]):
@@ -134,7 +134,7 @@ def _arrive(listener: Satiated, mind: Any, b: int, pool: Floats, i: int, chance:
 def _answer(
     listener: Satiated, mind: Floats, b: int, units: Floats, cosine: Floats, chance: Floats
 ) -> tuple[np.float32, bool, bool]:
-    """Enjoy the track less by the exposure to its like, then add it to the exposure."""
+    """Return the satiation of the track, then add the track to the exposure."""
     heard = np.float32(0)
     for j in range(units.shape[1]):
         heard += units[b, j] * mind[b, j]

@@ -1,4 +1,4 @@
-"""A listener with a hidden taste, who listens or skips as people in public logs do, and leaves when out of patience."""
+"""A listener with a hidden taste, who skips as people in public logs do, and leaves when out of patience."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from spotify_gym.compiled import compiled
 from spotify_gym.listeners.listener import BatchState, CompiledListener, Floats, compile_listener
 
 MEMORY = 3
-"""Responses that the listener is influenced by, and shows."""
+"""Number of last responses that influence the listener and are visible to the agent."""
 
 
 @dataclass
 class Mind(BatchState):
-    """What B listeners keep to themselves, but for their last responses."""
+    """The state of B listeners, hidden except for their last responses."""
 
     taste: Floats
     """(B, d) the direction of the tracks they like best, of length 1."""
     mood: Floats
     """(B,) log-odds added to every skip of the session."""
     patience: Floats
-    """(B,) skips that they can still bear."""
+    """(B,) number of further skips before the listener leaves."""
     position: NDArray[np.int64]
-    """(B,) tracks played in the session so far."""
+    """(B,) number of tracks played in the session so far."""
     responses: Floats
-    """(B, MEMORY) the last responses, the oldest first: 1 listened, -1 skipped, 0 none yet."""
+    """(B, MEMORY) the last responses, the oldest first: 1 heard out, -1 skipped, 0 none yet."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,13 @@ class SkippingListener(CompiledListener[Mind]):
           − taste_weight · u·τ),     σ(z) = 1 / (1 + exp(−z)),
 
     and the term "listened" is 1 if it was heard out and 0 if not, so that the rewards of a session sum to the number of
-    tracks heard out. A skipped track does not enter the history. The listener leaves with the skip that takes the last
-    patience.
+    tracks heard out. A skipped track does not enter the history. The listener leaves when patience reaches 0.
 
-    *What is visible*: the last three responses: 1 listened, -1 skipped, 0 none yet. The rest is hidden.
+    *What is visible*: the last three responses: 1 heard out, -1 skipped, 0 none yet. The rest is hidden.
 
-    *Start*: τ is the unit features of a random track, and each starting track is the nearest to τ among a few random
-    ones: the rest of the pool, shared out. Where the user gives the history, τ is the direction of the sum of its unit
-    features. m is normal with mean 0; p = patience.
+    *Start*: τ is the unit features of the first track of the random pool. The rest of the pool is divided equally among
+    the starting tracks, each of which is the nearest to τ in its share. If the user gives the history, τ is the
+    direction of the sum of its unit features. m is normal with mean 0; p = patience.
 
     *Source*: the defaults of `position`, `last_skip`, `recent_skips` and `mood_sd` were adjusted until simulated
     sessions matched statistics of public ones, within tolerances that a test checks: the skip rate at each of 20
@@ -70,11 +69,11 @@ class SkippingListener(CompiledListener[Mind]):
     change the statistics. `start_pool` makes the starting vibe a fair hint of the taste, at a cosine of .6.
 
     Attributes:
-        position: log-odds of a skip at positions 0, 1, ... of a session; the last one is for all later positions too.
-        last_skip: log-odds that the skip of the last track adds.
-        recent_skips: log-odds that each skip among the last three adds.
+        position: log-odds of a skip at positions 0, 1, ... of a session; the last value holds for all later positions.
+        last_skip: log-odds added if the last track was skipped.
+        recent_skips: log-odds added for each skip among the last three tracks.
         mood_sd: standard deviation of the mood between sessions, in log-odds.
-        taste_weight: log-odds taken away per unit of cosine to the taste.
+        taste_weight: log-odds subtracted per unit of cosine to the taste.
         patience: skips until the listener leaves; each track heard out makes up for one.
         start_pool: tracks drawn for a start: one for the taste, the rest in equal shares for the H starting tracks.
     """
@@ -105,31 +104,31 @@ class SkippingListener(CompiledListener[Mind]):
 
     @property
     def term_bounds(self) -> Mapping[str, tuple[float, float]]:
-        """A track is heard out or not."""
+        """Bounds of "listened", 1 for a track heard out and else 0."""
         return {"listened": (0.0, 1.0)}
 
     def blank(self, n_sessions: int, n_features: int) -> Mind:
-        """Return minds with nothing in them yet."""
+        """Return an uninitialised state."""
         mood, patience = np.empty((2, n_sessions), np.float32)
         taste, responses = (np.empty((n_sessions, k), np.float32) for k in (n_features, MEMORY))
         return Mind(taste, mood, patience, np.empty(n_sessions, np.int64), responses)
 
     def compiled_form(self, state: Mind) -> tuple[Odds, tuple[Any, ...]]:
-        """Return the odds, and the mind."""
+        """Return the parameters and the state."""
         return self._odds, (state.taste, state.mood, state.patience, state.position, state.responses)
 
     def expect(self, state: Mind, units: Floats, cosine: Floats) -> Mapping[str, Floats]:
-        """Give the probability that each track would be heard out."""
-        directions, listened = SkippingListener.rising(self, state)  # of a child that expects otherwise, too
+        """Return the probability that each track would be heard out."""
+        directions, listened = SkippingListener.rising(self, state)  # a subclass may have no `rising`
         return {"listened": listened(directions @ units.T)}
 
     def rising(self, state: Mind) -> tuple[Floats, Callable[[Floats], Floats]]:
-        """Return the tastes, by their weight, and the probability of being heard out."""
+        """Return the weighted tastes, and the function to the probability of being heard out."""
         readiness = _readiness(self._odds, state.mood, state.position, state.responses)[:, None]
         return np.float32(self.taste_weight) * state.taste, lambda products: sigmoid(products - readiness)
 
     def visible(self, state: Mind) -> Floats:
-        """Return the last responses, (B, MEMORY), the oldest first: 1 listened, -1 skipped, 0 none yet."""
+        """Return the last responses, (B, MEMORY), the oldest first: 1 heard out, -1 skipped, 0 none yet."""
         return state.responses
 
     def visible_bounds(self, n_features: int) -> tuple[Floats, Floats]:
@@ -144,7 +143,7 @@ class SkippingListener(CompiledListener[Mind]):
 
 
 class Odds(NamedTuple):
-    """The numbers of a :class:`SkippingListener`, for compiled code."""
+    """The parameters of a :class:`SkippingListener`, for compiled code."""
 
     position: Floats
     last_skip: float
@@ -156,7 +155,7 @@ class Odds(NamedTuple):
 
 @compiled(inline="always")
 def _ready(odds: Odds, mood: Floats, position: NDArray[np.int64], responses: Floats, b: int) -> np.float32:
-    """Return the log-odds of a skip, before the track is known."""
+    """Return the log-odds of a skip in session b, without the effect of the track."""
     n_skipped = 0
     for place in range(MEMORY):
         n_skipped += responses[b, place] < 0
@@ -174,7 +173,7 @@ def _readiness(odds: Odds, mood: Floats, position: NDArray[np.int64], responses:
 
 
 def _arrive(listener: Odds, mind: Any, b: int, pool: Floats, i: int, chance: Floats, places: NDArray[Any]) -> None:
-    """Draw the mood, and choose taste and starting tracks."""
+    """Choose taste and starting tracks, draw the mood, and initialise the rest of the state."""
     taste, mood, patience, position, responses = mind
     choose_start(pool, i, places, taste, b)
     mood[b] = np.float32(listener.mood_sd) * normals(chance, i)[0]
@@ -186,7 +185,7 @@ def _arrive(listener: Odds, mind: Any, b: int, pool: Floats, i: int, chance: Flo
 def _answer(
     listener: Odds, mind: tuple[Any, ...], b: int, units: Floats, cosine: Floats, chance: Floats
 ) -> tuple[np.float32, bool, bool]:
-    """Skip or hear the track out, and leave if that was one skip too many."""
+    """Skip the track or hear it out, and leave if patience has run out."""
     taste, mood, patience, position, responses = mind
     likeness = np.float32(0)
     for j in range(units.shape[1]):
@@ -207,11 +206,11 @@ compile_listener(Odds, _arrive, _answer)
 
 @compiled(inline="always")
 def choose_start(pool: Floats, i: int, places: NDArray[np.intp], taste: Floats, b: int) -> None:
-    """Write taste, (B, d), and starting tracks, places in its pool, (n, H), of session b, the i-th that begins.
+    """Choose the taste of session b, in row b of (B, d), and its starting tracks, in row i of `places`, (n, H).
 
-    From a pool, (n, P, d), larger than the history, its first track is the taste, and each place of the history is
-    filled, out of an equal share of the rest, by the track nearest to it; else the pool is the start, and the taste the
-    direction of its sum.
+    If the pool, (n, P, d), is larger than the history, its first track is the taste, and each starting track is the
+    nearest to the taste in an equal share of the rest. Otherwise the pool is the history, and the taste is the unit
+    vector of its sum.
     """
     (_, n_pool, n_features), n_start = pool.shape, places.shape[1]
     n_rivals = (n_pool - 1) // n_start if n_pool > n_start else 0
@@ -243,7 +242,7 @@ def normals(uniforms: Floats, i: int) -> tuple[np.float32, np.float32]:
 
 
 def directions(vectors: Floats) -> Floats:
-    """Bring vectors, (B, d), to length 1; zero ones stay."""
+    """Return vectors, (B, d), scaled to length 1; zero vectors stay zero."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     lengths[lengths == 0] = 1
     units: Floats = vectors / lengths
@@ -260,9 +259,10 @@ def sigmoid(log_odds: Floats) -> Floats:
 
 @compiled(inline="always", error_model="numpy")
 def logistic(log_odds: np.float32) -> np.float32:
-    """Return 1 / (1 + exp(-log_odds)) to 1e-7, without call or branch: a continued fraction of tanh, doubled twice.
+    """Return 1 / (1 + exp(-log_odds)) to 1e-7, without calls or branches.
 
-    It stays a fraction, above / below, until the end: to divide takes longer than all else.
+    A continued fraction of tanh, whose argument is doubled twice. Numerator and denominator stay separate until the
+    end, because a division takes longer than everything else.
     """
     x = min(max(log_odds, np.float32(-18)), np.float32(18)) / np.float32(8)
     square = x * x
