@@ -1,4 +1,4 @@
-"""Experiments, each a command: `python -m experiments.NAME --help`."""
+"""Experiments, one command each: `python -m experiments.NAME --help`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ NEW_NAMES = {
     **{name: f"python -m tools.{name}" for name in ("pictures", "screenshots", "shipped_model", "page_speed")},
     **{f"trust.{name}": f"make {name}" for name in ("fuzz", "kill", "soak", "versions")},
 }
-"""Commands of this folder that have another name now."""
+"""Former command names of this folder, with the current ones."""
 
 
 class _NewNames:
-    """Says, where a module is asked for by the name that it had, which one it has."""
+    """Import finder that reports the current name of a module that is imported or run by its former name."""
 
     @staticmethod
     def find_spec(name: str, *_: object) -> None:
-        running = sys.argv[:1] == ["-m"]  # while Python looks for the module that `python -m` is to run
+        running = sys.argv[:1] == ["-m"]  # set while `python -m` locates its module
         if running and name == "experiments.trust":
             typed = (word.removeprefix("-m") for word in sys.orig_argv)
             name = next(word for word in typed if word.startswith(name))
@@ -34,4 +34,4 @@ class _NewNames:
         raise ModuleNotFoundError(f"{name} is now {new.removeprefix('python -m ')}", name=name)
 
 
-sys.meta_path.append(_NewNames)  # the last: asked for what nobody else has found
+sys.meta_path.append(_NewNames)  # last, so that it is asked only for modules that no other finder knows

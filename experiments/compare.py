@@ -1,4 +1,4 @@
-"""Which algorithm is better here, by how much, and how sure are we: `python -m experiments.compare --suite quick`."""
+"""Comparison of algorithms with significance tests: `python -m experiments.compare --suite quick`."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from spotify_gym.training import RunFolder, train
 
 @dataclass(frozen=True)
 class Compare(Experiment):
-    """Run a suite of methods on the same held-out sessions and report; a second call goes on where it stopped."""
+    """Run a suite of methods on the same held-out sessions and report; a repeated call resumes where it stopped."""
 
     suite: str = "quick"
-    """quick: minutes, the learners where learning pays. main: the whole family, ten seeds. networks: what the exact
-    maximum is worth. rivals: learners of SB3 beside ours. overestimation: Double and Dueling with one output per track.
-    full: main at ten times the sessions, and the state options. One's own, as module:function, gives cases for a
-    catalogue."""
+    """quick: learners in two environments, minutes. main: the whole family, ten seeds. networks: the exact maximum and
+    approximate ones. rivals: SB3's algorithms and ours. overestimation: Double and Dueling with one output per track.
+    full: main with ten times the sessions, and the state options. Or your own module:function, from a catalogue to
+    cases."""
     seeds: int | None = None
-    """Training runs of each method, where these are fewer than the suite has."""
+    """Training runs per method, if fewer than in the suite."""
     envs: tuple[str, ...] = FAMILY
-    """Environments to keep of the suite."""
+    """Environments of the suite to run."""
     listener: str | None = None
-    """Who listens in SpotifyLogged-v0, such as the JSON file that `spotify-gym listener fit` writes; None: its own."""
+    """Listener in SpotifyLogged-v0, such as the JSON file that `spotify-gym listener fit` writes; None: the default."""
     beside: Path | None = None
-    """Rows of one's own method, to stand beside those of the suite: CSV or Parquet with the columns method, session and
-    return, and where they are needed env_id, seed and catalogue; or what `spotify-gym evaluate --out FILE` writes."""
+    """Results of your own method to compare with the suite: CSV or Parquet with the columns method, session and return,
+    and if needed env_id, seed and catalogue; or a file written by `spotify-gym evaluate --out FILE`."""
     agent: bool = False
-    """Keep the best learner as a run folder, to sit in a session with."""
+    """Save the best learner as a run folder, to listen with it in the app."""
     catalogue: str = "builtin"
-    """What can be played: "builtin", "builtin:26000", a CSV or Parquet table, or a prepared .arrow."""
+    """Tracks to play: "builtin", "builtin:26000", a CSV or Parquet table, or a prepared .arrow."""
     out: Path = Path("results/compare")
 
     def cases(self) -> list[Case]:
@@ -57,20 +57,20 @@ class Compare(Experiment):
         return cases
 
     def rows(self) -> pd.DataFrame:
-        """Read one's own method, so that a mistake there is told first; do what is missing; put the two together."""
+        """Run the missing cases and add the rows of `beside`, which is read first to report its errors early."""
         if self.beside is not None:
             own_rows(self.beside)
         rows = super().rows()
         return rows if self.beside is None else with_own(rows, self.beside, self.catalogue)
 
     def report(self, rows: pd.DataFrame) -> None:
-        """Report, and say where to sit in a session with the best."""
+        """Write the report, and print how to listen with the best learner."""
         super().report(rows)
         if self.agent:
             print(f"\nsit in it: spotify-gym app {self._kept(rows)}")
 
     def _kept(self, rows: pd.DataFrame) -> Path:
-        """Train the best learner's first run again, the same to the bit, this time into a folder."""
+        """Repeat the first run of the best learner, bit for bit, into a run folder; return the folder."""
         learned = rows[rows["steps"] > 0].groupby("method")["skill"].mean()
         case = next(case for case in self.cases() if case.method == learned.idxmax())
         folder = RunFolder(self.out / "agent")
@@ -86,10 +86,10 @@ class Report(Command):
     """Write report.html and report.md from the results of a comparison."""
 
     results: tyro.conf.Positional[Path]
-    """Folder that `python -m experiments.compare --out` wrote."""
+    """Folder written by `python -m experiments.compare --out`."""
 
     def run(self) -> None:
-        """Write the report and say where it is."""
+        """Write the report and print where it is."""
         rows = self.results / "results.parquet"
         if not rows.exists():
             raise ValueError(f"there is no {rows}; run `python -m experiments.compare --out {self.results}` first")
@@ -97,12 +97,12 @@ class Report(Command):
 
 
 def own_rows(path: Path) -> pd.DataFrame:
-    """Read the rows of one's own method; raise `ValueError` where there is no such table, or a column is missing."""
+    """Read the rows of a user's own method; raise `ValueError` if the file is unreadable or a column is missing."""
     try:
         own = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise ValueError(f"--beside {path} cannot be read: {error}") from error
-    if {"policy", "seed"} <= {*own} and "method" not in own:  # of `spotify-gym evaluate`, the references among them
+    if {"policy", "seed"} <= {*own} and "method" not in own:  # written by `spotify-gym evaluate`
         own = own.rename(columns={"policy": "method", "seed": "session"})
         own = own[~own["method"].isin(POLICIES)]
     if missing := [name for name in ("method", "session", "return") if name not in own]:
@@ -111,15 +111,15 @@ def own_rows(path: Path) -> pd.DataFrame:
 
 
 def with_own(rows: pd.DataFrame, path: Path, catalogue: str) -> pd.DataFrame:
-    """Add the rows of a file to those of a suite, on the tasks and sessions that the suite has played.
+    """Add the rows of a file to those of a suite, for the tasks and sessions of the suite.
 
     Args:
-        rows: of the suite.
-        path: CSV or Parquet.
-        catalogue: which one they are of where the file does not say.
+        rows: rows of the suite.
+        path: CSV or Parquet file.
+        catalogue: catalogue of the file's rows if the file has no such column.
 
     Raises:
-        ValueError: a column, task or session is missing, or a method is called as one of the suite.
+        ValueError: a column, task or session is missing, or a method has the name of one of the suite.
     """
     own = own_rows(path)
     tasks = rows.drop_duplicates("env")[["env", "env_id", "catalogue", "n_tracks", "fingerprint"]]

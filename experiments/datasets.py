@@ -1,8 +1,8 @@
-"""Logged sessions for all to learn from, by a fixed recipe: `python -m experiments.datasets`.
+"""Offline RL datasets of logged sessions, made by a fixed recipe: `python -m experiments.datasets`.
 
-For each environment three Minari datasets of 1,000 sessions over the built-in catalogue: `random` plays any track,
-`nearest` the one that earns the most now, `mixed` the one or the other by the toss of a coin. One version makes the
-same ones: the digest says so. `infos` hold the propensity of each track, and where repeats are forbidden what played.
+For each environment there are three Minari datasets of 1,000 sessions over the built-in catalogue: `random` plays
+random tracks, `nearest` the track with the highest immediate reward, `mixed` either with equal probability. One version
+of this package makes the same data every time; compare the digest. `infos` hold propensities, and what was played.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spotify_gym.cli.command import Command
 from spotify_gym.training import TrainConfig
 
 RECIPES = {"random": 1.0, "mixed": 0.5, "nearest": 0.0}
-"""Datasets by name, with the probability of any track in place of the nearest."""
+"""Datasets by name, with the probability of a random track instead of the nearest."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Datasets(Command):
     envs: tuple[str, ...] = FAMILY
     """Environments."""
     catalogue: str = "builtin"
-    """What can be played; with another catalogue they are other datasets, for which the ids do not stand."""
+    """Tracks to play; the dataset ids stand for the default, so another catalogue gives other data under them."""
     n_sessions: int = 1000
-    """Sessions in each."""
+    """Sessions per dataset."""
     out: Path = Path("results/datasets")
-    """Folder to write to: MINARI_DATASETS_PATH of who reads them."""
+    """Folder to write to; readers set MINARI_DATASETS_PATH to it."""
 
     def run(self) -> None:
-        """Write what is missing, and list all."""
+        """Write the missing datasets, and list all."""
         for env in self.envs:
             for name, epsilon in RECIPES.items():
                 task = TrainConfig(env=env, catalogue=self.catalogue)

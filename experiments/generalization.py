@@ -1,4 +1,4 @@
-"""Does what was learned hold elsewhere: in new sessions, on tracks never seen, on another catalogue; not retrained.
+"""Generalisation to new sessions, to tracks never seen and to another catalogue, without retraining.
 
 `python -m experiments.generalization --catalogue TABLE --other OTHER_TABLE`
 """
@@ -17,28 +17,27 @@ from spotify_gym.catalogue import Catalogue, as_catalogue
 from spotify_gym.training.vec_adapter import catalogue_of
 
 LEARNED, UNSEEN, OTHER = "tracks learned from", "tracks never seen", "another catalogue"
-"""Where the held-out sessions are played."""
+"""The catalogues that held-out sessions are played from."""
 
 HERE, ELSEWHERE = "trained there", "trained elsewhere"
-"""Where the learners that play in a place have learned."""
+"""Names of the methods: trained on the catalogue they play from, or on another one."""
 
 
 @dataclass(frozen=True)
 class Generalization(Study):
-    """Train on a part of the tracks and play where nothing was learned, beside learners that were trained there.
+    """Train on a part of the tracks, evaluate on the others, and compare with learners that were trained on those.
 
-    Skill is measured in each place on that place's own fixed list and planner. A second call goes on where the first
-    one stopped.
+    Skill is measured on each catalogue by its own fixed list and planner. A repeated call resumes where it stopped.
     """
 
     other: str | None = None
-    """Another catalogue to play from, scaled as the one that was learned from."""
+    """Another catalogue to play from, with the scaling of the training catalogue."""
     test_fraction: float = 0.2
-    """Share of the tracks that is kept from the learner; where artists are known none stands on both sides."""
+    """Share of the tracks withheld from training; if artists are known, no artist is on both sides."""
     out: Path = Path("results/generalization")
 
     def methods(self) -> Iterator[Case]:
-        """Learn from the first place and play in all of them; for comparison learn in each of the others too."""
+        """Yield a case trained on the first catalogue that plays from all, and one trained on each other catalogue."""
         if self.config.policy == "mlp":
             raise ValueError(
                 "policy='mlp' has one output per track and plays only from the tracks it was trained on; "
@@ -49,7 +48,7 @@ class Generalization(Study):
             yield TravelCase(HERE, replace(self.config, catalogue=place, max_tracks=None), plays_from=plays_from)
 
     def _places(self) -> Iterator[str]:
-        """Divide the catalogue, and give the path of each place, a file that all processes share."""
+        """Split the catalogue and yield the path of each part, saved as a file that all processes share."""
         learned, unseen = catalogue_of(self.config).split(self.test_fraction, seed=0)
         places = {LEARNED: learned, UNSEEN: unseen}
         if self.other is not None:
@@ -64,13 +63,13 @@ class Generalization(Study):
 
 @dataclass(frozen=True)
 class TravelCase(Case):
-    """A training run whose model then plays from several catalogues."""
+    """A training run whose model is evaluated on several catalogues."""
 
     plays_from: tuple[str, ...] = ()
-    """Prepared catalogues, measured alike."""
+    """Prepared catalogues with the same features and scaling."""
 
     def measured(self, policy: Any, catalogue: Catalogue) -> pd.DataFrame:
-        """Return a row per held-out session of each place."""
+        """Return a row per held-out session on each catalogue."""
         rows = []
         for place in self.plays_from:
             method = HERE if place == self.config.catalogue else ELSEWHERE

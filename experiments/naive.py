@@ -1,4 +1,4 @@
-"""What is usually written instead: pandas for the table, scikit-learn's cosine at every step, a sort or faiss."""
+"""Baseline implementations for the benchmark: pandas tables, scikit-learn's cosine at every step, sorting or faiss."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from sklearn.preprocessing import StandardScaler
 
 from spotify_gym.catalogue import Catalogue
 
-_MOST_LINKED = 300_000  # vectors in a graph; to link more takes many minutes
+_MOST_LINKED = 300_000  # largest number of vectors in an HNSW graph; building a larger one takes many minutes
 
 
 class NaiveEnv(gym.Env[NDArray[np.float32], np.int64]):
-    """`SpotifySession-v0` without a thought for speed.
+    """`SpotifySession-v0`, written without regard to speed.
 
     Args:
         table: (n_tracks, d) scaled features.
-        baseline: constant taken from each reward.
-        history_length: tracks whose mean is the state.
+        baseline: constant subtracted from each reward.
+        history_length: number of last tracks whose mean is the state.
     """
 
     def __init__(self, table: pd.DataFrame, baseline: float = 0.0, history_length: int = 5) -> None:
@@ -39,14 +39,14 @@ class NaiveEnv(gym.Env[NDArray[np.float32], np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin with a few random tracks, or with those of `options["history"]`."""
+        """Begin a session with random tracks, or with those of `options["history"]`."""
         super().reset(seed=seed)
         drawn = self.np_random.choice(len(self.table), self.history_length, replace=False)
         self.history = list(map(int, (options or {}).get("history", drawn)))
         return self._vibe(), {}
 
     def step(self, action: np.int64) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Play a track: its cosine to the mean of the last ones is the reward."""
+        """Play a track; the reward is its cosine to the mean of the last tracks."""
         track = self.table.iloc[[int(action)]].to_numpy()
         cosine = cosine_similarity(track, self._vibe().reshape(1, -1))[0, 0]
         self.history = [*self.history[1:], int(action)]
@@ -57,13 +57,13 @@ class NaiveEnv(gym.Env[NDArray[np.float32], np.int64]):
 
 
 def naive_spec(catalogue: Catalogue) -> EnvSpec:
-    """Return what `gymnasium.make` and `make_vec` make a naive environment of."""
+    """Return the spec from which `gymnasium.make` and `make_vec` make a naive environment."""
     table = pd.DataFrame(catalogue.features, columns=list(catalogue.feature_names))
     return EnvSpec("NaiveSession-v0", entry_point=lambda **_: NaiveEnv(table), max_episode_steps=20)
 
 
 def read_naively(table: Path, id_column: str, features: Sequence[str]) -> NDArray[np.float64]:
-    """Return the (n_tracks, d) scaled features of a table, nothing checked."""
+    """Return the (n_tracks, d) scaled features of a table, without any checks."""
     frame = pd.read_csv(table).drop_duplicates(id_column)
     scaled: NDArray[np.float64] = StandardScaler().fit_transform(frame[list(features)])
     return scaled
@@ -75,7 +75,7 @@ def best_naively(catalogue: Catalogue, state: NDArray[np.float32], k: int) -> ND
 
 
 def faiss_ways(vectors: NDArray[np.float32], queries: NDArray[np.float32]) -> dict[str, Callable[[], object]]:
-    """Return the searches of faiss by name, none where it is not installed; how often its graph finds the best."""
+    """Return faiss searches by name, with the recall of its graph in the name; empty if faiss is not installed."""
     if find_spec("faiss") is None:
         return {}
     faiss: Any = import_module("faiss")
@@ -94,9 +94,9 @@ def faiss_ways(vectors: NDArray[np.float32], queries: NDArray[np.float32]) -> di
 
 
 def write_table(path: Path, n_rows: int, seed: int = 0) -> Path:
-    """Write an invented table as people have them, with the schema of `SpotifyFeatures.csv`; return its path.
+    """Write a synthetic table with the schema of `SpotifyFeatures.csv`, and return its path.
 
-    A track stands once under each of its genres, which makes 232,725 rows of 176,774 tracks there.
+    As in that table, where 176,774 tracks fill 232,725 rows, a track has a row for each of its genres.
     """
     rng, n_tracks = np.random.default_rng(seed), max(1, round(n_rows * 176_774 / 232_725))
     catalogue = Catalogue.builtin(n_tracks, seed)

@@ -1,8 +1,8 @@
-"""Learning from logs alone, `python -m experiments.offline --catalogue TABLE`.
+"""Offline reinforcement learning from logged sessions: `python -m experiments.offline --catalogue TABLE`.
 
-Sessions that some other policy has played are kept as a Minari dataset. A learner of the DQN family, the same held down
-where the logs are silent (CQL), and behaviour cloning learn from these without a step in the environment. They meet
-there the same learner trained online with as many steps and updates, and whoever played the logs.
+Sessions of a behaviour policy are logged as a Minari dataset. A learner of the DQN family, its conservative variant
+(CQL), and behaviour cloning learn from the dataset without a step in the environment. They are compared with the same
+learner trained online with as many steps and updates, and with the behaviour policy.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ CLONING, BEHAVIOUR, CONSERVATIVE = "behaviour cloning", "who played the logs", "
 
 @dataclass(frozen=True)
 class Offline(Study):
-    """Log sessions, learn from them alone, and play; a second call goes on where the first one stopped.
+    """Log sessions, learn from them alone, and evaluate; a repeated call resumes where it stopped.
 
-    The data are logged once, as Minari's, into `minari` in the folder of the results; runs differ by what they draw.
+    The dataset is logged once, to the folder `minari` of the results; runs differ only in their training seed.
     """
 
     behaviour: Literal["random", "popular", "nearest"] = "nearest"
-    """Who plays the logs."""
+    """Behaviour policy, which plays the logged sessions."""
     epsilon: float = 0.5
-    """Probability that they play any track instead."""
+    """Probability that it plays a random track instead."""
     n_logged: int = 1000
-    """Sessions to log; 1,000 of 20 tracks are as many steps as the learner takes online by default."""
+    """Sessions to log; 1,000 sessions of 20 tracks equal the learner's default number of online steps."""
     out: Path = Path("results/offline")
 
     def methods(self) -> Iterator[Case]:
-        """Log, and give who did so, who learns from that in either way, and who learns online."""
+        """Log the dataset; yield the behaviour policy, the three offline methods, and the online learner."""
         (task,) = scale_of(self.config, references=[self.behaviour])
         log = Log(replace(task.config, state=self.config.state), self.behaviour, self.epsilon, self.n_logged)
         data = str(log.written(self.out / "minari"))
@@ -49,23 +49,23 @@ class Offline(Study):
         yield Case(f"{learner_name(self.config)}, online", self.config)
 
     def pairs(self, learners: list[str]) -> list[tuple[str, str]]:
-        """Set learning from logs against the others."""
+        """Compare the offline learner with the other methods."""
         offline, conservative, cloning, online = learners
         return [(offline, one) for one in (conservative, cloning, BEHAVIOUR, online)]
 
 
 @dataclass(frozen=True)
 class OfflineCase(Case):
-    """A method that learns from a dataset, or the policy that played it."""
+    """A method that learns from a dataset, or the behaviour policy."""
 
     how: Literal["logged", "offline", "conservative", "cloned"] = "offline"
     data: str = ""
     """Folder of the Minari dataset."""
     epsilon: float = 0.0
-    """Of the policy that played the logs."""
+    """Probability of a random track, of the behaviour policy."""
 
     def policy(self, catalogue: Catalogue) -> Any:
-        """Learn, or return the factory of the policy that played the logs."""
+        """Return the trained model, or the factory of the behaviour policy."""
         if self.reference is not None:
             return partial(MixedPolicy, policy=self.reference, epsilon=self.epsilon)
         learn = {"offline": learn_offline, "conservative": learn_conservatively, "cloned": clone}[self.how]

@@ -1,4 +1,4 @@
-"""What the policies that do not learn earn, the table that gives every number its scale.
+"""Returns of the reference policies, which define the scale of skill, and an upper bound on the return.
 
 `python -m experiments.references --catalogue TABLE`
 """
@@ -24,22 +24,22 @@ from spotify_gym.training.vec_adapter import sessions_of
 
 @dataclass(frozen=True)
 class References(Experiment):
-    """Let the reference policies play the same held-out sessions; a second call with the same settings is at once."""
+    """Evaluate the reference policies on the same held-out sessions; results are cached for repeated calls."""
 
     catalogue: str = "builtin"
-    """What can be played: "builtin", "builtin:26000", a CSV or Parquet table, or a prepared .arrow."""
+    """Tracks to play: "builtin", "builtin:26000", a CSV or Parquet table, or a prepared .arrow."""
     envs: tuple[str, ...] = FAMILY
     """Environments."""
     policies: tuple[str, ...] = REFERENCES
-    """Reference policies by name, or one's own as module:Class."""
+    """Reference policies by name, or your own as module:Class."""
     listener: str | None = None
-    """Who listens in SpotifyLogged-v0, such as the JSON file that `spotify-gym listener fit` writes; None: its own."""
+    """Listener in SpotifyLogged-v0, such as the JSON file that `spotify-gym listener fit` writes; None: the default."""
     n_sessions: int = 100
-    """Held-out sessions of each."""
+    """Held-out sessions per policy."""
     out: Path = Path("results/references")
 
     def cases(self) -> Iterator[Case]:
-        """Give the references of each environment, and the bound."""
+        """Yield the references of each environment, and the bound."""
         for env in self.envs:
             config = TrainConfig(catalogue=self.catalogue, env=env)
             cases = [*scale_of(config, self.n_sessions, self.policies)]
@@ -49,7 +49,7 @@ class References(Experiment):
     measure = "return"
 
     def tables(self, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Return mean return and interval over sessions for each policy, lowest first, and the bound."""
+        """Yield for each task the mean return and its interval over sessions, of each policy and the bound."""
         for task, of_task in rows.groupby("env", sort=False):
             found = over_sessions(of_task, "return").sort_values("estimate")
             texts = {
@@ -60,15 +60,15 @@ class References(Experiment):
             yield str(task), pd.DataFrame(texts)
 
     def draw(self, rows: pd.DataFrame) -> None:
-        """Draw nothing: the table is short."""
+        """Draw nothing; the table is short."""
 
 
 @dataclass(frozen=True)
 class BoundCase(Case):
-    """What nobody can exceed in each held-out session; stands beside the policies."""
+    """Upper bound on the return of each held-out session, listed among the policies."""
 
     def policy(self, catalogue: Catalogue) -> None:
-        """Return nobody."""
+        """Return None; a bound has no policy."""
 
     def measured(self, policy: Any, catalogue: Catalogue) -> pd.DataFrame:
         """Return the bound of each session."""

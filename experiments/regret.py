@@ -1,7 +1,8 @@
-"""How soon a taste is learned: regret by place in the session, and the angle between what is believed and the truth.
+"""Regret and estimation error by place in the session: `python -m experiments.regret --catalogue TABLE`.
 
-`python -m experiments.regret --catalogue TABLE`. Regret is what the track played was less likely to be heard out than
-the best one left, in the listener's true state. What a policy believes is the direction that it looks for tracks in.
+Regret is the probability that the best unplayed track would be heard out minus that of the track played, both in the
+listener's true state. The estimation error is the angle between the true taste and the direction in which the policy
+searches for tracks.
 """
 
 from __future__ import annotations
@@ -28,26 +29,26 @@ from spotify_gym.training.recommendation import directions_of
 Numbers = NDArray[np.float64]
 
 PLACES = (1, 2, 3, 5, 10, 20, 30, 50)
-"""Places in the session that are looked at."""
-_AT_ONCE = 64  # sessions
+"""Places in the session to measure at."""
+_AT_ONCE = 64  # sessions in parallel
 
 
 @dataclass(frozen=True)
 class Regret(Study):
-    """Watch how learners and references come to know a listener; a second call goes on where it stopped."""
+    """Measure how fast policies learn a listener's taste in a session; a repeated call resumes where it stopped."""
 
     config: tyro.conf.OmitArgPrefixes[TrainConfig] = field(
         default_factory=lambda: TrainConfig.template(env="SpotifyTaste-v0", algorithm="double", steps=20_000)
     )
     n_seeds: int = 3
     policies: tuple[str, ...] = tuple(name for name, policy in POLICIES.items() if issubclass(policy, SeenPolicy))
-    """Reference policies beside the learner."""
+    """Reference policies to compare the learner with."""
     out: Path = Path("results/regret")
 
     scale: ClassVar[tuple[str, ...]] = ("fixed", "nearest", "planner")
 
     def methods(self) -> Iterator[Case]:
-        """Give the learner, and each reference that knows only what is seen."""
+        """Yield the learner, and each reference that knows only what is seen."""
         references = scale_of(self.config, references=self.policies)
         if not references:
             raise ValueError(f"{self.config.env} hides no taste that {' or '.join(self.policies)} could learn")
@@ -55,7 +56,7 @@ class Regret(Study):
         yield from (WatchedCase(case.method, case.config, case.reference) for case in references)
 
     def tables(self, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Give return and skill, then regret and angle by place."""
+        """Yield return and skill, then regret and angle by place."""
         yield from super().tables(rows)
         watched = rows[rows["regret_1"].notna()] if "regret_1" in rows else rows.iloc[:0]
         for measure, form in ("regret", "{:.3f}"), ("angle", "{:.0f}°"):
@@ -64,7 +65,7 @@ class Regret(Study):
             yield f"{measure} by place in the session", table.reset_index()
 
     def draw(self, rows: pd.DataFrame) -> None:
-        """Draw both by place."""
+        """Draw regret and angle by place."""
         super().draw(rows)
         watched = rows[rows["regret_1"].notna()]
         with figure(self.out / "regret.png", 2) as panels:
@@ -80,10 +81,10 @@ class Regret(Study):
 
 @dataclass(frozen=True)
 class WatchedCase(Case):
-    """A method of which is noted, at each place of each session, what it lost and what it believed."""
+    """A method whose regret and angle are measured in each session."""
 
     def measured(self, policy: Any, catalogue: Catalogue) -> pd.DataFrame:
-        """Let it play, then go through what it played once more."""
+        """Evaluate the policy, then replay its tracks to measure regret and angle."""
         options = {"catalogue": catalogue, **self.config.env_options}
         played = evaluate(policy, self.config.env, self.n_sessions, **options)
         tracks, rows = played.tracks, self.rows_of(played)
@@ -98,7 +99,7 @@ class WatchedCase(Case):
     def _watched(
         self, policy: Any, seed: int, tracks: NDArray[np.int64], options: dict[str, Any]
     ) -> tuple[Numbers, Numbers]:
-        """Return regret and angle [degrees] at each of the places, NaN after the end of a session."""
+        """Return regret and angle [degrees], (B, n_places) each; NaN after the end of a session."""
         env: Any = gym.make_vec(self.config.env, num_envs=len(tracks), **options)
         best, direction = NearestPolicy(env), direction_of(policy, env)
         observations, _ = env.reset(seed=seed)
@@ -118,9 +119,9 @@ class WatchedCase(Case):
 
 
 def direction_of(policy: Any, env: Any) -> Callable[[NDArray[np.float32], SessionState], Any]:
-    """Return where a learner over the catalogue, or the maker of a reference policy, looks for tracks.
+    """Return a function from observations (B, k) and sessions to the policy's search directions, (B, d).
 
-    It is a function from observations (B, k) and sessions to directions, (B, d).
+    `policy` is a learner over the catalogue, or a factory of a reference policy, which is then made for `env`.
     """
     if hasattr(policy, "predict") and not isinstance(policy, type):
         return lambda observations, _: directions_of(policy, observations)

@@ -1,4 +1,4 @@
-"""One page from the results of a comparison: `python -m experiments.report RESULTS`."""
+"""Report of a finished comparison: `python -m experiments.report RESULTS`."""
 
 from experiments.compare import Report
 from experiments.lib import main

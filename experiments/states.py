@@ -1,7 +1,7 @@
-"""What is worth seeing: the state options against each other, `python -m experiments.states --catalogue TABLE`.
+"""Comparison of the state options: `python -m experiments.states --catalogue TABLE`.
 
-The vibe of the last tracks is not all that could be known of a session: a longer memory, the genres, the five tracks
-themselves, or how the listener responds may be worth more, or may only be more to learn.
+A state may hold more than the vibe: a longer memory, the genres, the last tracks themselves, or the listener's
+responses. These may help the learner, or only make learning harder.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from spotify_gym.policies import BEST_SEEN
 from spotify_gym.training.vec_adapter import catalogue_of
 
 COMPARED = ("mean", "decayed", "mean+decayed", "mean+genres", "history", "mean+history")
-"""States that are worth a comparison."""
+"""States to compare."""
 
 TOLD = ("mean+responses", "taste", "ucb")
-"""States that are, where a listener hides something."""
+"""Additional states for environments in which the listener has a hidden state."""
 
 SILENT = {"SpotifySatiation-v0": "SilentSatiatedListener", "SpotifySkip-v0": "SilentSkippingListener"}
-"""The environments whose listener shows something, each with the same listener who does not."""
+"""Environments whose listener gives feedback, each with the same listener without feedback."""
 
 
 @dataclass(frozen=True)
 class States(Study):
-    """Train one learner on every state, everything else equal; a second call goes on where it stopped."""
+    """Train one learner on every state, all else equal; a repeated call resumes where it stopped."""
 
     envs: tuple[str, ...] = FAMILY
     """Environments."""
     states: tuple[str, ...] = ()
-    """States beside "mean"; none: all that the catalogue can show."""
+    """States to compare with "mean"; none: all that the catalogue supports."""
     out: Path = Path("results/states")
 
     def methods(self) -> Iterator[Case]:
-        """Give each state, and where the listener shows how they respond, the mean without that."""
+        """Yield each state, and "mean" without the listener's feedback if there is any."""
         has_genres = catalogue_of(self.config).genres is not None
         can_show = [state for state in COMPARED if has_genres or "genres" not in state]
         for env in self.envs:
@@ -49,30 +49,30 @@ class States(Study):
                 yield SilentCase("mean, no feedback", replace(config, state="mean", listener=silent))
 
     def pairs(self, learners: list[str]) -> list[tuple[str, str]]:
-        """Set each against the mean."""
+        """Compare each state with the mean."""
         return [(state, "mean") for state in learners if state != "mean"]
 
 
 class SilentSatiatedListener(SatiatedListener):
-    """Tires of what sounds alike, and does not show it."""
+    """`SatiatedListener` whose satiation is not observed."""
 
     visible = Listener.visible  # type: ignore[assignment]
     visible_bounds = Listener.visible_bounds  # type: ignore[assignment]
 
 
 class SilentSkippingListener(SkippingListener):
-    """Skips, and the agent does not learn of it."""
+    """`SkippingListener` whose skips are not observed."""
 
     visible = Listener.visible  # type: ignore[assignment]
     visible_bounds = Listener.visible_bounds  # type: ignore[assignment]
 
 
 class SilentCase(Case):
-    """A learner that does not see how the listener responds; its task is that of those who do."""
+    """A learner without feedback from the listener, listed under the same task as those with feedback."""
 
     @property
     def task(self) -> str:
-        """Name the task."""
+        """Name of the task with the environment's own listener."""
         return Case(self.method, replace(self.config, listener=None)).task
 
 
