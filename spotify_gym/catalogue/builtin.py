@@ -1,7 +1,7 @@
-"""The built-in catalogue: tracks that nobody recorded, distributed like real ones.
+"""The built-in catalogue: synthetic tracks with the distribution of real ones.
 
-An artist belongs to a genre and sounds a little different from it; a track sounds a little different from its artist.
-The numbers were measured on real tracks, and are described where they stand, in ``builtin.json``.
+The features of an artist vary around those of its genre, and the features of a track around those of its artist. The
+parameters were measured on real tracks, and are described in ``builtin.json``.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from spotify_gym.catalogue.tracks import TextColumn, Tracks
 
 MAX_TRACKS = 10_000_000
 TRACKS_PER_ARTIST = 8
-_ARTIST_SHARE = 0.1  # of the variance within a genre, what the artists differ by
+_ARTIST_SHARE = 0.1  # of the variance within a genre, that between artists
 _SECOND_GENRE_SHARE = 0.15  # of the artists
-_STRIDE = 7919  # prime, so that neighbouring numbers get names that do not look alike and none comes twice
+_STRIDE = 7919  # prime, so that consecutive numbers get dissimilar names, and no name repeats
 
 _REAL = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
 _GENRES, _SHARES, _MEAN_SCORES = (np.array(column) for column in zip(*_REAL["genres"], strict=True))
@@ -31,7 +31,7 @@ _LAST_NAMES = list(map("".join, product(_REAL["last_beginnings"], _REAL["last_en
 
 
 def invent_tracks(n_tracks: int, seed: int) -> Tracks:
-    """Invent ``n_tracks`` tracks, the same ones whenever ``n_tracks`` and ``seed`` are the same.
+    """Generate ``n_tracks`` tracks, the same ones for the same ``n_tracks`` and ``seed``.
 
     Raises:
         CatalogueError: if ``n_tracks`` is not between 1 and ten million.
@@ -56,20 +56,20 @@ def invent_tracks(n_tracks: int, seed: int) -> Tracks:
 
 
 def builtin_scaling(kind: str) -> Scaling:
-    """Return the scaling of the built-in catalogue: fixed, so that those of every size and seed are measured alike."""
+    """Return the scaling of built-in catalogues: fixed, so that those of every size and seed are comparable."""
     if check_kind(kind) == "standard":
         return Scaling("standard", np.array(_REAL["means"]), np.array(_REAL["deviations"]))
     return Scaling("minmax", _QUANTILES[:, 0], _QUANTILES[:, -1] - _QUANTILES[:, 0])
 
 
 def invent_titles() -> TextColumn:
-    """Invent some 24,000 song titles, each different."""
+    """Return some 24,000 invented song titles, all different."""
     words = product(_REAL["colours"], _REAL["things"], _REAL["endings"])
     return TextColumn.of(f"{colour} {thing}{ending}" for colour, thing, ending in words)
 
 
 def invent_artist(number: int) -> str:
-    """Invent the name of an artist, another for each number."""
+    """Return an invented name of an artist, a different one for each number."""
     n_names = len(_FIRST_NAMES) * len(_LAST_NAMES)
     generation, place = divmod(number, n_names)
     last, first = divmod(place * _STRIDE % n_names, len(_FIRST_NAMES))
@@ -78,7 +78,7 @@ def invent_artist(number: int) -> str:
 
 
 def _draw_originals(rng: np.random.Generator, n_tracks: int) -> NDArray[np.int64]:
-    """Draw for each track (n_tracks,) the track that it is a version of: itself, for most."""
+    """Draw for each track (n_tracks,) the index of the track that it is a version of; for most, its own."""
     original = np.arange(n_tracks)
     is_version = rng.random(n_tracks) < _REAL["equal"]
     first_takes = np.flatnonzero(~is_version)
@@ -100,7 +100,7 @@ def _draw_features(
 
 
 def _with_second_genre(rng: np.random.Generator, genre: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Mark the genres (n_artists, n_genres) of each artist: their own, and for some the one most like it."""
+    """Return a mask (n_artists, n_genres) of each artist's genre and, for some, the one most similar to it."""
     apart = np.linalg.norm(_MEAN_SCORES[:, None] - _MEAN_SCORES, axis=2)
     nearest = (apart + np.diag(np.full(len(apart), np.inf))).argmin(axis=1)
     marks: NDArray[np.bool_] = genre[:, None] == np.arange(len(apart))

@@ -1,8 +1,8 @@
-"""Delimited text, as real files are: in any encoding, with notices above the header, cut off, a quote left open.
+"""Reader of delimited text (CSV, TSV) of any encoding; tolerates notices above the header, cut-off rows, open quotes.
 
-Lines are judged before anything is parsed: a line without quotes is a row if it has the right number of separators; a
-line with quotes is one if the strict parser of the standard library says so, together with the lines that its quoted
-values run on to. What is left is clean, and Arrow parses it at full speed.
+Lines are checked before they are parsed. A line without quotes is a row if it has the right number of separators. A
+line with quotes is one if the strict parser of the standard library accepts it, together with the following lines that
+its quoted values span. The remaining rows are clean, and Arrow parses them at full speed.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from spotify_gym.catalogue.schema import MAX_HEADER, RawTable, Schema
 DELIMITERS = ",;\t|"
 MAX_LINE_BYTES = 2**16
 MAX_ROW_BYTES = 2**24
-MAX_NAMES = 10_000  # in records within the cells of the first rows
-MAX_REPEATS = 1000  # in a regular expression of Arrow's
-MAX_WASTE = 10  # times the lines of a file that are read in vain, in search of the end of a quote
-_SAMPLE = 100  # lines that say how many columns there are, and what stands in them
+MAX_NAMES = 10_000  # of keys in records within the cells of the first rows
+MAX_REPEATS = 1000  # limit of repetitions in Arrow's regular expressions
+MAX_WASTE = 10  # times the lines of a file may be read in vain, searching for the end of a quote
+_SAMPLE = 100  # first rows, which tell the number of columns and the records within cells
 _DIALECTS: Mapping[bytes, dict[str, Any]] = {
-    # what a line must hold to be read so: settings of the parser
+    # what a line must contain: settings of the parser to try on it
     b"": {},
     b'\\"': {"escapechar": "\\", "doublequote": False},  # as Spark writes
     b' "': {"skipinitialspace": True},
 }
-_UNQUOTED: dict[str, Any] = {"quoting": csv.QUOTE_NONE}  # between tabs, quotes are often letters: "Weird Al" Yankovic
+_UNQUOTED: dict[str, Any] = {"quoting": csv.QUOTE_NONE}  # in TSV, quotes are often plain text: "Weird Al" Yankovic
 _KEY = r"""['"]%s['"]\s*:"""  # within a record, "{'energy': 0.5}"
 _NUMBER_OF = _KEY + r"\s*(?P<number>[+-]?\.?\d[\d.eE+-]*)"
 
 
 def read_delimited(content: bytes, schema: Schema) -> RawTable:
-    """Split text into rows and keep the columns that serve a role, as text."""
+    """Read the columns that have a role, as text."""
     account = Account("line")
     lines = _decode(content, account)
     header, delimiter, number, start = _find_header(lines, schema)
@@ -60,9 +60,9 @@ def read_delimited(content: bytes, schema: Schema) -> RawTable:
 
 
 def _decode(content: bytes, account: Account) -> list[bytes]:
-    """Split text into lines, in UTF-8 whatever it was."""
+    """Return the lines of a text, converted to UTF-8."""
     start = content[:1000]
-    zeros = len(start) / 4  # UTF-16 without its mark has one in nearly every other place
+    zeros = len(start) / 4  # UTF-16 without a byte-order mark has a zero in nearly every other place
     marked = start.startswith((b"\xff\xfe", b"\xfe\xff"))
     wide = {"utf-16": marked, "utf-16-le": start[1::2].count(0) > zeros, "utf-16-be": start[::2].count(0) > zeros}
     for encoding in [encoding for encoding, is_it in wide.items() if is_it][:1]:
@@ -88,7 +88,7 @@ def _is_utf8(text: bytes) -> bool:
 
 
 def _find_header(lines: Sequence[bytes], schema: Schema) -> tuple[tuple[str, ...], str, int, int]:
-    """Find the line that names most roles: return its names, its delimiter, its number and that of the next row."""
+    """Find the line that names most roles; return its names, its delimiter, its index and that of the next row."""
     headers = [
         (tuple(names), delimiter, number, number + taken)
         for number in range(min(MAX_HEADER, len(lines)))
@@ -104,10 +104,10 @@ def _find_header(lines: Sequence[bytes], schema: Schema) -> tuple[tuple[str, ...
 def _fit_header(
     names: tuple[str, ...], lines: Sequence[bytes], start: int, delimiter: str
 ) -> tuple[tuple[str, ...], int]:
-    """Name the columns without a name by the line below, if it names no others, or else ""; say where rows begin.
+    """Return the names of the columns, completed by what is below the header, and the index of the first row.
 
-    pandas names its index in a line of its own below several lines of names; others do not name the numbers of the rows
-    in front, or end every row with a separator.
+    pandas writes the names of its index in a line of their own below the other names. Other programs write row numbers
+    in front without a name, or end every row with a separator: a column "" is then added or removed.
     """
     below, taken = _split_row(lines, start, delimiter, len(names), 1) if start < len(lines) else ([], 0)
     is_alone = not any(name and cell for name, cell in zip(names, below, strict=False))
@@ -131,7 +131,7 @@ def _fit_header(
 def _find_rows(
     lines: list[bytes], start: int, delimiter: str, width: int, account: Account
 ) -> tuple[list[bytes], NDArray[np.int64]]:
-    """Return the rows and the lines on which they begin; lines that belong to none are dropped."""
+    """Return the rows, and the numbers of the lines where they begin; lines that are in no row are dropped."""
     text = pa.array(lines, pa.large_binary())
     size = pc.binary_length(text).to_numpy()
     is_row = _is_row(text, delimiter, width) & (size <= MAX_LINE_BYTES) & (size > 0)
@@ -158,7 +158,7 @@ def _find_rows(
 
 
 def _is_row(text: pa.LargeBinaryArray, delimiter: str, width: int) -> NDArray[np.bool_]:
-    """Mark the lines that are plainly a row of so many columns, with quotes around whole values or with none."""
+    """Return a mask of the lines that are rows of ``width`` columns, with quotes around whole values only."""
     if width > MAX_REPEATS:
         return np.zeros(len(text), dtype=np.bool_)
     value = rf'(?:"(?:[^"]|"")*"|[^"{delimiter}]*)'
@@ -169,13 +169,13 @@ def _is_row(text: pa.LargeBinaryArray, delimiter: str, width: int) -> NDArray[np
 def _split_row(
     lines: Sequence[bytes], number: int, delimiter: str, width: int | None, ahead: int
 ) -> tuple[list[str], int]:
-    """Split the row of so many columns that begins on a line, and may run on to others.
+    """Split the row of ``width`` columns (`None`: any) that begins at line ``number`` and spans up to ``ahead`` lines.
 
-    A row in quotes as a whole, as a spreadsheet writes what stands in its first column, is split again; quotes within
-    quoted values that are not doubled, but stand between letters or blanks, are taken as if they were.
+    A row that is quoted as a whole, as spreadsheets write rows that were not split into columns, is split again. Quotes
+    within quoted values that should be doubled, but are not, are accepted if they are not next to a delimiter.
 
     Returns:
-        its cells, none if there is no row; the number of lines that were read.
+        its cells, empty if there is no row; the number of lines that were read.
     """
     n_lines = 1
     dialects = [dialect for mark, dialect in _DIALECTS.items() if mark in lines[number]]
@@ -201,14 +201,14 @@ def _split_row(
 
 
 def _write_row(cells: Sequence[str], delimiter: str) -> bytes:
-    """Write cells in quotes, as Arrow reads them whatever is in them."""
+    """Write all cells in quotes, so that Arrow can parse any content."""
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter, lineterminator="", quoting=csv.QUOTE_ALL).writerow(cells)
     return text.getvalue().encode()
 
 
 def _parse(rows: Sequence[bytes], names: Sequence[str], delimiter: str, wanted: Iterable[str]) -> pa.Table:
-    """Parse some columns, all as text: what is a number is judged value by value later."""
+    """Parse the ``wanted`` columns as text; numbers are parsed value by value later."""
     numbers = {str(names.index(name)): name for name in wanted}
     if not rows:
         return pa.table({name: pa.array([], pa.string()) for name in numbers.values()})
@@ -228,9 +228,9 @@ def _parse(rows: Sequence[bytes], names: Sequence[str], delimiter: str, wanted: 
 
 
 def _numbers_within(sample: pa.Table) -> dict[str, tuple[str, str]]:
-    """Find the numbers in records within cells: "{'energy': 0.5}" in `audio` is "audio.energy", ("audio", "energy").
+    """Find numbers in records within cells: "{'energy': 0.5}" in `audio` is {"audio.energy": ("audio", "energy")}.
 
-    What stands in a cell more than once is of several tracks, and is left alone.
+    A key that occurs more than once in a cell is of several tracks, and ignored.
     """
     cells = ((name, cell) for name in sample.column_names for cell in sample[name].to_pylist())
     records = ((name, cell) for name, cell in cells if re.match(r"\s*\[?\{", cell))

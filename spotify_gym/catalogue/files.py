@@ -1,4 +1,4 @@
-"""Files: read whole and unpacked, within limits; and replaced whole or not at all."""
+"""Files: reading and decompressing them within limits, and replacing them atomically."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from uuid import uuid4
 from spotify_gym.catalogue.report import CatalogueError
 
 MAX_BYTES = 2**31 - 2**20
-"""The largest table that is read, unpacked, in bytes: some twenty million rows."""
-MAX_RATIO = 200  # of unpacked to packed, past the first `_FREE` bytes; tables reach 50, bombs a thousand and more
-MAX_LAYERS = 2  # a zip of a gzip
+"""The largest table that is read, in bytes after decompression: some twenty million rows."""
+MAX_RATIO = 200  # of decompressed to compressed size, past the first `_FREE` bytes; tables reach 50, zip bombs 1,000
+MAX_LAYERS = 2  # of compression, such as a zip of a gzip
 MAX_ENTRIES = 10_000  # of a folder or an archive
 _FREE = 2**26  # bytes
-_PART = 2**22  # bytes
-_HIDDEN = re.compile(r"(^|/)(\.|~|__MACOSX/|dataset[_-](metadata|infos?|dict)\.json$)")  # or about a table
-_PART_OF_TABLE = re.compile(r"part-|.*-\d{5}-of-\d{5}\.")  # as Spark and Hugging Face write them
+_PART = 2**22  # bytes to read at once
+_HIDDEN = re.compile(r"(^|/)(\.|~|__MACOSX/|dataset[_-](metadata|infos?|dict)\.json$)")  # or metadata
+_PART_OF_TABLE = re.compile(r"part-|.*-\d{5}-of-\d{5}\.")  # as Spark and Hugging Face name them
 _TABLE = re.compile(r"\.(csv|tsv|tab|jsonl?|ndjson|parquet|xlsx)(\.(gz|bz2|xz|zst))?$", re.IGNORECASE)
 _NO_TABLES = {
-    # what the file begins with: what it is, and what to do
+    # regular expression of a file's first bytes: what it is, and what to do
     b"version https://git-lfs": "is a pointer of Git LFS and not the table itself; `git lfs pull` fetches that",
     rb"(\xef\xbb\xbf)?\s*<(?![\w ]+>[,;\t|])[!?a-z]": "is a web page (HTML or XML); download the table itself",
     rb"\x80[\x02-\x05]": "is a pickle, which can run any code when opened; save the table as CSV or Parquet",
@@ -51,7 +51,7 @@ def path_of(source: str | Path) -> Path:
     """Return the path of a table.
 
     Raises:
-        CatalogueError: it is none: empty, an address, or the name of a built-in catalogue.
+        CatalogueError: if ``source`` is empty, a URL, or the name of a built-in catalogue.
     """
     text = str(source)
     if not text.strip():
@@ -67,10 +67,10 @@ def path_of(source: str | Path) -> Path:
 
 
 def read_parts(path: Path) -> dict[Path, bytes]:
-    """Read a whole file, unpacked, or the parts of one table that a folder holds.
+    """Return the decompressed content of a file, or of each part of the only table in a folder, by path.
 
     Raises:
-        CatalogueError: if a file is missing, empty, unreadable, too large or no table at all.
+        CatalogueError: if a file is missing, empty, unreadable, too large or not a table.
     """
     file: Path = path
     parts: dict[Path, bytes] = {}
@@ -85,13 +85,13 @@ def read_parts(path: Path) -> dict[Path, bytes]:
         raise CatalogueError(f"{file}: there is no such file (looked from {Path.cwd()}).") from None
     except OSError as error:
         raise CatalogueError(f"cannot read {file}: {error.strerror or error}.") from error
-    except ValueError as error:  # no system has a file of such a name
+    except ValueError as error:  # such as a null byte in the name
         raise CatalogueError(f"{str(file)!r} is no name of a file: {error}.") from error
     return parts
 
 
 def tables_below(folder: Path) -> dict[Path, list[Path]]:
-    """Find what below a folder is a table by its name, and its files: one, or the parts that its folder holds."""
+    """Return the tables below a folder, by their names, with their files: one file, or the parts in a folder."""
     tables: dict[Path, list[Path]] = {}
     for file in islice(_files_below(folder), MAX_ENTRIES):
         name, is_part = file.relative_to(folder).as_posix(), _PART_OF_TABLE.match(file.name)
@@ -101,7 +101,7 @@ def tables_below(folder: Path) -> dict[Path, list[Path]]:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder that are no links, which may lead anywhere."""
+    """Yield the files below a folder; links are not followed, since they may lead anywhere."""
     folders = [folder]
     while folders:
         here = folders.pop()
@@ -115,7 +115,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _list_parts(folder: Path) -> list[Path]:
-    """List the parts of the only table in a folder, or else below it, those of nothing left out."""
+    """Return the files of the only table in a folder or, if it has none, below it; empty files are left out."""
     below = tables_below(folder)
     top = [table for table, files in below.items() if files[0].parent == folder]
     tables = {str(table): below[table] for table in top or below}
@@ -124,7 +124,7 @@ def _list_parts(folder: Path) -> list[Path]:
 
 
 def _only_table(tables: Sequence[str], otherwise: str) -> str:
-    """Return the only table; raise `CatalogueError` where there is none or are several."""
+    """Return the only table; raise `CatalogueError` if there are none or several."""
     if len(tables) > 1:
         raise CatalogueError(f"it has {len(tables)} tables: {', '.join(map(repr, tables[:20]))}; {otherwise}.")
     if not tables:
@@ -133,7 +133,7 @@ def _only_table(tables: Sequence[str], otherwise: str) -> str:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading; not a pipe or a device, which may have no end and is a `CatalogueError`."""
+    """Open a file for reading; raise `CatalogueError` for a pipe or a device, which may have no end."""
     status = path.stat()
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         raise CatalogueError("it is no regular file.")
@@ -141,7 +141,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def is_workbook(content: bytes) -> bool:
-    """Say whether the bytes are those of a workbook (XLSX)."""
+    """Return whether the bytes are those of a workbook (XLSX)."""
     if not content.startswith(b"PK\x03\x04") or content.count(b"PK\x01\x02") > MAX_ENTRIES:
         return False
     with suppress(Exception), zipfile.ZipFile(io.BytesIO(content)) as archive:  # damaged in any way
@@ -151,7 +151,7 @@ def is_workbook(content: bytes) -> bool:
 
 
 def _unpack(content: bytes) -> bytes:
-    """Take off every layer of packing, as long as there are few, and refuse what is no table."""
+    """Decompress content, up to `MAX_LAYERS` times; raise `CatalogueError` if it is not a table."""
     packed = len(content)
     for _ in range(MAX_LAYERS + 1):
         if not content or content.isspace():
@@ -167,7 +167,7 @@ def _unpack(content: bytes) -> bytes:
                 content = _read_within_limit(file, packed)
         except CatalogueError:
             raise
-        except Exception as error:  # each packing has its own
+        except Exception as error:  # each format raises its own
             raise CatalogueError(f"it is packed, but damaged, cut off or encrypted: {error}.") from error
     raise CatalogueError(f"it is packed more than {MAX_LAYERS} times over.")
 
@@ -202,7 +202,7 @@ _PACKED: Mapping[bytes, Callable[[io.BytesIO], Any]] = {
 
 def _read_within_limit(file: IO[bytes], packed: int | None = None) -> bytes:
     content = io.BytesIO()
-    while part := file.read(_PART):  # not all at once, which would set aside as much memory as is allowed
+    while part := file.read(_PART):  # not at once, which would allocate as much memory as is allowed
         content.write(part)
         _check_size(content.tell())
         if packed is not None and content.tell() > max(_FREE, MAX_RATIO * packed):
@@ -216,17 +216,17 @@ def _check_size(size: int) -> None:
 
 
 def check_name(path: Path) -> None:
-    """Raise `CatalogueError` unless the name of a file says that it holds a prepared catalogue."""
+    """Raise `CatalogueError` unless a file's name ends in ``.arrow``, as those of prepared catalogues must."""
     if path.suffix != ".arrow":
         raise CatalogueError(f"{path} must end in .arrow, such as {path.stem or 'catalogue'}.arrow.")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BufferedWriter]:
-    """Open a file that takes the place of `path` when the block ends well; else, and till then, `path` stays as it is.
+    """Open a file that replaces `path` when the block ends without an error; until then `path` is unchanged.
 
     Raises:
-        OSError: `path` cannot be written; the error names it.
+        OSError: if `path` cannot be written; the error names it.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -242,7 +242,7 @@ def replacing(path: Path) -> Iterator[BufferedWriter]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
-    except OSError as error:  # a full disk does not say of which file, and nobody has heard of the unfinished one
+    except OSError as error:  # it names the unfinished file, or none if the disk is full
         raise type(error)(error.errno, error.strerror, str(path)) from error
     finally:
         unfinished.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Parquet, JSON and workbooks, whose cells have types already."""
+"""Readers of Parquet, JSON and workbooks (XLSX), whose cells have types."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from spotify_gym.catalogue.schema import MAX_HEADER, MIN_FEATURES, RawTable, Sch
 from spotify_gym.catalogue.tracks import FEATURE_NAMES
 
 PARQUET = b"PAR1"
-MAX_PARQUET_BYTES = 2**31  # of the columns that are read, unpacked
+MAX_PARQUET_BYTES = 2**31  # of the columns that are read, decompressed
 MAX_JSON_BYTES = 2**27
-MAX_CONTAINERS = 2**23  # lists and objects in a JSON file, each of which costs some hundred bytes
+MAX_CONTAINERS = 2**23  # lists and objects in a JSON file, each of which takes about a hundred bytes of memory
 MAX_NESTING = 8
-MAX_WORKBOOK_BYTES = 2**28  # unpacked
+MAX_WORKBOOK_BYTES = 2**28  # decompressed
 MAX_SHEET_ROWS = 2**20
 MAX_SHEET_COLUMNS = 2**10
 _TEXT = re.compile("(large_)?(string|binary)(_view)?")
 
 
 def read_parquet(content: bytes, schema: Schema) -> RawTable:
-    """Read the columns that serve a role, the fields of structs among them ("track.name")."""
+    """Read the columns that have a role, including fields of structs ("track.name")."""
     try:
         file = pq.ParquetFile(pa.BufferReader(content))
         names = _flat(file.schema_arrow.empty_table()).column_names
         roles = schema.roles(names)
         texts = [leaf.path for leaf in file.schema if leaf.physical_type == "BYTE_ARRAY"]
         table = _read_within_limit(pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts), roles.columns)
-        table.validate(full=True)  # text that is not UTF-8 would only surface when somebody reads it
+        table.validate(full=True)  # invalid UTF-8 would otherwise only raise when it is decoded
         cells = {name: _plain(table.column(table.column_names.index(name)), name) for name in roles.columns}
     except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         raise CatalogueError(
@@ -54,7 +54,7 @@ def read_parquet(content: bytes, schema: Schema) -> RawTable:
 
 
 def _read_within_limit(file: pq.ParquetFile, columns: Sequence[str]) -> pa.Table:
-    """Read part by part, each text once: a few bytes can stand for any number of rows."""
+    """Read batch by batch, with texts as dictionaries, since a few bytes can stand for any number of rows."""
     parts, size = [file.read_row_groups([], columns=columns)], 0
     for batch in file.iter_batches(columns=columns):
         parts.append(pa.Table.from_batches([batch]))
@@ -65,7 +65,7 @@ def _read_within_limit(file: pq.ParquetFile, columns: Sequence[str]) -> pa.Table
 
 
 def _written_out(array: pa.Array) -> int:
-    """Return the bytes that an array would take with every text written out."""
+    """Return the bytes that an array would take without dictionaries."""
     if types.is_dictionary(array.type) and len(array.dictionary):
         return int(pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0)
     if types.is_struct(array.type) or isinstance(array, (pa.ListArray, pa.LargeListArray, pa.FixedSizeListArray)):
@@ -75,14 +75,14 @@ def _written_out(array: pa.Array) -> int:
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    """Give each field of a struct a column of its own, such as "track.name"."""
+    """Return the table with each field of a struct as a column, such as "track.name"."""
     for _ in range(MAX_NESTING):
         table = table.flatten()
     return table
 
 
 def _plain(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Turn categories into what they stand for, bytes into text, and lists of texts into one text each."""
+    """Decode dictionaries to their values, bytes to text, and lists of texts to one text each."""
     kind = column.type
     if types.is_dictionary(kind):
         return _plain(column.cast(kind.value_type), name)
@@ -97,7 +97,7 @@ def _plain(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 
 def read_json(content: bytes, schema: Schema) -> RawTable:
-    """Read a list of records, a record a line, an answer of the Web API, or what pandas writes."""
+    """Read JSON: a list of records, one record per line, a response of the Web API, or a format of pandas."""
     if len(content) > MAX_JSON_BYTES or content.count(b"{") + content.count(b"[") > MAX_CONTAINERS:
         raise CatalogueError("this JSON file is too large to be read at once; write it as CSV or Parquet.")
     try:
@@ -123,7 +123,7 @@ def read_json(content: bytes, schema: Schema) -> RawTable:
 
 
 def _parse_json(text: str) -> Any:
-    """Return what the text holds, or a list of what its lines hold, None where that is nothing."""
+    """Parse a JSON text or else each of its lines, into a list with None for lines that are not JSON."""
     try:
         return json.loads(text)
     except ValueError as error:
@@ -138,24 +138,24 @@ def _parse_json(text: str) -> Any:
 
 
 def _find_records(value: Any, schema: Schema, depth: int, key: str | None = None) -> Iterator[Mapping[str, Any]]:
-    """Yield the records of tracks within a value, in whatever lists and pages they stand; {} where one is missing."""
+    """Yield the records of tracks within a value, however nested; {} for an item of a list without any."""
     needed = MIN_FEATURES if schema.features is None else 1
     if isinstance(value, dict) and isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
         value = [value["columns"], *value["data"]]  # pandas, orient="split"
     if isinstance(value, list) and depth:
         if value and isinstance(value[0], list) and schema.likeness(names := list(map(str, value[0]))) >= needed:
-            value = [dict(zip(names, row, strict=False)) for row in value[1:] if isinstance(row, list)]  # of a sheet
+            value = [dict(zip(names, row, strict=False)) for row in value[1:] if isinstance(row, list)]  # with a header
         found = [list(_find_records(one, schema, depth - 1)) for one in value]
         if any(found):
             for records in found:
                 yield from records or [{}]
     elif isinstance(value, dict) and depth:
         flat = dict(_flatten(value))
-        # An object called "0" is one of many, and not what stands first in a list, which "0" means in names of columns.
+        # A key "0" is one of many records here, whereas in the name of a column "0" means the first in a list.
         single = [name for name, one in flat.items() if ".0." not in name and not isinstance(one, (dict, list))]
         if schema.likeness(list(flat) if single and schema.features else single) >= needed:
             yield {"id": key, **value} if key and not key.isdigit() else value
-        elif schema.likeness(list(value)) >= needed:  # columns, each a list or an object of cells by row
+        elif schema.likeness(list(value)) >= needed:  # columns, each a list of cells or an object {row: cell}
             columns = {name: one for name, one in value.items() if isinstance(one, (dict, list))}
             cells = pd.DataFrame({name: pd.Series(one, dtype=object) for name, one in columns.items()})
             yield from (dict(zip(columns, row, strict=True)) for row in cells.itertuples(index=False, name=None))
@@ -167,7 +167,7 @@ def _find_records(value: Any, schema: Schema, depth: int, key: str | None = None
 def _flatten(record: Mapping[str, Any], before: str = "", depth: int = MAX_NESTING) -> Iterator[tuple[str, Any]]:
     for name, value in record.items():
         if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict) and "tempo" in value[0]:
-            value = value[0]  # spotipy's audio_features(ID) is a list, if only of one
+            value = value[0]  # spotipy's audio_features(ID) is a list of one
         if isinstance(value, dict) and depth:
             yield from _flatten(value, f"{before}{name}.", depth - 1)
         else:
@@ -175,7 +175,7 @@ def _flatten(record: Mapping[str, Any], before: str = "", depth: int = MAX_NESTI
 
 
 def _as_column(values: Iterable[Any]) -> pa.ChunkedArray:
-    """Make a column of Python values: numbers, or else texts; several texts in one cell are joined by ";"."""
+    """Convert Python values to a column of numbers, or else of texts; several texts in a cell are joined by ";"."""
     cells = [_as_cell(value) for value in values]
     try:
         column = pa.array(cells)
@@ -190,14 +190,14 @@ def _as_cell(value: Any) -> Any:
     if isinstance(value, (list, tuple)) and not all(isinstance(one, (int, float)) for one in value):
         return ";".join(str(one.get("name", "") if isinstance(one, dict) else one) for one in value)
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()  # half a character
+        return value.encode("utf-8", "replace").decode()  # a lone surrogate
     return value if isinstance(value, (bool, int, float, list)) else str(value)
 
 
 def read_xlsx(content: bytes, schema: Schema) -> RawTable:
-    """Read what is most like a table of tracks, from all sheets that hold its columns, as it would be exported.
+    """Read the sheet that is most like a table of tracks, and all others with its header, as if exported to CSV.
 
-    Where some sheets have been scaled, the others are read.
+    If some of these sheets are scaled and others are not, only those that are not are read.
     """
     try:
         import openpyxl
@@ -217,7 +217,7 @@ def read_xlsx(content: bytes, schema: Schema) -> RawTable:
         raise CatalogueError('reading a workbook needs openpyxl: pip install "spotify_gym[xlsx]".') from None
     except CatalogueError:
         raise
-    except Exception as error:  # openpyxl raises whatever it stumbles over
+    except Exception as error:  # openpyxl may raise any error
         raise CatalogueError(f"the workbook is damaged: {error!r}.") from error
     tables = {title: read_delimited(text, schema) for title, text in texts.items()}
     scaled = {title: is_scaled(table) for title, table in tables.items() if len(tables) > 1 and len(table.places)}
@@ -234,13 +234,13 @@ def read_xlsx(content: bytes, schema: Schema) -> RawTable:
 
 def _export(sheet: Any, width: int) -> bytes:
     text, rows = io.StringIO(), _rows(sheet, MAX_SHEET_ROWS, width)
-    if width == 1:  # each the line of a text that was not parted into columns
+    if width == 1:  # each row is a line of text that was not split into columns
         text.writelines("".join(row) + "\n" for row in rows)
     csv.writer(text).writerows(row if any(row) else [] for row in rows)
     return text.getvalue().encode("utf-8", "replace")
 
 
 def _rows(sheet: Any, n_rows: int, width: int = MAX_SHEET_COLUMNS) -> Iterator[list[str]]:
-    sheet.reset_dimensions()  # what the file says of them may be anything
+    sheet.reset_dimensions()  # those that the file states may be wrong
     for row in sheet.iter_rows(max_row=n_rows, max_col=width, values_only=True):
         yield ["" if cell is None else " ".join(str(cell).splitlines()) for cell in row]

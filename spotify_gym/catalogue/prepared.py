@@ -1,10 +1,10 @@
-"""A catalogue as a file: Arrow, mapped into memory instead of read, and no pickle anywhere.
+"""Prepared catalogues: saved as Arrow files, and memory-mapped when loaded; no pickle is involved.
 
-The file is an Arrow IPC file of one uncompressed record batch, a row a track, which pandas (``read_feather``), polars
-(``read_ipc``) and the Hugging Face hub read as a table. Features and genres are lists of one length, so that the arrays
-(n_tracks, d) of a loaded catalogue *are* the file's pages: loading copies nothing, and all processes that load one file
-share one copy in memory. What is said of the whole catalogue is JSON in the schema's metadata. Columns of other names
-are ignored.
+The file is an Arrow IPC file of one uncompressed record batch, one row per track, which pandas (``read_feather``),
+polars (``read_ipc``) and the Hugging Face hub read as a table. Features and genres are fixed-size lists, so that the
+arrays (n_tracks, d) of a loaded catalogue are views of the file's pages: loading copies nothing, and all processes
+that load one file share one copy in memory. Properties of the whole catalogue are JSON in the schema's metadata.
+Columns with other names are ignored.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from spotify_gym.catalogue.scaling import Scaling
 from spotify_gym.catalogue.tracks import TEXTS, TextColumn
 
 FORMAT, VERSION, NPZ_VERSION = "spotify_gym catalogue", 2, 1
-ALIGNMENT = 64  # bytes, of the features; what the fastest paths of NumPy and BLAS want
+ALIGNMENT = 64  # bytes, of the features in the file, for the fastest paths of NumPy and BLAS
 _HEADER, _CHECKSUM = b"spotify_gym", b"spotify_gym_crc32"  # in the schema's metadata
 _MAGIC = b"ARROW1"  # at both ends of the file; two zeros follow the first
 _NPY_HEAD = re.compile(
@@ -49,7 +49,7 @@ Contents = tuple[dict[str, Any], dict[str, Any]]  # header, and columns by name
 
 
 def save_fields(path: Path, fields: Mapping[str, Any]) -> None:
-    """Write the fields of a catalogue to ``path``, which holds the old file or the new one, never half.
+    """Write the fields of a catalogue to ``path`` atomically: it holds the old file or the new one, never a part.
 
     Raises:
         CatalogueError: if the name does not end in ``.arrow``, or the file cannot be written.
@@ -78,10 +78,10 @@ def save_fields(path: Path, fields: Mapping[str, Any]) -> None:
 
 
 def load_fields(path: Path) -> dict[str, Any]:
-    """Map the fields of a catalogue from a file.
+    """Return the fields of a catalogue, memory-mapped from a file.
 
     Raises:
-        CatalogueError: if the file is missing, damaged, of another kind or of a later version; it does not name it.
+        CatalogueError: if the file is missing, damaged, of another kind or version; the message does not name the file.
     """
     try:
         with open_regular(path) as file:
@@ -105,15 +105,15 @@ def load_fields(path: Path) -> dict[str, Any]:
     except CatalogueError:
         raise
     except _DAMAGE as error:
-        told = error.strerror if isinstance(error, OSError) else None  # by the system, and not by pyarrow
+        told = error.strerror if isinstance(error, OSError) else None  # by the operating system, not by pyarrow
         raise CatalogueError(f"{told or f'it is no prepared catalogue, or damaged: {error}'}.") from error
 
 
 def _read_arrow(content: memoryview) -> Contents:
-    """View what the bytes of an Arrow file hold.
+    """Return header and columns of an Arrow file, as views of its bytes.
 
-    They are read as the stream of messages that the file begins with: only so can a record batch be seen to be
-    compressed before it takes the memory that it claims to need.
+    The file is read as the stream of messages that it begins with. Only that way can a compressed record batch be
+    refused before it takes the memory that it claims to need.
     """
     if content[:6] != _MAGIC or content[-6:] != _MAGIC:
         raise ValueError("it is no whole Arrow file (a table of songs is read, not loaded)")
@@ -130,12 +130,12 @@ def _read_arrow(content: memoryview) -> Contents:
     if metadata[_CHECKSUM] != _checksum(metadata[_HEADER], others[0]):
         raise ValueError("its content does not match its checksum")
     batch = pa.ipc.read_record_batch(others[0], schema).select(list(types))
-    batch.validate(full=True)  # a wrong offset would end the process
+    batch.validate(full=True)  # a wrong offset would crash the process
     return header, {name: _from_arrow(batch.column(name)) for name in types}
 
 
 def _read_npz(file: BinaryIO) -> Contents:
-    """Read what versions before Arrow wrote: an uncompressed ``.npz`` of plain arrays, one of them a JSON header."""
+    """Read the format before Arrow: an uncompressed ``.npz`` of plain arrays, one of them a JSON header."""
     with zipfile.ZipFile(file) as archive:
         members, size = archive.infolist(), os.fstat(file.fileno()).st_size
         if any(m.compress_type != zipfile.ZIP_STORED or max(m.compress_size, m.file_size) > size for m in members):
@@ -156,7 +156,7 @@ def _read_npz(file: BinaryIO) -> Contents:
 
 
 def _parse_npy(stored: bytes) -> NDArray[Any]:
-    """View the array in the bytes of an ``.npy`` file, of the plain kind that this program wrote."""
+    """Return a view of the array in the bytes of an ``.npy`` file, which must be plain, C-ordered numbers."""
     head = _NPY_HEAD.match(stored)
     if head is None:
         raise ValueError("an array is not plain numbers (Python objects, which need pickle, are never loaded)")
@@ -177,14 +177,14 @@ def _checked_header(text: bytes, version: int) -> dict[str, Any]:
             f"it is of format version {header.get('version')}; this program reads version {version}. "
             "Update spotify_gym, or prepare the table again."
         )
-    json.dumps(header, ensure_ascii=False).encode()  # fails where a text is half a character
+    json.dumps(header, ensure_ascii=False).encode()  # raises if a text has a lone surrogate
     return header
 
 
 def _is_compressed(message: bytes) -> bool:
-    """Say whether the FlatBuffers of a message (`Message.fbs` of Arrow) have `header.compression`."""
+    """Return whether the FlatBuffers of a message (`Message.fbs` of Arrow) have `header.compression`."""
     place = 0
-    for number in (2, 3):  # of the fields `header` and `compression` in their tables
+    for number in (2, 3):  # of the fields `header` and `compression` in their FlatBuffers tables
         table = place + struct.unpack_from("<I", message, place)[0]
         index = table - struct.unpack_from("<i", message, table)[0]
         entry, (size,) = 4 + 2 * number, struct.unpack_from("<H", message, index)
@@ -199,7 +199,7 @@ def _column_types(names: Mapping[str, Any]) -> dict[str, pa.DataType]:
     """Return the type of each column, given the names of the features and of the genres."""
     return {
         "features": pa.list_(pa.float32(), len(names["feature_names"])),
-        "genres": pa.list_(pa.uint8(), len(names["genre_names"])),  # 0 or 1; Arrow would pack truth values
+        "genres": pa.list_(pa.uint8(), len(names["genre_names"])),  # 0 or 1; Arrow would pack booleans into bits
         "popularity": pa.float32(),
         **dict.fromkeys(TEXTS, pa.large_string()),
     }
@@ -216,7 +216,7 @@ def _to_arrow(column: TextColumn | NDArray[Any], kind: pa.DataType) -> pa.Array:
 
 
 def _from_arrow(column: pa.Array) -> TextColumn | NDArray[Any]:
-    """View what `_to_arrow` made."""
+    """Return a view of the values of a column that `_to_arrow` made."""
     is_wide = pa.types.is_fixed_size_list(column.type)
     values = column.values if is_wide else column  # `flatten` would import pyarrow.compute
     if column.null_count or values.null_count:
