@@ -25,10 +25,10 @@ POLICIES: dict[str, type[ReferencePolicy]] = {
     "nearest": NearestPolicy,
     "planner": PlannerPolicy,
 }
-"""The reference policies by name, in the order of the tables; each name here is known wherever policies are named."""
+"""The reference policies by name, in the order of result tables; commands and experiments accept these names."""
 
 BEST_SEEN = {"SpotifySkip-v0": "belief", "SpotifyLogged-v0": "nearest-completed", "SpotifyTaste-v0": "belief"}
-"""For each id whose listener hides something, the policy that is 1 on the scale of what can be seen."""
+"""For each id with a hidden listener state, the policy that defines skill 1 among those that do not know it."""
 
 __all__ = [
     "BEST_SEEN",

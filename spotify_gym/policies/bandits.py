@@ -1,4 +1,4 @@
-"""Bandits: a linear or logistic model of each listener, and ways to try what is uncertain."""
+"""Bandits: a linear or logistic model of each listener, with optimistic or randomised exploration."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _NUMBERS_AT_ONCE = 2**20
 
 
 class OptimisticPolicy(ValuingPolicy, SeenPolicy):
-    """Play the track u that is best if things are better than expected: f·u + bonus · √(uᵀ P u).
+    """Play the track u with the highest upper confidence bound, f·u + bonus · √(uᵀ P u).
 
-    f and P are mean and covariance of what the listener likes, given the answers so far.
+    f and P are mean and covariance of what the listener likes, given the responses so far.
 
     Args:
         env: see :class:`ReferencePolicy`.
-        bonus: standard deviations on top of the mean.
+        bonus: number of standard deviations added to the mean.
     """
 
     is_quick = False
@@ -40,7 +40,7 @@ class OptimisticPolicy(ValuingPolicy, SeenPolicy):
         """Return f, (B, d), and P, (B, d, d)."""
 
     def directions(self, sessions: SessionState) -> Floats:
-        """Return the means."""
+        """Return the means f, (B, d)."""
         return self.estimate(sessions)[0]
 
     def values(self, sessions: SessionState) -> Floats:
@@ -59,10 +59,10 @@ class OptimisticPolicy(ValuingPolicy, SeenPolicy):
 
 
 class LinUCBPolicy(OptimisticPolicy):
-    """LinUCB with ridge regression in each session (Li et al. 2010): answers, 1 or -1, on unit features.
+    """LinUCB (Li et al. 2010): ridge regression of responses, 1 or -1, on unit features, in each session.
 
-    Deviation from the paper: one model for all tracks, and none for each. Where the start says something of the taste,
-    its tracks count as heard out.
+    Deviation from the paper: one model for all tracks instead of one per track. If the listener chooses the starting
+    tracks by taste, these count as heard out.
 
     Args:
         env: see :class:`ReferencePolicy`.
@@ -77,16 +77,16 @@ class LinUCBPolicy(OptimisticPolicy):
         self.ridge = ridge
 
     def estimate(self, sessions: SessionState) -> tuple[Floats, Floats]:
-        """Return the ridge regression, and the inverse of its matrix."""
+        """Return the ridge regression coefficients and the inverse of the regularised Gram matrix."""
         return ridge_regression(self.dynamics, sessions, self.ridge)
 
 
 class ThompsonPolicy(DirectedPolicy):
-    """Thompson sampling over the same ridge regression (Agrawal and Goyal 2013): likes as one draw would have them.
+    """Thompson sampling with the same ridge regression (Agrawal and Goyal 2013).
 
     Args:
         env: see :class:`ReferencePolicy`.
-        spread: v of the paper, the standard deviation of the draw.
+        spread: v of the paper, the scale of the standard deviation of a sample.
         ridge: weight of the penalty.
     """
 
@@ -97,7 +97,7 @@ class ThompsonPolicy(DirectedPolicy):
         self.spread, self.ridge = spread, ridge
 
     def directions(self, sessions: SessionState) -> Floats:
-        """Draw, alike whenever the same session is asked about again."""
+        """Return one sample of the coefficients per session, the same at every call in the same state."""
         mean, covariance = ridge_regression(self.dynamics, sessions, self.ridge)
         seeds = (tracks[tracks >= 0] for tracks in log_of(sessions).tracks)
         draws = np.stack([np.random.default_rng(seed).standard_normal(mean.shape[1]) for seed in seeds])
@@ -109,17 +109,18 @@ class ThompsonPolicy(DirectedPolicy):
 class KalmanUCBPolicy(OptimisticPolicy):
     """Online logistic regression by an extended Kalman filter, with an upper confidence bound.
 
-    Knows how a :class:`~spotify_gym.listeners.SkippingListener` of middling mood answers. Tastes are like tracks: with
-    w its `taste_weight`, μ and C mean and covariance of the unit features, f begins at wμ/2 and P at w²C. Each answer
-    y, 1 heard out and 0 not, moves them by p = σ(f·u − log-odds of a skip) and s = p(1 − p):
+    It knows the model of a :class:`~spotify_gym.listeners.SkippingListener` with mood 0. Tastes are assumed to be
+    distributed like tracks: with w the `taste_weight`, μ and C mean and covariance of the unit features, f starts at
+    wμ/2 and P at w²C. Each response y, 1 heard out and 0 skipped, updates them with p = σ(f·u − log-odds of a skip)
+    and s = p(1 − p):
 
         P ← P − s P u uᵀ P / (1 + s uᵀPu),     f ← f + P u (y − p).
 
-    Where the start says something of the taste, its tracks count as heard out.
+    If the listener chooses the starting tracks by taste, these count as heard out.
 
     Args:
         env: see :class:`ReferencePolicy`.
-        bonus: standard deviations on top of the mean.
+        bonus: number of standard deviations added to the mean.
     """
 
     knows = SkippingListener
@@ -133,7 +134,7 @@ class KalmanUCBPolicy(OptimisticPolicy):
         self._prior = (weight / 2 * mean).astype(np.float32), (weight**2 * covariance).astype(np.float32)
 
     def estimate(self, sessions: SessionState) -> tuple[Floats, Floats]:
-        """Filter all answers so far."""
+        """Return mean and covariance after all responses so far."""
         tracks, answers = noted(self.dynamics, sessions)
         n_sessions, width = tracks.shape
         rows, places = np.repeat(np.arange(n_sessions), width), np.tile(np.arange(width), n_sessions)
@@ -143,7 +144,7 @@ class KalmanUCBPolicy(OptimisticPolicy):
 
 
 def noted(dynamics: SessionDynamics, sessions: SessionState) -> tuple[Ints, NDArray[np.int8]]:
-    """Return tracks and answers, (B, L) each; those of the start count as heard out where it says something."""
+    """Return tracks and answers, (B, L) each; starting tracks chosen by taste count as heard out."""
     log, n_start = log_of(sessions), dynamics.history_length
     answers = log.answers.copy()
     answers[:, :n_start] = simulated(dynamics).start_pool > n_start + 1

@@ -19,7 +19,7 @@ class RandomPolicy(RankingPolicy):
 
     Args:
         env: see :class:`ReferencePolicy`.
-        seed: of its own random numbers.
+        seed: seed of the random numbers.
     """
 
     about = "Plays a random track each time. A baseline for the other agents."
@@ -66,7 +66,7 @@ class PopularPolicy(RankingPolicy):
 
     @classmethod
     def lacks(cls, dynamics: SessionDynamics) -> str | None:
-        """Return that the catalogue lacks the popularity of tracks; None: it has it."""
+        """Return the error message if the catalogue has no popularity, else None."""
         popularity = dynamics.catalogue.popularity
         if popularity is not None and not np.isnan(popularity).all():
             return None
@@ -79,7 +79,7 @@ class PopularPolicy(RankingPolicy):
         """Return the most popular tracks that were not played; if all were played, start from the top again."""
         catalogue = self.dynamics.catalogue
         assert catalogue.popularity is not None
-        charts = self._charts[: sessions.played.shape[1] + k]  # so many that k at least were not played
+        charts = self._charts[: sessions.played.shape[1] + k]  # enough that at least k were not played
         heard = (sessions.played[:, :, None] == self.dynamics.first_versions[charts]).any(axis=1)  # (B, charts)
         order = heard.argsort(axis=1, kind="stable")[:, :k]
         popularity = np.nan_to_num(catalogue.popularity[charts[order]], nan=-1)
@@ -87,7 +87,7 @@ class PopularPolicy(RankingPolicy):
 
     @cached_property
     def _charts(self) -> Ints:
-        """The most popular version of each track, the most popular first."""
+        """The most popular version of each track, by decreasing popularity."""
         catalogue = self.dynamics.catalogue
         assert catalogue.popularity is not None
         order = np.argsort(-catalogue.popularity, kind="stable")  # NaN sorts last
@@ -126,17 +126,17 @@ class NearestSeenPolicy(DirectedPolicy):
     about = "Plays the track that sounds most like the last ones you heard out, and uses nothing else about you."
 
     def directions(self, sessions: SessionState) -> Floats:
-        """Return the directions of the vibes."""
+        """Return the unit vectors of the vibes."""
         return unit(sessions.vibe)
 
 
 class NearestCompletedPolicy(DirectedPolicy):
-    """Play the track nearest to the mean of all that was heard out, the start included."""
+    """Play the track nearest by cosine to the mean of all tracks heard out, the start included."""
 
     about = "Plays the track that sounds most like everything you have heard out so far."
 
     def directions(self, sessions: SessionState) -> Floats:
-        """Return the directions of the means of unit features."""
+        """Return the unit vectors of the mean unit features."""
         log, n_start = log_of(sessions), self.dynamics.history_length
         means, counts = told(self.dynamics.catalogue.features, log.tracks, log.answers, n_start)
         return unit(n_start * means[:, 0] + counts[:, :1] * means[:, 1])

@@ -13,25 +13,25 @@ from spotify_gym.policies.policy import DirectedPolicy, simulated
 from spotify_gym.session import SessionState
 from spotify_gym.session.state import Bools, Floats, Ints, Log, log_of
 
-_SAMPLE = 512  # tracks that rivals in the start are taken to be like
+_SAMPLE = 512  # tracks that stand in for the rivals of a starting track
 
 
 class BeliefPolicy(DirectedPolicy):
-    """Play the track that is likest to the taste to be expected, after Bayes' rule.
+    """Play the track with the largest dot product with the posterior mean of the taste.
 
-    Knows the rules of :class:`~spotify_gym.listeners.SkippingListener` and how listeners differ, and not who is
-    listening. The belief is a weight for each of some tracks, as the taste may be any track, times a few moods, nodes
-    of Gauss and Hermite. It begins with how likely the start is (each starting track is the nearest of some rivals),
-    and each answer multiplies it by the probability of that answer.
+    The policy knows the model of :class:`~spotify_gym.listeners.SkippingListener` and the distribution of its hidden
+    state. The belief is a grid of weights over tastes, a sample of tracks since the taste may be any track, and moods,
+    Gauss-Hermite nodes. It is initialised with the likelihood of the starting tracks (each is the nearest of several
+    rivals), and updated by Bayes' rule with the likelihood of each response.
 
     Args:
         env: see :class:`ReferencePolicy`.
-        n_tastes: tracks that the taste is taken to be one of, drawn from the catalogue.
-        n_moods: moods.
-        seed: of the draw.
+        n_tastes: number of tracks drawn from the catalogue as possible tastes.
+        n_moods: number of moods.
+        seed: seed of the draw.
 
     Raises:
-        ValueError: the listener answers by other rules.
+        ValueError: the listener is of another class.
     """
 
     knows = SkippingListener
@@ -50,14 +50,14 @@ class BeliefPolicy(DirectedPolicy):
         self._seen = Log(np.empty((0, 0), np.int64), np.empty((0, 0), np.int8))
 
     def directions(self, sessions: SessionState) -> Floats:
-        """Return the expected tastes."""
+        """Return the posterior mean tastes, (B, d)."""
         self._follow(log_of(sessions), sessions.time)
         weights = np.exp(self._beliefs - self._beliefs.max(axis=(1, 2), keepdims=True)).sum(axis=2)
         tastes: Floats = (weights / weights.sum(axis=1, keepdims=True)) @ self._tastes
         return tastes
 
     def _follow(self, log: Log, time: Ints) -> None:
-        """Bring the beliefs up to date: those of sessions gone on by their last answers, others from the start."""
+        """Update the beliefs: by the new responses in sessions that have continued, from the start in others."""
         n_start, known = self.dynamics.history_length, self._seen.tracks.shape
         begun = np.ones(len(time), np.bool_)
         if known[0] == len(time) and known[1] <= log.tracks.shape[1]:
@@ -78,7 +78,7 @@ class BeliefPolicy(DirectedPolicy):
         self._seen = Log(log.tracks.copy(), log.answers.copy())
 
     def _note(self, rows: Ints, log: Log, places: Ints) -> None:
-        """Multiply beliefs by the probability of an answer."""
+        """Multiply the beliefs of sessions `rows` by the likelihood of the responses at `places`."""
         odds = readiness(self._listener, log.answers[rows], places)[:, None, None] + self._moods  # of a skip
         cosines = self.dynamics.catalogue.unit_features[log.tracks[rows, places]] @ self._tastes.T
         odds = odds - np.float32(self._listener.taste_weight) * cosines[:, :, None]
@@ -86,14 +86,15 @@ class BeliefPolicy(DirectedPolicy):
         self._beliefs[rows] -= np.logaddexp(0, odds)
 
     def _of_start(self, starts: Ints) -> Floats:
-        """Return how likely the starts (R, H) are to each taste, as logarithms (R, P).
+        """Return the log-likelihood of the starts, (R, H), given each taste, (R, P), up to a constant.
 
-        The density of the largest of n cosines is, but for a factor, n − 1 powers of their distribution function.
+        The density of the largest of n cosines is their density times n F^(n − 1), with F their distribution function.
+        The factor other than F^(n − 1) is left out.
         """
         n_rivals = (self._listener.start_pool - 1) // starts.shape[1]
         if n_rivals < 2:
             return np.zeros((len(starts), len(self._tastes)), np.float32)
-        apart = 4 * np.arange(len(self._tastes))[:, None]  # so that one search serves all tastes, each in its own place
+        apart = 4 * np.arange(len(self._tastes))[:, None]  # offsets, so that one sorted search serves all tastes
         cosines = self._tastes @ self.dynamics.catalogue.unit_features[starts.ravel()].T
         below = np.searchsorted((self._rivals + apart).ravel(), (cosines + apart).ravel()).reshape(cosines.shape)
         share = (below - _SAMPLE * np.arange(len(cosines))[:, None] + 0.5) / (_SAMPLE + 1)
@@ -103,19 +104,19 @@ class BeliefPolicy(DirectedPolicy):
 
     @cached_property
     def _rivals(self) -> NDArray[np.float64]:
-        """Cosines of some tracks to each taste, in order, (P, _SAMPLE)."""
+        """Cosines of a sample of tracks to each taste, sorted, (P, _SAMPLE)."""
         n_tracks = len(self.dynamics.catalogue)
         sample = self._rng.choice(n_tracks, _SAMPLE, replace=n_tracks < _SAMPLE)
         return np.sort((self._tastes @ self.dynamics.catalogue.unit_features[sample].T).astype(np.float64), axis=1)
 
 
 def readiness(listener: SkippingListener, answers: NDArray[np.int8], places: Ints) -> Floats:
-    """Return the log-odds of a skip, (R,), before track and mood are known.
+    """Return the log-odds of a skip, (R,), without the effects of track and mood.
 
     Args:
-        listener: whose rules.
-        answers: (R, L) of the log.
-        places: (R,) in it; what comes after does not count.
+        listener: the model.
+        answers: (R, L) answers of the log.
+        places: (R,) position of the track in the log; later answers are ignored.
     """
     before: Bools = (answers != 0) & (np.arange(answers.shape[1]) < places[:, None])
     n_asked = before.sum(axis=1)

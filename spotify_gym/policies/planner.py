@@ -1,4 +1,4 @@
-"""Planning with the true dynamics: the list that earns the most, for one session or all; the upper bound on that."""
+"""Planning with the true dynamics: the best list for one session or for all, and an upper bound on the return."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from spotify_gym.search.planning import beam, improve, iterated_local_search, la
 from spotify_gym.session import SessionDynamics, SessionState, SpotifyVectorEnv
 from spotify_gym.session.state import Ints
 
-_PROMISING = 256  # tracks for each place of a plan
-_TRIED = 64  # sessions that neighbourhoods are tried in
-_LOOKAHEAD = 5
-_KEYS_SEED = 0x5EED  # of the keys of the starts; keys are 64-bit, and no seed of an environment gives these
-_STARTS, _LISTENERS = 2048, 256
-_WIDTH, _CENTRES = 4, 1024
+_PROMISING = 256  # best tracks of the catalogue that join the sample, per position of the plan
+_TRIED = 64  # sessions in which neighbourhoods are evaluated
+_LOOKAHEAD = 5  # tracks planned at a time where responses are random
+_KEYS_SEED = 0x5EED  # seed of the keys of the fixed policy's starts, which no seed of an environment gives
+_STARTS, _LISTENERS = 2048, 256  # number of these starts, without and with a listener
+_WIDTH, _CENTRES = 4, 1024  # `sample_width` and `n_centres` of its search
 
 
 @dataclass(frozen=True)
 class Search:
-    """Beam searches, then improvement of the best list found, one track at a time.
+    """Beam searches, followed by local search that replaces one track of the best list at a time.
 
-    The last beam search sees a sample of the catalogue only. It may be wide, and its list is improved within the
-    sample, which costs little. The better of that list and those from the whole catalogue is improved over the whole
-    catalogue, until no other track in any place earns more.
+    The last beam search is over a sample of the catalogue. It can be wide, and its list is first improved within the
+    sample, which is cheap. The best list of all beam searches is then improved over the whole catalogue, until no
+    replacement of a single track increases the return.
 
-    Where there is a listener, many lists are such that no single track can be bettered, and some earn far more than
-    others: before the last improvement follows an iterated local search among the sample and the tracks that promise
-    most for the list. Where chance decides what listeners do, replacements cannot be foreseen, and the best list of the
-    beam searches over the whole catalogue stands.
+    With a listener there are many such local optima, of very different returns. Therefore an iterated local search
+    precedes the last improvement, over the sample and the most promising tracks for each position. With random
+    responses, the value of a replacement cannot be predicted, and the best list of the beam searches over the whole
+    catalogue is returned.
 
     Attributes:
-        dynamics: of the sessions.
-        widths: of the beam searches over the whole catalogue; 1 is greedy search.
-        sample_width: of the beam search over the sample.
-        sample_size: tracks in the sample.
-        n_centres: tracks of the sample whose neighbourhoods are tried too.
-        n_rounds: of the iterated local search.
+        dynamics: dynamics of the sessions.
+        widths: widths of the beam searches over the whole catalogue; 1 is greedy search.
+        sample_width: width of the beam search over the sample.
+        sample_size: number of tracks in the sample.
+        n_centres: number of tracks of the sample whose neighbourhoods are candidates too.
+        n_rounds: rounds of the iterated local search.
     """
 
     dynamics: SessionDynamics
@@ -55,7 +55,7 @@ class Search:
     n_rounds: int = 10
 
     def best(self, sessions: SessionState, n_tracks: int) -> Rollout:
-        """Find the list of n_tracks tracks that earns the most, the mean over the sessions, which stay as they are."""
+        """Search for the list of `n_tracks` tracks with the highest mean return; the sessions are not modified."""
         model = self.model
         grown = [beam(model, sessions, n_tracks, width) for width in self.widths]
         if self.dynamics.is_stochastic:
@@ -71,12 +71,12 @@ class Search:
 
     @cached_property
     def model(self) -> SessionModel:
-        """What is planned in."""
+        """The model of the dynamics to plan in."""
         return SessionModel(self.dynamics)
 
     @cached_property
     def sample(self) -> Ints:
-        """Tracks drawn from the first versions, in order."""
+        """A sorted random sample of the first versions."""
         versions = self.dynamics.first_versions
         tracks = np.flatnonzero(versions == np.arange(len(versions)))
         if len(tracks) <= self.sample_size:
@@ -84,7 +84,7 @@ class Search:
         return np.sort(np.random.default_rng(0).choice(tracks, self.sample_size, replace=False))
 
     def _sampled(self, sessions: SessionState, n_tracks: int) -> Iterator[Ints]:
-        """Lists of tracks from the sample."""
+        """Yield candidate lists of tracks from the sample."""
         yield beam(self.model, sessions, n_tracks, self.sample_width, self.sample)[0]
         if self.n_centres:
             lists = self.neighbourhoods(n_tracks)
@@ -92,10 +92,10 @@ class Search:
             yield lists[self.model.returns(few, lists).argmax()]
 
     def neighbourhoods(self, n_tracks: int) -> Ints:
-        """Return lists (n_centres, n_tracks) that stay around one track: it alone, or its like where none repeats.
+        """Return lists, (n_centres, n_tracks), each of one track repeated or, without repeats, of its neighbours.
 
-        A search that goes track by track passes these lists by, as their first track earns little. It is there to take
-        the vibe along, at which long feature vectors are best: the centres are those with the longest.
+        A beam search misses these lists because their first tracks earn little; they pay off by moving the vibe. Long
+        feature vectors move it the most, so the centres are the tracks with the longest ones.
         """
         catalogue = self.dynamics.catalogue
         lengths = np.linalg.norm(catalogue.features[self.sample], axis=1)
@@ -107,7 +107,7 @@ class Search:
         return np.resize(self.sample[near].T, (n_tracks, len(centres))).T
 
     def _promising(self, rollout: Rollout) -> Ints:
-        """The sample, and for each place the tracks of the whole catalogue with which the plan would earn the most."""
+        """Return the sample and, for each position, the tracks of the catalogue that are the best replacements."""
         if len(self.sample) < self.sample_size:
             return self.sample
         values = (self.model.replacement_values(rollout, position) for position in range(len(rollout.plan)))
@@ -116,19 +116,17 @@ class Search:
 
 
 class PlannerPolicy(ReferencePolicy):
-    """Plan ahead with the true dynamics and play the plan: the reference that knows the environment. It sets skill 1.
+    """Plan ahead with the true dynamics and play the plan: the reference with full knowledge, which defines skill 1.
 
-    The plan is what :class:`Search` finds: no other track in any one place earns more.
-    That is a local optimum, so that a better plan may exist; it is never worse than what
-    :class:`~spotify_gym.policies.NearestPolicy` would play.
+    The plan is found by :class:`Search`: no replacement of a single track increases its return. It is a local optimum,
+    so a better plan may exist; it is never worse than what :class:`~spotify_gym.policies.NearestPolicy` would play.
 
-    Where chance decides what listeners do, the policy knows their true state and plans for the rewards to be expected
-    under their most likely responses, a few tracks ahead; when something else happens, or the plan is used up, it makes
-    another.
+    With random responses, the policy knows the true state of the listeners, and plans a few tracks ahead for the
+    expected rewards under their likeliest responses. It plans again when something else happens or the plan is used up.
 
     Args:
         env: see :class:`ReferencePolicy`.
-        lookahead: tracks planned at a time; None for the rest of the session, or 5 where chance has a part.
+        lookahead: tracks planned at a time; None for the rest of the session, or 5 with random responses.
     """
 
     is_quick = False
@@ -141,7 +139,7 @@ class PlannerPolicy(ReferencePolicy):
         self._rollouts: dict[int, Rollout] = {}
 
     def choose(self, sessions: SessionState) -> Ints:
-        """Go on with the plan of each session, or make a new one where it does not stand as planned."""
+        """Continue the plan of each session, or make a new one if the session has not gone as planned."""
         return np.array([self._next(row, sessions.take(np.array([row]))) for row in range(len(sessions))])
 
     def _next(self, slot: int, session: SessionState) -> int:
@@ -157,7 +155,7 @@ def _place(rollout: Rollout, session: SessionState) -> int:
 
 
 def _as_planned(rollout: Rollout, session: SessionState) -> bool:
-    """Say whether the session is one that the rollout was planned for, and has gone as planned so far."""
+    """Return whether the rollout was planned for this session, which has gone as planned so far."""
     place = _place(rollout, session)
     if not 0 <= place < len(rollout.plan):
         return False
@@ -166,16 +164,16 @@ def _as_planned(rollout: Rollout, session: SessionState) -> bool:
 
 
 class FixedPolicy(ReferencePolicy):
-    """Play one list of tracks to every session: the best found without a look at the state. It sets skill 0.
+    """Play one list of tracks in every session, the best one found without looking at the state. It defines skill 0.
 
-    The list is searched for when it is first needed: the planner's search, for one list and many random starts at once,
-    none of which any seed of an environment gives. On 200,000 tracks that takes seconds, or a minute where there is a
-    listener to ask. Being blind, the policy plays a track even where a session happened to start with it.
+    The list is computed on first use, by the search of the planner for one list and many random starts at once, none of
+    which any seed of an environment gives. On 200,000 tracks that takes seconds, or a minute with a listener. A track
+    is played even if the session happened to start with it, because the policy ignores the state.
 
     Args:
         env: see :class:`ReferencePolicy`.
-        tracks: the list, where it was found before.
-        n_starts: random starts that the list is made for; None for 2,048, or 256 where there is a listener.
+        tracks: the list, if it is known already.
+        n_starts: number of random starts to optimise for; None for 2,048, or 256 with a listener.
     """
 
     def __init__(self, env: Any, tracks: Sequence[int] | None = None, n_starts: int | None = None) -> None:
@@ -193,15 +191,15 @@ class FixedPolicy(ReferencePolicy):
         return search.best(self.dynamics.start(keys), self._n_tracks).plan
 
     def choose(self, sessions: SessionState) -> Ints:
-        """Go down the list."""
+        """Return the track of the list at the position of each session."""
         return self.tracks[np.minimum(sessions.time, len(self.tracks) - 1)]
 
 
 def _session_length(env: Any) -> int:
-    """Return after how many tracks a session of this environment is truncated.
+    """Return the number of tracks after which a session of this environment is truncated.
 
     Raises:
-        ValueError: it never is.
+        ValueError: sessions are never truncated.
     """
     inner = getattr(env, "unwrapped", None)
     length = (
@@ -213,22 +211,22 @@ def _session_length(env: Any) -> int:
 
 
 def upper_bound(dynamics: SessionDynamics, sessions: SessionState, n_tracks: int) -> NDArray[np.float64]:
-    """Return more than can be earned in the next tracks, or just as much, whoever chooses them.
+    """Return an upper bound on the return of the next tracks, for any policy.
 
-    The first track earns at most the best reward there is now. Each later track has at most
+    The first track earns at most the highest reward available now. Each later track earns at most
 
-    - in "flow" the most there is, 1 − b: some vibe might suit it perfectly;
-    - in "fit" its own, which no choice changes: all of them together at most the sum of the best distinct ones, or as
-      many times the best one where repeats are legal;
-    - in the listener's terms the most there is.
+    - in "flow" the maximum, 1 − b: some vibe might suit it perfectly;
+    - in "fit" its own value, which does not depend on the others: all of them together at most the sum of the best
+      distinct ones, or a multiple of the best one if repeats are legal;
+    - in the terms of the listener their maximum.
 
-    Where chance decides what listeners do, the best reward now is only expected, and the first track is treated like
-    the later ones.
+    With random responses, the highest reward now is only an expectation, so the first track is bounded like the later
+    ones.
 
     Args:
-        dynamics: of the sessions.
-        sessions: B sessions; they stay as they are.
-        n_tracks: how many tracks are still to come, 1 or more.
+        dynamics: dynamics of the sessions.
+        sessions: B sessions; not modified.
+        n_tracks: number of tracks still to come, 1 or more.
 
     Returns:
         (B,).
@@ -246,7 +244,7 @@ def _bound(dynamics: SessionDynamics, session: SessionState, n_tracks: int) -> f
 
 
 def _best_fits(dynamics: SessionDynamics, session: SessionState, n_tracks: int) -> float:
-    """The most that so many tracks can have in "fit", weighted."""
+    """Return the highest possible sum of "fit" over `n_tracks` tracks, weighted."""
     catalogue, weight = dynamics.catalogue, dynamics.reward["fit"]
     seed_vibe = session.seed_vibe[0].astype(np.float64)
     cosine = catalogue.unit_features @ (seed_vibe / max(float(np.linalg.norm(seed_vibe)), 1e-12))
@@ -256,5 +254,5 @@ def _best_fits(dynamics: SessionDynamics, session: SessionState, n_tracks: int) 
     fits[dynamics.refused(session)[1]] = -np.inf
     first = catalogue.recordings == np.arange(len(catalogue))
     best = np.sort(fits[first & np.isfinite(fits)])[::-1][:n_tracks]
-    lowest = min(weight * b for b in dynamics.term_bounds["fit"])  # what repeats earn, once nothing else is left
+    lowest = min(weight * b for b in dynamics.term_bounds["fit"])  # earned by repeats, once all tracks are played
     return float(best.sum()) + (n_tracks - len(best)) * lowest

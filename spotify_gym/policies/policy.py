@@ -89,37 +89,37 @@ class Ranking(NamedTuple):
 
 
 class RankingPolicy(ReferencePolicy):
-    """A reference policy that values tracks one by one, so that it also knows what it would have played instead."""
+    """A reference policy that values tracks one by one, so that it can also name the runners-up."""
 
     about: ClassVar[str] = ""
-    """One sentence for somebody who has never met such a policy."""
+    """One sentence about the policy for non-experts."""
     value_name: ClassVar[str] = "value"
-    """What its values are."""
+    """Name of the values."""
     why: ClassVar[str] = ""
-    """Why it plays a track of this `value`, where that does not follow from what the track sounds like."""
+    """Format string, with `value`, that explains a choice that does not depend on the sound of the track."""
 
     @abstractmethod
     def rank(self, sessions: SessionState, k: int) -> Ranking:
-        """Return the k best recordings, or all of them, for each of B sessions; values are on a scale of its own."""
+        """Return the k best recordings, or all of them, for each of B sessions; values have a scale of their own."""
 
     def choose(self, sessions: SessionState) -> Ints:
         """Return the best track for each session."""
         return self.rank(sessions, 1).tracks[:, 0]
 
     def directions(self, sessions: SessionState) -> Floats | None:
-        """Return in which directions (B, d) of the unit features it looks for tracks, of any length; None: in none."""
+        """Return directions, (B, d), of any length, along which unit features are searched; None if there are none."""
         return None
 
 
 class ValuingPolicy(RankingPolicy):
-    """A policy that gives every track of the catalogue a value."""
+    """A policy that computes the value of every track of the catalogue."""
 
     @abstractmethod
     def values(self, sessions: SessionState) -> Floats:
         """Return the value of each track, (B, N), whether it may be played or not."""
 
     def rank(self, sessions: SessionState, k: int) -> Ranking:
-        """Value the whole catalogue, for so many sessions at once that memory is bounded."""
+        """Value the whole catalogue, in batches of sessions that bound the memory used."""
         rows = np.arange(len(sessions))
         at_once = max(1, _VALUES_AT_ONCE // len(self.dynamics.catalogue))
         best = [self._rank(sessions.take(part), k) for part in np.split(rows, rows[at_once::at_once])]
@@ -133,29 +133,29 @@ class ValuingPolicy(RankingPolicy):
 
 
 class SeenPolicy(RankingPolicy):
-    """A reference policy that knows what anybody could note down, and not what the listener keeps to themselves.
+    """A reference policy that uses only what is observable, not the hidden state of the listener.
 
-    Of the sessions it reads the tracks, what came of them, and the vibes. It may know by what rules listeners answer,
-    and how they differ; never who is listening.
+    It reads the tracks, the responses and the vibes of the sessions. It may know the model of the listeners and the
+    distribution of their parameters, but not those of the current listener.
 
     Args:
         env: see :class:`ReferencePolicy`.
 
     Raises:
-        ValueError: nobody listens, or nothing about them is hidden.
+        ValueError: there is no listener, or it hides nothing.
     """
 
     knows: ClassVar[type[Listener[Any]] | None] = None
-    """The listener whose rules it knows, where it knows any."""
+    """The class of listener whose model the policy knows, if any."""
 
     @classmethod
     def suits(cls, listener: Listener[Any] | None) -> bool:
-        """Say whether the listener has something to hide, and answers by rules that the policy knows."""
+        """Return whether the listener hides its state and, if the policy assumes a model, is of that class."""
         return listener is not None and listener.hides and isinstance(listener, cls.knows or object)
 
     @classmethod
     def lacks(cls, dynamics: SessionDynamics) -> str | None:
-        """A listener that suits it."""
+        """Return the error message if the listener does not suit the policy, else None."""
         if cls.suits(simulated(dynamics)):
             return None
         if cls.knows is not None:
@@ -164,7 +164,7 @@ class SeenPolicy(RankingPolicy):
 
 
 class DirectedPolicy(SeenPolicy):
-    """A policy that plays the track whose unit features go furthest in one direction; exact over the catalogue."""
+    """A policy that plays the track whose unit features have the largest dot product with a direction; exact."""
 
     value_name = "similarity to what it looks for"
 
@@ -173,24 +173,24 @@ class DirectedPolicy(SeenPolicy):
         """Return the direction for each session, (B, d), of any length."""
 
     def rank(self, sessions: SessionState, k: int) -> Ranking:
-        """Search along the direction."""
+        """Return the tracks with the largest dot products with the direction."""
         return best_along(self.directions(sessions), self.dynamics, sessions, k)
 
 
 def best_along(directions: Floats, dynamics: SessionDynamics, sessions: SessionState, k: int) -> Ranking:
-    """Return the k recordings, of those that may play, whose unit features go furthest in each direction, (B, d)."""
+    """Return the k allowed recordings whose unit features have the largest dot products with directions, (B, d)."""
     played = None if dynamics.repeats else sessions.played
     values, tracks = dynamics.catalogue.index(dynamics.same).largest(directions, k, played)
     return Ranking(tracks, values)
 
 
 def best_of(values: Floats, k: int) -> Ranking:
-    """Return the tracks of the k largest of the values (B, N)."""
+    """Return the tracks with the k largest values, of (B, N)."""
     tracks = np.array([largest(row, k) for row in values])
     return Ranking(tracks, np.take_along_axis(values, tracks, axis=1))
 
 
 def simulated(dynamics: SessionDynamics) -> Any:
-    """Return the listener by whose rules answers come, or, where a person answers, are taken to come; None: nobody."""
+    """Return the simulated listener, which for a :class:`Person` is the one they replace; None if there is none."""
     listener = dynamics.listener
     return listener.replaces if isinstance(listener, Person) else listener

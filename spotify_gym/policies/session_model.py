@@ -1,13 +1,13 @@
-"""The true dynamics as a model to plan in: exact values of all replacements in a plan, by a few matrix products.
+"""The true dynamics as a planning model: exact values of all replacements in a plan, by a few matrix products.
 
-Let the plan be a_0 ... a_{T-1}, H the history length, x the features and u the unit features of a track. Another track
-c in place i changes the reward of that place, and the vibe before the H tracks that follow. With v_t the planned vibe
-before a_t and w_t = v_t − x_{a_i} / H what is left of it without a_i,
+Let the plan be a_0 ... a_{T-1}, H the history length, x the features and u the unit features of a track. Replacing a_i
+by another track c changes the reward at position i and the vibe before the next H tracks. With v_t the planned vibe
+before a_t, and w_t = v_t − x_{a_i} / H the vibe without a_i,
 
     cos(a_t, vibe with c) = (u_{a_t}·w_t + u_{a_t}·x_c / H) / √(‖w_t‖² + 2 w_t·x_c / H + ‖x_c‖² / H²).
 
 Numerator and radicand are linear in (x_c, 1, ‖x_c‖²): for all c and t they are one product with an (N, d + 2) matrix.
-What the later tracks earn from a listener, the listener is asked.
+The terms of the listener for the later tracks come from :meth:`~spotify_gym.listeners.Listener.rollout_rewards`.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from spotify_gym.session.state import Bools, Floats, Ints
 
 Rollout = planning.Rollout[SessionState]
 
-_NUMBERS_AT_ONCE = 2**17  # they stay in the cache
-_FOLLOWED = 256  # sessions over which that which follows is averaged; what a track earns at once, over all of them
-_LISTENERS = 32  # the same where a listener must be asked
-_ROUNDING = 1e-4  # of a sum of rewards
+_NUMBERS_AT_ONCE = 2**17  # they fit in the cache
+_FOLLOWED = 256  # sessions over which later rewards are averaged; immediate ones are averaged over all sessions
+_LISTENERS = 32  # the same with a listener
+_ROUNDING = 1e-4  # rounding error of a sum of rewards
 
 
 class SessionModel(PlanningModel[SessionState]):
-    """The true dynamics of a session, with listeners who do what is most likely.
+    """The true dynamics of a session, with listeners who respond in the likeliest way.
 
     Args:
-        dynamics: of the sessions.
+        dynamics: dynamics of the sessions.
     """
 
     def __init__(self, dynamics: SessionDynamics) -> None:
@@ -46,7 +46,7 @@ class SessionModel(PlanningModel[SessionState]):
         self._flow = np.float32(dynamics.reward.get("flow", 0.0))
 
     def step(self, states: SessionState, actions: Ints) -> tuple[Floats, Bools]:
-        """Play one track in each session; return rewards and whose listener has left."""
+        """Play one track in each session; return rewards, (B,), and whether the listener has left, (B,)."""
         outcome = self.dynamics.step(states, actions)
         return outcome.reward, outcome.left
 
@@ -57,9 +57,9 @@ class SessionModel(PlanningModel[SessionState]):
     def mean_rewards(
         self, states: SessionState, actions: Ints | None = None, n_groups: int = 1, going: Bools | None = None
     ) -> Floats:
-        """Return the mean expected rewards; where nobody in particular listens, from the mean direction instead.
+        """Return the mean expected rewards; without a listener, computed from the mean direction of the sessions.
 
-        Rewards are linear in it, and all sessions go on.
+        Rewards are then linear in the direction, and no session ends early.
         """
         dynamics = self.dynamics
         if dynamics.listener is not None or not dynamics.is_linear:
@@ -70,18 +70,18 @@ class SessionModel(PlanningModel[SessionState]):
         rewards: Floats = mean.astype(np.float32) @ units.T + constant
         if not dynamics.repeats:
             rows, places = dynamics.refused(states, actions)
-            rows, places = np.divmod(np.unique(rows * len(units) + places), len(units))  # some were played twice
+            rows, places = np.divmod(np.unique(rows * len(units) + places), len(units))  # drop duplicate pairs
             lost = np.vecdot(directions[rows], units[places]) + constant - np.float32(dynamics.reward_bounds[0])
             np.subtract.at(rewards, (rows % n_groups, places), lost * np.float32(n_groups / len(states)))
         return rewards
 
     def replacement_values(self, rollout: Rollout, position: int, actions: Ints | None = None) -> Floats:
-        """Return what the plan would earn from `position` on with each track there, the mean over the sessions.
+        """Return the return from `position` on for each track at that position, averaged over the sessions.
 
-        Left out is what no candidate can change: the baseline and "fit" of the later tracks. Given -inf are candidates
-        that the plan or every session holds already, where repeats are forbidden, and those that could not beat the
-        planned track if all later tracks earned the most there is. The rest is exact where listeners hear every track
-        out and stay, and, among several sessions, for tracks that none of them started with.
+        Terms that do not depend on the candidate are left out: the baseline and "fit" of the later tracks. Candidates
+        get -inf if they could not beat the planned track even with maximal later rewards, or, where repeats are
+        forbidden, if the plan or every session contains them already. All other values are exact if listeners hear
+        every track out and stay and, with several sessions, for tracks that none of them started with.
         """
         values: Floats = self.mean_rewards(rollout.before[position], actions)[0]
         if not self.dynamics.repeats:
@@ -95,7 +95,7 @@ class SessionModel(PlanningModel[SessionState]):
         return values
 
     def _is_taken(self, rollout: Rollout, position: int) -> Bools:
-        """Which first versions, (N,), may not be played at `position`, in any order."""
+        """Return which first versions, (N,), the rest of the plan or every session contains already."""
         taken = np.zeros(self.n_actions, np.bool_)
         taken[self.dynamics.first_versions[np.delete(rollout.plan, position)]] = True
         played = rollout.before[position].played
@@ -105,7 +105,7 @@ class SessionModel(PlanningModel[SessionState]):
         return taken
 
     def _headroom(self, rollout: Rollout, position: int) -> float:
-        """How much more the later tracks could earn at most; no other track changes their "fit"."""
+        """Return an upper bound on the gain of the later tracks by a replacement, which does not change their "fit"."""
         dynamics = self.dynamics
         bounds, weights = dynamics.term_bounds, dict(dynamics.reward)
         earned = rollout.rewards.copy()
@@ -118,7 +118,7 @@ class SessionModel(PlanningModel[SessionState]):
         return float((highest - earned[position + 1 :][:reach]).sum()) + _ROUNDING
 
     def _later(self, rollout: Rollout, position: int, tracks: Ints) -> Floats:
-        """What the later tracks would earn with each of the given ones at `position`, (len(tracks),)."""
+        """Return the reward of the later tracks for each of the given ones at `position`, (len(tracks),)."""
         if self.dynamics.listener is None:
             return self._later_flow(rollout, position, tracks)
         n_sessions = min(len(rollout.before[position]), _LISTENERS)
@@ -126,7 +126,7 @@ class SessionModel(PlanningModel[SessionState]):
         return mean
 
     def _later_flow(self, rollout: Rollout, position: int, tracks: Ints) -> Floats:
-        """Sum up the flow of the H tracks after `position`, sessions with the same vibe taken together."""
+        """Return the summed flow of the H tracks after `position`, grouping sessions with equal vibes."""
         catalogue, length = self.dynamics.catalogue, self.dynamics.history_length
         vibes, units, weights = [], [], []
         for track, sessions in zip(rollout.plan[position + 1 :][:length], rollout.before[position + 1 :], strict=False):
@@ -139,7 +139,7 @@ class SessionModel(PlanningModel[SessionState]):
         return np.concatenate([weight @ cosines(part) for part in _parts(tracks, len(weight))])
 
     def _later_heard(self, rollout: Rollout, position: int, tracks: Ints, row: int) -> Floats:
-        """Sum up flow and the listener's terms of all tracks after `position`, in one of the sessions."""
+        """Return the sum of flow and listener terms over all tracks after `position`, in one of the sessions."""
         listener, catalogue = self.dynamics.listener, self.dynamics.catalogue
         assert listener is not None
         state = rollout.before[position].listener.take(np.array([row]))
@@ -162,12 +162,12 @@ class SessionModel(PlanningModel[SessionState]):
         return np.concatenate(values)
 
     def _cosines(self, units: Floats, vibes: Floats, planned: int) -> Callable[[Ints | slice], Floats]:
-        """Return a function from M candidates for the place of a planned track to cosines of K later tracks, (K, M).
+        """Return a function from M replacements of a planned track to the cosines of K later tracks, (K, M).
 
         Args:
             units: (K, d) unit features of the later tracks.
-            vibes: (K, d) the vibes before them.
-            planned: the planned track, which counts in all these vibes.
+            vibes: (K, d) planned vibes before them.
+            planned: the planned track, which is part of all these vibes.
         """
         share = np.float32(1 / self.dynamics.history_length)
         rest = vibes - share * self.dynamics.catalogue.features[planned]
@@ -190,7 +190,7 @@ def _all_or(tracks: Ints | None) -> Ints | slice:
 
 
 def _parts(tracks: Ints, n_rows: int) -> Iterator[Ints | slice]:
-    """Cut tracks into parts so small that n_rows numbers for each stay in the cache; slices where they are adjacent."""
+    """Yield parts of the tracks, as slices if adjacent, so small that `n_rows` numbers per track fit in the cache."""
     size = max(1, _NUMBERS_AT_ONCE // n_rows)
     for start in range(0, len(tracks), size):
         part = tracks[start : start + size]
