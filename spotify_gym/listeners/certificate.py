@@ -1,4 +1,4 @@
-"""How far to believe a listener: its predictions and its facts beside those of sessions that it was not fitted to."""
+"""Certificate of a listener: its predictions and statistics compared with those of held-out sessions of a log."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from spotify_gym.listeners.skip_log import SkipLog
 
 Floats = NDArray[np.float64]
 
-_CLOSE = 0.01  # of log-loss and AUC, that the listener may be behind boosting
-_CALIBRATED = 0.05  # of share skipped, that the worst of ten bins may be off
+_CLOSE = 0.01  # tolerance by which log-loss and AUC may be worse than those of boosting
+_CALIBRATED = 0.05  # tolerance of the calibration error of the worst of ten bins, as a share skipped
 _SIMULATED = 20_000  # sessions
-_RESAMPLED = 100  # times, for the standard errors of the real facts
+_RESAMPLED = 100  # bootstrap samples for the standard errors of the real facts
 _SERIES = {
     "skip rate at position": "share skipped, by position",
     "skip rate with": "share skipped, by skips among the last three",
@@ -39,18 +39,18 @@ class Certificate:
     """The tables of a report."""
 
     predictions: pd.DataFrame
-    """Log-loss, AUC and the worst of ten bins of calibration on held-out sessions, the listener beside others."""
+    """Log-loss, AUC and calibration error of the worst of ten bins on held-out sessions, per model."""
     facts: pd.DataFrame
     """Each fact in held-out sessions and in simulated ones, with tolerance and verdict."""
     calibration: Floats
     """(2, 10) mean prediction and share skipped, in bins of equally many held-out plays."""
     cannot: tuple[str, ...]
-    """What the log cannot tell."""
+    """Sentences about what the log cannot tell."""
     size: tuple[int, int]
-    """Held-out sessions and their plays."""
+    """Number of held-out sessions and of their plays."""
 
     def sections(self, listener: LoggedListener) -> Iterator[tuple[str, pd.DataFrame | list[str] | bytes]]:
-        """Yield what a page about it says: headings with sentences, tables of texts or a picture."""
+        """Yield the sections of the report: a heading with sentences, a table of strings or a PNG picture."""
         verdicts = pd.concat([self.predictions["verdict"], self.facts["verdict"]])
         told = ", ".join(f"{n} {verdict}" for verdict in (PASS, FAIL, UNSURE) if (n := (verdicts == verdict).sum()))
         yield "In words", [*_words(listener), f"Of {len(verdicts)} lines: {told}."]
@@ -71,7 +71,7 @@ class Certificate:
             yield "The listener", _texts(pd.DataFrame(rows, columns=["log-odds of", "fitted", "95 % from", "to"]))
 
     def _drawn(self) -> bytes:
-        """Draw the facts that go in a row, real beside simulated, and the calibration, as PNG."""
+        """Return a PNG plot of the facts that form a series, real and simulated, and of the calibration."""
         from matplotlib.figure import Figure  # not pyplot: no window, no global state
 
         canvas, file = Figure(figsize=(11, 7), dpi=110, layout="constrained"), io.BytesIO()
@@ -91,16 +91,16 @@ class Certificate:
 
 
 def certify(listener: LoggedListener, log: SkipLog, catalogue: Catalogue | None, seed: int = 0) -> Certificate:
-    """Judge a listener by the sessions that :meth:`SkipLog.split` holds out; the others teach those it is set beside.
+    """Evaluate a listener on the sessions held out by :meth:`SkipLog.split`; other models are trained on the rest.
 
     Args:
-        listener: fitted to the same log, or not.
-        log: its tracks are indices of the catalogue if there is one.
-        catalogue: where the features of the tracks are looked up.
-        seed: of the simulated sessions.
+        listener: the listener, fitted to the same log or not.
+        log: the log; its tracks are indices of the catalogue if one is given.
+        catalogue: source of the features of the tracks.
+        seed: seed of the simulated sessions.
 
     Raises:
-        ValueError: the log is too short to split, or nothing is skipped in a part, or everything.
+        ValueError: the log is too short to split, or all or none of the plays in a part are skipped.
     """
     decayed = listener.regard == "decayed"
     train, test = (Plays(part, listener.skip_from, catalogue, decayed) for part in log.split())
@@ -120,7 +120,7 @@ def calibration(probability: Floats, skipped: NDArray[np.bool_], n_bins: int = 1
 
 
 def worst_bin(probability: Floats, skipped: NDArray[np.bool_], n_bins: int = 10) -> float:
-    """Return the largest difference of mean prediction and share skipped, over bins of equally many plays."""
+    """Return the largest difference between mean prediction and share skipped, over bins of equally many plays."""
     return float(np.abs(np.diff(calibration(probability, skipped, n_bins), axis=0)).max())
 
 
@@ -151,7 +151,7 @@ def _predictions(listener: LoggedListener, train: Plays, test: Plays) -> pd.Data
     chances = [np.where(test.skipped, p, 1 - p) for p in (rows["gradient boosting"], rows["this listener"])]
     worse = -np.diff(np.log(np.clip(chances, 1e-15, 1)), axis=0)[0]
     n_skipped, n_plays = test.skipped.sum(), len(test.skipped)
-    judged = [  # how far behind, how far that may be, the standard error
+    judged = [  # difference, tolerance, standard error
         (worse.mean(), _CLOSE, worse.std() / n_plays**0.5),
         (boosted["AUC"] - own["AUC"], _CLOSE, (n_plays / (12 * n_skipped * (n_plays - n_skipped))) ** 0.5),
         (own["worst bin"], _CALIBRATED, 0.5 / (n_plays / 10) ** 0.5),
@@ -164,7 +164,7 @@ def _verdict(off: float, allowed: float, error: float) -> str:
 
 
 def _known(plays: Plays) -> Floats:
-    """Return what the listener knows of each play, (n, k), as numbers for other models."""
+    """Return the information of the listener about each play as input features for other models, (n, k)."""
     own = plays.design(20)[:, :-N_CROSSED].toarray()
     return np.hstack([own, plays.traces(0.9)[0], plays.place[:, None], plays.last, plays.started[:, None]])
 
@@ -186,7 +186,7 @@ def _facts(listener: LoggedListener, test: Plays, seed: int) -> pd.DataFrame:
 
 
 def _simulated(listener: LoggedListener, test: Plays, rng: np.random.Generator) -> tuple[SkipLog, Floats]:
-    """Let the listener hear the tracks of the log, those of a session that is over followed by another one's."""
+    """Simulate the listener on the tracks of the log; after the end of a session, with tracks of other ones."""
     log = test.log
     rows = rng.integers(len(log), size=_SIMULATED)
     tracks = np.where(log.played, log.tracks, -1)[rows] if test.catalogue is not None else np.full((len(rows), 1), -1)
@@ -226,7 +226,7 @@ def _unknown(listener: LoggedListener, test: Plays) -> Iterator[str]:
 
 
 def _words(listener: LoggedListener) -> Iterator[str]:
-    """Say what the listener was fitted to, and what counts as heard."""
+    """Yield sentences about the log that the listener was fitted to, and about its regard for sound."""
     if listener.fitted is None:
         yield "This listener was never fitted to a log."
         return

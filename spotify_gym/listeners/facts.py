@@ -1,4 +1,4 @@
-"""Stylised facts about skips, counted in logs of plays, real or simulated; and the simulation of such logs."""
+"""Stylised facts about skips in real or simulated logs of plays, and the simulation of such logs."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ TOLERANCES = {
     "plays in a session": 0.5,
     "regard for sound": 0.15,
 }
-"""How far a simulated fact may be from the real one and still count as the same, by how its name begins."""
-_CHOICES = 10  # random tracks of which the simulated recommender plays the nearest, every other time
+"""Tolerance for the difference between a simulated and a real fact, by the beginning of its name."""
+_CHOICES = 10  # random tracks among which the simulated recommender plays the nearest, half of the time
 
 
 def tolerance(name: str) -> float:
-    """Return how far a simulated fact may be from the real one."""
+    """Return the tolerance for the difference between a simulated and a real fact."""
     return next(value for start, value in TOLERANCES.items() if name.startswith(start))
 
 
 def facts_of(skipped: Bools, played: Bools, cosine: Floats | None = None) -> dict[str, float]:
-    """Count the facts in S sessions of up to T plays, NaN where there is no such play.
+    """Return the facts, by name, about S sessions of up to T plays; NaN for facts about plays that do not occur.
 
     Args:
-        skipped: (S, T) whether the play was skipped; False where nothing played.
+        skipped: (S, T) whether the play was skipped; False after the end of a session.
         played: (S, T) True from the first play of a session to its last.
-        cosine: (S, T) cosine of each track to the vibe, 0 where it is not known; None: it never is.
+        cosine: (S, T) cosine of each track to the vibe, 0 if unknown; None if all are unknown.
     """
     n_plays = played.shape[1]
     facts = {f"skip rate at position {t + 1}": _rate(skipped[:, t], played[:, t]) for t in range(min(n_plays, 20))}
@@ -97,26 +97,27 @@ def simulate(
     shortest: int = 1,
     history_length: int = 5,
 ) -> tuple[SkipLog, Floats]:
-    """Play to a population of listeners, all at once; tracks may repeat, as they do in real sessions.
+    """Simulate the sessions of a population of listeners; tracks may repeat, as they do in real sessions.
 
-    The same seed draws the same random numbers for every listener, so that two populations differ only by what their
-    numbers make of them.
+    The random numbers depend on the seed but not on the listener, so that two populations differ only by their
+    parameters.
 
     Args:
-        listener: who listens.
-        catalogue: what can be played.
+        listener: the listener model.
+        catalogue: the tracks that can be played.
         n_sessions: S.
         n_plays: plays after which every session ends.
-        seed: of all that is random.
-        tracks: (S, n_plays) what plays, -1 where its sound is not known; or who recommends, from the directions of the
-            vibes (S, d), 0 where nothing was heard, and random numbers to (S,) tracks; None: by the toss of a coin a
-            random track, or the nearest to the vibe of ten random ones, neither good nor bad, as the recommendations
-            in a log are.
-        shortest: plays before which nobody leaves.
-        history_length: tracks heard before the session, which its vibe starts from where `tracks` are not given.
+        seed: seed of all random numbers.
+        tracks: (S, n_plays) the tracks to play, -1 if the features are unknown; or a recommender, a function from the
+            unit vectors of the vibes, (S, d), 0 if nothing was heard, and a generator to tracks, (S,). None: with equal
+            probability a random track, or the nearest to the vibe of ten random ones, which is neither good nor bad,
+            like the recommendations in a log.
+        shortest: number of plays before which no listener leaves.
+        history_length: number of tracks heard before the session; their vibe is the initial one if `tracks` is None.
 
     Returns:
-        The log, and the cosine of each track to what the listener has regard for, or to the vibe, (S, n_plays).
+        The log, and the cosine of each track to the vibe, or to the decayed mean if the listener regards that,
+        (S, n_plays).
     """
     rng = np.random.default_rng(seed)
     pool = catalogue.features[rng.integers(len(catalogue), size=(n_sessions, max(listener.start_pool, history_length)))]
@@ -156,7 +157,7 @@ def simulate(
 
 
 def _mixed(catalogue: Catalogue, towards: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Choose a track for each session: random, or of ten random ones the nearest to the vibe, as a coin falls."""
+    """Return for each session, with equal probability, a random track or the nearest to the vibe of ten random ones."""
     choices = rng.integers(len(catalogue), size=(len(towards), _CHOICES))
     nearness = np.einsum("bkd,bd->bk", units_of(catalogue.features[choices]), towards)
     best = np.where(rng.random(len(towards)) < 0.5, 0, nearness.argmax(axis=1))

@@ -1,9 +1,9 @@
 """Fit a listener to a log of plays by penalised likelihood, and predict the skips of a log with one.
 
-The mood at the start of a session is hidden, normal, and integrated out by Gauss-Hermite quadrature; all that moves it
-afterwards is in the log. So the likelihood of :class:`~spotify_gym.listeners.LoggedListener` is exact, but for the
-spread of the regard for sound, which is found afterwards from how much more the listeners' own slopes differ than
-chance would have it. What was heard counts as the log prefers: the mean of the last five, or the decayed one of all.
+The mood at the start of a session is hidden, normal, and integrated out by Gauss-Hermite quadrature; its later changes
+follow from the log. So the likelihood of :class:`~spotify_gym.listeners.LoggedListener` is exact, except for the spread
+of the regard for sound, which is estimated afterwards by maximum likelihood with all else fixed. The vibe is the mean
+of the last five tracks heard or the decayed mean of all, whichever gives the higher likelihood.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 _LOG_WEIGHTS = np.log(_WEIGHTS / _WEIGHTS.sum())
 # Standard deviations of the normal priors, in log-odds.
 _PRIORS = {"first": 3.0, "step": 0.3, "other": 1.0, "crossed": 0.3}
-_DECAY = (1.7, 1.0)  # mean and standard deviation of the prior of the logit of the mood's decay; .85 in the middle
-_SETTLED = 0.3  # slope along any axis, about that many standard errors from the top
+_DECAY = (1.7, 1.0)  # mean and standard deviation of the prior of the logit of the mood decay; its median is .85
+_SETTLED = 0.3  # largest gradient along any axis at convergence; about as many standard errors from the maximum
 _N_POSITIONS = 20
 _FEWEST = 50  # sessions
 
@@ -40,7 +40,7 @@ _FEWEST = 50  # sessions
 def predict(listener: LoggedListener, plays: Plays) -> Floats:
     """Return the probability of a skip of each play given the plays before it in its session, (n,).
 
-    The mood is what those plays tell of it: its distribution is updated play by play.
+    The posterior of the mood is updated play by play.
     """
     at_mood = _log_odds(listener, plays)
     own = log_expit(np.where(plays.skipped, 1, -1)[:, None] * at_mood)
@@ -53,16 +53,16 @@ def predict(listener: LoggedListener, plays: Plays) -> Floats:
 def fit(
     log: SkipLog, catalogue: Catalogue | None = None, skip: Literal["skip_1", "skip_2", "skip_3"] = "skip_2"
 ) -> LoggedListener:
-    """Fit a listener to a log; `fitted` says what to, and gives 95 % intervals.
+    """Fit a listener to a log; its `fitted` describes the log and gives 95 % confidence intervals.
 
     Args:
-        log: of sessions that are independent of each other; its tracks are indices of the catalogue if there is one.
-        catalogue: where the features of the tracks are looked up.
+        log: independent sessions; the tracks are indices of the catalogue if one is given.
+        catalogue: source of the features of the tracks.
         skip: how early a track must be left to count as skipped.
 
     Raises:
-        LogError: there are too few sessions, or nothing is skipped in them, or everything.
-        RuntimeError: the fit did not settle.
+        LogError: there are too few sessions, or all or none of the plays are skipped.
+        RuntimeError: the optimisation did not converge.
     """
     plays = Plays(log, 3 - FLAGS.index(skip), catalogue)
     if len(log) < _FEWEST:
@@ -98,10 +98,10 @@ def fit(
 
 
 def as_logged(listener: Any) -> LoggedListener:
-    """Return a skipping listener as the logged one that responds alike, and a logged one as it is.
+    """Return the logged listener that responds like a skipping listener; a logged listener is returned unchanged.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the listener is neither.
     """
     if isinstance(listener, LoggedListener):
         return listener
@@ -121,7 +121,7 @@ def as_logged(listener: Any) -> LoggedListener:
 
 
 def _log_odds(listener: LoggedListener, plays: Plays) -> Floats:
-    """Of a skip of each play at each node of the mood at the start, (n, Q)."""
+    """Return the log-odds of a skip for each play and each quadrature node of the initial mood, (n, Q)."""
     effects = np.r_[np.diff(listener.position, prepend=0.0), np.ravel(listener.left), listener.started, listener.again]
     regard = 0.0 if listener.regard == "taste" else listener.taste_weight
     crossed = listener.together or np.zeros(64), listener.started_after or np.zeros(12)
@@ -133,17 +133,17 @@ def _log_odds(listener: LoggedListener, plays: Plays) -> Floats:
 
 class _Maximum(NamedTuple):
     theta: Floats
-    """Effects of the columns of the design, shifts of the mood, its spread, the logit of its decay."""
+    """Coefficients of the design, shifts of the mood, its standard deviation, the logit of its decay."""
     loss: float
     """Penalised negative log-likelihood."""
     covariance: Callable[[], Floats]
-    """Of theta; it takes longer than the search."""
+    """Computes the covariance of theta, which takes longer than the optimisation."""
 
 
 def _maximum(plays: Plays, n_positions: int) -> _Maximum:
-    """Return where the penalised likelihood is highest; what no play has stays at 0.
+    """Return the maximum of the penalised likelihood; coefficients of empty columns stay at 0.
 
-    The search goes along the axes of the information that they would have in a logistic regression, where it is short.
+    The optimisation is preconditioned by the information matrix of a logistic regression, so that it converges quickly.
     """
     x = plays.design(n_positions)
     spreads = np.repeat(list(_PRIORS.values()), (1, n_positions - 1, N_OTHER, N_CROSSED))
@@ -187,7 +187,7 @@ def _maximum(plays: Plays, n_positions: int) -> _Maximum:
 def _negative_log_likelihood(
     theta: Floats, x: csr_array, trace: Floats, slope: Floats, plays: Plays
 ) -> tuple[float, Floats]:
-    """Of all sessions, the moods integrated out, with its gradient."""
+    """Return the negative log-likelihood of all sessions, with the moods integrated out, and its gradient."""
     effects, shift, (mood_sd, logit) = np.split(theta, [x.shape[1], x.shape[1] + 3])
     decay = float(expit(logit))
     power = decay**plays.place
@@ -207,10 +207,10 @@ def _negative_log_likelihood(
 
 
 def _in_words(found: _Maximum, n_positions: int) -> tuple[Floats, Floats, Floats]:
-    """Turn parameters into those of a listener: positions, not steps; regard; spread; decay.
+    """Convert theta to the parameters of a listener: steps to positions, signs of regard and spread, logit to decay.
 
     Returns:
-        The parameters but for what goes together, their standard errors, and what goes together.
+        The parameters without the interactions, their standard errors, and the interactions.
     """
     crossed = n_positions + N_OTHER + np.arange(N_CROSSED)
     own = np.delete(np.arange(len(found.theta)), crossed)
@@ -227,7 +227,7 @@ def _in_words(found: _Maximum, n_positions: int) -> tuple[Floats, Floats, Floats
 
 
 def _names(plays: Plays, n_positions: int) -> tuple[list[str], list[bool]]:
-    """Name the parameters of the listener, and say of each whether the log speaks of it."""
+    """Return the names of the parameters of the listener, and whether the log has information about each."""
     lags = ("last track", "the one before", "the one before that")
     left = [f"{lag} {grade}" for lag in lags for grade in GRADES[1:]]
     names = [f"position {i}" for i in range(1, n_positions + 1)] + left
@@ -240,7 +240,7 @@ def _names(plays: Plays, n_positions: int) -> tuple[list[str], list[bool]]:
 
 
 def _listener_of(plays: Plays, n_positions: int, effects: Floats, crossed: Floats) -> LoggedListener:
-    """Return the listener of the parameters that `_in_words` gives; when they leave is not among them."""
+    """Return the listener with the parameters from `_in_words`, which do not include `leave`."""
     position, left, started, rest = np.split(effects, np.cumsum([n_positions, N_LAGGED, 3]))
     again, weight, *shift, mood_sd, decay = map(float, rest)
     return LoggedListener(
@@ -265,7 +265,8 @@ def _listener_of(plays: Plays, n_positions: int, effects: Floats, crossed: Float
 def _leave(plays: Plays, intervals: Intervals) -> tuple[float, ...]:
     """Return the log-odds of leaving after a track that was not skipped, and after one that was.
 
-    Counted where a session could end and be seen to: from the shortest in the log on, and before the longest.
+    Counted over the plays after which an end could be observed: from the length of the shortest ended session on,
+    without the last plays of sessions whose end is not in the log.
     """
     lengths = plays.log.played.sum(axis=1)
     if not plays.log.ended.any():
@@ -284,9 +285,9 @@ def _leave(plays: Plays, intervals: Intervals) -> tuple[float, ...]:
 
 
 def _shares(plays: Plays, what: NDArray[np.int64], cut: int) -> tuple[tuple[float, ...], ...]:
-    """Return the shares of 0 to 3 after no grade yet and each grade: those below the cut, and the rest, sum to 1.
+    """Return the frequencies of 0 to 3 by last grade, none first; those below the cut, and the others, sum to 1.
 
-    Few counts are helped out by those over all rows.
+    Every row is smoothed by five pseudo-counts with the frequencies over all rows.
     """
     table = np.zeros((5, 4))
     np.add.at(table, (plays.last[:, 0] + 1, what), 1)
@@ -297,10 +298,10 @@ def _shares(plays: Plays, what: NDArray[np.int64], cut: int) -> tuple[tuple[floa
 
 
 def _spread(listener: LoggedListener, plays: Plays, intervals: Intervals) -> float:
-    """Return the standard deviation of the regard for sound between people, of the highest likelihood, 0 to 5.
+    """Return the maximum likelihood estimate of the standard deviation of the regard for sound between people, 0 to 5.
 
-    All else stays as it was fitted; a person's own regard is normal, and integrated out. The interval is where the
-    likelihood ratio does not reject.
+    All other parameters are fixed; the regard of a person is normal, and integrated out. The interval is that of the
+    likelihood ratio test.
     """
     if not plays.cosine.any():
         return 0.0

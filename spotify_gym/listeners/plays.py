@@ -1,4 +1,4 @@
-"""The plays of a log as numbers: what came before each, and its cosine to what was heard."""
+"""The plays of a log as a design matrix: preceding responses, and the cosine to the tracks heard before."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from spotify_gym.listeners.skipping import MEMORY
 Floats = NDArray[np.float64]
 
 N_LAGGED = MEMORY * 3
-"""Columns of the design that say how the last tracks were left."""
+"""Number of design columns for the grades of the last tracks."""
 N_OTHER = N_LAGGED + 3 + 2
-"""Columns that are not of positions: left, started, again, cosine."""
+"""Number of columns after the positions, without interactions: left, started, again, cosine."""
 N_CROSSED = 64 + 12
-"""Columns of what goes together: how the last three tracks were left; how the last one was, and the play started."""
+"""Number of interaction columns: grades of the last three tracks; last grade and how the play is started."""
 _HISTORY = 5  # tracks whose mean is the vibe
 
 
 @dataclass(frozen=True, eq=False)
 class Plays:
-    """The n plays of a log in order, session by session, as numbers that the effects multiply."""
+    """The n plays of a log in order, session by session, as regression variables."""
 
     log: SkipLog
     skip_from: int
     catalogue: Catalogue | None = None
-    """What the log's tracks are indices of; None: nothing is known of their sound."""
+    """The catalogue that the tracks of the log are indices of; None if their features are unknown."""
     decayed: bool = False
-    """Whether the vibe is the decayed mean of what was heard; else the mean of the last five."""
+    """Whether the vibe is the decayed mean of the tracks heard, instead of the mean of the last five."""
 
     @cached_property
     def place(self) -> NDArray[np.int64]:
@@ -43,17 +43,17 @@ class Plays:
 
     @cached_property
     def first(self) -> NDArray[np.int64]:
-        """Where each session starts, (S,)."""
+        """The index of the first play of each session, (S,)."""
         return np.flatnonzero(self.place == 0)
 
     @cached_property
     def session(self) -> NDArray[np.int64]:
-        """The session of each play, (n,)."""
+        """The index of the session of each play, (n,)."""
         return np.nonzero(self.log.played)[0]
 
     @cached_property
     def grade(self) -> NDArray[np.int64]:
-        """How each play was left, (n,)."""
+        """The grade of each play, (n,)."""
         return self.log.grade[self.log.played]
 
     @property
@@ -63,14 +63,14 @@ class Plays:
 
     @cached_property
     def last(self) -> NDArray[np.int64]:
-        """How the last three plays of the session were left, (n, 3), the newest first; -1 none."""
+        """The grades of the last three plays of the session, (n, 3), the newest first; -1 if there was none."""
         grade = np.pad(self.log.grade, ((0, 0), (MEMORY, 0)), constant_values=-1)
         columns = [grade[:, MEMORY - lag : -lag][self.log.played] for lag in range(1, MEMORY + 1)]
         return np.stack(columns, axis=1)
 
     @cached_property
     def started(self) -> NDArray[np.int64]:
-        """How each play was started, (n,); 0 where the log does not say."""
+        """How each play was started, (n,); 0 if the log does not contain it."""
         return np.zeros(len(self.place), np.int64) if self.log.started is None else self.log.started[self.log.played]
 
     @cached_property
@@ -84,7 +84,7 @@ class Plays:
 
     @cached_property
     def cosine(self) -> Floats:
-        """Cosine of each track to the vibe, of those that were not skipped, (n,); 0 where one is not known."""
+        """Cosine of each track to the vibe of the tracks not skipped before, (n,); 0 where either is unknown."""
         if self.catalogue is None:
             return np.zeros(len(self.place))
         n_sessions, n_plays = self.log.grade.shape
@@ -97,7 +97,7 @@ class Plays:
         return cosine[self.log.played]
 
     def design(self, n_positions: int) -> csr_array:
-        """Return what effects multiply, (n, n_positions + N_OTHER + N_CROSSED): 1 from each position on, the rest."""
+        """Return the design matrix, (n, n_positions + N_OTHER + N_CROSSED); column t < n_positions is 1 from t on."""
         all_three = np.where(self.last[:, -1] >= 0, self.last @ (16, 4, 1), -1)
         after = np.where((self.last[:, 0] >= 0) & (self.started > 0), 3 * self.last[:, 0] + self.started - 1, -1)
         graded = [grade == np.arange(1, 4) for grade in (*self.last.T[..., None], self.started[:, None])]
@@ -113,7 +113,7 @@ class Plays:
         )
 
     def traces(self, decay: float) -> tuple[Floats, Floats]:
-        """Return how much of each shift of the mood is felt at each play, (n, 3), and its derivative in the decay."""
+        """Return the decayed count of each grade above 0 before each play, (n, 3), and its derivative in the decay."""
         by_time = (self.log.grade.T[:, :, None] == (1, 2, 3)).astype(np.float64)
         trace, slope = np.zeros((2, *by_time.shape))
         for t in range(1, len(by_time)):
@@ -123,16 +123,13 @@ class Plays:
 
 
 def _one_hot(kind: NDArray[np.int64], n_kinds: int) -> csr_array:
-    """Return 1 in the column of each row's kind, (n, n_kinds), and nowhere where it is -1."""
+    """Return the one-hot encoding, (n, n_kinds); rows of kind -1 are zero."""
     rows = np.flatnonzero(kind >= 0)
     return csr_array((np.ones(len(rows)), (rows, kind[rows])), shape=(len(kind), n_kinds))
 
 
 class VibeOf:
-    """What S sessions sound like: the sum of the last five tracks heard, or a decayed one of the directions of all.
-
-    Only its direction matters.
-    """
+    """The directions of the vibes of S sessions, from the last five tracks heard or a decayed sum of all of them."""
 
     def __init__(self, n_sessions: int, n_features: int, decayed: bool = False) -> None:
         self._window = np.zeros((n_sessions, 1 if decayed else _HISTORY, n_features), np.float32)
@@ -140,7 +137,7 @@ class VibeOf:
 
     @property
     def direction(self) -> NDArray[np.float32]:
-        """Of the vibe, (S, d); 0 where nothing was heard."""
+        """The unit vectors of the vibes, (S, d); 0 if nothing was heard."""
         return units_of(self._window.sum(axis=1))
 
     def cosine(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -149,7 +146,7 @@ class VibeOf:
         return cosine
 
     def move(self, features: NDArray[np.float32], heard: NDArray[np.bool_]) -> None:
-        """Take in the tracks that were heard, of those whose features are known."""
+        """Add the tracks that were heard, if their features are known."""
         rows = np.flatnonzero(heard & features.any(axis=1))
         if self._decayed:
             self._window[rows, 0] = DECAY * self._window[rows, 0] + units_of(features[rows])

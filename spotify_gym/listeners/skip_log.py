@@ -1,9 +1,9 @@
-"""Logs of listening sessions, one row per play: read, checked, split, written.
+"""Logs of listening sessions, one row per play: reading, validation, splitting and writing.
 
-Two schemas are read. That of the Music Streaming Sessions Dataset (Brost, Mehrotra and Jehan 2019) has session_id,
-session_position, session_length, track_id_clean, skip_1, skip_2, skip_3, not_skipped, and perhaps
-hist_user_behavior_reason_start. The plain one has session, position, track, response, and perhaps person, propensity;
-a response is "skipped" or "completed", or the share of the track that was played.
+Two schemas are supported. That of the Music Streaming Sessions Dataset (Brost, Mehrotra and Jehan 2019) has session_id,
+session_position, session_length, track_id_clean, skip_1, skip_2, skip_3, not_skipped, and optionally
+hist_user_behavior_reason_start. The plain one has session, position, track, response, and optionally person and
+propensity; a response is "skipped" or "completed", or the share of the track that was played.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ FLAGS = ("skip_1", "skip_2", "skip_3", "not_skipped")
 PUBLIC = ("session_id", "session_position", "session_length", "track_id_clean", *FLAGS)
 PLAIN = ("session", "position", "track", "response")
 SHARES = (0.1, 0.5, 0.9)
-"""Shares of a track below which it was left at once, left early, left late; from the last on it was heard out."""
-_LONGEST = 1000  # plays; a session number read as a position would otherwise ask for all memory there is
+"""Shares of a track below which it was left at once, left early, left late; above the last it was heard out."""
+_LONGEST = 1000  # plays; a session number mistaken for a position would otherwise exhaust the memory
 _MOST = 200  # plays of a session that are used
 _WIDEST = 1000  # commas in a line
 _TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
-_STARTS = {"trackdone": 0, "fwdbtn": 1, "backbtn": 2}  # of whatever else the person chose the play
+_STARTS = {"trackdone": 0, "fwdbtn": 1, "backbtn": 2}  # any other reason counts as chosen by the person
 _START = "hist_user_behavior_reason_start"
 
 
 class LogError(ValueError):
-    """What is wrong with a log, and where."""
+    """A log cannot be read or used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,35 +49,35 @@ class SkipLog:
     """The responses of S sessions of up to T plays."""
 
     grade: Ints
-    """(S, T) how each play was left, an index of :data:`~spotify_gym.listeners.logged.GRADES`; -1 where none was."""
+    """(S, T) how each play was left, an index of :data:`~spotify_gym.listeners.logged.GRADES`; padded with -1."""
     tracks: Ints
-    """(S, T) what played, indices of `track_ids`; -1 where nothing did."""
+    """(S, T) the tracks played, indices of `track_ids`; padded with -1."""
     session: NDArray[Any]
     """(S,) the names of the sessions."""
     person: NDArray[Any]
-    """(S,) whose they are, by name; the session's where nobody is named."""
+    """(S,) the names of the people; that of the session if the log names no person."""
     ended: Bools
-    """(S,) whether the log holds the end of the session."""
+    """(S,) whether the log contains the end of the session."""
     started: Ints | None = None
     """(S, T) how each play was started, an index of :data:`~spotify_gym.listeners.logged.STARTS`; None: not logged."""
     propensity: NDArray[np.float64] | None = None
-    """(S, T) probability with which what played was chosen; None: not logged."""
+    """(S, T) probability with which the track played was chosen; None: not logged."""
     track_ids: NDArray[Any] | None = None
-    """(K,) the tracks by name."""
+    """(K,) the ids of the tracks."""
     left_out: tuple[str, ...] = ()
-    """What could not be used, in words: bad rows, and with them their sessions."""
+    """Messages about the data that was not used: bad rows, whose whole sessions are dropped."""
 
     def __len__(self) -> int:
         return len(self.grade)
 
     @property
     def played(self) -> Bools:
-        """Whether the session lasted that long, (S, T): True from its first play to its last."""
+        """Whether there is a play, (S, T): True from the first play of a session to its last."""
         return self.grade >= 0
 
     @property
     def n_plays(self) -> int:
-        """Plays of all sessions together."""
+        """Number of plays in all sessions."""
         return int(self.played.sum())
 
     def take(self, rows: NDArray[Any]) -> SkipLog:
@@ -88,20 +88,20 @@ class SkipLog:
         return replace(self, **taken)
 
     def split(self) -> tuple[SkipLog, SkipLog]:
-        """Split off a fifth of the sessions to judge by, the same ones whenever they are read: by their names."""
+        """Return the training sessions and a held-out fifth, which is chosen by a hash of the session names."""
         ends = np.array([blake2b(str(name).encode(), digest_size=2).digest()[0] for name in self.session], np.int64)
         held_out = ends < 256 / 5
         return self.take(~held_out), self.take(held_out)
 
     def joined(self, catalogue: Catalogue) -> SkipLog:
-        """Return the log with `tracks` as indices of the catalogue, -1 where it lacks the track."""
+        """Return the log with `tracks` as indices of the catalogue, -1 for tracks not in it."""
         names = () if self.track_ids is None else self.track_ids
         index = np.array([*(index_in(catalogue, str(name)) for name in names), -1], np.int64)
         return replace(self, tracks=index[self.tracks], track_ids=np.array(catalogue.track_ids))
 
 
 def index_in(catalogue: Catalogue, track_id: str) -> int:
-    """Return the index of a track by its id, URI or link; -1 where the catalogue lacks it."""
+    """Return the index of a track by its id, URI or link; -1 if it is not in the catalogue."""
     try:
         return catalogue.index_of(track_id)
     except CatalogueError:
@@ -109,14 +109,14 @@ def index_in(catalogue: Catalogue, track_id: str) -> int:
 
 
 def read_log(path: str | Path, max_sessions: int = 20_000) -> SkipLog:
-    """Read a log, one row per play, in any order; a session with a bad row is left out, and said.
+    """Read a log, one row per play, in any order; sessions with a bad row are dropped and reported in `left_out`.
 
     Args:
-        path: CSV or Parquet, also packed, whatever its name; or a folder of parts.
-        max_sessions: used of a longer log, drawn at random.
+        path: CSV or Parquet, also compressed, with any file name; or a folder of such files.
+        max_sessions: number of sessions to sample from a larger log.
 
     Raises:
-        LogError: the file cannot be read, is a log in neither schema, or has no session without a bad row.
+        LogError: the file cannot be read, has neither schema, or has no session without a bad row.
     """
     table, left_out = _read_table(Path(path))
     is_public = "session_id" in table.columns
@@ -163,7 +163,7 @@ def write_log(log: SkipLog, path: str | Path) -> None:
 
 
 def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Read the file, or the parts in a folder, and say which lines are no rows."""
+    """Return the rows of the file, or of all files in a folder, and messages about lines that could not be parsed."""
     try:
         parts = [_read_part(content) for content in read_parts(path).values()]
     except (OSError, ValueError) as error:  # ours, and of pandas and pyarrow: ParserError, EmptyDataError, ArrowInvalid
@@ -176,7 +176,7 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
 def _read_part(content: bytes) -> tuple[pd.DataFrame, list[int]]:
     if content.startswith(b"PAR1"):
         return pd.read_parquet(io.BytesIO(content)).reset_index(drop=True), []
-    if max(line.count(b",") for line in content.split(b"\n")) > _WIDEST:  # pandas would be at it for minutes
+    if max(line.count(b",") for line in content.split(b"\n")) > _WIDEST:  # pandas would take minutes
         raise ValueError(f"a line has more than {_WIDEST:,} commas")
     names = ("session_id", "track_id_clean", "session", "track", "person", "response")
     with warnings.catch_warnings(record=True) as told:
@@ -205,20 +205,20 @@ def _is_no_count(table: pd.DataFrame, name: str) -> pd.Series[bool]:
 
 
 def _contradicts(table: pd.DataFrame, _: str) -> pd.Series[bool]:
-    """Hold the flags against what they mean: who left within seconds also left early, and whoever left skipped."""
+    """Return rows with contradictory flags: skip_1 implies skip_2, skip_2 skip_3, and skip_3 excludes not_skipped."""
     first, second, third, not_skipped = (_truth(table, name).astype(np.bool_) for name in FLAGS)
     wrong: pd.Series[bool] = (first & ~second) | (second & ~third) | (third & not_skipped)
     return wrong
 
 
 def _is_out_of_order(table: pd.DataFrame, name: str) -> pd.Series[bool]:
-    """The plays of a session stand at 1, 2, ... without gap or repetition; its end may be missing."""
+    """Return rows that break the order 1, 2, ... of a session by a gap or repetition; its end may be missing."""
     position = _numbers(table, name)
     return position.groupby(table["session_id"]).rank(method="first") != position
 
 
 def _response(table: pd.DataFrame) -> pd.Series[Any]:
-    """Return the share of each track that was played, NaN where the response says nothing."""
+    """Return the share of each track that was played, NaN if the response is not valid."""
     words = table["response"].astype(str).str.strip().str.lower().replace({"skipped": "0.3", "completed": "1"})
     share = pd.to_numeric(words, errors="coerce")
     return share.where(share.between(0, 1))
@@ -248,7 +248,7 @@ _PUBLIC_CHECKS: tuple[Check, ...] = (
     ),
     ("session_position", "stands twice in its session, or one before it is missing", _is_out_of_order),
 )
-"""What makes a row bad: the column, what is wrong with it, and where that is so."""
+"""Checks for bad rows: the column, the complaint, and a function that returns the bad rows."""
 
 _PLAIN_CHECKS: tuple[Check, ...] = (
     ("session", "is empty", _is_empty),
@@ -270,7 +270,7 @@ _PLAIN_CHECKS: tuple[Check, ...] = (
 def _public_plays(table: pd.DataFrame) -> pd.DataFrame:
     grade = sum(_truth(table, name).to_numpy(np.int64) for name in FLAGS[:3])
     place = _numbers(table, "session_position").to_numpy(np.int64) - 1
-    # a session that was cut where logs are cut, at the longest, has no end either
+    # The end of a session as long as the longest is not known either, because logs are cut at that length.
     length = _numbers(table, "session_length").groupby(table["session_id"]).transform("max")
     plays = pd.DataFrame({"session": table["session_id"], "place": place, "track": table["track_id_clean"]})
     plays = plays.assign(grade=grade, person=table["session_id"], length=length)
@@ -291,7 +291,7 @@ def _plain_plays(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _fold(plays: pd.DataFrame) -> SkipLog:
-    """Lay the plays out by session and place."""
+    """Return the plays as arrays by session and position."""
     longest = plays["length"].max()
     plays = plays[plays["place"] < _MOST]
     session, names = pd.factorize(plays["session"])
