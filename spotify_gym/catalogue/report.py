@@ -68,7 +68,7 @@ class Report:
 
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows read, {self.tracks:,} tracks kept"]
-        lines += [f"  folded   {finding.describe(self.unit)}" for finding in self.folded]
+        lines += [f"  merged   {finding.describe(self.unit)}" for finding in self.folded]
         lines += [f"  dropped  {finding.describe(self.unit)}" for finding in self.dropped]
         lines += [f"  note     {note}" for note in self.notes]
         lines += [f"  warning  {warning}" for warning in self.warnings]

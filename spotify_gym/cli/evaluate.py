@@ -119,7 +119,7 @@ def _told(leaderboard: Leaderboard, run: Run) -> tuple[str, pd.DataFrame, str]:
         legend += "" if top == "planner" else "; with --planner, the planner is 1"
     best = BEST_SEEN.get(run.config.env)
     if best in leaderboard:
-        legend += f"; of what is seen: 1 is {best}, which sees no more of the listener than a model does"
+        legend += f"; of what is seen: 1 is {best}, which sees only what a model sees"
     rows = sorted(_measured(leaderboard, best), key=lambda row: -leaderboard[row["policy"]].returns.mean())
     return title, pd.DataFrame(rows), legend
 

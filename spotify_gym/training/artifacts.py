@@ -39,7 +39,7 @@ tags: [reinforcement-learning, recommender-system, music, spotify_gym]
 
 # {config.learner.title} in {config.env}
 
-Made by spotify_gym for listening sessions in which one track after another is recommended out of a whole catalogue.
+A spotify_gym model for listening sessions in which one track after another is recommended from a whole catalogue.
 
 - **What**: {config.learner.title} ({config.algorithm}, {config.policy}), {config.total_steps:,} environment steps, seed
   {config.seed}, state `{config.state}`{discount}. All settings are in `config.json`.
@@ -58,13 +58,13 @@ from spotify_gym.training import load_run
 run = load_run("{folder}")  # reads JSON and safetensors, nothing that could run code
 ```
 
-`spotify-gym recommend {folder} --history ...` names what to play next, and `spotify-gym app {folder}` opens a
-page to listen in.
+`spotify-gym recommend {folder} --history ...` prints the next tracks, and `spotify-gym app {folder}` opens a web page
+to listen with the model.
 
 ## What it is not for
 
-It has learned to play a game whose reward is the likeness of audio features, with a modelled listener. That it pleases
-people has not been tried.
+It was trained in a simulation whose reward depends on the similarity of audio features, with a modelled listener. Whether
+it pleases people has not been tested.
 """
 
 _STEPS, _RETURN, _CHANCE = "time/total_timesteps", "rollout/ep_rew_mean", "rollout/exploration_rate"
@@ -161,7 +161,7 @@ def earned_by(model: BaseAlgorithm, stopped: bool) -> str:
     """Return a summary of the training for the model card: its steps, and the mean return of the last sessions."""
     when = f"{'Stopped' if stopped else 'Finished'} after {model.num_timesteps:,} steps"
     said = "; ".join(filter(None, [when, returns_in_words(model)]))
-    return f"{said}. `spotify-gym evaluate` puts what it earns in held-out sessions here."
+    return f"{said}. `spotify-gym evaluate` adds its scores on held-out sessions here."
 
 
 def write_card(folder: RunFolder, config: TrainConfig, numbers: str) -> None:

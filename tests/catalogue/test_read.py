@@ -183,7 +183,7 @@ REPORT = Report(
 def test_report__prints_all_that_was_found() -> None:
     assert str(REPORT).splitlines() == [
         "12,000 rows read, 11,990 tracks kept",
-        "  folded   3 × same id as an earlier row (line 4, 5, 6)",
+        "  merged   3 × same id as an earlier row (line 4, 5, 6)",
         "  dropped  7 × tempo is missing (line 10, 11, 12, 13, 14, ...)",
         "  note     a note",
         "  columns  track_id, artists = 'artist_name'",
