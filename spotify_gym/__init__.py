@@ -1,4 +1,4 @@
-"""Music listening sessions over a whole catalogue, as Gymnasium environments."""
+"""Gymnasium environments for music recommendation over a whole catalogue."""
 
 from spotify_gym.catalogue import Catalogue, CatalogueError
 from spotify_gym.registration import ENVS, register_envs

@@ -63,8 +63,8 @@ to listen with the model.
 
 ## What it is not for
 
-It was trained in a simulation whose reward depends on the similarity of audio features, with a modelled listener. Whether
-it pleases people has not been tested.
+It was trained in a simulation whose reward depends on the similarity of audio features and on a modelled listener.
+Whether it pleases people has not been tested.
 """
 
 _STEPS, _RETURN, _CHANCE = "time/total_timesteps", "rollout/ep_rew_mean", "rollout/exploration_rate"
