@@ -36,8 +36,8 @@ def invent_tracks(n_tracks: int, seed: int) -> Tracks:
     Raises:
         CatalogueError: if ``n_tracks`` is not between 1 and ten million.
     """
-    if not 1 <= n_tracks <= MAX_TRACKS:
-        raise CatalogueError(f"n_tracks={n_tracks} is not between 1 and {MAX_TRACKS:,}.")
+    if not isinstance(n_tracks, (int, np.integer)) or isinstance(n_tracks, bool) or not 1 <= n_tracks <= MAX_TRACKS:
+        raise CatalogueError(f"n_tracks={n_tracks!r} is not between 1 and {MAX_TRACKS:,}.")
     rng = np.random.default_rng(seed)
     n_artists = -(-n_tracks // TRACKS_PER_ARTIST)
     genre = rng.choice(len(_GENRES), size=n_artists, p=_SHARES / sum(_SHARES.tolist()))  # (n_artists,)

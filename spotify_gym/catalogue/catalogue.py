@@ -291,12 +291,13 @@ class Catalogue(Tracks):
     def take(self, indices: ArrayLike) -> Catalogue:
         """Return a catalogue of the tracks at ``indices`` (k,), or of a mask (n_tracks,), with the same scaling."""
         chosen = np.asarray(indices)
+        if chosen.size and chosen.dtype.kind not in "biu":
+            raise CatalogueError(f"indices of tracks are whole numbers, or a mask; got {chosen.dtype}.")
         chosen = np.arange(len(self))[chosen if chosen.dtype == np.bool_ else chosen.astype(np.int64)]
         if len(np.unique(chosen)) != len(chosen):
             raise CatalogueError("a catalogue cannot hold a track twice: some indices are equal.")
-        note = f"a selection of {len(chosen):,} of {len(self):,} tracks"
-        report = replace(self.report, notes=(*self.report.notes, note))
-        return replace(super().take(chosen), report=report, origin=None)
+        notes = *self.report.notes, f"a selection of {len(chosen):,} of {len(self):,} tracks"
+        return replace(super().take(chosen), report=replace(self.report, notes=notes), origin=None)
 
     def split(self, test_fraction: float = 0.2, seed: int = 0) -> tuple[Catalogue, Catalogue]:
         """Split the tracks at random into (train, test), so that no artist and no recording is on both sides.

@@ -53,6 +53,10 @@ def path_of(source: str | Path) -> Path:
     Raises:
         CatalogueError: if ``source`` is empty, a URL, or the name of a built-in catalogue.
     """
+    if not isinstance(source, (str, os.PathLike)):
+        raise CatalogueError(
+            f"a {type(source).__name__} is no path of a table; a DataFrame goes to gymnasium.make(id, catalogue=...)."
+        )
     text = str(source)
     if not text.strip():
         raise CatalogueError(f"{text!r} names no file; give the path of a table.")

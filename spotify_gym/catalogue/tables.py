@@ -52,6 +52,8 @@ def read_tracks(
         raise CatalogueError(f"min_popularity={min_popularity:g} must be from 0 to 100.")
     if duplicates not in ("keep", "merge"):
         raise CatalogueError(f'duplicates={duplicates!r} is not known: it must be "keep" or "merge".')
+    if not isinstance(columns or {}, Mapping) or isinstance(features, str):
+        raise CatalogueError("columns must be a dict {role: name in the table}, and features a list of names.")
     path = path_of(source)
     schema = Schema(path, columns or {}, features)
     parts = read_parts(path)

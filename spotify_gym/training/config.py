@@ -13,6 +13,7 @@ from operator import mul
 from typing import Annotated, Any, Literal, NamedTuple, Self, Union, get_args, get_origin, get_type_hints
 
 import gymnasium as gym
+import numpy as np
 from tyro.conf import arg
 
 from spotify_gym.algorithms import ALGORITHMS, NETWORKS, Learner, learner_named
@@ -147,6 +148,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name, kind in _fields().items():
+            if isinstance(value := getattr(self, name), (list, np.generic)):
+                object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value.item())
             _check(name, getattr(self, name), kind)
         if self.env not in env_ids():
             raise ConfigError(f"env={self.env!r} is no environment of this package; choose from {', '.join(env_ids())}")
@@ -301,7 +304,7 @@ class TrainConfig:
             raise ConfigError(f"a configuration is a mapping of names to settings, not {type(plain).__name__}")
         if unknown := sorted(set(plain) - set(_fields()), key=str):
             raise ConfigError(f"unknown setting {unknown[0]!r}; choose from {', '.join(_fields())}")
-        settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
+        settings: dict[str, Any] = dict(plain)
         settings.setdefault("encoder", "dense")  # older files do not name the encoder
         listener = settings.get("listener")
         if isinstance(listener, Mapping):

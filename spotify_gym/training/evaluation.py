@@ -216,7 +216,7 @@ def _choosing(policy: Policy | PolicyFactory, env: SpotifyVectorEnv, seed: int) 
         )
     if isinstance(policy, type) or not hasattr(policy, "predict"):
         if not callable(policy):
-            raise TypeError(f"policy={policy!r} is none: give a model, or the class of a reference policy")
+            raise TypeError(f"policy={repr(policy)[:80]} is none: give a model, or the class of a reference policy")
         made = policy(env)
         if not hasattr(made, "predict"):
             raise TypeError(f"{policy!r} made {made!r}, which is no policy: it is called with the environment, once")

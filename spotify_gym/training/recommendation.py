@@ -21,6 +21,7 @@ from spotify_gym.algorithms.policies import MlpPolicy
 from spotify_gym.catalogue import Catalogue, CatalogueError, units_of
 from spotify_gym.catalogue.track_search import TrackSearch
 from spotify_gym.session import SessionDynamics
+from spotify_gym.session.options import check_whole
 from spotify_gym.training.artifacts import Run
 from spotify_gym.training.evaluation import proto_actions_of
 from spotify_gym.training.vec_adapter import sessions_of
@@ -53,6 +54,7 @@ def recommend(run: Run, history: Sequence[int], top: int = 10) -> list[Suggestio
     Raises:
         ValueError: too few or too many tracks in the history, or `top` below 1.
     """
+    check_whole("top", top)
     if top < 1:
         raise ValueError(f"top={top} must be at least 1")
     env = sessions_of(run.config, run.catalogue, n_envs=1, whole=False, same="song").env
@@ -173,6 +175,7 @@ def find_tracks(catalogue: Catalogue, names: Sequence[str]) -> list[int]:
     Raises:
         CatalogueError: no track or several tracks have a name; the message lists similar ones.
     """
+    names = [names] if isinstance(names, str) else names
     search = cache(partial(TrackSearch, catalogue))  # created on first use: it reads all titles
     text = " ".join(names)
     if "," in text and (len(names) == 1 or any(name.endswith(",") for name in names[:-1])):

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -128,8 +130,8 @@ def test_builtin__can_be_tiny(n_tracks: int) -> None:
     assert len(catalogue) == len(set(catalogue.track_ids)) == n_tracks
 
 
-@pytest.mark.parametrize("n_tracks", [0, -1, 10**9])
-def test_builtin__refuses_sizes_out_of_bounds(n_tracks: int) -> None:
+@pytest.mark.parametrize("n_tracks", [0, -1, 10**9, 1.5, True])
+def test_builtin__refuses_sizes_out_of_bounds(n_tracks: Any) -> None:
     with pytest.raises(CatalogueError, match=f"n_tracks={n_tracks} is not between"):
         Catalogue.builtin(n_tracks)
 

@@ -119,8 +119,8 @@ def test_take__accepts_a_mask(catalogue: Catalogue) -> None:
     assert catalogue.take(catalogue.popularity > 50).popularity.min() > 50
 
 
-@pytest.mark.parametrize("indices", [[], [1, 1], [0, -600]])
-def test_take__refuses_nothing_and_repetition(catalogue: Catalogue, indices: list[int]) -> None:
+@pytest.mark.parametrize("indices", [[], [1, 1], [0, -600], [1.7, 2.0]])
+def test_take__refuses_nothing_and_repetition(catalogue: Catalogue, indices: list[float]) -> None:
     with pytest.raises(CatalogueError):
         catalogue.take(indices)
 

@@ -110,6 +110,11 @@ def test_arguments__that_mean_nothing_are_named(tmp_path: Path) -> None:
         Catalogue.read(path, min_popularity=99)
     with pytest.raises(CatalogueError, match="min_popularity=101 must be from 0 to 100"):
         Catalogue.read(path, min_popularity=101)
+    for what in ({"features": "tempo"}, {"columns": "tempo"}):
+        with pytest.raises(CatalogueError, match=r"columns must be a dict .*, and features a list of names"):
+            Catalogue.read(path, **what)  # type: ignore[arg-type]
+    with pytest.raises(CatalogueError, match=r"a DataFrame is no path .* goes to gymnasium.make"):
+        Catalogue.read(pd.DataFrame())  # type: ignore[arg-type]
 
 
 def test_verdict__warns_of_many_dropped_rows(tmp_path: Path) -> None:

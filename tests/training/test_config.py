@@ -7,6 +7,7 @@ import math
 from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +26,12 @@ NAMES = [field.name for field in fields(TrainConfig)]
 def test_config__survives_json() -> None:
     config = TrainConfig(hidden=(32, 16), gamma=0, steps=7, repeats=False, max_tracks=100, reward_baseline=0.5)
     assert TrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_config__takes_lists_and_numbers_of_numpy() -> None:
+    given: dict[str, Any] = {"hidden": [32, 16], "steps": np.int64(7), "gamma": np.float32(0.5), "snapshots": [0.5]}
+    plain: dict[str, Any] = {"hidden": (32, 16), "steps": 7, "gamma": 0.5, "snapshots": (0.5,)}
+    assert TrainConfig(**given).to_json() == TrainConfig(**plain).to_json()
 
 
 def test_config__shows_learners_what_serves_them_in_their_environment() -> None:

@@ -35,6 +35,7 @@ def songs() -> Catalogue:
         (["Hello, Goodbye", "id2"], [4, 2]),
         (['"Hello, Goodbye",id2'], [4, 2]),
         (["Hello, Goodbye"], [4]),
+        ("id5", [5]),
         (["id1,", "id0,", "closer to fine"], [1, 0, 6]),
         (["[/red]"], [7]),
         (["Closer"], [2]),
@@ -128,7 +129,8 @@ def test_recommend__of_a_song_one_edition_and_none_that_was_heard(policy: str) -
 
 
 @pytest.mark.parametrize(
-    ("history", "top", "message"), [([1, 2], 3, "must hold 5 tracks"), ([0, 1, 2, 3, 4], 0, "top=0")]
+    ("history", "top", "message"),
+    [([1, 2], 3, "must hold 5 tracks"), ([0, 1, 2, 3, 4], 0, "top=0"), ([0, 1, 2, 3, 4], 1.5, "top=1.5 is not")],
 )
 def test_recommend__refuses(run: Run, history: list[int], top: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
