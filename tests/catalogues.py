@@ -1,4 +1,4 @@
-"""Catalogues that tests make or find, and small tables that they write, whole or damaged."""
+"""Test data: small catalogues, real tables, and small tables that are written to files, intact or damaged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def hand_made(features: NDArray[np.float32], names: Sequence[str] | None = None) -> Catalogue:
-    """Make a catalogue of exactly these features, (n_tracks, d), unscaled."""
+    """Return a catalogue of these features, (n_tracks, d), unscaled."""
     n_tracks, d = features.shape
     tracks = Tracks(
         features,
@@ -34,7 +34,7 @@ def hand_made(features: NDArray[np.float32], names: Sequence[str] | None = None)
 
 
 def real_table(name: str) -> Path:
-    """Find a real table beside the project, or skip the test."""
+    """Return the path of a real table next to the project; skip the test if it is missing."""
     path = DATA / name
     if not path.exists():
         pytest.skip(f"the real table {name} is not at hand")
@@ -50,7 +50,7 @@ VALUES = st.one_of(
 
 @st.composite
 def odd_catalogues(draw: st.DrawFn, smallest: int = 6) -> Catalogue:
-    """Draw a catalogue of features that no shop would sell: constant, doubled, tiny, huge, zero; as drawn or scaled."""
+    """Draw a catalogue of unusual features: constant, duplicate, tiny, huge or zero; as drawn or scaled."""
     n_tracks, d = draw(st.integers(smallest, smallest + 20)), draw(st.integers(1, 10))
     few = draw(hnp.arrays(np.float32, (draw(st.integers(1, n_tracks)), d), elements=VALUES))
     features = few[draw(st.lists(st.integers(0, len(few) - 1), min_size=n_tracks, max_size=n_tracks))]
@@ -63,7 +63,7 @@ COLUMNS = ("genre", "artist_name", "track_name", "track_id", "popularity", *FEAT
 
 
 def song(number: int, **changes: object) -> dict[str, object]:
-    """Make one row; rows of different numbers differ in every feature."""
+    """Return one row of a table; rows with different numbers differ in every feature."""
     features = {name: round(0.05 + 0.017 * number + 0.01 * column, 3) for column, name in enumerate(FEATURE_NAMES)}
     row: dict[str, object] = {
         "genre": "Folk",

@@ -1,10 +1,10 @@
-"""Fixtures that all rooms share."""
+"""Fixtures shared by all tests."""
 
 from __future__ import annotations
 
 import os
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before Torch loads: threads of parallel tests stand in each other's way
+os.environ["OMP_NUM_THREADS"] = "1"  # before Torch loads: threads of parallel tests slow each other down
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from spotify_gym import Catalogue
 from spotify_gym.catalogue import TextColumn
 from tests.catalogues import hand_made, real_table
 
-settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's affair, not a result
+settings.register_profile("untimed", deadline=None)  # how long an example takes depends on the machine
 settings.load_profile("untimed")
 
 
@@ -29,7 +29,7 @@ def small() -> Catalogue:
 
 @pytest.fixture(scope="session")
 def real_tracks() -> Path:
-    """The full-size real table, where it is at hand."""
+    """The full-size real table; the test is skipped without it."""
     return real_table("tracks_211871.csv")
 
 

@@ -1,4 +1,4 @@
-"""The rooms and the arrows between them, held against the code."""
+"""The imports of the code follow the allowed dependencies between the packages."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ ARROWS: dict[str, set[str]] = {
     "app": {"catalogue", "listeners", "session", "policies", "training"},
     "cli": {"catalogue", "listeners", "session", "policies", "training", "app"},
 }
-"""Each room with those that it may import."""
+"""Each package, and those that it may import."""
 
 EVERYBODY = {"registry", "compiled"}
-"""What every room may import."""
+"""Modules that every package may import."""
 
 
 def name_of(path: Path) -> str:
@@ -49,7 +49,7 @@ def room_of(module: str) -> str:
 
 @cache
 def imports(path: Path) -> frozenset[str]:
-    """Every module of the package that the file imports, wherever in the file it stands."""
+    """Return the modules of `spotify_gym` that a file imports, at any place in it."""
     return frozenset(found for node in ast.walk(ast.parse(path.read_text())) for found in _modules(node, name_of(path)))
 
 

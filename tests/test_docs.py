@@ -1,4 +1,4 @@
-"""What is written outside the code is so: README, CONTRIBUTING, results, examples, pages, the versions allowed."""
+"""The documentation is true: README, CONTRIBUTING, results, examples, built pages and allowed versions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_readme__is_short() -> None:
     assert len(README.splitlines()) < 120
 
 
-# The tables of the pages come from the data beside them; a table of a page that changes is changed there too.
+# The tables of the pages are those of the data beside them: a change of one needs a change of the other.
 
 
 @pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=lambda page: page.stem)
@@ -54,7 +54,7 @@ PAGES = sorted((ROOT / "docs" / "results").glob("*.md"))
 
 
 def read_tables(path: Path) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the tables of a `tables.csv` with their headings, as texts; columns that are empty in a table left out."""
+    """Yield title and content, as texts, of each table in a `tables.csv`, without its empty columns."""
     rows = pd.read_csv(path, dtype=str, keep_default_na=False)
     for title, of_table in rows.groupby("table", sort=False):
         table = of_table.drop(columns="table")
@@ -62,7 +62,7 @@ def read_tables(path: Path) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def tables_in(text: str) -> list[str]:
-    """Return the tables of a page, all columns but the first flush right, or so written."""
+    """Return the Markdown tables of a page, normalised: all columns but the first are right-aligned."""
     tables = re.findall(r"^\|.*\|\n\|-.*\|\n(?:\|.*\|\n?)+", text, re.MULTILINE)
     tables = [re.sub(r"\| (?=\|)", "|  ", table.strip()) for table in tables]  # empty cells
     return [re.sub(r"\n\|-.*", rule_of, table, count=1) for table in tables]
@@ -97,12 +97,12 @@ def test_tables__are_read_as_they_were_written(tmp_path: Path) -> None:
     write(tmp_path, tables, {})
     (one, first), (two, second), (_, third) = read_tables(tmp_path / "tables.csv")
     assert [one, two] == ["one", "two"]
-    assert list(third) == ["method", "w", "x", "z"]  # as it was, though "x" came before
+    assert list(third) == ["method", "w", "x", "z"]  # in the order of this table
     assert first.to_dict("list") == {"method": ["a"], "x": ["1.50"]}
     assert second.to_dict("list") == {"method": ["b"], "z": ["NA"]}
 
 
-# What CONTRIBUTING.md shows, done as a newcomer would: each block saved as the file that it names, and used.
+# The code of CONTRIBUTING.md works: each block is saved as the file that it names, and used.
 
 BLOCKS = dict(re.findall(r"```python\n# (\w+)\.py;[^\n]*\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL))
 QUICK = ["--catalogue", "builtin:300", "--steps", "64", "--n-envs", "4", "--learning-starts", "16"]
@@ -110,7 +110,7 @@ QUICK = ["--catalogue", "builtin:300", "--steps", "64", "--n-envs", "4", "--lear
 
 @pytest.fixture
 def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with all files of the page; Python looks in it after all others."""
+    """A folder with all files of the page: the current one, and the last on Python's path."""
     for name, code in BLOCKS.items():
         (tmp_path / f"{name}.py").write_text(code)
         monkeypatch.delitem(sys.modules, name, raising=False)
@@ -177,7 +177,7 @@ def test_experiment(newcomer: Path) -> None:
     assert (newcomer / "out" / "results.parquet").exists()
 
 
-# The examples, run as a reader would.
+# The examples, run in processes of their own.
 
 SAYS = {
     "cleanrl_style": r"first 40 sessions: (-?\d+\.\d+), of the last 40: (-?\d+\.\d+)",
@@ -191,9 +191,9 @@ SAYS = {
     "tianshou_dqn": r"tianshou: return -?\d+\.\d\d of 20",
     "tune_with_optuna": r"best settings: .*\nbest: return \d+\.\d\d .*\ndefault: return \d+\.\d\d",
 }
-"""What each prints."""
+"""A regular expression of what each example prints."""
 RISES = {"cleanrl_style", "custom_listener"}
-"""Those whose second number is to be the larger one."""
+"""The examples whose second number must be larger than the first."""
 
 
 def test_examples__are_ten_short_files() -> None:

@@ -41,10 +41,10 @@ def test_estimators__agree_where_the_policy_played_itself():
 
 @pytest.fixture(scope="module")
 def chain():
-    """A chain of two states and two actions, 3 steps, played by one policy and judged for another, its value exact.
+    """A log of a two-state chain of 3 steps played by one policy, and the exact value of another policy in it.
 
-    Action 1 earns the number of the state, state 0 first, and goes to state 1 with probability .8; action 0 earns .5
-    and goes there with .3.
+    A session begins in state 0. Action 1 earns the number of the state, and leads to state 1 with probability .8;
+    action 0 earns .5, and leads there with probability .3.
     """
     rng, n, horizon = np.random.default_rng(0), 20_000, 3
     reward, moves = np.array([[0.5, 0.0], [0.5, 1.0]]), np.array([0.3, 0.8])  # [state, action]

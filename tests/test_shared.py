@@ -1,6 +1,6 @@
-"""What every room may import: things by name, and compiled loops.
+"""Modules that every package may import: lookup by name, and compiled loops.
 
-Loops are kept on disk, where there is a place, for as long as no source changes.
+Compiled loops are cached on disk, where that is possible, until a source file changes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a user of the wheel does first, without a checkout: `nox -s wheel` runs it, bare and with the extras."""
+"""Test of the wheel without a checkout, bare and with the extras; run by `nox -s wheel`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PORT = 8917
 
 
 def bare() -> None:
-    """Play without any extra; each command names the one that it needs."""
+    """Play without extras; check that each command names the extra that it needs."""
     env = gym.make("spotify_gym:SpotifySkip-v0", catalogue="builtin:500")
     env.reset(seed=0)
     env.step(env.action_space.sample())

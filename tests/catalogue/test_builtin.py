@@ -137,6 +137,6 @@ def test_builtin__refuses_sizes_out_of_bounds(n_tracks: Any) -> None:
 
 
 def test_invented_names__are_all_different() -> None:
-    artists = [invent_artist(number) for number in range(44_010)]  # of which the last ten are a second generation
+    artists = [invent_artist(number) for number in range(44_010)]  # the last ten get a number, as names run out
     for texts in (invent_titles(), artists):
         assert len(set(texts)) == len(texts)

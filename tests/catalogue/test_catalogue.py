@@ -1,4 +1,4 @@
-"""The catalogue and its columns: frozen, picklable, taken, split, scaled; and which tracks are one song."""
+"""The catalogue and its columns: immutability, pickling, selection, splits, scaling, and versions of one song."""
 
 from __future__ import annotations
 
@@ -351,7 +351,7 @@ def test_first_equal_rows__takes_both_zeros_for_one() -> None:
 
 
 def same(*labels: tuple[str, str]) -> list[int]:
-    """Find the first of each song among tracks of these titles and artists, none the same recording as another."""
+    """Return the first track of the same song for (title, artist) pairs of different recordings."""
     names, artists = (TextColumn.of(texts) for texts in zip(*labels, strict=True))
     return first_of_songs(np.arange(len(labels)), names, artists).tolist()
 
@@ -401,7 +401,7 @@ def test_song__without_title_or_artist_is_like_no_other() -> None:
 
 
 def test_song__of_equal_titles_and_of_equal_features_is_one() -> None:
-    """The third is the first by its features, and the second by its title."""
+    """Track 2 has the features of track 0 and the title of track 1, so all three are one song."""
     names, artists = TextColumn.of(["Hurt", "Pain", "Pain", "Joy"]), TextColumn.of("AAAA")
     assert first_of_songs(np.array([0, 1, 0, 3]), names, artists).tolist() == [0, 0, 0, 3]
 
@@ -421,7 +421,7 @@ def test_songs__where_titles_are_unknown_are_recordings() -> None:
 
 def test_songs__of_a_large_catalogue_take_less_than_a_second() -> None:
     catalogue = Catalogue.builtin(211_871)
-    assert len(catalogue.recordings) > len(Catalogue.builtin(300).songs)  # which has all imported
+    assert len(catalogue.recordings) > len(Catalogue.builtin(300).songs)  # imports all that is needed
     began = time.process_time()
     assert (catalogue.songs < catalogue.recordings).any()
     assert time.process_time() - began < 1

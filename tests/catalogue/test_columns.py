@@ -1,4 +1,4 @@
-"""What columns say: numbers, units, ids, artists, genres, features of any number."""
+"""Parsing of columns: numbers, units, ids, artists, genres, any number of features."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.catalogues import csv_text, frame, plain, raw, read, real_table, song
         ("-6.85db", -6.85),
         ("\N{MINUS SIGN}7.1", -7.1),
         ("0,5", 0.5),
-        ("-7,104", -7104),  # alone it may be a thousand
+        ("-7,104", -7104),  # the comma may separate thousands
         ("1,234,567", 1234567),
     ],
 )

@@ -1,4 +1,4 @@
-"""Kinds of file and of text that the public has, small and invented: read right at once, or refused by name."""
+"""Formats of public tables, in small examples: each is read correctly without settings, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.catalogues import csv_text, frame, plain, read, song, songs, write_cs
 
 
 class Everything(Schema):
-    """Takes every column for a feature, and no line for a better header than the first."""
+    """Takes every column for a feature, and the first line for the header."""
 
     def likeness(self, names: Sequence[str]) -> int:
         return 0
@@ -147,7 +147,7 @@ def test_quoted_value__may_run_on_over_any_number_of_lines() -> None:
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("a,b\n1,2,3\n2,3,4\n", ("", "a", "b")),  # write.table numbers the rows and does not name that column
+        ("a,b\n1,2,3\n2,3,4\n", ("", "a", "b")),  # R's write.table numbers the rows in an unnamed column
         ("a,b\n1,2,\n3,4,\n", ("a", "b", "")),
         ("a,b,\n1,2\n3,4\n", ("a", "b")),
     ],
@@ -160,7 +160,7 @@ def test_header__may_be_one_column_short_or_long(text: str, names: tuple[str, ..
 
 
 def test_open_quotes__cost_bounded_time() -> None:
-    text = "a,b\n" + '1,"""x\n' * 3_000  # each may run on to the end
+    text = "a,b\n" + '1,"""x\n' * 3_000  # each quote may span all following lines
     assert len(split(text).places) + sum(finding.rows for finding in split(text).account.dropped) <= 3_000
 
 

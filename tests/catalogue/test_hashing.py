@@ -1,4 +1,4 @@
-"""Hashes that say whether two texts may be the same."""
+"""The test for duplicate texts by hashes."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_load__needs_no_heavy_library(prepared: Path) -> None:
         "Catalogue.builtin(10); print({'pandas', 'sklearn', 'torch'} & set(sys.modules))"
     )
     shown = subprocess.run([sys.executable, "-c", code, str(prepared)], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == ("{'pandas'}" if pa.__version__.startswith("16.") else "set()")  # brought by Arrow
+    assert shown.stdout.strip() == ("{'pandas'}" if pa.__version__.startswith("16.") else "set()")  # imported by Arrow
 
 
 def test_save__while_loaded_leaves_the_loaded_one_as_it_was(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_npz__of_before_is_loaded() -> None:
     "head", [b"1L", b"(" * 5000, b"{'descr': '<f4', 'fortran_order': False, 'shape': (9**99,), }\n"]
 )
 def test_npz__describes_its_arrays_in_plain_words(tmp_path: Path, head: bytes) -> None:
-    """NumPy would evaluate what stands there."""
+    """NumPy would evaluate the header."""
     with zipfile.ZipFile(tmp_path / "odd.npz", "w") as file:
         file.writestr("features.npy", b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
     with pytest.raises(CatalogueError, match=r"odd\.npz: it is no prepared catalogue, or damaged"):
@@ -142,7 +142,7 @@ def test_npz__of_others_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "objects.npz", features=np.array([{}], dtype=object))
     claims = (tmp_path / "plain.npz").read_bytes()
     entry = claims.index(b"PK\x01\x02")
-    sizes = (2**31).to_bytes(4, "little") * 2  # packed and not, in the list at the end
+    sizes = (2**31).to_bytes(4, "little") * 2  # compressed and uncompressed size, in the central directory
     (tmp_path / "enormous.npz").write_bytes(claims[: entry + 20] + sizes + claims[entry + 28 :])
     for name, message in {
         "plain": "it is no prepared catalogue, or damaged: 'header'",
@@ -159,7 +159,7 @@ Header = dict[str, Any]
 
 
 def rewritten(prepared: Path, change: Callable[[Header, Columns], Columns], **options: Any) -> Path:
-    """Write the file again with other columns or another header, its checksum right."""
+    """Rewrite a prepared file with other columns or another header, and a valid checksum."""
     with pa.OSFile(str(prepared)) as source:
         batch = pa.ipc.open_file(source).read_all().to_batches()[0]
     header = json.loads(batch.schema.metadata[b"spotify_gym"])
@@ -293,7 +293,7 @@ def test_load__without_ids_or_features_is_refused(prepared: Path) -> None:
 
 @pytest.mark.parametrize("name", ["mood", "artists"])
 def test_load__unpacks_nothing(name: str, prepared: Path) -> None:
-    """A column of 80 MB in a few kilobytes."""
+    """The column would take 80 MB, and is compressed to a few kilobytes."""
     bomb = pa.array(["a" * 2**21] * 40, pa.large_string())
     packed = pa.ipc.IpcWriteOptions(compression="zstd")
     path = rewritten(prepared, lambda _, columns: {**columns, name: bomb}, options=packed)
@@ -336,7 +336,7 @@ def test_flips_and_cuts_all_over__end_in_the_catalogue_or_an_error_that_names_th
 
 
 def loaded_or_refused(path: Path) -> str | None:
-    """Return the fingerprint of the catalogue in the file; None where it was refused by name."""
+    """Return the fingerprint of the catalogue in a file; None if it was refused with a message that names the file."""
     try:
         return Catalogue.load(path).fingerprint
     except CatalogueError as error:

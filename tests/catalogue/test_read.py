@@ -1,4 +1,4 @@
-"""`Catalogue.read` from the outside: good tables, bad tables, and every table in between."""
+"""`Catalogue.read` as users call it: valid, damaged and invalid tables."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ def roles_of(
 
 
 def chosen(names: Sequence[str], columns: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Say which column serves which role, the likeliest of several."""
+    """Return the column of each feature and role, the first candidate if there are several."""
     roles = roles_of(names, columns)
     return {**roles.features, **{role: several[0] for role, several in roles.candidates.items() if several}}
 

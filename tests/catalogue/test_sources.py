@@ -30,7 +30,7 @@ def test_table__is_read_once_until_it_changes(tmp_path: Path) -> None:
 
 @pytest.fixture
 def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A table of more than a megabyte, and a place of its own for what is kept of it."""
+    """A table of more than a megabyte; its prepared copies go to a cache folder of the test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     rows = pd.DataFrame(songs(20)).sample(16_000, replace=True, random_state=0)
     rows["track_id"] = np.arange(16_000)

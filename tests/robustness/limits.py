@@ -21,14 +21,14 @@ def memory(name: str = "VmRSS") -> float:
 
 @contextmanager
 def limited(seconds: float = 20.0, mebibytes: int = 256) -> Iterator[None]:
-    """Fail where the block takes more memory than there was before; end this process where it takes too long.
+    """Fail if the block takes so much more memory than was in use before; end this process if it takes too long.
 
-    A loop in C cannot be stopped otherwise. pytest-xdist tells which test the process ended in, and starts another;
-    `--capture=sys` shows where it hung.
+    A loop in C can be stopped in no other way. pytest-xdist reports the test in which the process ended, and starts
+    another process; `--capture=sys` shows where it hung.
     """
-    (PROCESS / "clear_refs").write_text("5")  # proc(5): from now on VmHWM is the most memory since now
+    (PROCESS / "clear_refs").write_text("5")  # proc(5): resets VmHWM, the peak of memory
     before, (soft, hard) = memory(), resource.getrlimit(resource.RLIMIT_AS)
-    room = int(memory("VmSize") + 4 * mebibytes) * MEBI  # asking for more fails, before the machine is out of memory
+    room = int(memory("VmSize") + 4 * mebibytes) * MEBI  # allocations fail before the machine runs out of memory
     resource.setrlimit(resource.RLIMIT_AS, (room, hard))
     faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__ or sys.stderr)
     try:

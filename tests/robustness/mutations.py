@@ -1,4 +1,4 @@
-"""Mutations of bytes and of lists of words: what disks, editors, transfers and attackers do to files and commands."""
+"""Mutations of bytes and of lists of words, as by faulty disks, editors, transfers and attackers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOKENS = (
     *(b"[" * 2000, b"../../x", b"/etc/passwd", b"PK\x03\x04", b"PAR1", b"ARROW1", b"\x1f\x8b", b"\x80\x04\x95"),
     *(b"|O", b"<f8", b">f4", b"(0, 9)"),
 )
-"""Pieces that parsers have stumbled over before."""
+"""Pieces that parsers commonly fail on."""
 
 NUMBERS = tuple(
     struct.pack(kind, value)
@@ -27,7 +27,7 @@ NUMBERS = tuple(
     }.items()
     for value in values
 )
-"""Numbers at the ends of their types, as files hold them."""
+"""The bytes of numbers at the limits of their types."""
 
 _WAYS = st.sampled_from(("token", "number", "flip", "random", "repeat", "move", "remove", "cut"))
 _TOKEN, _NUMBER, _RANDOM = st.sampled_from(TOKENS), st.sampled_from(NUMBERS), st.binary(max_size=32)
@@ -36,7 +36,7 @@ _HOW_MANY = st.sampled_from((1, 1, 1, 1, 2, 2, 3, 4))
 
 @st.composite
 def mutated(draw: st.DrawFn, content: bytes) -> bytes:
-    """Draw the content with one place changed, or a few."""
+    """Draw the content with changes at one or a few places."""
     for _ in range(draw(_HOW_MANY)):
         start, way = draw(st.integers(0, len(content))), draw(_WAYS)
         end = start + 2 ** draw(st.integers(0, len(content).bit_length()))  # short spans are as likely as long ones
@@ -64,7 +64,7 @@ def mutated(draw: st.DrawFn, content: bytes) -> bytes:
 
 @st.composite
 def shuffled(draw: st.DrawFn, words: Sequence[str], others: Sequence[str]) -> list[str]:
-    """Draw the words with one to four of them left out, doubled, or replaced by one of the others."""
+    """Draw the words with one to four of them dropped, repeated or replaced by one of ``others``."""
     changed = list(words)
     for _ in range(draw(st.integers(1, 4))):
         start, left_out = draw(st.integers(0, len(changed))), draw(st.integers(0, 1))

@@ -1,4 +1,4 @@
-"""Run folders to be damaged or forged, and what must be true of a model that is still made from one."""
+"""Run folders to damage or forge, and checks of a model that is loaded from one all the same."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.robustness.mutations import mutated
 from tests.training.test_trainer import Kill, Killed
 
 REFUSALS = (RunError, ConfigError, BindingError, CatalogueError)
-"""What a run folder may be refused with."""
+"""The errors with which a run folder may be refused."""
 CONFIG = TrainConfig(
     catalogue="builtin:60",
     env="SpotifySkip-v0",
@@ -47,11 +47,11 @@ _WAYS: tuple[Callable[[Any], Any], ...] = (
 
 
 def use_mutated(draw: st.DrawFn, scratch: Path) -> str:
-    """Spoil one file of a run and use it: "valid" or "refused"; anything else that happens is raised."""
+    """Damage one file of a run and use the run; return "valid" or "refused", and raise any other outcome."""
     begun, folder = draw(st.booleans()), scratch / "run"
     shutil.rmtree(folder, ignore_errors=True)
     files = write_interrupted(folder) if begun else write_finished(folder)
-    # Another number of steps or tracks is as good a setting as any, and may take hours.
+    # Not the settings of an unfinished run: another number of steps or tracks is valid, and may take hours.
     file = folder / draw(st.sampled_from([name for name in files if not begun or name != "config.json"]))
     if file.suffix == ".safetensors" and draw(st.booleans()):
         write_tensors(file, draw(_forged(read_tensors(file))))
@@ -66,7 +66,7 @@ def use_mutated(draw: st.DrawFn, scratch: Path) -> str:
 
 
 def check(run: Run) -> None:
-    """Raise `AssertionError` unless the model holds numbers only, and plays."""
+    """Raise `AssertionError` unless all weights are finite numbers and the model plays."""
     for name, weights in run.model.policy.state_dict().items():
         assert weights.isfinite().all(), f"{name} is not finite"
     returns = evaluate(run.model, run.config.env, 2, catalogue=run.catalogue, **run.config.env_options).returns
@@ -74,12 +74,12 @@ def check(run: Run) -> None:
 
 
 def write_finished(folder: Path) -> list[str]:
-    """Write a run that came to its end, and return the names of its files."""
+    """Write a finished run, and return the names of its files."""
     return _write(folder, _files(finished=True))
 
 
 def write_interrupted(folder: Path) -> list[str]:
-    """Write a run that was left in the middle, as by a power cut, with a checkpoint behind it."""
+    """Write a run that was interrupted, as by a power cut, after a checkpoint, and return the names of its files."""
     return _write(folder, _files(finished=False))
 
 
@@ -101,7 +101,7 @@ def _files(*, finished: bool) -> dict[str, bytes]:
 
 @st.composite
 def _forged(draw: st.DrawFn, tensors: Tensors) -> Tensors:
-    """Draw one array or one fact changed to what it must not be; the checksum will be right."""
+    """Draw tensors with one array or one fact changed to an invalid value; the checksum will be valid."""
     arrays, facts = dict(tensors.arrays), copy.deepcopy(tensors.facts)
     if draw(st.booleans()):
         name = draw(st.sampled_from(sorted(facts)))

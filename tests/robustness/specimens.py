@@ -1,4 +1,4 @@
-"""Good tables and prepared catalogues to be damaged, and what must be true of whatever is still read from them."""
+"""Valid files to damage (tables, prepared catalogues, logs, listeners), and checks of what is still read from them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from spotify_gym.session import SessionDynamics
 from tests.robustness.mutations import mutated
 
 FORGED = st.integers(1, 10).map(lambda number: number <= 7)
-"""Whether a packed file is packed again after the damage, checksums right."""
+"""Whether the content of a file is damaged, which then gets valid checksums, or the file itself."""
 
 
 @dataclass(frozen=True)
 class Specimen:
-    """A kind of file of strangers: a catalogue is made from most."""
+    """A format of untrusted files; most are read into a catalogue."""
 
     suffix: str
     make: Callable[[], bytes]
@@ -42,7 +42,7 @@ class Specimen:
     refusal: type[ValueError] = CatalogueError
 
     def use_mutated(self, draw: st.DrawFn, folder: Path) -> str:
-        """Damage the file and read it: "valid" or "refused"; anything else that happens is raised."""
+        """Damage the file and read it; return "valid" or "refused", and raise any other outcome."""
         path = folder / f"mutated{self.suffix}"
         path.write_bytes(draw(self.mutate(self.make())))
         try:
@@ -55,7 +55,7 @@ class Specimen:
 
 
 def check(catalogue: Catalogue) -> None:
-    """Raise `AssertionError` unless the catalogue keeps all that it promises, and can be played from."""
+    """Raise `AssertionError` unless the catalogue is valid in all respects, and can be played."""
     n_tracks, report = len(catalogue), catalogue.report
     assert catalogue.features.dtype == np.float32
     assert np.isfinite(catalogue.features).all()
@@ -74,7 +74,7 @@ def check(catalogue: Catalogue) -> None:
 
 
 def check_table(catalogue: Catalogue) -> Catalogue:
-    """Return the catalogue of a table after making sure that its report accounts for every row."""
+    """Return the catalogue of a table after checking that its report accounts for every row."""
     report = catalogue.report
     assert report.tracks == len(catalogue)
     assert report.rows == report.tracks + sum(finding.rows for finding in (*report.folded, *report.dropped))
@@ -82,7 +82,7 @@ def check_table(catalogue: Catalogue) -> Catalogue:
 
 
 def _check_session(catalogue: Catalogue) -> None:
-    """Play every track once, from every track: all rewards and observations are numbers within their bounds."""
+    """Play every track from every track, and check that rewards and observations are numbers within their bounds."""
     dynamics = SessionDynamics(catalogue, {"flow": 0.5, "fit": 0.5}, history_length=2, reward_baseline=0.0)
     tracks = np.arange(len(catalogue))
     sessions = dynamics.start(tracks.astype(np.uint64))
@@ -95,7 +95,7 @@ def _check_session(catalogue: Catalogue) -> None:
 
 
 def _frame() -> pd.DataFrame:
-    """Return a table with all that tables have: titles in quotes and over two lines, gaps, doubles, versions."""
+    """Return a table with quoted titles, titles of two lines, missing values, duplicates and versions."""
     catalogue = Catalogue.builtin(12, seed=3)
     assert catalogue.names is not None
     assert catalogue.artists is not None
@@ -182,7 +182,7 @@ def _mutated_zst(draw: st.DrawFn, content: bytes) -> bytes:
 
 @st.composite
 def _mutated_arrow(draw: st.DrawFn, content: bytes) -> bytes:
-    """Draw damage to what is in the columns or said of them, the checksum set right; or to any byte."""
+    """Draw damage to columns, schema or header, with a valid checksum, or to any byte of the file."""
     if not draw(FORGED):
         return draw(mutated(content))
     _, message = pa.ipc.MessageReader.open_stream(pa.BufferReader(content[8:]))
@@ -197,7 +197,7 @@ def _mutated_arrow(draw: st.DrawFn, content: bytes) -> bytes:
 
 @st.composite
 def _mutated_archive(draw: st.DrawFn, content: bytes) -> bytes:
-    """Draw one member damaged and packed again with the right checksum, or the packed file."""
+    """Draw damage to one member, with a valid checksum, or to any byte of the archive."""
     if not draw(FORGED):
         return draw(mutated(content))
     forged = io.BytesIO()
@@ -212,7 +212,7 @@ def _mutated_archive(draw: st.DrawFn, content: bytes) -> bytes:
 
 @st.composite
 def _mutated_member(draw: st.DrawFn, member: bytes) -> bytes:
-    """Draw the values of an array damaged, its head left whole as often as not, and its length too."""
+    """Draw damage to an ``.npy`` file, mostly after its header, and half of the time without a change of length."""
     start = draw(st.sampled_from((0, *[member.index(b"\n") + 1] * 4)))
     body = member[start:]
     return member[:start] + draw(draw(st.sampled_from((mutated, _as_long)))(body))
@@ -220,7 +220,7 @@ def _mutated_member(draw: st.DrawFn, member: bytes) -> bytes:
 
 @st.composite
 def _as_long(draw: st.DrawFn, content: bytes) -> bytes:
-    """Draw the content damaged, and as long as it was."""
+    """Draw damage that keeps the length of the content."""
     return draw(mutated(content))[: len(content)].ljust(len(content))
 
 

@@ -28,7 +28,7 @@ FULL = "No space left on device"
 
 @contextmanager
 def full_after(n_files: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let the disk be full once so many files have been written."""
+    """Make the disk appear full after so many files have been written."""
     left = iter(range(n_files))
     flush = os.fsync
 
@@ -62,7 +62,7 @@ def test_replacing__names_the_file_that_a_full_disk_has_no_room_for(
 def test_training__on_a_full_disk_says_so_and_can_go_on(
     n_files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The files are three checkpoints, then the picture of the curve, and the model in three forms."""
+    """The files are three checkpoints, then the plot of the learning curve, and the model in three formats."""
     run = tmp_path / "run"
     write_interrupted(run)
     with full_after(n_files, monkeypatch), pytest.raises(RunError) as refusal:
@@ -110,7 +110,7 @@ def test_catalogue__on_a_full_disk_leaves_the_earlier_file(tmp_path: Path, monke
 
 @pytest.fixture
 def nowhere(tmp_path: Path) -> Path:
-    """A place that nobody can write to, not even root: below a file."""
+    """A path below a file, to which nobody can write, not even root."""
     (tmp_path / "file").touch()
     return tmp_path / "file" / "folder"
 

@@ -1,4 +1,4 @@
-"""Damaged tables, prepared catalogues, run folders and command lines end in something valid or in a named error.
+"""Damaged tables, prepared catalogues, run folders and command lines give a valid result or a named error.
 
 `make test` tries some of each, `make fuzz` 125,000, or as many as FUZZ_CASES says. Hypothesis prints the smallest case
 that fails, and tries it first the next time.
@@ -43,14 +43,14 @@ SHARES = {
     "run": 1,
     "line": 1,
 }
-"""How the cases are divided; runs and lines take a hundred times as long as files."""
+"""The shares of the cases; runs and command lines take a hundred times as long as files."""
 
 WORDS = (
     *("--steps", "--env", "--gamma", "--out", "--resume", "--settings", "--history", "--top", "--sessions", "--seed"),
     *("-1", "0", "1e999", "nan", "", " ", "--", "-", "=", "--=", "--help", "\x1b[2J", "é", "[", "%s", "{}", "True"),
     *("SpotifySkip-v0", "runs", "nowhere/at/all", "/dev/null", "songs.csv", "catalogue.arrow", "--trust", "--hidden"),
 )
-"""What gets between the words of a line."""
+"""Words that replace those of a command line."""
 LINES = (
     "prepare songs.csv --out catalogue.arrow --scaling minmax --columns track_id=track_id",
     "train --env SpotifyPlaylist-v0 --policy mlp --hidden 8 --gamma 0.5",
@@ -58,12 +58,12 @@ LINES = (
     "recommend run --history a,b,c,d,e --top 3",
     "compare run run --sessions 2",
 )
-"""Lines that are right, or nearly."""
-QUICK = {"train": ["--steps", "20", "--catalogue", "builtin:60"]}  # at the end, where they win
+"""Command lines that are valid, or nearly so."""
+QUICK = {"train": ["--steps", "20", "--catalogue", "builtin:60"]}  # at the end, where they override others
 
 
 def use_mutated_line(draw: st.DrawFn, scratch: Path) -> str:
-    """Run a command of `spotify-gym` with words left out, doubled or replaced: "valid" or "refused", in few words."""
+    """Run a command of `spotify-gym` with words dropped, repeated or replaced; return "valid" or "refused"."""
     command, *words = draw(st.sampled_from(LINES)).split()
     line, folder = [command, *draw(shuffled(words, WORDS)), *QUICK.get(command, [])], scratch / "lines"
     shutil.rmtree(folder, ignore_errors=True)
@@ -87,7 +87,7 @@ KINDS: Mapping[str, Callable[[st.DrawFn, Path], str]] = {
     "run": run_folders.use_mutated,
     "line": use_mutated_line,
 }
-"""What is damaged, by name."""
+"""The function for each kind of damaged input."""
 
 
 @pytest.mark.parametrize("cases", [75, pytest.param(None, marks=pytest.mark.fuzz)], ids=["some", "all"])
@@ -96,15 +96,15 @@ def test_anything_damaged__ends_in_something_valid_or_an_error(kind: str, cases:
     n_cases = cases or math.ceil(CASES * SHARES[kind] / sum(SHARES.values()))
     outcomes: Counter[str] = Counter()
 
-    # `make test` is to be the same every time; `make fuzz` is to find something new.
+    # `make test` tries the same cases every time; `make fuzz` tries new ones.
     @settings(max_examples=n_cases, derandomize=cases is not None, suppress_health_check=list(HealthCheck))
     @given(st.data())
     def use_mutated(data: st.DataObject) -> None:
-        with limited() if outcomes else contextlib.nullcontext():  # the first one loads what the others need too
+        with limited() if outcomes else contextlib.nullcontext():  # the first case imports what all need
             outcomes[KINDS[kind](data.draw, tmp_path)] += 1
 
     if kind in SPECIMENS:
-        test_whole_file__is_read(kind, tmp_path)  # which loads what all of them need
+        test_whole_file__is_read(kind, tmp_path)  # imports what all need
     use_mutated()
     print(f"{kind}: {outcomes.total():,} cases, {dict(outcomes)}")
     assert outcomes.keys() == {"valid", "refused"}
@@ -120,7 +120,7 @@ def test_whole_file__is_read(kind: str, tmp_path: Path) -> None:
 
 
 def test_read__takes_no_more_memory_than_the_file_needs(tmp_path: Path) -> None:
-    """A table of two kilobytes is read where two gigabytes are not to be had."""
+    """A table of two kilobytes is read even if two gigabytes cannot be allocated."""
     path = tmp_path / "songs.csv"
     path.write_bytes(SPECIMENS["csv"].make())
     with limited(mebibytes=400):
@@ -129,7 +129,7 @@ def test_read__takes_no_more_memory_than_the_file_needs(tmp_path: Path) -> None:
 
 def test_limited__notices_what_takes_too_much_memory() -> None:
     with pytest.raises(AssertionError, match=r"took [12]\d\d MiB of memory"), limited(mebibytes=100):
-        bytearray(250 * MEBI)  # what the process held before may go meanwhile
+        bytearray(250 * MEBI)  # other memory of the process may be freed meanwhile
     with pytest.raises(MemoryError), limited(mebibytes=100):
         bytearray(2000 * MEBI)
 

@@ -1,9 +1,9 @@
-"""Work that is killed at random moments goes on, and ends with the results of work that nobody disturbed.
+"""Work that is killed at random moments can be resumed, and ends with the results of undisturbed work.
 
-Every kill is SIGKILL, which no program can prepare for, at a moment drawn uniformly from before the first file is
-written to after the last one, in time on the processor, so that a busy machine changes little. Then every file is
-looked at, and the work taken up again, which is killed again half the time. `make test` kills a short training once,
-`make kill` fifty longer ones, ten comparisons and ten searches.
+Every kill is SIGKILL, which a program cannot handle. Its moment is drawn uniformly from before the first file is
+written to after the last one, in processor time, so that a busy machine changes little. Then every file is checked,
+and the work is resumed; half of the time it is killed again. `make test` kills a short training once, `make kill` fifty
+longer ones, ten comparisons and ten searches.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from spotify_gym.training.tensors import read_tensors, write_tensors
 from tests.robustness import run_folders
 
 KILLS = {"training": 50, "comparison": 10, "search": 10}
-LATEST = 1.05  # moment of a kill, as a share of the time that all of the work takes
+LATEST = 1.05  # latest moment of a kill, as a share of the time of undisturbed work
 CONFIG = TrainConfig(
     catalogue="builtin:300",
     env="SpotifyPlaylist-v0",
@@ -54,7 +54,7 @@ PRELOAD = ["tests.robustness.test_kill", "matplotlib.figure", "matplotlib.backen
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], tuple[Workload, Path, float]]:
-    """Return a workload, the folder where it was done, and the processor time that this took [s]."""
+    """Return a function of name and steps that returns a workload, the folder of its results, and its time [s]."""
 
     @cache
     def done(name: str, steps: int) -> tuple[Workload, Path, float]:
@@ -89,10 +89,10 @@ def test_killed__ends_the_same(name: str, number: int, steps: int, undisturbed, 
 
 
 def work_until_killed(workload: Workload, folder: Path, patience: float = math.inf) -> float:
-    """Work in another process, and kill that process with SIGKILL after so much time on the processor [s].
+    """Work in another process, and kill it with SIGKILL after ``patience`` of processor time [s].
 
     Returns:
-        The time on the processor that it had [s].
+        The processor time that it took [s].
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
@@ -119,7 +119,7 @@ def _work(workload: Workload, folder: Path, ready: Event, go: Event) -> None:
 
 
 def _processor_time(pid: int) -> float:
-    """Return the time that the main thread of a process has been running [s]."""
+    """Return the processor time of the main thread of a process [s]."""
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
     except OSError:  # it has ended
@@ -151,34 +151,34 @@ def test_files__cut_off_are_noticed(tmp_path: Path) -> None:
         file.write_bytes(content)
 
 
-# The work, and whether its files are whole, and the same.
+# The workloads, and the checks that their files are complete and equal.
 
 SESSIONS = 10
 
 
 @dataclass(frozen=True)
 class Workload(ABC):
-    """Work that is kept in a folder and goes on there."""
+    """Work with results in a folder, from which it can be resumed."""
 
     config: TrainConfig
     folders: ClassVar[tuple[str, ...]] = (".",)
 
     @abstractmethod
     def do(self, path: Path) -> None:
-        """Begin the work, or go on with it."""
+        """Start or resume the work."""
 
     @abstractmethod
     def check_same(self, one: Path, other: Path) -> None:
         """Raise `AssertionError` unless the results in two folders are the same."""
 
     def check_whole(self, path: Path) -> None:
-        """Raise `ValueError` where a file is not whole."""
+        """Raise `ValueError` if a file is incomplete."""
         for folder in self.folders:
             check_files(path / folder)
 
 
 class Training(Workload):
-    """A training; each of its steps leaves a checkpoint, so that many kills fall into a write."""
+    """A training that saves a checkpoint at each step, so that many kills happen during a write."""
 
     def do(self, path: Path) -> None:
         """Train or resume."""
@@ -189,7 +189,7 @@ class Training(Workload):
             resume(path)
 
     def check_same(self, one: Path, other: Path) -> None:
-        """Compare weights and logs bit for bit, times aside."""
+        """Compare weights and logs bit for bit, except times."""
         ours, theirs = (read_tensors(RunFolder(path).weights_file()) for path in (one, other))
         assert ours.facts == theirs.facts, f"{other} holds another network than {one}"
         assert ours.arrays.keys() == theirs.arrays.keys(), f"{other} holds another network than {one}"
@@ -210,7 +210,7 @@ class Comparison(Workload):
             Compare(suite="quick", envs=(self.config.env,), out=path, jobs=1).run()
 
     def check_same(self, one: Path, other: Path) -> None:
-        """Compare the tables, but for what the runs cost."""
+        """Compare the tables, except the columns of cost."""
         ours, theirs = (pd.read_parquet(path / "results.parquet").drop(columns=COSTS) for path in (one, other))
         assert ours.equals(theirs), f"the table in {other} differs from {one}"
 
@@ -243,18 +243,18 @@ class Searching(Workload):
 
 
 WORKLOADS: Mapping[str, type[Workload]] = {"training": Training, "comparison": Comparison, "search": Searching}
-"""All of them, by name."""
+"""The workloads by name."""
 
 
 def check_files(path: Path) -> None:
-    """Look at every file of a folder, where there is one.
+    """Check every file in a folder, if the folder exists.
 
     Raises:
-        ValueError: one is not whole.
+        ValueError: if a file is incomplete.
     """
     for file in sorted(path.iterdir()) if path.is_dir() else ():
         check = CHECKS.get(file.name) or CHECKS.get(file.suffix)
-        if check is None or file.name.startswith("."):  # unfinished ones bear such a name, and are cleared away
+        if check is None or file.name.startswith("."):  # unfinished files have such names, and are removed later
             continue
         try:
             check(file)
@@ -282,7 +282,7 @@ CHECKS: Mapping[str, Callable[[Path], object]] = {
     ".json": lambda file: json.loads(file.read_bytes()),
     ".parquet": pd.read_parquet,
 }
-"""What reads each file, by its name or else its ending, and raises where it is not whole.
+"""Readers by file name or else suffix, which raise if a file is incomplete.
 
-SB3 writes on in its logs (progress.csv, monitor.csv); the checkpoint holds what they are put back to.
+The logs of SB3 (progress.csv, monitor.csv) are not checked: SB3 appends to them, and the checkpoint restores them.
 """

@@ -1,7 +1,7 @@
-"""One seed, one result: in this process, in another, and however much is done at once.
+"""The same seed gives the same result, in this process and in another, for any degree of parallelism.
 
-That a session is the same in any batch, and an evaluation whatever it plays at once, is tested where they live
-(`tests/session/test_vector_env.py`, `tests/training/test_evaluation.py`).
+That sessions and evaluations do not depend on the batch size is tested in `tests/session/test_vector_env.py` and
+`tests/training/test_evaluation.py`.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ PARTS: tuple[Callable[[], str], ...] = (catalogue, env, vector_env, training, ev
 
 @pytest.fixture(scope="module")
 def elsewhere() -> dict[str, str]:
-    """What another process makes of the same seeds, with another seed of its hashes and two threads."""
+    """The results for the same seeds in another process, with another hash seed and two threads."""
     told = subprocess.run(
         [sys.executable, "-m", "tests.robustness.test_same_seed"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Playing and training for long: memory stays flat, numbers stay right.
+"""Long playing and training: memory stays flat, and numbers stay correct.
 
 `make test` does so for seconds; `make soak` for a million vector steps of each environment and five minutes of
 training, or as many as SOAK_STEPS and SOAK_MINUTES say.
@@ -23,7 +23,7 @@ from tests.robustness.limits import memory
 STEPS = int(os.environ.get("SOAK_STEPS", "1_000_000"))
 MINUTES = float(os.environ.get("SOAK_MINUTES", "5"))
 GROWTH = 8.0  # most that memory may grow after warming up [MiB]
-BLOCK = 200  # steps between two looks at memory and vibe
+BLOCK = 200  # steps between two checks of memory and vibe
 ROUNDING = 2e-5  # of float32, over a few operations, relative to the largest term
 DRIFT = 1e-5  # most that a running mean may be off
 
@@ -85,7 +85,7 @@ class Timer(BaseCallback):
 
 
 def check_flat(readings: list[float], growth: float) -> None:
-    """Raise `AssertionError` where the last tenth of the readings is that much above the second tenth [MiB]."""
+    """Raise `AssertionError` if the last tenth of the readings is above the second tenth by ``growth`` [MiB]."""
     tenth = len(readings) // 10
     assert tenth, "too short to tell"
     early, late = max(readings[tenth : 2 * tenth]), max(readings[-tenth:])
@@ -105,7 +105,7 @@ def check_step(env: Any, stepped: tuple[Any, ...]) -> None:
 
 
 def check_vibe(env: Any) -> None:
-    """Raise `AssertionError` where the running mean is off the mean of the history, computed anew."""
+    """Raise `AssertionError` if the running mean differs from the mean of the history."""
     history = env.catalogue.features[env.sessions.history].astype(np.float64)  # (B, H, d)
     assert np.abs(env.sessions.vibe - history.mean(axis=1)).max() <= DRIFT
 

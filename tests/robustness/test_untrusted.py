@@ -1,4 +1,4 @@
-"""Files of strangers: each is read or refused by name, and none of them executes anything or leads anywhere else."""
+"""Untrusted files: each is read, or refused with a message; none executes code or leads to other files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Bomb:
-    """Makes a folder of the name `exploded` where it is unpickled."""
+    """Creates a folder named `exploded` when it is unpickled."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return os.mkdir, ("exploded",)
@@ -52,7 +52,7 @@ def torch_bomb() -> bytes:
 
 
 def zip_bomb() -> bytes:
-    """An SB3 file whose data is a bomb."""
+    """Return an SB3 file in which a `Bomb` is pickled."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(
@@ -80,7 +80,7 @@ FILES = ("config.json", "meta.json", "weights.safetensors", "checkpoint.safetens
 
 
 def tried(call: Callable[[], object]) -> str | None:
-    """Return in which words a call was refused."""
+    """Return the message with which a call was refused; None if it was not."""
     try:
         call()
     except REFUSALS as error:
@@ -198,7 +198,7 @@ def test_file__that_is_a_pipe_a_folder_or_a_link_is_refused(name: str, finished:
         (folder / name).unlink(missing_ok=True)
         make(folder / name)
         told = tried(lambda folder=folder: load_run(folder))
-        assert told or name in ("model.zip", "checkpoint.safetensors", "progress.csv")  # which are not read
+        assert told or name in ("model.zip", "checkpoint.safetensors", "progress.csv")  # not read by `load_run`
 
 
 def test_training__writes_only_into_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +211,7 @@ def test_training__writes_only_into_its_folder(tmp_path: Path, monkeypatch: pyte
 
 
 def test_forged_checkpoint__writes_nowhere_out_of_bounds(interrupted: Path, tmp_path: Path) -> None:
-    """The loops that Numba compiles look at no bounds, so that the door must."""
+    """Loops compiled by Numba do not check bounds, so the reader of checkpoints must."""
     whole = read_tensors(interrupted / "checkpoint.safetensors")
     for name, value in (("time", 10**6), ("time", -(10**6)), ("played", 10**6), ("history", -1)):
         folder = Path(shutil.copytree(interrupted, tmp_path / f"{name}{value}"))
@@ -231,7 +231,7 @@ def test_forged_checkpoint__of_sums_that_are_no_numbers_is_refused(interrupted: 
 
 
 def test_forged_checkpoint__that_claims_more_replay_than_it_holds_is_refused(interrupted: Path, tmp_path: Path) -> None:
-    """What was in memory before would be learned from."""
+    """Training would otherwise sample uninitialised memory."""
     folder = Path(shutil.copytree(interrupted, tmp_path / "run"))
     whole = read_tensors(folder / "checkpoint.safetensors")
     facts = {**whole.facts, "replay": {"pos": 3, "full": True}}
