@@ -1,7 +1,7 @@
-"""Speed of everything, beside others and beside what the machine can do: `python -m experiments.benchmark`.
+"""Benchmark of speed and memory against baselines and hardware limits: `python -m experiments.benchmark`.
 
-Each function of `PARTS` yields lists of rows. The rows of a list take turns, round by round, so that their ratios hold
-on a busy machine; one more row is one more entry of a list.
+Each function of `PARTS` yields lists of rows. The rows of a list are measured in turn, round by round, so that their
+ratios are valid on a busy machine. To measure something else, add a row to a list.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from spotify_gym.search.exact_topk import in_blocks, largest
 from spotify_gym.search.pruned import InnerProductIndex
 from spotify_gym.training.trainer import one_thread
 
-REAL_SIZE, REAL_ROWS = 211_871, 232_725  # tracks of the catalogue and rows of the table that the goals are about
+REAL_SIZE, REAL_ROWS = 211_871, 232_725  # catalogue size and table size that the goals refer to
 GOAL_BATCH, BATCH, TOP = 1024, 64, 10
 FIRST, STRICT = "SpotifySession-v0", "SpotifyPlaylist-v0"
 QUICK: Any = {
@@ -64,37 +64,37 @@ QUICK: Any = {
 
 @dataclass(frozen=True)
 class Benchmark(Command):
-    """Measure everything on one core in one run, others' ways beside ours, and print one table."""
+    """Measure everything on one core in one run, next to baseline implementations, and print one table."""
 
     catalogue: str = f"builtin:{REAL_SIZE}"
-    """What can be played: a built-in one (of as many tracks as the goals are about), a table, or a prepared one."""
+    """Tracks to play: a built-in catalogue (by default of the size that the goals refer to), a table, or a .arrow."""
     quick: bool = False
     """Fewer sizes and shorter measurements: half a minute instead of minutes."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """Where networks learn and decide."""
+    """Device of the networks."""
     memory_limit_mb: float = 1500
-    """Leave out networks with one output per track whose training would take more [MB]."""
+    """Skip networks with one output per track whose training would need more memory [MB]."""
     seed: int = 0
-    """Decides all that is random."""
+    """Seed of everything random."""
     out: Path = Path("results/benchmark")
-    """Folder for every single measurement (benchmark.json) and the curves of growth (growth.png)."""
+    """Folder for all measurements (benchmark.json) and the scaling plots (growth.png)."""
     rounds: int = 7
     """Measurements of each cost."""
     seconds: float = 0.2
     """Length of one measurement [s]."""
     sizes: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
-    """Tracks in a catalogue, besides those of the one given."""
+    """Catalogue sizes, in addition to that of --catalogue [tracks]."""
     search_sizes: tuple[int, ...] = (100_000, 1_000_000, 10_000_000)
-    """Vectors to search among, beside faiss where it is installed."""
+    """Numbers of vectors to search, also with faiss if it is installed."""
     batches: tuple[int, ...] = (1, 4, 16, 64, 256, 1024, 4096)
-    """Sessions at once."""
+    """Numbers of parallel sessions."""
     n_rows: int = REAL_ROWS
-    """Rows of the table that is invented to be read, where none is given."""
+    """Rows of the synthetic table to read, if --catalogue is not a table."""
     n_workers: int = 10
     """Processes that share a catalogue."""
 
     def run(self) -> None:
-        """Measure, print, keep."""
+        """Measure, print the table, and save the results."""
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("--device cuda: there is no CUDA GPU here; leave it out, or take cpu")
         bench: Benchmark = replace(self, **QUICK) if self.quick else self
@@ -102,16 +102,16 @@ class Benchmark(Command):
             write(measured(bench.races(), bench.rounds), self.seed, self.out)
 
     def races(self) -> Iterator[Race]:
-        """Yield all that is to be measured."""
+        """Yield everything to measure."""
         return chain.from_iterable(part(self) for part in PARTS)
 
     @cached_property
     def tracks(self) -> Catalogue:
-        """What can be played."""
+        """The catalogue of the option."""
         return as_catalogue(self.catalogue)
 
     def catalogues(self) -> Iterator[Catalogue]:
-        """Yield a catalogue of each size: some of the tracks, or invented ones where there are too few."""
+        """Yield a catalogue of each size: a sample of the tracks, or synthetic ones if there are too few."""
         n_here = len(self.tracks)
         for n in sorted({*self.sizes, n_here}):
             if n < n_here:
@@ -120,14 +120,14 @@ class Benchmark(Command):
                 yield self.tracks if n == n_here else Catalogue.builtin(n, self.seed)
 
     def timed(self, work: Work, *, network: bool = False) -> Sample:
-        """Return what measures the cost of some work [s], which may be a network's on its device."""
+        """Return a function that measures the cost of some work [s]; `network` work runs on the device."""
         return repeating(work, self.seconds, on_gpu=network and self.device == "cuda")
 
 
 def goal_at(n: int, seconds: float, stated_for: int = REAL_SIZE) -> float | None:
-    """Return the goal for n tracks or rows: in proportion where they are more than it is stated for.
+    """Return the goal for n tracks or rows: it grows in proportion above the size that it is stated for.
 
-    A catalogue less than half as large has none.
+    There is none at or below half that size.
     """
     return seconds * max(1.0, n / stated_for) if n > stated_for / 2 else None
 
@@ -144,7 +144,7 @@ print(between - began, time.process_time() - between)
 
 
 def imports(_: Benchmark) -> Iterator[Race]:
-    """Import the package, and Gymnasium before it, in a process of its own."""
+    """Import Gymnasium and then this package in a separate process."""
 
     def seconds(which: int) -> float:
         return float(subprocess.check_output([sys.executable, "-c", IMPORTS], text=True).split()[which])  # noqa: S603
@@ -159,7 +159,7 @@ READ, LOAD = Part("read and prepare a table", "s", "rows"), Part("load it prepar
 
 
 def tables(bench: Benchmark) -> Iterator[Race]:
-    """Read a table, then load it prepared."""
+    """Read a table, and load the prepared catalogue."""
     with TemporaryDirectory() as folder:
         given, prepared = Path(bench.catalogue), Path(folder) / "catalogue.arrow"
         table = given if given.suffix == ".csv" else write_table(Path(folder) / "table.csv", bench.n_rows, bench.seed)
@@ -193,7 +193,7 @@ HOLD = {
 
 
 def memory(bench: Benchmark) -> Iterator[Race]:
-    """Let several processes hold a prepared catalogue at once."""
+    """Measure the memory of several processes that hold a prepared catalogue at once."""
     n = bench.n_workers
     if not ROLLUP.exists():
         yield [Row(PSS, what, n, None, reason=f"needs {ROLLUP}, which Linux has") for what in HOLD]
@@ -220,15 +220,15 @@ def single(bench: Benchmark) -> Iterator[Race]:
     def sample(env_id: Any, **options: Any) -> Sample:
         env = gym.make(env_id, **options)
         drawn = np.random.default_rng(bench.seed).integers(env.action_space.n, size=2**16)  # type: ignore[attr-defined]
-        env.action_space.sample = cycle(drawn.tolist()).__next__  # type: ignore[assignment]  # no drawing is measured
+        env.action_space.sample = cycle(drawn.tolist()).__next__  # type: ignore[assignment]  # sampling is not measured
 
         def cost() -> float:
-            """Take from Gymnasium's time, which is by the clock on the wall, what others had of the processor."""
+            """Convert Gymnasium's wall-clock rate to processor time, which other processes do not affect."""
             wall, processor = time.perf_counter(), time.process_time()
             rate = benchmark_step(env, bench.seconds, bench.seed)  # type: ignore[arg-type]  # it takes any number
             return (time.process_time() - processor) / (time.perf_counter() - wall) / rate
 
-        cost()  # compiles what is to be compiled
+        cost()  # warm up: compiles the loops
         return cost
 
     def ours(env_id: str) -> Row:
@@ -244,7 +244,7 @@ def single(bench: Benchmark) -> Iterator[Race]:
 
 
 def vector(bench: Benchmark) -> Iterator[Race]:
-    """Step many sessions at once: more and more of them, then over more and more tracks."""
+    """Step many sessions at once, by number of sessions, then by number of tracks."""
 
     def sample(env: Any) -> Sample:
         shape = (max(64, 2**16 // env.num_envs), env.num_envs)
@@ -265,7 +265,7 @@ def vector(bench: Benchmark) -> Iterator[Race]:
             ours(SAME_STEP, n, autoreset_mode="SameStep"),
             Row(VECTOR, CART_POLE, n, sample(cart_poles), "floor"),
         ]
-        if n <= GOAL_BATCH:  # the naive form would take seconds a step, and no session of it gets faster
+        if n <= GOAL_BATCH:  # larger naive batches would take seconds per step and be no faster per session
             naive = gym.make_vec(naive_spec(bench.tracks), n, vectorization_mode="sync")
             race.append(Row(VECTOR, f"{NAIVE} in SyncVectorEnv", n, sample(naive), "usual"))
         yield race
@@ -275,10 +275,10 @@ def vector(bench: Benchmark) -> Iterator[Race]:
 
 
 def step_limit(env: Any, catalogue: Catalogue) -> float:
-    """Return the least time of a step of one session [s]: what goes in, what is kept, what comes out.
+    """Return a lower bound on the time of a step of one session [s], from the bytes that must move.
 
-    In goes the track's number, and from somewhere in the catalogue its features; kept are the vibe (read and written)
-    and the window (the oldest features read, the newest written); out comes what `step` returns.
+    Inputs are the track's index and its features, from a random place in the catalogue. State is the vibe (read and
+    written) and the window (the oldest features read, the newest written). Outputs are what `step` returns.
     """
     env.reset(seed=0)
     actions = np.zeros(env.num_envs, np.int64)
@@ -291,19 +291,19 @@ def step_limit(env: Any, catalogue: Catalogue) -> float:
 
 GRADIENT = Part("a gradient step, 64 transitions", "/s", "tracks", "a gradient step, 64 transitions [s]")
 DECISION = Part("a decision: the 10 best tracks of all, per state", "s", "tracks", "a decision, per state [s]")
-_LEARNED = 100  # gradient steps before anything is measured
+_LEARNED = 100  # gradient steps before measuring
 OURS, DENSE = "Double DQN, CataloguePolicy", "DQN, MlpPolicy (SB3)"
 
 
 def learning(bench: Benchmark) -> Iterator[Race]:
-    """Take gradient steps over whole catalogues, and decide."""
+    """Measure gradient steps and decisions over whole catalogues."""
     for catalogue in bench.catalogues():
         yield gradient_steps(bench, catalogue)
         yield decisions(bench, catalogue)
 
 
 def gradient_steps(bench: Benchmark, catalogue: Catalogue) -> Race:
-    """Return what learns, ours and Stable-Baselines3's own."""
+    """Return the rows of a gradient step, of our learner and of SB3's DQN."""
 
     def sample(model: sb3.DQN) -> Sample:
         return bench.timed(lambda: model.train(gradient_steps=1, batch_size=BATCH), network=True)
@@ -321,16 +321,16 @@ def gradient_steps(bench: Benchmark, catalogue: Catalogue) -> Race:
 
 
 def dense_memory(n_tracks: int, width: int = 64) -> int:
-    """Return about how many bytes a gradient step of SB3's DQN takes with one output per track.
+    """Return the approximate memory of a gradient step of SB3's DQN with one output per track [bytes].
 
-    The head's weights are held five times (online, target, gradient, Adam's two moments), an output for each of 64
-    states and each track three times (online, target, gradient).
+    The head's weights are stored five times (online, target, gradient, Adam's two moments), the outputs for 64 states
+    and all tracks three times (online, target, gradient).
     """
     return 4 * n_tracks * (5 * (width + 1) + 3 * BATCH)
 
 
 def decisions(bench: Benchmark, catalogue: Catalogue) -> Race:
-    """Return what chooses, ours and a sort of all cosines."""
+    """Return the rows of a decision, of our learner and of a sort of all cosines."""
     model, n = learner(bench, DoubleDQN, FIRST, catalogue, gamma=0.9), len(catalogue)
     states, _ = gym.make_vec(FIRST, BATCH, catalogue=catalogue).reset(seed=bench.seed)
     model.policy.set_training_mode(False)
@@ -350,13 +350,14 @@ def decisions(bench: Benchmark, catalogue: Catalogue) -> Race:
 
 
 def learner(bench: Benchmark, kind: Any, env_id: str, catalogue: Catalogue, **options: Any) -> Any:
-    """Return a learner at SB3's defaults that has played at random, and has learned a little from it."""
+    """Return a learner with SB3's defaults, trained briefly on random play."""
     n_collected, policy = 512, "MlpPolicy" if kind is sb3.DQN else "CataloguePolicy"
     replay = {"buffer_size": n_collected, "learning_starts": n_collected, "batch_size": BATCH}
     env = gym.make(env_id, catalogue=catalogue)
     model = kind(policy, env, seed=bench.seed, device=bench.device, **replay, **options).learn(n_collected)
     if kind is not sb3.DQN:
-        model.train(gradient_steps=_LEARNED, batch_size=BATCH)  # a network that knows nothing has nothing to search for
+        # An untrained network outputs zeros, which would not be a realistic query.
+        model.train(gradient_steps=_LEARNED, batch_size=BATCH)
     return model
 
 
@@ -366,12 +367,12 @@ SEARCH = Part(
 
 
 def searching(bench: Benchmark) -> Iterator[Race]:
-    """Search among more and more vectors: ours, all products, and faiss where it is installed."""
+    """Search for the largest inner product among n vectors: our index, a full scan, and faiss if installed."""
     units, rng = bench.tracks.unit_features, np.random.default_rng(bench.seed)
     queries = units[rng.integers(len(units), size=(BATCH, 5))].mean(axis=1)
     for n in bench.search_sizes:
         first, second = rng.integers(len(units), size=(2, n))
-        vectors = units[first]  # each moved towards another one, so that no two are alike
+        vectors = units[first]  # each is moved towards another one, so that all vectors differ
         vectors += rng.random((n, 1), np.float32) / 2 * (units[second] - vectors)
         index, table = InnerProductIndex(vectors), in_blocks(torch.from_numpy(vectors))
         ways: dict[str, Work] = {
@@ -384,7 +385,7 @@ def searching(bench: Benchmark) -> Iterator[Race]:
 
 
 def per_query(batch: Sample) -> Sample:
-    """Return the cost of one of a batch of queries."""
+    """Return a function that measures the cost of one query of a batch."""
     return lambda: batch() / BATCH
 
 

@@ -1,12 +1,12 @@
-"""How far can off-policy evaluation be believed, `python -m experiments.ope --catalogue TABLE`.
+"""Accuracy of off-policy evaluation: `python -m experiments.ope --catalogue TABLE`.
 
-Sessions are logged by a policy that plays what is nearest to the vibe, or with probability ε any track; what they say
-of other ε is held against what these earn in truth, by rollout: bias, spread and coverage of each estimator, by number
-of sessions and distance of the policies.
+Sessions are logged by an ε-greedy policy that plays the track nearest to the vibe, or a random one with probability ε.
+The estimated values of policies with other ε are compared with their true values from rollouts: bias, spread and
+coverage of each estimator, by number of sessions and distance of the policies.
 
-With `--log`, a plain log of one's own whose plays have a propensity is judged instead: what recommenders that are drawn
-to the vibe, and away from it, would have earned there. With `--listener` too, what they earn with that listener stands
-beside, and whether both put the recommenders in one order.
+With `--log`, recommenders that prefer tracks near to the vibe, or far from it, are evaluated on a log of your own that
+has propensities. With `--listener`, their returns with that listener are shown too, and whether both agree on the
+order of the recommenders.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ from spotify_gym.session import SpotifyVectorEnv
 Floats = NDArray[np.floating]
 Context = tuple[NDArray[np.bool_], Floats]
 
-_AT_ONCE = 2**24  # numbers
-_SIMULATED = 2000  # sessions with a listener, for each recommender
+_AT_ONCE = 2**24  # numbers in memory at once
+_SIMULATED = 2000  # simulated sessions per recommender
 
 
 @dataclass(frozen=True, eq=False)
 class Logged:
-    """S sessions of up to T steps, and what a policy to be judged would have done in them."""
+    """S logged sessions of up to T steps, prepared for the evaluation of one target policy."""
 
     rewards: Floats
     """(S, T), 0 after the end."""
     ratios: Floats
     """(S, T), 1 after the end."""
     features: Floats
-    """(S, T, k) of state and action, 0 after the end."""
+    """(S, T, k) features of state and action, 0 after the end."""
     expected: Floats
-    """(S, T, k) under the policy judged, 0 after the end."""
+    """(S, T, k) expected features under the target policy, 0 after the end."""
 
     def take(self, rows: NDArray[np.int64]) -> Logged:
         """Return some of the sessions."""
         return Logged(self.rewards[rows], self.ratios[rows], self.features[rows], self.expected[rows])
 
     def estimates(self) -> dict[str, evaluation.Estimate]:
-        """Ask all estimators; each half of the sessions is corrected by a model of the other half."""
+        """Return the estimates of all estimators; doubly robust uses models cross-fitted on the two halves."""
         fitted, _ = evaluation.fitted_q_evaluation(self.rewards, self.features, self.expected)
         q, v = np.empty_like(self.rewards), np.empty_like(self.rewards)
         halves = np.arange(len(self.rewards)) % 2 == 0
@@ -81,35 +81,35 @@ class Logged:
 
 @dataclass(frozen=True)
 class Ope(Command):
-    """Hold off-policy estimates against the truth, or judge recommenders by a log with propensities."""
+    """Compare off-policy estimates with true values, or evaluate recommenders on a log with propensities."""
 
     catalogue: str = "builtin"
-    """What can be played: "builtin", "builtin:26000", a table or a prepared .arrow; with --log, its tracks."""
+    """Tracks to play: "builtin", "builtin:26000", a table or a prepared .arrow; with --log, the tracks of the log."""
     env: str = "SpotifyLogged-v0"
-    """Where sessions are played."""
+    """Id of the environment."""
     steps: int = 10
-    """Tracks after which they end."""
+    """Tracks per session."""
     epsilon: float = 0.5
-    """Probability of any track, of the policy that plays the log."""
+    """Probability of a random track, of the policy that plays the log."""
     judged: tuple[float, ...] = (0.5, 0.4, 0.25, 0.1)
-    """The same of the policies judged; the further from --epsilon, the harder."""
+    """The same for the policies to evaluate; the further from --epsilon, the harder."""
     sizes: tuple[int, ...] = (100, 400, 1600)
-    """Sessions in a log."""
+    """Log sizes [sessions]."""
     n_logs: int = 40
-    """Logs of each size, as far as --n-sessions goes."""
+    """Logs per size, as far as --n-sessions allows."""
     n_sessions: int = 16_000
-    """Sessions played in all, and by each policy for its true value."""
+    """Sessions to log, and to play with each policy for its true value."""
     log: Path | None = None
-    """A log of one's own instead: session, position, track, response, propensity."""
+    """Evaluate on this log instead, with columns session, position, track, response, propensity."""
     pulls: tuple[float, ...] = (-2.0, -1.0, 0.0, 1.0, 2.0, 4.0)
-    """With --log: recommenders play a track with probability in proportion to exp(pull · cosine to the vibe)."""
+    """With --log: recommenders play a track with probability proportional to exp(pull · cosine to the vibe)."""
     listener: str | None = None
-    """With --log: a listener's JSON file; its order of the recommenders is set beside that of the log."""
+    """With --log: a listener's JSON file, whose order of the recommenders is compared with that of the log."""
     out: Path = Path("results/ope")
     """Folder of the results."""
 
     def run(self) -> None:
-        """Estimate, print, draw, write."""
+        """Estimate, print the table, and write the report."""
         if not 0 < self.epsilon <= 1 or not all(0 <= one <= 1 for one in self.judged):
             raise ValueError(f"epsilon={self.epsilon} must be above 0 and up to 1, judged={self.judged} from 0 to 1")
         if self.steps < 1 or self.n_logs < 2 or not self.sizes or not 4 <= min(self.sizes) <= self.n_sessions // 2:
@@ -172,13 +172,13 @@ class Ope(Command):
 
 
 def play(env: SpotifyVectorEnv, epsilon: float, judged: tuple[float, ...], seed: int) -> Mapping[float, Logged]:
-    """Play one session in each slot with a mixture, and say of each policy judged what it would have done.
+    """Play one session per slot with an ε-greedy policy, and prepare the log for each target policy.
 
     Args:
-        env: many sessions.
-        epsilon: of the mixture that plays.
-        judged: of those that are judged; none: the one that plays, for what it earns.
-        seed: of sessions and mixture.
+        env: vector environment of S sessions.
+        epsilon: ε of the policy that plays.
+        judged: ε of each target policy; empty to evaluate the policy that plays.
+        seed: seed of the sessions and of the policy.
     """
     base = "nearest" if POLICIES["nearest-seen"].lacks(env.dynamics) else "nearest-seen"
     policy, epsilons = MixedPolicy(env, base, epsilon, seed), np.array(judged or (epsilon,))[:, None]  # (P, 1)
@@ -215,10 +215,10 @@ def play(env: SpotifyVectorEnv, epsilon: float, judged: tuple[float, ...], seed:
 
 
 def from_log(path: Path, catalogue: Catalogue, pulls: tuple[float, ...]) -> Mapping[float, Logged]:
-    """Read a log with propensities, and say of recommenders with these pulls what they would have done.
+    """Read a log with propensities, and prepare it for the recommender of each pull.
 
     Raises:
-        LogError: the log has no propensities, or no session whose tracks are all in the catalogue.
+        LogError: the log has no propensities, or fewer than 10 sessions whose tracks are all in the catalogue.
     """
     log = read_log(path)
     if log.propensity is None:
@@ -250,7 +250,7 @@ def from_log(path: Path, catalogue: Catalogue, pulls: tuple[float, ...]) -> Mapp
 
 
 def recommender(catalogue: Catalogue, pull: float) -> Recommender:
-    """Return one that plays a track with probability in proportion to exp(pull · cosine to the vibe)."""
+    """Return a recommender that plays a track with probability proportional to exp(pull · cosine to the vibe)."""
 
     def choose(vibe: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.int64]:
         tracks = np.empty(len(vibe), np.int64)
@@ -263,7 +263,7 @@ def recommender(catalogue: Catalogue, pull: float) -> Recommender:
 
 
 def summary(results: pd.DataFrame) -> pd.DataFrame:
-    """Return bias, spread and coverage of each estimator, as texts, for each size of log and policy judged."""
+    """Return bias, spread and coverage of each estimator, as texts, for each log size and target policy."""
     rows = []
     for (judged, size, name), found in results.groupby(["judged", "sessions", "estimator"], sort=False):
         truth, low, high, value = (found[name].to_numpy(np.float64) for name in ("truth", "low", "high", "value"))
@@ -277,7 +277,7 @@ def summary(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def _moments(catalogue: Catalogue, vibe: NDArray[np.float32], pulls: tuple[float, ...]) -> NDArray[np.float64]:
-    """Return for each pull the sum of exp(pull · cosine) over all tracks, the expected cosine and square, (P, B, 3)."""
+    """Return the sum of exp(pull · cosine) over all tracks and the expected cosine and square, (P, B, 3)."""
     found = np.empty((len(pulls), len(vibe), 3))
     for part in _parts(len(vibe), len(catalogue)):
         cosine = vibe[part] @ catalogue.unit_features.T
@@ -291,18 +291,18 @@ def _moments(catalogue: Catalogue, vibe: NDArray[np.float32], pulls: tuple[float
 
 
 def _parts(n_rows: int, n_tracks: int) -> list[slice]:
-    """Cut rows so that numbers for all tracks fit into memory."""
+    """Split rows into parts for which a number per track fits into memory."""
     at_once = max(1, _AT_ONCE // n_tracks)
     return [slice(start, start + at_once) for start in range(0, n_rows, at_once)]
 
 
 def _described(context: Context, cosine: Floats, square: Floats) -> Floats:
-    """Return numbers of state and action, (B, k): the place, one of T, and what was seen times a quadratic in sound.
+    """Return features of state and action, (B, k): one-hot place, and observed numbers crossed with a quadratic.
 
     Args:
-        context: places (B, T), and what was seen of the sessions (B, m).
-        cosine: (B,) of the track to the vibe.
-        square: (B,) its square, or what that is expected to be.
+        context: one-hot places, (B, T), and numbers observed in the sessions, (B, m).
+        cosine: (B,) cosine of the track to the vibe, in which the quadratic is.
+        square: (B,) the squared cosine, or its expectation.
     """
     place, seen = context
     sound = np.column_stack([cosine, square, np.ones(len(cosine))])
@@ -324,7 +324,7 @@ def _simulated(listener: str, catalogue: Catalogue, pull: float, n_plays: int) -
 
 
 def _order(values: list[evaluation.Estimate], simulated: list[float]) -> str:
-    """Say whether log and listener put the recommenders in one order; the values vary within their intervals."""
+    """Return a sentence with the rank correlation between log and listener, and its interval by resampled values."""
     rng, spread = np.random.default_rng(0), np.array([(e.high - e.low) / 3.92 for e in values])
     drawn = np.array([e.value for e in values]) + spread * rng.standard_normal((400, len(values)))
     ranks = [spearmanr(row, simulated).statistic for row in drawn]
@@ -334,7 +334,7 @@ def _order(values: list[evaluation.Estimate], simulated: list[float]) -> str:
 
 
 def _draw(table: pd.DataFrame, path: Path) -> None:
-    """Draw the error of each estimator by distance of the policies, and by number of sessions."""
+    """Plot the error of each estimator by target policy, and by number of sessions."""
     numbers = table.assign(**{name: table[name].astype(float) for name in ("judged ε", "sessions", "error")})
     looks = styles(numbers["estimator"].unique())
     farthest, largest = numbers["judged ε"].iat[-1], numbers["sessions"].max()

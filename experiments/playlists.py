@@ -1,10 +1,10 @@
-"""Would people's own playlists have gone on like this: `python -m experiments.playlists --catalogue spotify_songs.csv`.
+"""Playlist continuation: `python -m experiments.playlists --catalogue spotify_songs.csv`.
 
-Popularity that the catalogue does not know is no rank: such tracks stand where chance puts them among the others. Who
-put a table together knew the tracks of its playlists best, so that to be known at all would tell which these are.
+The first tracks of a human-made playlist start a session, the whole catalogue is ranked as the next track, and the rest
+of the playlist should rank high. No method is trained on playlists: learners train in the environment only.
 
-The first tracks of a playlist start a session; the whole catalogue is ranked by what would play next; the rest of the
-playlist should stand high. Nobody here has learned from a playlist: the learners know sessions of the environment only.
+Tracks of unknown popularity get a random known value. In a table collected from playlists, popularity is known mostly
+for the tracks of these playlists, so that ranking unknown tracks last would reveal the answer.
 """
 
 from __future__ import annotations
@@ -37,31 +37,30 @@ from spotify_gym.training.vec_adapter import catalogue_of, sessions_of
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Where the relevant tracks stand among the candidates, and measures of how well that finds them, exactly.
+    """Ranks of the relevant tracks among the candidates, with exact ranking measures.
 
-    Tracks with the same score have no order (many recordings stand in a catalogue several times, with the same
-    features). Every measure is its expected value over all orders of such ties, from a closed form, so that neither the
-    sorting algorithm nor the order of the table can flatter a method.
+    Ties are common, since many recordings are in a catalogue several times with the same features. Every measure is its
+    expected value over all orders of the ties, in closed form, so that neither the sorting algorithm nor the order of
+    the table can favour a method.
 
     Source: McSherry and Najork, "Computing Information Retrieval Performance Measures Efficiently in the Presence of
     Tied Scores", ECIR 2008.
     """
 
     above: NDArray[np.int64]
-    """(n_relevant,) candidates with a higher score than each relevant track."""
+    """(n_relevant,) number of candidates with a higher score than each relevant track."""
     tied: NDArray[np.int64]
-    """(n_relevant,) candidates with its very score, itself included."""
+    """(n_relevant,) number of candidates with the same score, including the track itself."""
     n_candidates: int
 
     @classmethod
     def of(cls, scores: ArrayLike, relevant: ArrayLike, excluded: ArrayLike = ()) -> Ranking:
-        """Rank all tracks but the excluded ones, the highest score first.
+        """Rank all tracks except the excluded ones, highest score first.
 
         Args:
-            scores: `(n_tracks,)`, higher is better; infinite ones are allowed.
-            relevant: Indices of the tracks to find. A track counts once however often it stands here, and not at all
-                if it is excluded.
-            excluded: Indices of the tracks that are no candidates, such as those that the listener started with.
+            scores: `(n_tracks,)`, higher is better; may be infinite.
+            relevant: Indices of the tracks to find. Duplicates count once, excluded tracks not at all.
+            excluded: Indices of the tracks that are not candidates, such as those that start the session.
 
         Raises:
             ValueError: A score is NaN, or no relevant track is left.
@@ -80,11 +79,11 @@ class Ranking:
 
     @property
     def n_relevant(self) -> int:
-        """How many tracks there are to find."""
+        """Number of relevant tracks."""
         return len(self.above)
 
     def recall(self, k: int) -> float:
-        """Share of the relevant tracks that stand among the first `k`, in [0, 1]."""
+        """Share of the relevant tracks that are among the first `k`, in [0, 1]."""
         return float(np.clip((k - self.above) / self.tied, 0, 1).mean())
 
     def r_precision(self) -> float:
@@ -92,10 +91,9 @@ class Ranking:
         return self.recall(self.n_relevant)
 
     def ndcg(self, k: int | None = None) -> float:
-        """Discounted gain of the relevant tracks among the first `k` over the most it could be, in [0, 1].
+        """Normalised discounted cumulative gain of the first `k` tracks, or of all if `k` is None, in [0, 1].
 
-        A relevant track on rank r gains 1 / log₂(r + 1) (Järvelin and Kekäläinen, 2002). All ranks count if `k` is
-        None.
+        A relevant track at rank r gains 1 / log₂(r + 1) (Järvelin and Kekäläinen, 2002).
         """
         discounts = 1 / np.log2(np.arange(2, self.n_candidates + 2))
         discounts[self.n_candidates if k is None else k :] = 0
@@ -104,7 +102,7 @@ class Ranking:
         return float(gained.sum() / total[self.n_relevant])
 
     def auc(self) -> float:
-        """How likely a relevant track stands above one that is not, a tie counting half; in [0, 1].
+        """Probability that a relevant track ranks above an irrelevant one, with ties counting half, in [0, 1].
 
         Raises:
             ValueError: All candidates are relevant.
@@ -123,14 +121,14 @@ MEASURES: dict[str, Callable[[Ranking], float]] = {
     "recall@500": lambda ranking: ranking.recall(500),
     "AUC": Ranking.auc,
 }
-"""How well a ranking finds the rest of a playlist, each in [0, 1]."""
+"""Ranking measures, each in [0, 1]."""
 
 Scores = Callable[[SpotifyVectorEnv, NDArray[np.float32]], NDArray[np.floating]]
-"""From a session that has just begun, and its observation (1, k), to a score for each track, (n_tracks,)."""
+"""Maps a session that has just begun and its observation, (1, k), to a score per track, (n_tracks,)."""
 
 
 def _popularity(env: SpotifyVectorEnv, _: NDArray[np.float32]) -> NDArray[np.floating]:
-    """Return popularity, and any of the known ones, drawn by lot, where it is not known."""
+    """Return the popularity of each track; an unknown one is replaced by a randomly drawn known one."""
     popularity = np.asarray(env.catalogue.popularity)
     known = popularity[~np.isnan(popularity)]
     drawn: NDArray[np.floating] = np.random.default_rng(0).choice(known, len(popularity))
@@ -151,24 +149,24 @@ RANKERS: dict[str, Scores] = {
     "nearest": _nearness,
     "nearest + popularity": lambda *now: _standard(_nearness(*now)) + _standard(_popularity(*now)),
 }
-"""Those who rank without learning."""
+"""Rankers that do not learn."""
 COLUMNS = ["playlist_id", "track_id"]
-"""Of a table of playlists."""
+"""Required columns of a table of playlists."""
 
 _NEEDS_POPULARITY = ("popular", "nearest + popularity")
 
 
 @dataclass(frozen=True)
 class Playlists(Study):
-    """Start from the first tracks of people's playlists, and see how high the rest of each is ranked.
+    """Start sessions from the first tracks of human-made playlists, and measure how high the other tracks rank.
 
-    A second call goes on where the first one stopped.
+    A repeated call resumes where it stopped.
     """
 
     playlists: tuple[Path, ...] = ()
     """CSV files with the columns playlist_id and track_id, in order; none: the table of --catalogue."""
     shortest: int = 10
-    """Tracks that a playlist must have in the catalogue."""
+    """Tracks of a playlist that must be in the catalogue."""
     out: Path = Path("results/playlists")
     n_sessions: tyro.conf.Suppress[int] = 1
 
@@ -176,7 +174,7 @@ class Playlists(Study):
     scale = ()
 
     def methods(self) -> Iterator[Case]:
-        """Give those who rank without learning, and the learner."""
+        """Yield the rankers that do not learn, and the learner."""
         if self.shortest <= self.config.history_length:
             raise ValueError(f"shortest={self.shortest} must be more than the {self.config.history_length} that start")
         catalogue, files = catalogue_of(self.config), tuple(map(str, self.playlists or (self.config.catalogue,)))
@@ -193,15 +191,15 @@ class Playlists(Study):
         yield learner
 
     def pairs(self, learners: list[str]) -> list[tuple[str, str]]:
-        """Set the learner against those who did not learn."""
+        """Compare the learner with the rankers that do not learn."""
         return [(learner, reference) for learner in learners for reference in RANKERS]
 
     def findings(self, rows: pd.DataFrame) -> list[str]:
-        """Say whether they differ; what are sessions elsewhere are playlists here."""
+        """Return the test results, which here are over playlists instead of sessions."""
         return [sentence.replace("sessions", "playlists") for sentence in super().findings(rows)]
 
     def tables(self, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Return the measures of each method, with their intervals over playlists, for each file of them."""
+        """Yield for each file of playlists the measures of each method, with intervals over playlists."""
         for file, of_file in rows.groupby("file", sort=False):
             columns = {}
             for measure in MEASURES:
@@ -213,7 +211,7 @@ class Playlists(Study):
             yield f"{title}, seeded with {self.config.history_length}", pd.DataFrame(columns).reset_index()
 
     def draw(self, rows: pd.DataFrame) -> None:
-        """Draw a panel per measure."""
+        """Plot one panel per measure."""
         with figure(self.out / "playlists.png", len(MEASURES), size=(6.5, 2.6)) as panels:
             for axes, measure in zip(panels, MEASURES, strict=True):
                 interval_plot(axes, over_sessions(rows, measure))
@@ -223,15 +221,15 @@ class Playlists(Study):
 
 @dataclass(frozen=True)
 class PlaylistCase(Case):
-    """A method, and the playlists that it is to go on with."""
+    """A method, and the playlists to continue."""
 
     playlists: tuple[str, ...] = ()
     """Paths of the files."""
     shortest: int = 10
-    """Tracks that a playlist must have in the catalogue."""
+    """Tracks of a playlist that must be in the catalogue."""
 
     def policy(self, catalogue: Catalogue) -> Scores:
-        """Train a learner, and rank by its Q-values, or return who ranks without learning."""
+        """Train the learner and return its Q-values as scores, or return the ranker that does not learn."""
         if self.reference is not None:
             return RANKERS[self.reference]
         policy = super().policy(catalogue).policy
@@ -253,19 +251,19 @@ class PlaylistCase(Case):
 def read_playlists(
     path: Path, catalogue: Catalogue, shortest: int, say: Callable[[str], object] = lambda _: None
 ) -> dict[str, NDArray[np.int64]]:
-    """Read the playlists of a CSV file, also packed, with a row per playlist and track, in order.
+    """Read the playlists of a CSV file, possibly compressed, with one row per playlist and track, in order.
 
     Args:
-        path: a table with the columns of :data:`COLUMNS`, and any others; tracks by their ids, URIs or links.
-        catalogue: tracks that it does not have are left out.
-        shortest: lists with fewer tracks are left out.
-        say: is told which rows are left out because they name no list or no track.
+        path: a table with at least the columns :data:`COLUMNS`; tracks are given by id, URI or link.
+        catalogue: tracks that are not in it are left out.
+        shortest: playlists with fewer tracks are left out.
+        say: called with a message about rows that are left out because a playlist or track is missing.
 
     Returns:
-        The tracks of each list by its id, (n,) indices in order, none of them twice.
+        The tracks of each playlist by its id, (n,) indices in order, without duplicates.
 
     Raises:
-        ValueError: the file cannot be read, is no such table, or no list is left.
+        ValueError: the file cannot be read, a column is missing, or no playlist is left.
     """
     as_text: dict[str, Any] = {"dtype": str, "encoding": "utf-8-sig", "encoding_errors": "replace"}
     parts = read_parts(path).values()
@@ -291,17 +289,17 @@ def read_playlists(
 
 
 def _n_known(catalogue: Catalogue) -> int:
-    """Return of how many tracks the popularity is known."""
+    """Return the number of tracks with known popularity."""
     return 0 if catalogue.popularity is None else int((~np.isnan(catalogue.popularity)).sum())
 
 
 def judge(scores: Scores, env: SpotifyVectorEnv, playlist: NDArray[np.int64]) -> dict[str, float]:
-    """Rank all tracks after the first ones of a playlist; these, in any version, are no candidates.
+    """Return the measures of a ranking of all tracks after the start of a playlist, without versions of the start.
 
     Args:
-        scores: who ranks.
-        env: one session.
-        playlist: (n,) tracks, more than a session starts from.
+        scores: the ranker.
+        env: environment of one session.
+        playlist: (n,) tracks, more than start a session.
     """
     start, rest = np.split(playlist, [env.dynamics.history_length])
     observation, _ = env.reset(seed=0, options={"history": start})

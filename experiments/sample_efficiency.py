@@ -1,7 +1,7 @@
-"""How soon does a learner play well: its skill against seconds of training and steps.
+"""Sample efficiency: skill against training time and environment steps.
 
-`python -m experiments.sample_efficiency --catalogue TABLE`. The clock runs from the call of `train` to its last step.
-On the way the weights are only set aside; they play the held-out sessions when the clock has stopped.
+`python -m experiments.sample_efficiency --catalogue TABLE`. Time is measured from the call of `train` to its last step.
+During training, weights are only copied; they are evaluated on the held-out sessions afterwards.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ from spotify_gym.training import train
 from spotify_gym.training.callbacks import OnTheWay
 
 _COLUMNS = ["learner", "skill", "runs", "median [s]", "slowest [s]", "slowest, processor [s]", "slowest, steps"]
-_TOO_NEAR = 0.02  # lines with names that would lie on each other
+_TOO_NEAR = 0.02  # distance in skill below which the labels of two lines overlap
 
 
 @dataclass(frozen=True)
 class SampleEfficiency(Study):
-    """Train with several seeds and look at the skill as time goes on; a second call goes on where it stopped.
+    """Train with several seeds and measure skill over time; a repeated call resumes where it stopped.
 
-    The slowest run counts. The clock is that of the wall; beside it stands the time that the processor spent on the
-    training, which is the same on an idle machine and less on a busy one.
+    The slowest run counts. The table shows wall-clock time and the processor time of the training, which is the same on
+    an idle machine and smaller on a busy one.
     """
 
     algorithms: tuple[str, ...] = ()
-    """Learners to set against each other; none: the one of --algorithm."""
+    """Algorithms to compare; none: that of --algorithm."""
     thresholds: tuple[float, ...] = (0.9, 0.93, 0.95, 0.985)
-    """Levels of skill to reach and not to leave again."""
+    """Skill levels that a run must reach and not fall below again."""
     n_points: int = 25
-    """Points of a curve, at even distances."""
+    """Number of evenly spaced points per curve."""
     out: Path = Path("results/sample_efficiency")
     jobs: int = 1
-    """Runs at a time; more than one per free core spoils the clock."""
+    """Runs at a time; more than one per free core distorts the times."""
 
     def methods(self) -> Iterator[Case]:
-        """Give each learner."""
+        """Yield each learner."""
         for name in self.algorithms or (self.config.algorithm,):
             config = replace(self.config, algorithm=name)
             yield CurveCase(learner_name(config), config, n_points=self.n_points)
 
     def tables(self, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Say of each learner when its runs reach the levels of skill for good, and how they end."""
+        """Yield a table of when the runs of each learner reach the skill levels for good, and of their final skill."""
         lines = []
         for method, points in points_of(rows).groupby("method", sort=False):
             ends = points.groupby("seed").last()
@@ -64,16 +64,16 @@ class SampleEfficiency(Study):
         yield title, pd.DataFrame(lines, columns=_COLUMNS)
 
     def pairs(self, learners: list[str]) -> tuple[()]:
-        """Compare no means over a whole training."""
+        """Return no pairs, since means over a whole training are not comparable."""
         return ()
 
     def words(self, rows: pd.DataFrame) -> list[str]:
-        """Say how the runs end."""
+        """Return the paragraphs for the final skill of the runs."""
         last = rows.groupby("method")["step"].transform("max")
         return super().words(rows[rows["step"].isna() | (rows["step"] == last)])
 
     def draw(self, rows: pd.DataFrame) -> None:
-        """Draw the curves over time and over steps; seconds are the median of the runs at each step."""
+        """Plot skill over time and over steps; the time at a step is the median of the runs."""
         points = points_of(rows)
         medians = points.groupby(["method", "step"])["seconds"].median().reset_index()
         frame = aggregates(points, along="step").merge(medians)
@@ -88,7 +88,7 @@ class SampleEfficiency(Study):
 
 
 class Point(NamedTuple):
-    """One moment of a training run."""
+    """One point of a training run."""
 
     step: int
     updates: int
@@ -99,17 +99,17 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class CurveCase(Case):
-    """A training run that is looked at on the way."""
+    """A training run that is evaluated at several points."""
 
     n_points: int = 25
-    """How often."""
+    """Number of points."""
 
     def __post_init__(self) -> None:
         if self.n_points < 1:
             raise ValueError(f"n_points={self.n_points} must be at least 1")
 
     def policy(self, catalogue: Catalogue) -> tuple[Any, list[Point]]:
-        """Train, and set the weights of the online network aside on the way, with the time."""
+        """Train, and copy the online network's weights with the time at each point."""
         points: list[Point] = []
         wall, cpu = time.perf_counter(), time.process_time()
 
@@ -122,7 +122,7 @@ class CurveCase(Case):
         return train(self.config, catalogue=catalogue, callbacks=[callback]).model, points
 
     def measured(self, policy: tuple[Any, list[Point]], catalogue: Catalogue) -> pd.DataFrame:
-        """Return a row per held-out session for each point, the last one at the end."""
+        """Return a row per held-out session for each point, in order."""
         model, points = policy
         rows = []
         for *moment, weights in points:
@@ -138,13 +138,13 @@ def points_of(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def first_for_good(points: pd.DataFrame, level: float) -> pd.DataFrame:
-    """Return of each run the point from which on its skill is at `level` or above; none of one that falls below."""
+    """Return for each run the first point from which its skill stays at or above `level`, if there is one."""
     lowest_ahead = points.groupby("seed")["skill"].transform(lambda skill: skill[::-1].cummin())
     return points[lowest_ahead >= level].groupby("seed").first()
 
 
 def _when(reached: pd.DataFrame, n_runs: int) -> list[str]:
-    """Say how many runs have come to a point, and when: the median run, and the slowest."""
+    """Return texts: how many runs reached a point, and when, as the median and as the slowest."""
     share = f"{len(reached)}/{n_runs}"
     if len(reached) < n_runs:
         return [share, "", "never", "", ""]

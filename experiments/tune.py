@@ -1,8 +1,8 @@
-"""Which settings learn best: `python -m experiments.tune --catalogue TABLE`.
+"""Hyperparameter search with Optuna: `python -m experiments.tune --catalogue TABLE`.
 
-A search by Optuna over those of :data:`SPACE`. Trials are judged by validation sessions;
-in the end the best settings and those that the search started from are trained anew, with other seeds, and meet in the
-held-out sessions, so that what is reported was not selected for.
+The search covers the settings in :data:`SPACE`, and trials are scored on validation sessions. At the end the best and
+the starting settings are trained again with other seeds and compared on the held-out sessions, so that the reported
+numbers are free of selection bias.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from spotify_gym.training.callbacks import OnTheWay
 from spotify_gym.training.vec_adapter import catalogue_of
 
 BEST, START = "best settings", "starting settings"
-_FEWEST = 4  # trials from which to tell what mattered
-_FRESH_SEEDS = 1000  # of the confirmation; trials use those near the configured seed
+_FEWEST = 4  # completed trials needed to estimate importances
+_FRESH_SEEDS = 1000  # first seed of the confirmation; trials use seeds near the configured one
 
 
 VALIDATION_SEED = EVALUATION_SEED + 500_000_000
-"""Settings are chosen by sessions from here on, which nobody trains on and nobody is compared on."""
+"""First seed of the validation sessions, which are used neither for training nor for comparison."""
 
 SPACE: dict[str, BaseDistribution] = {
     "learning_rate": FloatDistribution(1e-4, 1e-1, log=True),
@@ -52,27 +52,27 @@ SPACE: dict[str, BaseDistribution] = {
     "tau": FloatDistribution(0.001, 1.0, log=True),
     "n_steps": IntDistribution(1, 5),
 }
-"""The settings that are searched over, each with what may be tried."""
+"""The search space: the distribution of each setting."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """What a trial is; all trials of a study are made alike.
+    """Objective of a study: trains with the settings of a trial, and scores them on validation sessions.
 
     Raises:
-        ValueError: a setting that is not searched over, none of what must be, or a start outside of the space.
+        ValueError: `keep` names an unknown setting or all settings, a number is below 1, or the start is out of range.
     """
 
     config: TrainConfig
-    """The settings to start from, those that are not searched over among them."""
+    """The settings to start from, including those that are not searched."""
     keep: tuple[str, ...] = ()
-    """Settings of :data:`SPACE` to leave as they are."""
+    """Settings of the search space to keep fixed."""
     n_seeds: int = 2
-    """Training runs of a trial, one after the other; it may be given up after any point of any of them."""
+    """Training runs per trial, one after the other; a trial may be pruned at any point of any run."""
     n_points: int = 4
-    """Times that each is looked at."""
+    """Evaluations per training run."""
     n_sessions: int = 100
-    """Validation sessions to play each time."""
+    """Validation sessions per evaluation."""
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.keep) - SPACE.keys()):
@@ -90,17 +90,17 @@ class Search:
 
     @property
     def space(self) -> dict[str, BaseDistribution]:
-        """The settings that are searched over."""
+        """The search space without the settings to keep."""
         return {name: tried for name, tried in SPACE.items() if name not in self.keep}
 
     @property
     def started(self) -> dict[str, Any]:
-        """The settings to start from as the values of a trial."""
+        """The starting settings as parameters of a trial."""
         values = {name: getattr(self.config, name) for name in self.space}
         return {name: " ".join(map(str, value)) if name == "hidden" else value for name, value in values.items()}
 
     def suggested(self, params: dict[str, Any]) -> TrainConfig:
-        """Return the settings that the values of a trial stand for."""
+        """Return the settings for the parameters of a trial."""
         hidden = {"hidden": tuple(map(int, params["hidden"].split()))} if "hidden" in params else {}
         return replace(self.config, **{**params, **hidden})
 
@@ -108,7 +108,7 @@ class Search:
         """Return the mean return of the trained models in the validation sessions.
 
         Raises:
-            optuna.TrialPruned: other trials were better at this point.
+            optuna.TrialPruned: the pruner stopped the trial, since others were better at this point.
         """
         config = self.suggested(trial.params)
         catalogue = catalogue_of(config)
@@ -130,16 +130,16 @@ class Search:
 
 
 def open_study(folder: Path, search: Search, seed: int = 0) -> optuna.Study:
-    """Open the study in a folder, or begin one there with the settings that the search starts from.
+    """Open the study in a folder, or create one whose first trial has the starting settings.
 
     Args:
-        folder: where the study is kept, in one file to which any number of processes may add.
-        search: what a trial is.
-        seed: of the sampler.
+        folder: folder of the study, which is one file that several processes may write to.
+        search: the objective.
+        seed: seed of the sampler.
 
     Raises:
         OSError: the folder cannot be written to.
-        ValueError: the study there is of other trials.
+        ValueError: the folder holds a study with another objective.
     """
     folder.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
@@ -153,19 +153,19 @@ def open_study(folder: Path, search: Search, seed: int = 0) -> optuna.Study:
     plain = json.loads(json.dumps(asdict(search)))
     if "search" not in study.user_attrs:
         study.enqueue_trial(search.started, skip_if_exists=True)
-        study.set_user_attr("search", plain)  # last: it is what makes the study whole
+        study.set_user_attr("search", plain)  # last: it marks the study as complete
     if study.user_attrs["search"] != plain:
         raise ValueError(f"{folder} holds a study of other trials; continue it with its own options, or choose another")
     return study
 
 
 def made_in(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the trials that were brought to their end or given up for worse than others."""
+    """Return the trials that were completed or pruned."""
     return study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
 def give_up_lost(study: optuna.Study) -> None:
-    """Give up the trials that a killed process had begun; those that were asked for are asked for again."""
+    """Mark trials that a killed process left running as failed; enqueue those with fixed parameters again."""
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         if (asked := trial.system_attrs.get("fixed_params")) is not None:
             study.enqueue_trial(asked)
@@ -173,7 +173,7 @@ def give_up_lost(study: optuna.Study) -> None:
 
 
 def make_trial(folder: Path, search: Search, number: int) -> None:
-    """Make one trial more, whose settings are drawn with this seed; may run in many processes at once."""
+    """Run one more trial, with `number` as the sampler's seed; safe to call from several processes."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = open_study(folder, search, seed=number)
     trial = study.ask(search.space)
@@ -184,40 +184,40 @@ def make_trial(folder: Path, search: Search, number: int) -> None:
 
 
 def _journal(file: Path) -> JournalFileBackend:
-    """Open the file of a study, after cutting off a last line that a killed process or a full disk left half written.
+    """Open the journal of a study after removing an incomplete last line, left by a killed process or a full disk.
 
-    Optuna would write on in that line, and never be able to read it again.
+    Optuna would append to that line and then could not read the journal any more.
     """
-    lock = FileLock(file.with_name(".journal.lock"))  # not Optuna's own, which a killed process would hold for good
+    lock = FileLock(file.with_name(".journal.lock"))  # Optuna's own lock would outlive a killed process
     with lock, file.open("a+b") as log:
         log.seek(0)
         log.truncate(log.read().rfind(b"\n") + 1)
-    return JournalFileBackend(str(file), lock)  # type: ignore[arg-type]  # all it wants is acquire and release
+    return JournalFileBackend(str(file), lock)  # type: ignore[arg-type]  # it needs only acquire and release
 
 
 @dataclass(frozen=True)
 class Tune(Experiment):
-    """Search for settings that learn well; a second call goes on with the study in the folder.
+    """Search for good hyperparameters; a repeated call continues the study in the folder.
 
-    The best ones are written to best.json, which `spotify-gym train --settings` takes.
+    The best settings are written to best.json, for `spotify-gym train --settings`.
     """
 
     search: tyro.conf.OmitArgPrefixes[Search] = field(
         default_factory=lambda: Search(TrainConfig.template(env="SpotifyPlaylist-v0", algorithm="double", steps=10_000))
     )
     n_trials: int = 50
-    """Trials that the study is to have, those of earlier calls and those given up included."""
+    """Total trials of the study, including pruned ones and those of earlier calls."""
     n_runs: int = 5
-    """Training runs of the best and of the starting settings, for the confirmation."""
+    """Training runs of the best and of the starting settings in the confirmation."""
     out: Path = Path("results/tune")
     cluster: tyro.conf.Suppress[str | None] = None
 
     def __post_init__(self) -> None:
-        settled = replace(self.search.config)  # where it is a template
+        settled = replace(self.search.config)  # resolves a template's open settings
         object.__setattr__(self, "search", replace(self.search, config=settled))
 
     def run(self) -> None:
-        """Search, show what was found, and confirm it."""
+        """Search, print the best settings, and confirm them."""
         if self.n_trials < 1:
             raise ValueError(f"n_trials={self.n_trials} must be at least 1")
         Case(START, self.search.config).check()
@@ -233,7 +233,7 @@ class Tune(Experiment):
                 super().run()
 
     def _make_trials(self) -> None:
-        """Make the trials that are missing, and show how far that is."""
+        """Run the missing trials with a progress bar."""
         study = open_study(self.out, self.search)
         numbers = range(len(made_in(study)), self.n_trials)
         with backend(self.jobs), progress(self.n_trials, len(numbers)) as advance:
@@ -256,7 +256,7 @@ class Tune(Experiment):
         print(f"settings: {self.out / 'best.json'}\npicture: {self.out / 'study.png'}")
 
     def cases(self) -> Iterator[Case]:
-        """Let best and starting settings meet, trained anew, in sessions that nobody has seen."""
+        """Yield the references, and the best and the starting settings with fresh training seeds."""
         yield from scale_of(self.search.config, self.search.n_sessions)
         for name, config in ((BEST, self._best), (START, self.search.config)):
             case = Case(name, replace(config, seed=_FRESH_SEEDS), n_sessions=self.search.n_sessions)
@@ -266,7 +266,7 @@ class Tune(Experiment):
 def importances(study: optuna.Study) -> pd.Series[float] | None:
     """Return the share of the variance of the return that each setting accounts for, by fANOVA (Hutter et al. 2014).
 
-    None where fewer than four trials came to their end: that tells nothing.
+    None if fewer than four trials were completed, which is too few for an estimate.
     """
     if len(study.get_trials(states=(TrialState.COMPLETE,))) < _FEWEST:
         return None
@@ -275,7 +275,7 @@ def importances(study: optuna.Study) -> pd.Series[float] | None:
 
 
 def draw(study: optuna.Study, path: Path) -> None:
-    """Draw the trials, and which settings mattered."""
+    """Plot the trials, and the importance of each setting."""
     shares = importances(study)
     trials = study.trials_dataframe(("number", "value", "state"))
     ended, given_up = (trials[trials["state"] == state] for state in ("COMPLETE", "PRUNED"))

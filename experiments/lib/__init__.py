@@ -1,4 +1,4 @@
-"""What experiments are written with; `Study` is where one of your own begins."""
+"""Library of the experiments; to write your own, derive it from `Study`."""
 
 from experiments.lib.cases import SCALE, Case, scale_of
 from experiments.lib.study import Experiment, Study, main

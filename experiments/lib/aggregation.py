@@ -1,8 +1,8 @@
-"""Aggregation: from the frame of all results to small tidy frames that a table prints and a plot draws.
+"""Aggregation of result frames to tidy frames for tables and plots.
 
-A result frame has one row per evaluated session with the columns `method`, `env`, `seed` (the training run), `session`
-and one per measure, such as `skill`; that of learning curves has `step` as well. Rows of one run are averaged first: a
-score is one number of one run on one env. A missing run is an error and never a gap.
+A result frame has one row per evaluated session, with the columns `method`, `env`, `seed` (the training run), `session`
+and one per measure, such as `skill`; learning curves also have `step`. Rows of one run are averaged first: a score is
+one number per run and env. A missing run raises an error and is never skipped.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from spotify_gym.policies import BEST_SEEN
 
 
 def with_skill(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add the column `skill`: 0 for the best fixed list of the task and 1 for its planner, each over all sessions.
+    """Add the column `skill`: 0 is the task's best fixed list and 1 its planner, both averaged over all sessions.
 
-    Where a listener hides something, and the reference of `BEST_SEEN` played, the column `skill_seen` is the same with
-    1 for that one; NaN elsewhere.
+    If the listener has a hidden state and the reference in `BEST_SEEN` played, also add `skill_seen`, the same with 1
+    for that reference; it is NaN for other tasks.
 
     Args:
-        rows: with the columns `env`, `env_id`, `method` and `return`.
+        rows: result rows with the columns `env`, `env_id`, `method` and `return`.
 
     Raises:
-        ValueError: a task lacks one of the two, or the planner is no better than the fixed list.
+        ValueError: a task lacks one of the two references, or the planner is no better than the fixed list.
     """
     means = rows.groupby(["env", "method"])["return"].mean().unstack("method")
     for end in "fixed", "planner":
@@ -59,18 +59,18 @@ def with_skill(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def score_array(results: pd.DataFrame, value: str, axes: Sequence[str] = ("seed", "env")) -> FloatArray:
-    """Lay the rows of one method out as a full array, averaging those that share a cell.
+    """Pivot the rows of one method into a dense array, averaging rows that share a cell.
 
     Args:
         results: Rows of one method.
         value: The measure.
-        axes: Two or more columns; each becomes an axis, its values in sorted order.
+        axes: Two or more columns; each becomes an axis, with its values in sorted order.
 
     Returns:
-        As many axes as `axes`.
+        An array with one axis per entry of `axes`.
 
     Raises:
-        ValueError: A cell has no rows, or fewer than another, or a missing value.
+        ValueError: A cell has no rows, fewer rows than another cell, or a missing value.
     """
     entries = [results[axis].drop_duplicates().sort_values() for axis in axes]
     cells = results.groupby(list(axes))[value].agg(["mean", "size", "count"])
@@ -89,12 +89,12 @@ def score_array(results: pd.DataFrame, value: str, axes: Sequence[str] = ("seed"
 def aggregates(results: pd.DataFrame, value: str = "skill", along: str | None = None) -> pd.DataFrame:
     """Aggregate each method over its runs and envs: `method, estimate, low, high, n_runs, n_envs`.
 
-    The estimate is the interquartile mean; a method of one run, such as a reference policy, has no interval (NaN).
+    The estimate is the interquartile mean; a method with one run, such as a reference policy, has no interval (NaN).
 
     Args:
         results: The result frame.
         value: The measure.
-        along: A column, such as `step`, that each method has a row for each value of; runs must all have the same.
+        along: A column, such as `step`, to aggregate separately for each of its values, which all runs must share.
     """
     frames = []
     for method, rows in results.groupby("method", sort=False):
@@ -112,9 +112,9 @@ def aggregates(results: pd.DataFrame, value: str = "skill", along: str | None = 
 
 
 def over_sessions(results: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Average a measure over sessions, with an interval over them: `method, estimate, low, high, n_runs`.
+    """Average a measure over sessions, with a bootstrap interval: `method, estimate, low, high, n_runs`.
 
-    A method's number for a session is the mean of its runs; `n_runs` is the number of sessions.
+    The runs of a method are averaged per session first; `n_runs` is the number of sessions.
     """
     by_session = results.groupby(["method", "session"], sort=False)[value].mean()
     rows = [
@@ -125,9 +125,9 @@ def over_sessions(results: pd.DataFrame, value: str) -> pd.DataFrame:
 
 
 def profiles(results: pd.DataFrame, thresholds: ArrayLike) -> pd.DataFrame:
-    """Give the share of runs above each threshold: `method, threshold, estimate, low, high, n_runs, n_envs`.
+    """Return the share of runs above each threshold: `method, threshold, estimate, low, high, n_runs, n_envs`.
 
-    Methods of one run are left out: a profile shows how runs spread.
+    Methods with one run are left out, since a profile shows the spread of runs.
     """
     frames = []
     for method, rows in results.groupby("method", sort=False):
@@ -140,9 +140,9 @@ def profiles(results: pd.DataFrame, thresholds: ArrayLike) -> pd.DataFrame:
 
 
 def improvements(results: pd.DataFrame) -> pd.DataFrame:
-    """Give the probability that a run of `method` beats one of `other`: `method, other, estimate, low, high`.
+    """Return the probability that a run of `method` beats one of `other`: `method, other, estimate, low, high`.
 
-    All pairs of methods are set against each other but those of a single run.
+    The rows are all pairs of methods with more than one run.
     """
     scores = {method: score_array(rows, "skill") for method, rows in results.groupby("method", sort=False)}
     rows = [
@@ -153,9 +153,9 @@ def improvements(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparisons(results: pd.DataFrame, pairs: Iterable[tuple[str, str]], value: str = "skill") -> list[Difference]:
-    """Test the mean difference of each pair on the one env of the results, correcting for the number of tests (Holm).
+    """Test the mean difference of each pair on the single env of the results, with Holm's correction.
 
-    The interval is that of the one comparison; p-value and verdict are corrected for all of them.
+    p-values and verdicts are corrected for the number of pairs; intervals are not.
     """
     pairs = list(pairs)
     scores = {

@@ -1,4 +1,4 @@
-"""Cases, each one method on one task, trained once and measured in the held-out sessions; and the runner of many."""
+"""Cases, each a method on a task that is trained once and evaluated on held-out sessions; and their parallel runner."""
 
 from __future__ import annotations
 
@@ -36,37 +36,37 @@ from spotify_gym.training.vec_adapter import catalogue_of, sessions_of
 TASK_SETTINGS = (
     "catalogue", "max_tracks", "env", "scaling", "history_length", "repeats", "reward_baseline", "reward", "listener"
 )  # fmt: skip
-"""The settings that decide what can be earned; the others are about learning."""
+"""Settings that define the task; the others only affect learning."""
 
 SCALE = ("fixed", *dict.fromkeys(BEST_SEEN.values()), "nearest", "planner")
-"""The ends of the scale of skill, 0 and 1, between them who needs no learning, and where a listener hides something,
-the 1 of the scale of what can be seen."""
+"""References of every task: skill 0 and 1, nearest, and if the listener has a hidden state, the best policy that sees
+only what an agent sees."""
 
 _NAMED = 3  # failed cases in a message
 
 COSTS = ["train_seconds", "play_seconds", "peak_memory_mb"]
-"""Columns that differ from run to run of the same case."""
+"""Columns that differ between runs of the same case."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What one row of work is; equal cases give equal results.
+    """One unit of work: a method on a task with one training seed. Equal cases give equal results.
 
-    A subclass says otherwise how its policy comes about (`policy`) or what is measured of it (`measured`).
+    Subclasses may override how the policy is made (`policy`) and what is measured (`measured`).
     """
 
     method: str
     """Name of the method in tables and plots."""
     config: TrainConfig
-    """The task (env, catalogue, state), and for a learner how it learns."""
+    """The task (env, catalogue, state), and the training settings of a learner."""
     reference: str | None = None
-    """Name of the reference policy that plays instead of a learner."""
+    """Name of the reference policy to evaluate instead of a learner."""
     n_sessions: int = 100
-    """Held-out sessions to play."""
+    """Number of held-out sessions."""
 
     @property
     def task(self) -> str:
-        """Which problem this is: all that decides what can be earned; all methods of a task face the same sessions."""
+        """Name of the task, from all settings that define it; all methods of a task face the same sessions."""
         config, usual = self.config, TrainConfig()
         changed = [name for name in TASK_SETTINGS if getattr(config, name) != getattr(usual, name)]
         unusual = [f"{name}={_short(getattr(config, name))}" for name in changed if name not in ("catalogue", "env")]
@@ -74,13 +74,13 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What to call it in a message."""
+        """Name of the case in messages."""
         seed = "" if self.reference else f" (seed {self.config.seed})"
         return f"{self.method}{seed} on {self.task}"
 
     @property
     def key(self) -> str:
-        """Name of its file: a hash of all that makes a difference to it, so that a changed case is run again."""
+        """File name of the case: a hash of everything that affects its results, so that changed cases run again."""
         parts = {"kind": type(self).__name__, **asdict(self)}
         if self.reference is not None:
             parts["config"] = {name: parts["config"][name] for name in TASK_SETTINGS}
@@ -88,7 +88,7 @@ class Case:
 
     @property
     def labels(self) -> dict[str, Any]:
-        """Columns that tell its rows from others'."""
+        """Columns that identify the rows of this case."""
         config, learns = self.config, self.reference is None
         return {
             "method": self.method,
@@ -104,10 +104,10 @@ class Case:
         }
 
     def seeded(self, n_seeds: int) -> Iterator[Self]:
-        """Give it that many training seeds, from its own on; one is enough for what does not learn.
+        """Yield the case with `n_seeds` training seeds, starting at its own; a reference policy is yielded once.
 
         Raises:
-            ValueError: fewer than one.
+            ValueError: `n_seeds` is below 1.
         """
         if n_seeds < 1:
             raise ValueError(f"n_seeds={n_seeds} must be at least 1")
@@ -115,23 +115,23 @@ class Case:
             yield replace(self, config=replace(self.config, seed=self.config.seed + seed))
 
     def heard_by(self, listener: str | None) -> Self:
-        """Let a listener, by name or JSON file, take the place of that of `SpotifyLogged-v0`; elsewhere, do nothing."""
+        """Return the case with another listener, a name or JSON file, in `SpotifyLogged-v0`; unchanged elsewhere."""
         if listener is None or self.config.env != "SpotifyLogged-v0":
             return self
         return replace(self, config=replace(self.config, listener=listener))
 
     def check(self) -> None:
-        """Make the environment of the case once, so that a mistake is told before the work begins.
+        """Make the environment once, to report errors before any work begins.
 
         Raises:
             CatalogueError: the catalogue cannot be read.
-            ValueError: the environment does not know one of the settings, or there is no session to play.
+            ValueError: the environment does not know a setting, or the number of sessions is not allowed.
         """
         check_sessions(self.n_sessions)
         sessions_of(self.config, catalogue_of(self.config), n_envs=1)
 
     def run(self) -> pd.DataFrame:
-        """Do it, and return a row for each session; what the case cost stands in each."""
+        """Run the case and return a row per session, with the costs of the case in each."""
         catalogue, began = catalogue_of(self.config), time.perf_counter()
         policy = self.policy(catalogue)
         trained = time.perf_counter()
@@ -146,7 +146,7 @@ class Case:
         return train(self.config, catalogue=catalogue).model
 
     def measured(self, policy: Any, catalogue: Catalogue) -> pd.DataFrame:
-        """Let a policy, or one that is still to be made, play; return the measures of each session, with the labels."""
+        """Evaluate a policy or policy factory; return a row of measures and labels per session."""
         env_id, options = self.config.env, {"catalogue": catalogue, **self.config.env_options}
         rows = self.rows_of(evaluate(policy, env_id, self.n_sessions, **options)).assign(note=idle_in_words(policy))
         if isinstance(policy, DQN) and policy.gamma < 1:
@@ -154,20 +154,20 @@ class Case:
         return rows
 
     def rows_of(self, played: Evaluation) -> pd.DataFrame:
-        """Return a row of measures for each session played."""
+        """Return a row of measures and labels for each session played."""
         rows = pd.DataFrame({"session": played.seeds, **played.measures(), "coverage": played.coverage})
         return self.labelled(rows, played.catalogue)
 
     def labelled(self, rows: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
-        """Return rows that were measured over a catalogue with all that tells them from others'."""
+        """Return the rows with the labels of the case and the identity of the catalogue."""
         return rows.assign(**self.labels, n_tracks=len(catalogue), fingerprint=catalogue.fingerprint)
 
 
 def scale_of(config: TrainConfig, n_sessions: int = 100, references: Sequence[str] = SCALE) -> list[Case]:
     """Return a case per reference policy on the task of a learner.
 
-    How somebody learns, and what they see, makes no difference to those who do not: their cases are the same for all
-    such settings, and are done once. Policies that know only what is seen play where a listener hides something.
+    Reference policies ignore the settings of learning and state, so their cases are equal for all learners of a task
+    and run once. Policies that know only what is seen are included if the listener has a hidden state.
     """
     listener = as_listener(config.env_options.get("listener", gym.spec(config.env).kwargs.get("listener")))
     makers = {name: resolve("policy", name, POLICIES) for name in references}
@@ -177,18 +177,18 @@ def scale_of(config: TrainConfig, n_sessions: int = 100, references: Sequence[st
 
 
 def _short(value: object) -> str:
-    """Return a value as it is, and one as long as a listener's by a digest."""
+    """Return a value as text, or a digest if it is long, such as a listener."""
     text = str(value)
     return text if len(text) <= 60 else hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
 def _peak_memory_mb() -> float:
-    """Largest resident memory of this process so far [MB]; one that did several cases remembers the largest."""
+    """Return the peak resident memory of this process so far [MB], over all cases that it has run."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
-# The runner of many cases, here or on a cluster: nothing finished is lost, and nothing failed goes unseen.
+# The runner of many cases, local or on a cluster: finished cases are kept, and failures raise an error.
 
 
 class IncompleteError(ValueError):
@@ -196,20 +196,20 @@ class IncompleteError(ValueError):
 
 
 def run_cases(cases: Sequence[Case], out: Path, *, jobs: int = 2, cluster: str | None = None) -> pd.DataFrame:
-    """Do every case that has no result in `out` yet, and return the rows of all of them.
+    """Run every case that has no result in `out` yet, and return the rows of all cases.
 
     Args:
-        cases: what to do.
-        out: folder of the results; one file per case, written by this process alone.
-        jobs: processes on this machine; each computes on one thread.
-        cluster: address of a Dask scheduler that does the work instead.
+        cases: the cases.
+        out: folder of the results, with one file per case, which only this process writes.
+        jobs: number of processes on this machine, with one thread each.
+        cluster: address of a Dask scheduler to use instead.
 
     Raises:
-        ValueError: a case cannot be done as it stands; said before anything is done, but for a cluster, where other
-            tables may be at hand than here.
-        IncompleteError: cases failed; those that did not are kept, and running again does only the failed ones; or
-            another process is at work in `out`.
-        OSError: `out` cannot be written to, or no scheduler answers.
+        ValueError: a case is invalid. All are checked before any runs, except on a cluster, which may have other tables
+            than this machine.
+        IncompleteError: cases failed (the others are kept, and a repeated call runs only those that failed), or another
+            process is working in `out`.
+        OSError: `out` cannot be written to, or the scheduler does not answer.
     """
     files = {case: out / "cases" / f"{case.key}.parquet" for case in cases}
     (out / "cases").mkdir(parents=True, exist_ok=True)
@@ -240,10 +240,10 @@ def run_cases(cases: Sequence[Case], out: Path, *, jobs: int = 2, cluster: str |
 
 @contextmanager
 def alone_in(folder: Path, work: str) -> Iterator[None]:
-    """Keep other processes from the same work in a folder, and clear away what a killed one left half written there.
+    """Lock a folder for this kind of work, and delete temporary files that a killed process left.
 
     Raises:
-        IncompleteError: another process is at work in it.
+        IncompleteError: another process holds the lock.
     """
     try:
         lock = FileLock(folder / f".{work}.lock", timeout=0).acquire()
@@ -256,7 +256,7 @@ def alone_in(folder: Path, work: str) -> Iterator[None]:
 
 
 def results_of(cases: Sequence[Case]) -> Iterator[tuple[Case, pd.DataFrame | str]]:
-    """Do cases with joblib, and give the rows of each, or the traceback of one that failed, as they come.
+    """Run cases with joblib; yield the rows of each, or the traceback of a failed one, as they finish.
 
     Raises:
         IncompleteError: a process was killed.
@@ -274,16 +274,16 @@ def results_of(cases: Sequence[Case]) -> Iterator[tuple[Case, pd.DataFrame | str
 
 
 def _attempt(case: Case) -> tuple[Case, pd.DataFrame | str]:
-    """Do a case; an error of one is no reason to lose the others."""
+    """Run a case, and return the traceback if it fails, so that the other cases go on."""
     try:
         return case, case.run()
-    except Exception:  # whatever it is, it is kept and told in the end
+    except Exception:  # every error is collected and reported at the end
         return case, traceback.format_exc()
 
 
 @contextmanager
 def backend(jobs: int, cluster: str | None = None) -> Iterator[None]:
-    """Let joblib work in processes here, or on a Dask cluster, which does again what a lost worker had."""
+    """Make joblib use local processes, or a Dask cluster, which reruns the tasks of lost workers."""
     if jobs == 0:
         raise ValueError("jobs=0 must be at least 1, or -1 for one on each processor")
     if cluster is None:
@@ -301,7 +301,7 @@ def backend(jobs: int, cluster: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def progress(n_cases: int, n_missing: int) -> Iterator[Callable[[str], Any]]:
-    """Show on one line how many cases are done, which was the last, and how long the rest will take."""
+    """Show a progress bar with the number of finished cases, the last one, and the remaining time."""
     form = "{n_fmt}/{total_fmt} {bar:16} {elapsed} left {remaining} {desc}"
     with tqdm(total=n_cases, initial=n_cases - n_missing, bar_format=form, ncols=get_terminal_size().columns) as bar:
 

@@ -1,7 +1,7 @@
-"""Plots of all experiments: tidy frames onto axes of one light look, and one colour for each algorithm everywhere.
+"""Plots of all experiments, in one style and with a fixed colour per algorithm.
 
-The frames are those of :mod:`experiments.lib.aggregation`: `method, estimate, low, high, n_runs`, of which `low` and
-`high` may be NaN where there is no interval.
+They draw the tidy frames of :mod:`experiments.lib.aggregation`: `method, estimate, low, high, n_runs`, where `low` and
+`high` are NaN if there is no interval.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _COLOURS = {
     "nearest": "#575757",
     "planner": "#1A1A1A",
 }
-"""Learners in colours that the colour-blind tell apart (Okabe and Ito, 2008), references in greys."""
+"""Learners in colours safe for colour-blind readers (Okabe and Ito, 2008), references in greys."""
 
 _SPARE = ("#56B4E9", "#8C6D31", "#6A51A3", "#B10026", "#1B7837", "#CC79A7")
 
@@ -65,20 +65,20 @@ _STYLE: list[Any] = [
 
 @dataclass(frozen=True)
 class PlotStyle:
-    """How one method is drawn."""
+    """Drawing style of one method."""
 
     colour: str
     marker: str
     dashes: Any
     reference: bool
-    """Whether it is a policy that does not learn."""
+    """Whether the method is a reference policy."""
 
 
 def styles(methods: Iterable[str]) -> dict[str, PlotStyle]:
-    """Give each method its style: the colour of its algorithm, and for each variant of one its own dashes and marker.
+    """Return the style of each method: the colour of its algorithm, with its own dashes and marker for each variant.
 
-    The algorithm is the name up to the first comma: "DQN" and "DQN, γ = 0" share a colour. Names that are none of the
-    project's take spare colours in order of appearance.
+    The algorithm is the name up to the first comma: "DQN" and "DQN, γ = 0" share a colour. Unknown names get spare
+    colours in order of appearance.
     """
     colours, spare, n_variants = dict(_COLOURS), cycle(_SPARE), Counter[str]()
     found = {}
@@ -95,11 +95,11 @@ def styles(methods: Iterable[str]) -> dict[str, PlotStyle]:
 
 @contextmanager
 def figure(path: Path, n_panels: int = 1, size: tuple[float, float] = (7.0, 4.0)) -> Iterator[Sequence[Axes]]:
-    """Open a figure to draw on; it stands at `path`, whole, when the block ends well.
+    """Yield the axes of a new figure, which is saved to `path` when the block ends without an error.
 
     Args:
-        path: File to write, its ending the format: png, svg or pdf. Missing folders are made.
-        n_panels: Axes, two in a row.
+        path: File to write; its ending is the format: png, svg or pdf. Missing folders are made.
+        n_panels: Number of axes, two per row.
         size: Width and height of one panel [inches].
 
     Example:
@@ -120,7 +120,7 @@ def figure(path: Path, n_panels: int = 1, size: tuple[float, float] = (7.0, 4.0)
 
 
 def caption(axes: Axes, text: str) -> None:
-    """Write below the whole figure what its marks stand for."""
+    """Write an explanation of the marks below the figure."""
     canvas = axes.get_figure(root=True)
     assert isinstance(canvas, Figure)
     canvas.supxlabel(text, x=0.01, ha="left", fontsize=8, color=FAINT)
@@ -129,7 +129,7 @@ def caption(axes: Axes, text: str) -> None:
 INTERVAL = "95 % bootstrap interval over training runs (n)"
 
 SKILL_MARKS = {0.0: "fixed list", 1.0: "planner"}
-"""What the ends of the scale of skill are."""
+"""Labels of skill 0 and 1."""
 
 
 def learning_curves(
@@ -140,7 +140,7 @@ def learning_curves(
     x_label: str = "environment steps",
     levels: Mapping[str, float] | None = None,
 ) -> None:
-    """Draw how skill improves along the column `x`, with a line and a band a method, and `levels`, horizontal lines."""
+    """Plot skill against the column `x`, a line and a band per method, with horizontal lines at `levels`."""
     _lines(axes, frame, x)
     for name, level in (levels or {}).items():
         axes.axhline(level, color=styles([name])[name].colour, linewidth=1, linestyle="dashed")
@@ -152,7 +152,7 @@ def learning_curves(
 
 
 def profile_plot(axes: Axes, frame: pd.DataFrame) -> None:
-    """Draw performance profiles: which share of a method's runs does better than each `threshold`."""
+    """Plot performance profiles: the share of a method's runs above each `threshold`."""
     _lines(axes, frame, "threshold")
     axes.set(xlabel="skill τ", ylabel="share of runs with skill > τ", ylim=(-0.02, 1.02))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -163,13 +163,13 @@ def profile_plot(axes: Axes, frame: pd.DataFrame) -> None:
 def interval_plot(
     axes: Axes, frame: pd.DataFrame, *, marks: Mapping[float, str] | None = None, floor: float = -np.inf
 ) -> None:
-    """Draw an estimate with its interval per method, the best on top.
+    """Plot an estimate with its interval per method, best on top.
 
     Args:
-        axes: Where to draw.
+        axes: Axes to draw on.
         frame: One row per method.
-        marks: Values to mark with a line, and what they are; see `SKILL_MARKS`.
-        floor: Methods below it are an arrow on the left edge: a hopeless one shall not press the others together.
+        marks: Values to mark with a labelled line, such as `SKILL_MARKS`.
+        floor: Methods below it become an arrow at the left edge, so that they do not compress the scale of the others.
     """
     rows = frame.sort_values("estimate", ignore_index=True)
     names = [f"{method}  (n = {n})" for method, n in zip(rows["method"], rows["n_runs"], strict=True)]
@@ -182,7 +182,7 @@ def interval_plot(
 
 
 def improvement_plot(axes: Axes, frame: pd.DataFrame) -> None:
-    """Draw how likely a run of `method` beats a run of `other`, a pair a row."""
+    """Plot the probability that a run of `method` beats a run of `other`, one pair per row."""
     rows = frame.iloc[::-1]
     style_of = styles([*frame["method"], *frame["other"]])
     names = [f"{method}  beats  {other}" for method, other in zip(rows["method"], rows["other"], strict=True)]
@@ -194,7 +194,7 @@ def improvement_plot(axes: Axes, frame: pd.DataFrame) -> None:
 
 
 def bar_plot(axes: Axes, values: pd.Series[float], measure: str) -> None:
-    """Draw one number per name, the index of the values, as a bar, the largest on top."""
+    """Plot one bar per value, named by the index, largest on top."""
     ordered = values.sort_values()
     bars = axes.barh([str(name) for name in ordered.index], ordered.to_numpy(), color="#0072B2", height=0.7)
     axes.bar_label(bars, fmt="{:.3g}", padding=3, fontsize=9)
@@ -204,13 +204,13 @@ def bar_plot(axes: Axes, values: pd.Series[float], measure: str) -> None:
 
 
 def growth_plot(axes: Axes, frame: pd.DataFrame, cost: str, size: str = "tracks in the catalogue") -> None:
-    """Draw how a cost grows with size, both logarithmic, with the exponent of each series' power law.
+    """Plot cost against size on logarithmic axes, with the exponent of each series' power law.
 
     Args:
-        axes: Where to draw.
+        axes: Axes to draw on.
         frame: `method, size, cost`, all positive; several rows of one size are drawn as points around their median.
-        cost: What the cost is, with its unit.
-        size: What the size is.
+        cost: Label of the cost, with its unit.
+        size: Label of the size.
     """
     for (method, rows), style in zip(
         frame.groupby("method", sort=False), styles(frame["method"]).values(), strict=True
@@ -226,13 +226,13 @@ def growth_plot(axes: Axes, frame: pd.DataFrame, cost: str, size: str = "tracks 
 
 
 def exponent(costs: pd.Series[float]) -> float:
-    """Return the exponent of the power law of costs by size, their index; NaN of fewer than two."""
+    """Return the exponent of the power law of costs, indexed by size; NaN for fewer than two."""
     sizes = costs.index.to_numpy(np.float64)
     return float(np.polyfit(np.log(sizes), np.log(costs.to_numpy()), 1)[0]) if len(costs) > 1 else np.nan
 
 
 def _lines(axes: Axes, frame: pd.DataFrame, x: str) -> None:
-    """Draw a line and a band per method, with a legend that tells the number of runs."""
+    """Draw a line and a band per method, with the number of runs in the legend."""
     for (method, rows), style in zip(
         frame.groupby("method", sort=False), styles(frame["method"]).values(), strict=True
     ):
@@ -245,7 +245,7 @@ def _lines(axes: Axes, frame: pd.DataFrame, x: str) -> None:
 def _whiskers(
     axes: Axes, rows: pd.DataFrame, names: Sequence[str], looks: Sequence[PlotStyle], floor: float = -np.inf
 ) -> None:
-    """Draw each estimate as a point and its interval as a line, a row each; an arrow for what lies below the floor."""
+    """Draw each estimate as a point and its interval as a line, one per row; estimates below `floor` as an arrow."""
     values = rows[["estimate", "low", "high"]].to_numpy(np.float64)
     for height, ((estimate, low, high), style) in enumerate(zip(values, looks, strict=True)):
         if estimate < floor:
@@ -260,12 +260,12 @@ def _whiskers(
 
 
 def _mark(axes: Axes, marks: Mapping[float, str]) -> None:
-    """Draw vertical lines and name them on the upper edge."""
+    """Draw vertical lines with labels at the upper edge."""
     for value, name in marks.items():
         axes.axvline(value, color=FAINT, linewidth=1, linestyle="dashed", zorder=0)
         axes.text(value, 1.01, name, fontsize=8, color=FAINT, ha="center", transform=axes.get_xaxis_transform())
 
 
 def _right_of(axes: Axes, height: float, text: str) -> None:
-    """Write a name or a number beyond the right edge."""
+    """Write a label beyond the right edge."""
     axes.text(1.01, height, text, fontsize=8, color=FAINT, va="center", transform=axes.get_yaxis_transform())

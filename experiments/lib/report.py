@@ -1,4 +1,4 @@
-"""Report of results: tables, pictures, what differs, and how it was made; nothing in it is typed by hand."""
+"""Generated report of results: tables, plots, significant differences and provenance."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from spotify_gym.catalogue.files import replacing
 from spotify_gym.cli import page
 from spotify_gym.cli.command import show_table
 
-_FLOOR = -0.5  # worse than this is drawn at the edge: how much worse than a fixed list is of no interest
-_APART = 0.1  # skill: so much between the best and the least of the learners is worth a word
-_LEVEL = 0.01  # skill: less is no difference
+_FLOOR = -0.5  # skill below this is drawn at the edge of the plot
+_APART = 0.1  # difference in skill between best and worst learner that is worth mentioning
+_LEVEL = 0.01  # smaller differences in skill are ignored
 _PACKAGES = ("spotify_gym", "gymnasium", "stable-baselines3", "torch", "numpy", "scipy")
 _MEANS = (
     ("value_bias", "bias", "{:+.2f}"),
@@ -30,11 +30,11 @@ _MEANS = (
     ("diversity", "divers.", "{:.2f}"),
     ("novelty", "novelty", "{:.1f}"),
 )
-"""Measures that a summary gives the means of: column, heading and format."""
+"""Measures whose means a summary shows: column, heading and format."""
 
 
 def tables_of(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the tables with their headings: skill on all tasks of a catalogue if there are several, then each task."""
+    """Yield headings and tables: an overview of each catalogue with several environments, then each task."""
     for catalogue, of_catalogue in rows.groupby("catalogue", sort=False):
         if of_catalogue["env_id"].nunique() > 1:
             heading = f"Skill, {Path(str(catalogue)).name}: {of_catalogue['n_tracks'].iat[0]:,} tracks"
@@ -45,14 +45,14 @@ def tables_of(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Summarise one task, a row per method, best first, as text, what matters most to the left.
+    """Summarise one task as a table of texts, a row per method, best first, most important columns on the left.
 
     Args:
         rows: result rows of one task, with `skill`.
 
     Returns:
-        Interquartile means over runs of `return` and `skill`, and of `skill_seen` where there is one, means of the
-        other measures, the most of the costs.
+        Interquartile means over runs of `return` and `skill`, and of `skill_seen` if present; means of the other
+        measures; maxima of the costs.
     """
     skill = aggregates(rows, "skill").set_index("method")
     of_method, seen = rows.groupby("method"), {}
@@ -74,7 +74,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def overview(rows: pd.DataFrame) -> pd.DataFrame:
-    """Set the methods side by side over all tasks of one catalogue: skill with its interval, a column per environment.
+    """Compare the methods over all tasks of one catalogue: skill with its interval, a column per environment.
 
     Args:
         rows: result rows of tasks that share a catalogue, with `skill`.
@@ -90,7 +90,7 @@ def overview(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_words(rows: pd.DataFrame) -> str | None:
-    """Say in a paragraph what the table of one task says; None where nobody learned.
+    """Return a paragraph that summarises the results of one task; None if no learner took part.
 
     Args:
         rows: result rows of one task, with `skill`.
@@ -123,7 +123,7 @@ def in_words(rows: pd.DataFrame) -> str | None:
 
 
 def interval_text(low: float, high: float) -> str:
-    """Write an interval; nothing where there is none.
+    """Return an interval as text, "" for NaN.
 
     >>> interval_text(0.25, 1), interval_text(math.nan, math.nan)
     ('0.250 to 1.000', '')
@@ -132,7 +132,7 @@ def interval_text(low: float, high: float) -> str:
 
 
 def estimate_text(estimate: float, low: float, high: float) -> str:
-    """Write an estimate, and its interval where there is one.
+    """Return an estimate as text, with its interval unless that is NaN.
 
     >>> estimate_text(0.5, 0.25, 1)
     '0.500 (0.250 to 1.000)'
@@ -141,7 +141,7 @@ def estimate_text(estimate: float, low: float, high: float) -> str:
 
 
 def draw(rows: pd.DataFrame, folder: Path) -> None:
-    """Draw for each task the methods on the scale of skill, how their runs spread, and which beats which."""
+    """Plot for each task the skill of the methods, their performance profiles, and probabilities of improvement."""
     for number, (task, of_task) in enumerate(rows.groupby("env", sort=False), start=1):
         with figure(folder / f"skill_{number}.png") as (axes,):
             interval_plot(axes, aggregates(of_task), marks=SKILL_MARKS, floor=_FLOOR)
@@ -158,7 +158,7 @@ def draw(rows: pd.DataFrame, folder: Path) -> None:
 
 
 def provenance(rows: pd.DataFrame) -> list[str]:
-    """Name what results were made with: command, catalogues, versions, machine."""
+    """Return the provenance of results: command, catalogues, versions, machine and scale."""
     catalogues = rows.drop_duplicates("fingerprint")[["catalogue", "n_tracks", "fingerprint"]].to_numpy()
     return [
         f"command: {rows.attrs.get('command', 'unknown')}",
@@ -173,7 +173,7 @@ def provenance(rows: pd.DataFrame) -> list[str]:
 
 
 def show(title: str, table: pd.DataFrame) -> None:
-    """Print a table of texts, without the columns on the right that the terminal has no room for."""
+    """Print a table of texts, without the rightmost columns that do not fit the terminal."""
     widths = 3 + np.array([max(map(len, [name, *table[name]])) for name in table.columns])
     n_shown = max(1, np.searchsorted(1 + np.cumsum(widths), shutil.get_terminal_size((120, 0)).columns, side="right"))
     first, *others = table.columns[:n_shown]
@@ -182,26 +182,26 @@ def show(title: str, table: pd.DataFrame) -> None:
 
 
 def write(folder: Path, tables: Sequence[tuple[str, pd.DataFrame]], lists: Mapping[str, Sequence[str]]) -> Path:
-    """Write `report.html`, whole in itself with the pictures of the folder, `report.md` and `tables.csv`.
+    """Write `report.html`, self-contained with the pictures of the folder, `report.md` and `tables.csv`.
 
     Args:
-        folder: of the results.
-        tables: of texts, below their headings.
-        lists: sentences below theirs.
+        folder: folder of the results.
+        tables: headings and tables of texts.
+        lists: headings and sentences.
 
     Returns:
-        The page's path.
+        Path of the HTML page.
     """
     pictures = [(picture.stem, picture.read_bytes()) for picture in sorted(folder.glob("*.png"))]
     written = page.write(folder / "report.html", "Comparison", [*tables, *pictures, *lists.items()])
     frames = [table.assign(table=title) for title, table in tables]
     widest_first = sorted(frames, key=lambda frame: -frame.shape[1])
-    columns = pd.concat(widest_first).columns  # in the order that the widest tables have them in
+    columns = pd.concat(widest_first).columns  # in the order of the widest tables
     with replacing(folder / "tables.csv") as file:
         file.write(pd.concat(frames)[columns].set_index("table").to_csv().encode())
     return written
 
 
 def _text(form: str) -> Callable[[float], str]:
-    """Write numbers, and nothing where there is none."""
+    """Return a formatter of numbers that maps NaN to ""."""
     return lambda value: "" if math.isnan(value) else form.format(value)

@@ -1,4 +1,4 @@
-"""Cost of work beside other work and beside what this machine can do: how it is measured, and shown as a table."""
+"""Measurement of costs, in turn with baselines and against hardware limits, and their table."""
 
 from __future__ import annotations
 
@@ -42,58 +42,58 @@ LEGEND = (
 )
 COLUMNS = ("size", "median", "best", "× floor", "× usual", "of limit", "goal", "")
 ROLLUP = Path("/proc/self/smaps_rollup")
-"""Where Linux says what memory a process takes."""
+"""Linux's file with the memory of a process."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the table: rows that are compared where their size is the same."""
+    """A section of the table, whose rows of equal size are compared."""
 
     title: str
-    unit: Literal["/s", "s", "B"]  # how a cost is shown: as units of work a second, as seconds, or as bytes
-    size: str = ""  # what the size is, empty where there is only one
-    growth: str = ""  # what the cost is, where its growth with size is drawn
+    unit: Literal["/s", "s", "B"]  # how a cost is shown: as work per second, as seconds, or as bytes
+    size: str = ""  # name of the size, empty if there is only one
+    growth: str = ""  # label of the cost in the plot against size, empty for no plot
 
 
 @dataclass(frozen=True)
 class Row:
-    """Something to be measured, and what a unit of its work cost in each round."""
+    """Something to measure, and the cost of a unit of its work in each round."""
 
     part: Part
     what: str
     size: int
-    sample: Sample | None  # measures the cost once [s or bytes]; None where that is not to be had
-    role: Literal["ours", "floor", "usual"] = "ours"  # floor: what the framework costs; usual: what is written instead
+    sample: Sample | None  # measures the cost once [s or bytes]; None if it cannot be measured
+    role: Literal["ours", "floor", "usual"] = "ours"  # floor: cost of the framework; usual: baseline implementation
     limit: float | None = None  # least cost that this machine allows
-    goal: float | None = None  # largest cost that will do
-    reason: str = ""  # why it is not measured
+    goal: float | None = None  # largest acceptable cost
+    reason: str = ""  # why it cannot be measured
     costs: list[float] = field(default_factory=list)
 
     @property
     def median(self) -> float:
-        """The cost in the middle."""
+        """Median cost over the rounds."""
         return float(np.median(self.costs))
 
     @property
     def missed(self) -> bool:
-        """Whether there is a goal, and the cost is larger."""
+        """Whether there is a goal and the median cost exceeds it."""
         return self.goal is not None and bool(self.costs) and self.median > self.goal
 
 
 Race = list[Row]
-"""Rows that were measured in turn."""
+"""Rows that are measured in turn."""
 
 
 def repeating(work: Work, seconds: float, *, on_gpu: bool = False) -> Sample:
-    """Return what measures the cost of some work [s].
+    """Return a function that measures the cost of some work [s].
 
-    The work is first done until it takes a quarter of the time, to be warm; then as often as fills it.
+    The work is first repeated for about a quarter of `seconds` to warm up; a measurement then fills `seconds`.
 
     Args:
-        work: what to measure.
-        seconds: how long one measurement takes, if the work is shorter.
-        on_gpu: wait for the GPU, and go by the clock on the wall; not by the processor time of all threads, which is
-            blind to what else the machine does.
+        work: the work to measure.
+        seconds: length of one measurement, if the work is shorter.
+        on_gpu: synchronise with the GPU and use wall-clock time instead of the processor time of all threads, which
+            does not depend on other processes.
     """
     timer, n = Timer(work, timer=time.process_time), 1
     if on_gpu:
@@ -105,7 +105,7 @@ def repeating(work: Work, seconds: float, *, on_gpu: bool = False) -> Sample:
 
 
 def measured(races: Iterable[Race], rounds: int) -> list[Race]:
-    """Measure each row once a round, those of one race in turn; return all races, those of one part together."""
+    """Measure each row once per round, the rows of a race in turn; return the races grouped by part."""
     done: list[Race] = []
     with tqdm(desc="measuring", unit=" measurements") as bar:
         for race in races:
@@ -113,14 +113,14 @@ def measured(races: Iterable[Race], rounds: int) -> list[Race]:
                 if row.sample is not None:
                     row.costs.append(row.sample())
                     bar.update()
-            done.append([replace(row, sample=None) for row in race])  # lets go of what was measured
+            done.append([replace(row, sample=None) for row in race])  # frees the objects that were measured
     order = list(dict.fromkeys(race[0].part for race in done))
     return sorted(done, key=lambda race: order.index(race[0].part))
 
 
 @cache
 def bandwidth(power: int) -> float:
-    """Return the bytes a second, at best, of reading or copying what takes 2**power bytes; on one core."""
+    """Return the best bandwidth of one core for reading or copying within 2**power bytes [bytes/s]."""
     n_passes = max(1, 2**27 // 2**power)
     values, (half, other) = np.ones(2**power // 4, np.float32), np.ones((2, 2**power // 8), np.float32)
     again = np.broadcast_to(values, (n_passes, len(values)))
@@ -134,13 +134,13 @@ def bandwidth(power: int) -> float:
 
 
 def moving(n_bytes: int, within: int | None = None) -> float:
-    """Return the least time to move some bytes that lie spread over `within` bytes, as many by default [s]."""
+    """Return the least time to move bytes that are spread over `within` bytes, by default contiguous [s]."""
     power = 2 * round(math.log2(within or n_bytes) / 2)
-    return n_bytes / bandwidth(min(28, max(16, power)))  # 64 KiB, in the nearest cache, to 256 MiB, in none
+    return n_bytes / bandwidth(min(28, max(16, power)))  # from 64 KiB, in the L1 or L2 cache, to 256 MiB, in memory
 
 
 def machine() -> dict[str, Any]:
-    """Return what this machine is and can do, and the versions of what computes."""
+    """Return processor, GPU, load and bandwidths of this machine, and the versions of numerical libraries."""
     info = Path("/proc/cpuinfo")
     names = [line.partition(": ")[2] for line in info.read_text().splitlines() if line.startswith("model name")]
     return {
@@ -153,15 +153,15 @@ def machine() -> dict[str, Any]:
 
 
 def shared_memory(hold: str, files: Sequence[Path], n: int) -> tuple[float, float]:
-    """Return by how much the memory of each of n processes grows when all hold the last file at once.
+    """Return the mean growth in memory of n processes when all hold the last file at once.
 
     Args:
-        hold: what holds a file; a function, in Python.
-        files: that they hold one after the other, the first ones so that everything is imported.
-        n: how many processes.
+        hold: Python expression of a function that loads a file.
+        files: files to hold one after the other; the earlier ones make sure that everything is imported.
+        n: number of processes.
 
     Returns:
-        Means over the processes: the share of all pages (PSS), and the pages that each has alone (USS) [bytes].
+        Means over the processes: proportional set size (PSS) and unique set size (USS) [bytes].
     """
     command = [sys.executable, "-c", _HOLDER, hold, *map(str, files)]
     sizes: list[list[tuple[int, int]]] = []
@@ -198,7 +198,7 @@ def _memory(pid: int) -> tuple[int, int]:
 
 
 def result_table(races: Sequence[Race]) -> Table:
-    """Lay all results out for the terminal."""
+    """Return a table of all results for the terminal."""
     table = Table("what", title_justify="left")
     for name in COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
@@ -213,7 +213,7 @@ def result_table(races: Sequence[Race]) -> Table:
 
 
 def cells(row: Row, race: Race) -> list[str]:
-    """Return the columns of one row, as text."""
+    """Return the cells of one row, as text."""
     size, unit = f"{row.size:,}" if row.part.size else "", row.part.unit
     if not row.costs:
         return [size]
@@ -229,7 +229,7 @@ def cells(row: Row, race: Race) -> list[str]:
 
 
 def ratio_to(role: str, row: Row, race: Race) -> float | None:
-    """Return how many times as fast a row is as the one of another role in its race: the median over the rounds."""
+    """Return the speed relative to the row of another role in the same race, as the median over rounds."""
     other = next((other for other in race if other.role == role and other.costs), row)
     if other is row or not all(row.costs):
         return None
@@ -250,7 +250,7 @@ def shown(cost: float, unit: str) -> str:
 
 
 def three_digits(value: float) -> str:
-    """Return three digits of a positive number as text.
+    """Return a positive number as text with three significant digits.
 
     >>> three_digits(5_361_234), three_digits(59.6182), three_digits(0.0087512)
     ('5,360,000', '59.6', '0.00875')
@@ -259,7 +259,7 @@ def three_digits(value: float) -> str:
 
 
 def verdict(races: Iterable[Race]) -> str:
-    """Say how many goals are met, and which are not."""
+    """Return a sentence with the number of goals met and the goals missed."""
     judged = [row for race in races for row in race if row.goal is not None and row.costs]
     missed = [_named(row) for row in judged if row.missed]
     return f"{len(judged) - len(missed)} of {len(judged)} goals met. Missed: {'; '.join(missed) or 'none'}."
@@ -271,7 +271,7 @@ def _named(row: Row) -> str:
 
 
 def growth(races: Iterable[Race]) -> str:
-    """Say by which power of the size each cost grows."""
+    """Return a sentence with the exponent by which each cost grows with size."""
     costs: dict[tuple[str, str], dict[int, float]] = {}
     for row in (row for race in races for row in race if row.part.growth and row.costs):
         costs.setdefault((row.part.title, row.what), {})[row.size] = row.median
@@ -280,7 +280,7 @@ def growth(races: Iterable[Race]) -> str:
 
 
 def draw_growth(races: Iterable[Race], path: Path) -> None:
-    """Draw how costs grow with sessions and tracks, and below them the least that this machine allows."""
+    """Plot costs against size, with the lower limit of this machine."""
     rows = [row for race in races for row in race if row.part.growth and row.costs]
     parts = list(dict.fromkeys(row.part for row in rows))
     with figure(path, n_panels=len(parts), size=(9.0, 5.0)) as panels:
@@ -295,7 +295,7 @@ def draw_growth(races: Iterable[Race], path: Path) -> None:
 
 
 def write(races: list[Race], seed: int, out: Path) -> None:
-    """Print the table, and keep it with every single measurement and the curves of growth."""
+    """Print the table; save all measurements and the plots of growth."""
     found = {**circumstances(), "seed": seed, "speeds": machine()}
     facts = [f"{name} {value}" for key in ("speeds", "versions") for name, value in found[key].items()]
     facts += [f"commit {found['commit']}", f"seed {seed}"]
