@@ -1,4 +1,4 @@
-"""A whole learner in one file, as CleanRL writes them: Q-learning with one output per track, 8 sessions at once."""
+"""A complete learner in one file, CleanRL style: Q-learning with one output per track, 8 sessions at once."""
 
 import gymnasium as gym
 import numpy as np
@@ -10,7 +10,7 @@ from spotify_gym import wrappers
 
 n_envs, n_tracks, steps, gamma = 8, 300, 800, 0.5
 many = gym.make_vec("SpotifyPlaylist-v0", num_envs=n_envs, catalogue=spotify_gym.Catalogue.builtin(n_tracks))
-envs = gym.wrappers.vector.RecordEpisodeStatistics(wrappers.vector.NearestUnplayed(many))  # so that nothing repeats
+envs = gym.wrappers.vector.RecordEpisodeStatistics(wrappers.vector.NearestUnplayed(many))  # no track repeats
 torch.manual_seed(0)
 torch.set_num_threads(1)
 rng = np.random.default_rng(0)
@@ -19,7 +19,7 @@ optimizer = torch.optim.Adam(q_network.parameters(), lr=1e-3)
 replay, returns = [], []
 
 observation, _ = envs.reset(seed=1)
-begins = np.zeros(n_envs, bool)  # Gymnasium's vector envs spend a step on beginning anew, which teaches nothing
+begins = np.zeros(n_envs, bool)  # Gymnasium's vector envs spend a step on each reset: no transition to learn from
 for step in range(steps):
     with torch.no_grad():
         greedy = q_network(torch.as_tensor(observation)).argmax(dim=1).numpy()

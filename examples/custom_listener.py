@@ -1,4 +1,4 @@
-"""A listener of your own: someone on a run, who wants the tempo high and stops when it drops too often."""
+"""A listener of your own: a runner who wants a high tempo, and stops when it drops too often."""
 
 from dataclasses import dataclass
 
@@ -13,32 +13,32 @@ from spotify_gym.training import evaluate
 
 @dataclass
 class Breath(BatchState):
-    """What B runners have left."""
+    """State of B runners."""
 
     slow: np.ndarray  # (B,) slow tracks so far
 
 
 @dataclass(frozen=True)
 class Runner(Listener[Breath]):
-    """Earns 1 for a track that goes along with `direction`, of unit features, and bears so many that do not."""
+    """Gives 1 for a track above average in the feature `direction`, and leaves after more than `patience` others."""
 
     name = "runner"
     term_bounds = {"pace": (0.0, 1.0)}
-    direction: int = 7  # the place of tempo among the audio features
+    direction: int = 7  # column of the tempo among the audio features
     patience: int = 4
 
     def start(self, pool, history_length, uniforms):
-        """Take the pool as it comes."""
+        """Start from the first tracks of the pool."""
         return np.tile(np.arange(history_length), (len(pool), 1)), Breath(np.zeros(len(pool)))
 
     def respond(self, state, unit, cosine, uniforms):
-        """Enjoy fast tracks; count slow ones, and leave when there were too many."""
+        """Enjoy fast tracks; count slow ones, and leave after too many."""
         fast = unit[:, self.direction] > 0
         state.slow += ~fast
         return Response({"pace": fast.astype(np.float32)}, left=state.slow > self.patience)
 
     def expect(self, state, units, cosine):
-        """Say what each track of the catalogue would earn: what the nearest policy and the planner go by."""
+        """Return the expected reward of each track, which the nearest policy and the planner use."""
         return {"pace": np.broadcast_to(units[:, self.direction] > 0, cosine.shape).astype(np.float32)}
 
 

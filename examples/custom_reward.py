@@ -1,4 +1,4 @@
-"""A reward term of your own: pay for tracks that few people know."""
+"""A reward term of your own: reward tracks that few people know."""
 
 import gymnasium as gym
 import numpy as np
@@ -10,7 +10,7 @@ from spotify_gym.training import evaluate
 
 
 def discovery(catalogue, b):
-    """Pay 1 for a track that nobody knows, 0 for the most popular one."""
+    """Give 1 for a track that nobody knows, 0 for the most popular one."""
     unknown = 1 - np.nan_to_num(catalogue.popularity, nan=0) / 100
     return RewardTerm(
         bounds=(0.0, 1.0),

@@ -1,4 +1,4 @@
-"""Train seeds side by side with Dask: processes of this machine here, others by the address of a scheduler."""
+"""Train several seeds in parallel with Dask, on this machine or on a cluster by the address of its scheduler."""
 
 import logging
 from dataclasses import replace

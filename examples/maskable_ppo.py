@@ -10,7 +10,7 @@ from spotify_gym.training import evaluate
 
 torch.set_num_threads(1)
 catalogue = spotify_gym.Catalogue.builtin(300)
-env = gym.make("SpotifyPlaylist-v0", catalogue=catalogue)  # `action_masks` is a method of it: nothing to wrap
+env = gym.make("SpotifyPlaylist-v0", catalogue=catalogue)  # it has the method `action_masks`: no wrapper needed
 model = MaskablePPO("MlpPolicy", env, n_steps=256, gamma=0.5, ent_coef=0.01, seed=0).learn(2_000)
 
 for name, policy in {"MaskablePPO": model, "random": RandomPolicy}.items():

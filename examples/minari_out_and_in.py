@@ -1,4 +1,4 @@
-"""Sessions out to a Minari dataset, and in again for whoever learns from logs."""
+"""Write sessions to a Minari dataset, and read them back for offline learning."""
 
 import os
 import tempfile
@@ -9,16 +9,16 @@ import minari
 import numpy as np
 from minari.data_collector import EpisodeBuffer
 
-import spotify_gym  # noqa: F401 - makes the ids known
+import spotify_gym  # noqa: F401 - registers the ids
 from spotify_gym.policies import NearestPolicy
 
-warnings.filterwarnings("ignore", category=UserWarning)  # that no author is named
+warnings.filterwarnings("ignore", category=UserWarning)  # about a missing author
 env = gym.make("SpotifyPlaylist-v0", catalogue="builtin:500")
 policy, rng = NearestPolicy(env), np.random.default_rng(0)
 
 
 def session(seed: int) -> EpisodeBuffer:
-    """Play a session in which half of the tracks are the nearest, and half are any that may be played."""
+    """Play a session: half of the tracks are the nearest, half are random ones that may be played."""
     observations, steps, over = [env.reset(seed=seed)[0]], [], False
     while not over:
         any_track = rng.choice(np.flatnonzero(env.unwrapped.action_masks()))

@@ -1,4 +1,4 @@
-"""tianshou 2's Double DQN with one output per track; the small id is all that it needs to know."""
+"""tianshou 2's Double DQN with one output per track; the id with a small catalogue is all it needs."""
 
 import gymnasium as gym
 import torch
@@ -14,7 +14,7 @@ from spotify_gym import wrappers
 
 
 def session() -> gym.Env:
-    """Make a session over 1,000 tracks in which a track that has played is replaced by its nearest neighbour."""
+    """Make an environment over 1,000 tracks that replaces a played track by its nearest unplayed neighbour."""
     return wrappers.NearestUnplayed(gym.make("spotify_gym:SpotifyPlaylist-1k-v0"))
 
 

@@ -9,7 +9,7 @@ from spotify_gym.training import TrainConfig, evaluate, train
 
 catalogue = spotify_gym.Catalogue.builtin(2000)
 task = TrainConfig(env="SpotifyPlaylist-v0", algorithm="double", steps=300, learning_starts=100)
-TUNING = 10_000  # sessions to choose by; the held-out ones of `evaluate` stay unseen
+TUNING = 10_000  # seed of the sessions to choose by; the held-out ones of `evaluate` stay unseen
 
 
 def mean_return(trial: optuna.Trial) -> float:

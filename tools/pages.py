@@ -51,7 +51,7 @@ def _examples() -> str:
     """Return a page with each example: what its first line says, then the file."""
     parts = [
         "# Examples",
-        "Each is run by a test. `python examples/NAME.py`, with the extras that its imports come with.",
+        "A test runs each of them. To run one: `python examples/NAME.py`, with the extras that its imports need.",
     ]
     for file in sorted((ROOT / "examples").glob("*.py")):
         about, code = file.read_text().removeprefix('"""').split('"""', 1)
