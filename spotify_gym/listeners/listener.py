@@ -119,9 +119,9 @@ class Listener(ABC, Generic[S]):
     name: ClassVar[str] = ""
     """Name of this class, not of its subclasses, in the registry of listeners; "": not registered."""
     n_uniforms: ClassVar[int] = 0
-    """Uniform numbers in [0, 1) used by each response."""
+    """Number of uniform numbers in [0, 1) used by each response."""
     n_start_uniforms: ClassVar[int] = 0
-    """Uniform numbers in [0, 1) used at the start of a session."""
+    """Number of uniform numbers in [0, 1) used at the start of a session."""
     hides: ClassVar[bool] = False
     """Whether the listener has a hidden state, which an agent can only infer from the responses."""
     visible_vectors: ClassVar[int] = 0
@@ -180,8 +180,8 @@ class Listener(ABC, Generic[S]):
     def rising(self, state: S) -> tuple[Floats, Callable[[Floats], Floats]] | None:
         """Return directions (B, d) along which the expected term rises, and the function from dot products to it.
 
-        With them the best track can be found by an index, without valuing every track. None, as here: there is no such
-        direction, or more than one term.
+        With them the best track can be found by an index, without valuing every track. None, the default: there is no
+        such direction, or more than one term.
         """
         return None
 

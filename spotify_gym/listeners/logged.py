@@ -40,9 +40,9 @@ class LoggedMind(BatchState):
     taste: Floats
     """(B, d) the direction of the tracks they like best, of length 1; or the decayed sum of what they heard."""
     regard: Floats
-    """(B,) log-odds of a skip subtracted per unit of cosine."""
+    """(B,) w: log-odds of a skip subtracted per unit of cosine."""
     mood: Floats
-    """(B,) log-odds added to a skip now."""
+    """(B,) m: log-odds of a skip added now."""
     position: Ints
     """(B,) number of tracks played in the session so far."""
     grades: Ints
@@ -211,7 +211,7 @@ class LoggedListener(CompiledListener[LoggedMind]):
         return {"listened": sigmoid(log_odds)}
 
     def rising(self, state: LoggedMind) -> tuple[Floats, Callable[[Floats], Floats]] | None:
-        """Return weighted tastes and the function to the probability of no skip; None if not linear in the track."""
+        """Return weighted tastes and the function to the probability of no skip; None with `again` or regard="vibe"."""
         if self.again or self.regard == "vibe":
             return None
         readiness = self._readiness(state)[:, None]

@@ -24,7 +24,7 @@ class Mind(BatchState):
     taste: Floats
     """(B, d) the direction of the tracks they like best, of length 1."""
     mood: Floats
-    """(B,) log-odds added to every skip of the session."""
+    """(B,) log-odds of a skip added throughout the session."""
     patience: Floats
     """(B,) number of further skips before the listener leaves."""
     position: NDArray[np.int64]

@@ -88,8 +88,8 @@ class BeliefPolicy(DirectedPolicy):
     def _of_start(self, starts: Ints) -> Floats:
         """Return the log-likelihood of the starts, (R, H), given each taste, (R, P), up to a constant.
 
-        The density of the largest of n cosines is their density times n F^(n − 1), with F their distribution function.
-        The factor other than F^(n − 1) is left out.
+        The density of the largest of n cosines is their density times n F^(n − 1), with F their distribution function;
+        only F^(n − 1) is used.
         """
         n_rivals = (self._listener.start_pool - 1) // starts.shape[1]
         if n_rivals < 2:
@@ -116,7 +116,7 @@ def readiness(listener: SkippingListener, answers: NDArray[np.int8], places: Int
     Args:
         listener: the model.
         answers: (R, L) answers of the log.
-        places: (R,) position of the track in the log; later answers are ignored.
+        places: (R,) position of the track in the log; answers from there on are ignored.
     """
     before: Bools = (answers != 0) & (np.arange(answers.shape[1]) < places[:, None])
     n_asked = before.sum(axis=1)

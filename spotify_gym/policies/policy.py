@@ -53,7 +53,7 @@ class ReferencePolicy(ABC):
 
     @classmethod
     def lacks(cls, dynamics: SessionDynamics) -> str | None:
-        """Return what the policy needs and these dynamics lack, in words; None: it can play."""
+        """Return an error message about what the policy needs and these dynamics lack; None if it can play."""
         return None
 
     def predict(

@@ -19,7 +19,7 @@ LANES = 32  # if the batch is a multiple of this, the product is fastest with th
 
 
 def in_blocks(vectors: th.Tensor) -> th.Tensor:
-    """Return vectors (n, width) as the table that `largest` reads: (width, n rounded up to whole blocks)."""
+    """Return vectors, (n, width), as the table for `largest`: (width, n rounded up to whole blocks), zero-padded."""
     n, width = vectors.shape
     table = vectors.new_zeros(width, -(-n // BLOCK) * BLOCK)
     table[:, :n] = vectors.T

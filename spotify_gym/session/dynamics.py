@@ -225,7 +225,7 @@ class SessionDynamics:
         return all(self._terms[name].expected is None for name in self.reward)
 
     def likeness(self, sessions: SessionState) -> tuple[Floats, np.float32]:
-        """Return directions, (B, d), and a constant: the linear terms of a track u sum to u·direction + constant."""
+        """Return directions, (B, d), and a constant: linear terms of unit features u sum to u·direction + constant."""
         direction, constant = np.zeros_like(sessions.vibe), np.float32(0)
         for name, given in self.reward.items():
             term, weight = self._terms[name], np.float32(given)
@@ -237,7 +237,8 @@ class SessionDynamics:
     def rising(self, sessions: SessionState) -> tuple[Floats, Callable[[Floats], Floats]] | None:
         """Return directions, (B, d), along which expected rewards rise, and the function from u·direction to rewards.
 
-        The function maps products, (B, k), to rewards. None: no such direction exists; evaluate all tracks.
+        The function maps products, (B, k), to rewards, (B, k). None if there is no such direction: then the best track
+        can only be found by evaluating all tracks.
         """
         if self.is_linear:
             directions, constant = self.likeness(sessions)
@@ -329,7 +330,7 @@ class SessionDynamics:
 
     @cached_property
     def _n_shown(self) -> int:
-        """Width of an observation of vibe and seed vibe alone, which the compiled step writes; 0 for any other one."""
+        """Width of the observation if the compiled step writes it, as vibe and seed vibe alone; 0 for any other one."""
         width = self.catalogue.features.shape[1] * (1 + ("fit" in self.reward))
         return width if self._is_compiled and self.observer.shows_vibes(width) else 0
 

@@ -54,8 +54,8 @@ def _write_unit(features: Floats, track: int, units: Floats, b: int, n_features:
 def _touch(features: Floats, tracks: Ints, n_features: int, kept: Floats) -> None:
     """Read the features of some tracks ahead of use, so that the memory latencies overlap.
 
-    Their sum goes to the first element of `kept`, an array that is overwritten later, so that the compiler keeps the
-    loads.
+    A sum of them goes to the first element of `kept`, an array that is overwritten later, so that the compiler does not
+    remove the loads.
     """
     total = np.float32(0)
     for track in tracks:

@@ -19,8 +19,8 @@ class TrackSpace(Discrete):
     A learner that reads `features` can value tracks that it has never played. Two track spaces are equal only if their
     catalogues are, so a model refuses another catalogue instead of loading silently; a plain `Discrete` with as many
     actions, which has no catalogue, equals each of them. A pickled space keeps the fingerprint but not the catalogue:
-    when the catalogue is first needed, one with the same content is looked up in the process, and a built-in one is
-    generated again.
+    when the catalogue is first needed, one with the same fingerprint is looked up among those loaded in the process;
+    the built-in one is generated again.
 
     Attributes:
         feature_names: (d,) names of the features.

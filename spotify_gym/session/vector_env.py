@@ -35,7 +35,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         num_envs: B.
         catalogue: as in the single env.
         max_episode_steps: tracks after which a session is truncated; None or -1: never. Set by the registration.
-        autoreset_mode: Gymnasium's, as a value or by name.
+        autoreset_mode: a Gymnasium autoreset mode, as a value or by name.
         render_mode: None; a vector env does not render.
         played_width: as in the single env.
         info_texts: as in the single env.
