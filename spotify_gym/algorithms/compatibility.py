@@ -146,16 +146,18 @@ def check_alike(trained: Spaces, offered: Spaces) -> None:
             f"this model was trained on observations with vectors of features at {_places(ours)}, and these have them "
             f"at {_places(theirs)}; make the environment with the same `state` as in training"
         )
-    if theirs and not ours and _is_normalized(trained.observation) and not _is_normalized(offered.observation):
+    if theirs and not ours and _is_normalized(trained.observation, offered.observation):
         raise BindingError(
             "this model was trained on observations that a wrapper had changed, as Gymnasium's NormalizeObservation "
             "does, and these are as they come; give it an environment that is wrapped as in training"
         )
 
 
-def _is_normalized(space: spaces.Space[Any]) -> bool:
-    """Return whether all dimensions share one lower bound, and it is negative."""
-    return isinstance(space, spaces.Box) and bool((space.low == space.low.min()).all() and space.low.max() < 0)
+def _is_normalized(space: spaces.Space[Any], other: spaces.Space[Any]) -> bool:
+    """Return whether all dimensions share one lower bound, which is negative and not that of another space."""
+    if not isinstance(space, spaces.Box) or not isinstance(other, spaces.Box) or np.array_equal(space.low, other.low):
+        return False
+    return bool((space.low == space.low.min()).all() and space.low.max() < 0)
 
 
 def _size(space: spaces.Space[Any]) -> str:

@@ -47,7 +47,8 @@ MAX_GENRES = 500
 MIN_SHARE = 0.05  # of distinct cells must have a separator for it to count: "Tyler, The Creator" has a comma
 NUMBERS = r"[\d./]*"  # a cell that is no name
 
-_LIST = re.compile(r"""\s*(\[|\{|\(['"]|c\(|list\(|('[^']*'|"[^"]*")\s*(,|$))""")
+_LIST = re.compile(r"""\s*(\[|\{|\(['"]|c\(|list\(|(('[^']*'|"[^"]*")\s*(,\s*|$))+$)""")
+_WORDS = re.compile(r"[^\s,;|]*\w[^\s,;|]*(?: [^\s,;|]*\w[^\s,;|]*)+")
 _NAME = re.compile(r"""['"]name['"]\s*:\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")""")
 _NAMES_IN_R = re.compile(r"""\bname = (c\(.*?\)|".*?"), \w+ = """)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))")
@@ -238,7 +239,7 @@ def words_in(texts: pa.Array, others: str = rf"{NUMBERS}|spotify:.*|https?://.*"
 
 def genres_in(texts: pa.Array, account: Account) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     """Return a mask of each row's genres (n_rows, n_genres), and their names (n_genres,)."""
-    texts = pc.replace_substring(split_values(texts), "’", "'")  # "Children’s Music" has both forms
+    texts = pc.replace_substring(split_values(texts, by_blanks=True), "’", "'")  # "Children’s Music" has both forms
     lists = pc.split_pattern(texts, ";")
     rows, genres = pc.list_parent_indices(lists).to_numpy(), pc.list_flatten(lists)
     counts = [(entry["counts"], entry["values"]) for entry in genres.value_counts().to_pylist()]
@@ -272,12 +273,12 @@ def popularity_in(texts: pa.Array, account: Account, is_sure: bool) -> NDArray[n
     return np.where(outside, np.nan, values).astype(np.float32)
 
 
-def split_values(texts: pa.Array) -> pa.Array:
+def split_values(texts: pa.Array, *, by_blanks: bool = False) -> pa.Array:
     """Return texts in which several values in one cell are written as "A;B".
 
     The format is decided once for the column. Cells that look like lists of Python, R or JSON ("['A', 'B']") are parsed
-    as such. The others are split at the most frequent of ";", "|", "," and, among words with underscores, blanks.
-    Either format needs more than one of twenty distinct cells.
+    as such. The others are split at the most frequent of ";", "|", "," and, if `by_blanks`, blanks among words with
+    underscores. Either format needs more than one of twenty distinct cells.
     """
     encoded = texts.dictionary_encode()
     different = encoded.dictionary.to_pylist()
@@ -286,8 +287,8 @@ def split_values(texts: pa.Array) -> pa.Array:
     lists = lists if len(lists) > few else set()
     others = [text for text in different if text not in lists]
     counts = {mark: sum(mark in text for text in others) for mark in ";|, "}
-    underscored = sum(" " in text and "_" in text for text in others)  # "album_rock hip_hop"
-    counts[" "] = underscored if 2 * underscored > counts[" "] else 0
+    underscored = sum("_" in text and _WORDS.fullmatch(text) is not None for text in others)  # "album_rock hip_hop"
+    counts[" "] = underscored if by_blanks and 2 * underscored > counts[" "] else 0
     mark = max(counts, key=counts.__getitem__)
     if counts[mark] <= few or mark == ";":
         if not lists:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from spotify_gym.catalogue.columns import is_scaled
-from spotify_gym.catalogue.delimited import read_delimited
+from spotify_gym.catalogue.delimited import DELIMITERS, read_delimited
 from spotify_gym.catalogue.report import Account, CatalogueError
 from spotify_gym.catalogue.schema import MAX_HEADER, MIN_FEATURES, RawTable, Schema, concatenate
 from spotify_gym.catalogue.tracks import FEATURE_NAMES
@@ -154,14 +154,15 @@ def _find_records(value: Any, schema: Schema, depth: int, key: str | None = None
         # A key "0" is one of many records here, whereas in the name of a column "0" means the first in a list.
         single = [name for name, one in flat.items() if ".0." not in name and not isinstance(one, (dict, list))]
         if schema.likeness(list(flat) if single and schema.features else single) >= needed:
-            yield {"id": key, **value} if key and not key.isdigit() else value
+            yield {"id": key, **value} if key else value
         elif schema.likeness(list(value)) >= needed:  # columns, each a list of cells or an object {row: cell}
             columns = {name: one for name, one in value.items() if isinstance(one, (dict, list))}
             cells = pd.DataFrame({name: pd.Series(one, dtype=object) for name, one in columns.items()})
             yield from (dict(zip(columns, row, strict=True)) for row in cells.itertuples(index=False, name=None))
         else:
+            is_numbered = all(map(str.isdigit, value))  # by pandas, so that the keys are no ids
             for name, one in value.items():
-                yield from _find_records(one, schema, depth - 1, name)
+                yield from _find_records(one, schema, depth - 1, None if is_numbered else name)
 
 
 def _flatten(record: Mapping[str, Any], before: str = "", depth: int = MAX_NESTING) -> Iterator[tuple[str, Any]]:
@@ -212,7 +213,8 @@ def read_xlsx(content: bytes, schema: Schema) -> RawTable:
             header = max(headers, key=schema.likeness)
             width = max((number for number, name in enumerate(header, 1) if name), default=1)
             alike = [sheet for sheet, names in zip(sheets, headers, strict=True) if names[:width] == header[:width]]
-            texts = {sheet.title: _export(sheet, width) for sheet in alike}
+            is_text = width == 1 and any(mark in name for name in header[:1] for mark in DELIMITERS)
+            texts = {sheet.title: _export(sheet, width, is_text) for sheet in alike}
     except ImportError:
         raise CatalogueError('reading a workbook needs openpyxl: pip install "spotify_gym[xlsx]".') from None
     except CatalogueError:
@@ -232,9 +234,9 @@ def read_xlsx(content: bytes, schema: Schema) -> RawTable:
     return table
 
 
-def _export(sheet: Any, width: int) -> bytes:
+def _export(sheet: Any, width: int, is_text: bool) -> bytes:
     text, rows = io.StringIO(), _rows(sheet, MAX_SHEET_ROWS, width)
-    if width == 1:  # each row is a line of text that was not split into columns
+    if is_text:  # each row is a line that was not split into columns
         text.writelines("".join(row) + "\n" for row in rows)
     csv.writer(text).writerows(row if any(row) else [] for row in rows)
     return text.getvalue().encode("utf-8", "replace")

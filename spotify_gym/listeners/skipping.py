@@ -259,7 +259,7 @@ def sigmoid(log_odds: Floats) -> Floats:
 
 @compiled(inline="always", error_model="numpy")
 def logistic(log_odds: np.float32) -> np.float32:
-    """Return 1 / (1 + exp(-log_odds)) to 1e-7, without calls or branches.
+    """Return 1 / (1 + exp(-log_odds)) to 2e-7 (so it may be just below 0), without calls or branches.
 
     A continued fraction of tanh, whose argument is doubled twice. Numerator and denominator stay separate until the
     end, because a division takes longer than everything else.

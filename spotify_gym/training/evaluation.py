@@ -130,7 +130,8 @@ def evaluate(
     env = gym.make_vec(env_id, num_envs=math.ceil(n_sessions / n_batches), autoreset_mode="SameStep", **env_options)
     assert isinstance(env, SpotifyVectorEnv)  # all ids of this package make one
     if env.max_episode_steps is None:
-        raise ValueError(f"max_episode_steps={env_options['max_episode_steps']}: sessions must end; give their length")
+        given = env_options.get("max_episode_steps")
+        raise ValueError(f"max_episode_steps={given}: sessions must end; give their length")
     with _choosing(policy, env, seed) as choose:
         batches = [_play(choose, env, seed + batch * env.num_envs) for batch in range(n_batches)]
     tracks, rewards, repeats = (np.concatenate(parts)[:n_sessions] for parts in zip(*batches, strict=True))

@@ -205,10 +205,11 @@ def test_mixture__refuses_normalized_observations(tmp_path):
 def test_dense__refuses_what_is_not_normalized_as_in_training():
     env = BlockPlaylist()
     high = np.arange(1, 5, dtype=np.float32)
-    env.observation_space = BlockBox(-high, high, env.observation_space.blocks)
     model = model_of(env=gym.wrappers.NormalizeObservation(env))
-    with pytest.raises(BindingError, match="give it an environment that is wrapped as in training"):
-        model.set_env(env)
+    for low in (-high, np.full(4, -1e-6, np.float32)):  # of features standardised, and of those from 0 to 1
+        env.observation_space = BlockBox(low, high, env.observation_space.blocks)
+        with pytest.raises(BindingError, match="give it an environment that is wrapped as in training"):
+            model.set_env(env)
 
 
 @pytest.mark.parametrize("encoder", ["mixture", "dense"])

@@ -262,6 +262,8 @@ def test_links_to_artists__are_no_names_of_theirs(tmp_path: Path) -> None:
         (['c("A", "B")', "D"], ["A;B", "D"]),
         (["['A' 'B']", "['C']"], ["A;B", "C"]),
         (["'A', \"B's\"", "'C'"], ["A;B's", "C"]),
+        (["'A', B", '"C" & D'], ["'A';B", '"C" & D']),
+        (["A_B band", "C"], ["A_B band", "C"]),
         ([json.dumps(["Beyoncé \N{HONEYBEE}", "B"]), "[]"], ["Beyoncé \N{HONEYBEE};B", ""]),
         (["{'66CX': 'A', '7d2e': 'B'}", "{}"], ["A;B", ""]),
         (['["A\\u001b[2J", "B\\x9b\\u0007C"]', "[]"], ["A [2J;B C", ""]),
@@ -299,6 +301,8 @@ def test_several_genres_in_a_cell__are_told_apart(tmp_path: Path) -> None:
     assert catalogue.genres.astype(int).tolist() == [[0, 1, 1], [1, 0, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
     underscored = read(tmp_path, csv_text([song(0, genre="dance_pop rap"), song(1, genre="hip_hop")]))
     assert underscored.genre_names == ("dance_pop", "hip_hop", "rap")
+    joined = read(tmp_path, csv_text([song(0, genre="r_n_b / soul"), song(1, genre="hip_hop & rap")]))
+    assert joined.genre_names == ("hip_hop & rap", "r_n_b / soul")
 
 
 def test_artists__split_a_catalogue_each(tmp_path: Path) -> None:

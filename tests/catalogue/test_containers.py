@@ -379,6 +379,9 @@ def test_json__keyed_by_id(tmp_path: Path) -> None:
     unnamed = frame().drop(columns="track_id")
     numbered = read(tmp_path, unnamed.to_json(orient="index"), "songs.json")
     assert list(numbered.track_ids) == list(read(tmp_path, unnamed.to_csv(index=False)).track_ids)
+    hashes = dict(zip(["12345678", "9abcdef0"], records(), strict=False))
+    features = {key: {name: one[name] for name in FEATURE_NAMES} for key, one in hashes.items()}
+    assert list(read(tmp_path, json.dumps(features), "songs.json").track_ids) == [*hashes]
 
 
 def test_json__of_settings_is_warned_of(tmp_path: Path) -> None:
@@ -422,6 +425,8 @@ def test_workbook__of_lines_of_text_is_read(tmp_path: Path) -> None:
     rows = [song(0), song(1, genre="['a', 'b']"), song(2, genre="twice,\nover"), *songs(5)[3:]]
     pd.DataFrame(csv_text(rows).splitlines()).to_excel(tmp_path / "songs.xlsx", index=False, header=False)
     assert Catalogue.read(tmp_path / "songs.xlsx").fingerprint == read(tmp_path, csv_text(rows)).fingerprint
+    pd.DataFrame({"sound": ["[0.1, 0.2]", "[0.3, 0.5]"]}).to_excel(tmp_path / "column.xlsx", index=False)
+    assert Catalogue.read(tmp_path / "column.xlsx", features=["sound"]).features.shape == (2, 2)
 
 
 def test_workbook__of_a_sheet_a_year_is_one_table(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import DQN as SB3DQN
 from stable_baselines3 import PPO
@@ -139,6 +140,9 @@ def test_evaluate__needs_sessions_and_a_seed_for_them() -> None:
             evaluate(RandomPolicy, "SpotifySession-v0", **what)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="max_episode_steps=-1: sessions must end"):
         evaluate(RandomPolicy, "SpotifySession-1k-v0", n_sessions=2, max_episode_steps=-1)
+    endless = EnvSpec("Endless-v0", vector_entry_point="spotify_gym.session:SpotifyVectorEnv")
+    with pytest.raises(ValueError, match="max_episode_steps=None: sessions must end"):
+        evaluate(RandomPolicy, endless, n_sessions=2)  # type: ignore[arg-type]
     for seed in (-1, 2**63 - 1):
         with pytest.raises(ValueError, match=f"seed={seed} must be from 0 to 92233720368547"):
             evaluate(RandomPolicy, "SpotifySession-v0", seed=seed)
