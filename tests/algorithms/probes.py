@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 
 class FeatureSpace(spaces.Discrete):
-    """The seam as the learners see it: a `Discrete` whose actions have features, left behind in a pickle."""
+    """An action space with the attributes that the learners need; its features are not pickled."""
 
     def __init__(self, features, scaling="standard", names=None):
         features = np.ascontiguousarray(features, np.float32)
@@ -34,7 +34,7 @@ class FeatureSpace(spaces.Discrete):
 
 
 def tracks(n, d=4, n_versions=0, seed=0):
-    """Features of `n` tracks, the last `n_versions` of which are versions of the first ones."""
+    """Return random features of `n` tracks; the last `n_versions` equal the first ones."""
     features = np.random.default_rng(seed).standard_normal((n, d)).astype(np.float32)
     if n_versions:
         features[-n_versions:] = features[:n_versions]
@@ -42,7 +42,7 @@ def tracks(n, d=4, n_versions=0, seed=0):
 
 
 def randomize(*networks, seed=0):
-    """Give networks random weights throughout, so that nothing is zero by initialisation."""
+    """Set all weights of networks to random numbers, so that none is zero by initialisation."""
     generator = th.Generator().manual_seed(seed)
     for network in networks:
         weights = network.state_dict()
@@ -50,7 +50,7 @@ def randomize(*networks, seed=0):
 
 
 class Probe(gym.Env):
-    """Two actions, one observed number, `values` known by hand as (observation, action, Q)."""
+    """An environment of two actions and one observed number; `values` are the true (observation, action, Q)."""
 
     gamma = 0.5
 
@@ -96,7 +96,7 @@ class FeatureProbe(Probe):
 
 
 class DiscountProbe(Probe):
-    """Reward 1 one step later: is the next state's value discounted, and the end of an episode worth nothing more?"""
+    """Reward 1 one step later: is the next state's value discounted, and that after the end of an episode 0?"""
 
     values = ((-1.0, 0, 0.5), (-1.0, 1, 0.5), (1.0, 0, 1.0), (1.0, 1, 1.0))
 
@@ -135,9 +135,9 @@ PROBES = [ValueProbe, FeatureProbe, DiscountProbe, ActionProbe, BothProbe]
 
 
 class Playlist(gym.Env):
-    """Play what is close to the last track; `repeats=False` forbids every version of what was played.
+    """Rewards tracks that are close to the last one; `repeats=False` forbids all versions of played tracks.
 
-    `strict=False` counts what is forbidden in `refused` instead of failing.
+    With `strict=False`, forbidden tracks are counted in `refused` instead of failing.
     """
 
     def __init__(self, features=None, length=6, repeats=True, space=None, strict=True):

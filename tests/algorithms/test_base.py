@@ -1,4 +1,4 @@
-"""Our learners are SB3's `DQN` in every respect; a saved one plays from its own catalogue, or says why it does not."""
+"""The learners behave as SB3's `DQN`; a saved one plays from its own catalogue, or explains why it does not."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_predict__takes_masks_or_ids():
     assert model.predict(one, deterministic=True, action_masks=mask)[0] != best
     without = int(model.predict(one, deterministic=True, played=np.array([best]))[0])
     assert space.recordings[without] != space.recordings[best]
-    assert np.array_equal(  # one row stands for all
+    assert np.array_equal(  # one row is used for all observations
         model.predict(OBSERVATIONS, deterministic=True, played=np.array([best, 5]))[0],
         model.predict(OBSERVATIONS, deterministic=True, played=np.tile([best, 5], (20, 1)))[0],
     )
@@ -131,14 +131,14 @@ def test_predict__refuses_nonsense(options, message):
         model.predict(OBSERVATIONS[0], deterministic=True, **options)
 
 
-# In the place of SB3's `DQN`: what its own tests do with it, over ordinary actions and over tracks.
+# The learners in place of SB3's `DQN`, in uses of its own tests, with ordinary actions and with tracks.
 
 POOR = {"optimize_memory_usage": True, "replay_buffer_kwargs": {"handle_timeout_termination": False}}
-"""Keeps each observation once."""
+"""Options of a replay buffer that stores each observation once."""
 
 
 class OwnBuffer(ReplayBuffer):
-    """Somebody's own."""
+    """A user's own buffer."""
 
 
 @pytest.mark.parametrize("algorithm", LEARNERS)

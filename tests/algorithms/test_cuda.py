@@ -1,4 +1,4 @@
-"""On a GPU: the same tracks as on the processor, and a run that goes from one to the other."""
+"""On a GPU: the same tracks as on the CPU, and runs that move from one to the other."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_largest__finds_on_a_gpu_what_it_finds_on_the_processor(batch):
         )
         th.testing.assert_close(found[0].cpu(), values)
         th.testing.assert_close((vectors[found[1].cpu()] * queries[:, None]).sum(2), values)
-        assert (found[1].cpu() == places).double().mean() > 0.999  # but for what rounding makes equal
+        assert (found[1].cpu() == places).double().mean() > 0.999  # except for ties by rounding
 
 
 @pytest.mark.parametrize("env", ["SpotifySession-v0", "SpotifyPlaylist-v0", "SpotifyTaste-v0"])

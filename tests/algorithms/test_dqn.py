@@ -1,4 +1,4 @@
-"""The hooked train is SB3's; variants differ by what their papers say."""
+"""`train` with hooks equals SB3's; the variants differ by the rules of their papers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def optimizer_state(model):
 
 
 class Hooked(DQN):
-    """Act and remember as `DQN`, learn by SB3's own train, untouched."""
+    """This package's `DQN` with SB3's own `train`."""
 
     train = stable_baselines3.DQN.train
 
@@ -81,7 +81,7 @@ def test_dqn__is_stock_sb3_over_ordinary_actions(n_steps, n_envs):
 
 
 def hand_made(actions_online, actions_target):
-    """Networks whose values are given, and one transition: reward 1, not done."""
+    """Return networks with given values, and one transition of reward 1 that is not done."""
 
     class Given:
         def __init__(self, values):
@@ -163,7 +163,7 @@ def test_exploration__draws_from_its_own_generator():
 def test_learner__never_plays_what_is_forbidden(n_envs, n_steps):
     env = make_vec_env(
         lambda: Playlist(tracks(12, n_versions=4), repeats=False), n_envs, seed=0
-    )  # it asserts so itself
+    )  # the environment fails if one is played
     model = DoubleDQN("MlpPolicy", env, n_steps=n_steps, seed=0, **QUICK).learn(400)
     assert model.replay_buffer.played is not None
 
@@ -174,7 +174,7 @@ def test_learner__refuses_a_policy_that_cannot_leave_tracks_out():
 
 
 class Stock(th.optim.Adam):
-    """PyTorch's, and none that is changed."""
+    """PyTorch's Adam, unchanged."""
 
 
 def test_optimizer__gives_the_weights_of_pytorchs_adam():

@@ -17,7 +17,7 @@ from spotify_gym.training import ConfigError, RunError, TrainConfig, evaluate, l
 from spotify_gym.training.vec_adapter import SessionVecEnv
 
 ENV, STATE = "SpotifySatiation-v0", "mean+history"
-FIXED = 6.46  # what `FixedPolicy` earns in the sessions below; to search for its list takes seven seconds
+FIXED = 6.46  # return of `FixedPolicy` in the sessions below; the search for its list takes seven seconds
 
 
 def sessions(catalogue: Catalogue, n: int = 32, **options: Any) -> SessionVecEnv:
@@ -52,7 +52,7 @@ def test_replacement_values__equal_those_of_plans_played_out_one_by_one(catalogu
 
     expected = PlanningModel.replacement_values(model, rollout, 3, candidates)
     assert values[[0, 1, 2, 3, 6]] == pytest.approx(expected[[0, 1, 2, 3, 6]], rel=1e-4)
-    assert np.isneginf(values[[4, 5]]).all()  # played already, planned already
+    assert np.isneginf(values[[4, 5]]).all()  # one was played already, one is in the plan already
 
 
 def test_model_based__learns_the_next_observation_and_earns_more_than_the_fixed_list(

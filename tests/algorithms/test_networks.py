@@ -23,7 +23,7 @@ def observations(n):
 
 
 def model_of(algorithm=DQN, n=40, n_versions=0, seed=0, policy="CataloguePolicy", **policy_kwargs):
-    """A model whose weights are random throughout; the last tracks are versions of the first ones."""
+    """Return a model with random weights; the last `n_versions` tracks are versions of the first ones."""
     env = Playlist(tracks(n, n_versions=n_versions))
     model = algorithm(policy, env, policy_kwargs=policy_kwargs, seed=seed, device="cpu")
     randomize(model.q_net, model.q_net_target, seed=seed)
@@ -31,7 +31,7 @@ def model_of(algorithm=DQN, n=40, n_versions=0, seed=0, policy="CataloguePolicy"
 
 
 def network(algorithm=DQN, n=10, n_versions=0, **policy_kwargs):
-    """A network with one output per track, as it begins."""
+    """Return an untrained network with one output per track."""
     env = Playlist(tracks(n, n_versions=n_versions))
     return algorithm("MlpPolicy", env, policy_kwargs=policy_kwargs, seed=0, device="cpu").q_net
 
@@ -88,7 +88,7 @@ def test_dueling__works_with_nothing_to_share(net_arch):
     assert network(DuelingDQN, net_arch=net_arch)(observations(2)).shape == (2, 10)
 
 
-# The catalogue head: small on disk, at home on any catalogue that is measured alike.
+# The catalogue head: small on disk, and valid for any catalogue with the same coordinates.
 
 
 @pytest.mark.parametrize("algorithm", [DQN, DuelingDQN])

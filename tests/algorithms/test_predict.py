@@ -1,4 +1,4 @@
-"""Where nothing may play twice, what was chosen travels in SB3's `state`, and nowhere else."""
+"""Without repeats, `predict` keeps the tracks chosen so far in SB3's `state`, and nowhere else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POLICIES = ["MlpPolicy", "CataloguePolicy"]
 
 
 def random_model(policy="CataloguePolicy", algorithm=DoubleDQN, **env_kwargs):
-    """A model whose weights are random throughout, of a playlist without repeats."""
+    """Return a model with random weights for a playlist without repeats."""
     model = algorithm(policy, Playlist(**{"repeats": False, **env_kwargs}), seed=0, device="cpu")
     randomize(model.q_net)
     return model
@@ -55,7 +55,7 @@ def test_state__begins_anew_where_a_session_does():
     assert third[0] == first[0]
     assert state[0].tolist() == [[-1, -1, third[0]], [first[1], second[1], third[1]]]
     _, state = model.predict(obs, state, np.array([False, True]), deterministic=True)
-    assert state[0].shape == (2, 2)  # no wider than the oldest session is long
+    assert state[0].shape == (2, 2)  # the length of the longest session
 
 
 def test_state__of_one_environment_is_a_batch_of_one():
@@ -133,11 +133,11 @@ def test_sb3s_evaluation__loses_no_more_than_the_track_that_nobody_spoke_of(poli
     model = random_model(policy)
     envs = [Playlist(repeats=False, strict=False) for _ in range(n_envs)]
     evaluate_policy(model, VecMonitor(DummyVecEnv([lambda env=env: env for env in envs])), n_eval_episodes=9)
-    assert sum(env.refused for env in envs) <= 9 + 6 * n_envs  # sessions that SB3 plays on and does not count
+    assert sum(env.refused for env in envs) <= 9 + 6 * n_envs  # SB3 plays sessions that it does not count
 
 
 def returns_by_hand(model, env, n_sessions, masked=False):
-    """What a loop earns that hands the state on, or masks, in the sessions of `evaluate`."""
+    """Return what a plain loop earns in the sessions of `evaluate`, if it passes the state on, or masks."""
     returns = []
     for i in range(n_sessions):
         obs, _ = env.reset(seed=EVALUATION_SEED + i)
@@ -181,7 +181,7 @@ def test_small_catalogue__loses_nothing_with_masks():
     ours = evaluate(model, "SpotifyPlaylist-v0", n_sessions=10, catalogue=catalogue).returns
     assert returns_by_hand(model, env, 10, masked=True) == pytest.approx(ours, abs=1e-4)
     lost = ours - returns_by_hand(model, env, 10)
-    assert (lost < 5 * 2).all()  # five tracks in the start, and no reward is further than 2 from another
+    assert (lost < 5 * 2).all()  # the model does not know the five starting tracks; two rewards differ by at most 2
 
 
 # Few ids instead of wide masks.

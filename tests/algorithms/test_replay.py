@@ -1,4 +1,4 @@
-"""The replay buffer keeps SB3's numbers and, beside them, what was played."""
+"""The replay buffer stores the same numbers as SB3's, and the played tracks."""
 
 from __future__ import annotations
 

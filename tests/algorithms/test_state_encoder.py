@@ -1,4 +1,4 @@
-"""How states are read: a mixture of the vectors seen, or plain numbers."""
+"""State encoders: a mixture of the observed vectors, or a dense network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.algorithms.test_dqn import LEARNERS, QUICK
 
 
 class BlockPlaylist(Playlist):
-    """`Playlist` that says what it shows: its vectors stand after `skipped` other numbers."""
+    """A `Playlist` whose space declares its block of the observation, which follows `skipped` other numbers."""
 
     def __init__(self, *args, skipped=0, **kwargs):
         super().__init__(*args, **kwargs)
@@ -91,7 +91,7 @@ def test_mixture__has_the_gradients_of_autograd(n_states, net_arch):
     randomize(encoder)
     obs, of_f, of_v = th.randn(n_states, 16), th.randn(n_states, 4), th.randn(n_states, 1)
     obs[0, 5:9] = 0
-    compiled, plain = obs, obs.clone().requires_grad_()  # where those of the observations are asked for too
+    compiled, plain = obs, obs.clone().requires_grad_()  # the plain path also computes gradients of observations
     for ours, expected in zip(
         *(th.autograd.grad(encoder(seen), [*encoder.parameters()], (of_f, of_v)) for seen in (compiled, plain)),
         strict=True,
@@ -121,7 +121,7 @@ def test_attention__finds_out_a_taste_from_answers():
         tastes = th.nn.functional.normalize(th.randn(batch, d, generator=rng), dim=1)
         units = th.nn.functional.normalize(th.randn(batch, n, d, generator=rng), dim=2)
         answered = units * (units @ tastes[:, :, None]).sign()
-        answered[:, :4] = 0  # nothing was played there yet
+        answered[:, :4] = 0  # places without a track
         return answered.flatten(1), tastes
 
     def likeness(batch):
@@ -138,7 +138,7 @@ def test_attention__finds_out_a_taste_from_answers():
         answered, tastes = asked(1000)
         mean = th.cosine_similarity(answered.view(1000, n, d).sum(dim=1), tastes).mean()
         learned = likeness(1000)
-    assert 1 - learned < 0.8 * (1 - mean)  # which is what the answers say when each is taken by itself
+    assert 1 - learned < 0.8 * (1 - mean)  # the mean takes each answer by itself
 
 
 def test_attention__passes_over_places_where_nothing_was_played():
@@ -155,7 +155,7 @@ def test_attention__passes_over_places_where_nothing_was_played():
 
 def test_encoder__is_the_mixture_where_the_space_says_what_is_seen():
     assert isinstance(model_of().q_net.tower, MixtureEncoder)
-    assert isinstance(model_of(env=Playlist()).q_net.tower, DenseEncoder)  # no number is guessed to be a vector
+    assert isinstance(model_of(env=Playlist()).q_net.tower, DenseEncoder)  # its space declares no vectors
     assert isinstance(model_of(encoder="dense").q_net.tower, DenseEncoder)
     assert isinstance(model_of(track_embedding="learned").q_net.tower, DenseEncoder)
     for policy in (SampledPolicy, ShortlistPolicy):
@@ -226,7 +226,7 @@ def test_file__says_how_states_are_read(tmp_path, encoder):
 
 def test_file__that_says_nothing_is_dense(tmp_path):
     model = model_of(env=Playlist(), encoder="dense").learn(150)
-    del model.policy_kwargs["encoder"]  # as in files of before
+    del model.policy_kwargs["encoder"]  # as in older files
     model.save(tmp_path / "model")
     loaded = DoubleDQN.load(tmp_path / "model", env=BlockPlaylist(), device="cpu")
     loaded.save(tmp_path / "again")

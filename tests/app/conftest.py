@@ -1,4 +1,4 @@
-"""A small table with titles that are not to be trusted, and an agent that learned next to nothing from it."""
+"""Fixtures: a small table with malicious titles, and an agent that was barely trained on it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def state_of_this_test_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture(scope="session")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CSV of 300 tracks with ids that look like Spotify's; the first four have nasty titles and lead the charts."""
+    """A CSV of 300 tracks with ids that look like Spotify's; the first four have nasty titles and are most popular."""
     catalogue = Catalogue.builtin(300, seed=3)
     raw = catalogue.scaling.undo(catalogue.features)
     rng = np.random.default_rng(0)
@@ -53,12 +53,12 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run_folder(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that barely began."""
+    """The folder of a barely trained run."""
     return barely_trained(tmp_path_factory.mktemp("runs") / "run", table, policy="mlp")
 
 
 def barely_trained(folder: Path, catalogue: str | Path, **settings: Any) -> Path:
-    """Let a run barely begin, in the folder that is returned."""
+    """Train a run for a few steps in a folder, and return the folder."""
     settings = {"env": "SpotifyPlaylist-v0", "hidden": (8,), **settings}
     train(TrainConfig(str(catalogue), episodes=4, n_envs=4, learning_starts=40, **settings), folder)
     return folder
@@ -71,11 +71,11 @@ def app_state(run_folder: Path) -> AppState:
 
 @pytest.fixture(scope="session")
 def dynamics(small: Catalogue) -> SessionDynamics:
-    """The playlist problem over 400 tracks, for a person."""
+    """The playlist problem with 400 tracks, for a person."""
     return dynamics_for_a_person(make_dynamics(small, repeats=False, reward={"flow": 0.5, "fit": 0.5}))
 
 
 @pytest.fixture
 def session(dynamics: SessionDynamics) -> ListeningSession:
-    """A session with the nearest neighbour, just begun."""
+    """A new session with the nearest-neighbour agent."""
     return ListeningSession(dynamics, references(dynamics)[0], [3, 1, 4, 15, 9])

@@ -1,4 +1,4 @@
-"""Who recommends: runs that are opened, how agents explain themselves and differ, the model of the package."""
+"""Agents: opening runs, explanations, differences between agents, the shipped model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_nearest__ranks_by_expected_reward(session: ListeningSession, dynamics: 
     offers = session.offers_of(references(dynamics)[0])
     half = [
         (session.similarity(offer.track) + offer.similarity) / 2 for offer in offers
-    ]  # vibe and seed vibe are one yet
+    ]  # vibe and seed vibe are still equal
     assert [offer.score for offer in offers] == pytest.approx([value - dynamics.baseline for value in half], abs=1e-5)
     assert [offer.score for offer in offers] == sorted((offer.score for offer in offers), reverse=True)
     everything = [session.similarity(track) for track in range(len(dynamics.catalogue)) if track not in session.start]
@@ -99,7 +99,7 @@ def test_planner_that_learned__keeps_to_its_plan_and_comes_back_to_it(
     monkeypatch.setattr(agents, "plans_of", lambda run, seen, played, before: (before or 0) + 1)
     monkeypatch.setattr(agents, "best_tracks", ranked)
     session = ListeningSession(app_state.dynamics, app_state.agents["DQN (Playlist)"], [10, 20, 30, 40, 50])
-    for n_plans in (1, 2, 3):  # each made from the one before
+    for n_plans in (1, 2, 3):  # each plan improves the one before
         assert session.offers()[0].score == n_plans
         session.listened()
     before = session.offers()
@@ -225,7 +225,7 @@ def test_open__names_what_is_missing_or_does_not_fit(run_folder: Path, tmp_path:
 
 @pytest.fixture(scope="module")
 def decayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that learned from other tracks, measured otherwise, and looks at what the first does not."""
+    """A run with other tracks, another scaling and other state blocks than `run_folder`."""
     folder = tmp_path_factory.mktemp("runs") / "decayed"
     return barely_trained(folder, "builtin:200", scaling="minmax", state="mean+decayed+responses", algorithm="dueling")
 
@@ -256,7 +256,7 @@ def test_open__tells_folders_of_one_name_apart(run_folder: Path, tmp_path: Path)
 
 
 def test_open__lets_a_run_play_in_sessions_that_are_measured_otherwise(run_folder: Path, decayed: Path) -> None:
-    """Beside another run it plays what it plays alone on the same tracks."""
+    """Opened with another run, it plays the same as when opened alone with the same tracks."""
     beside = AppState.open([run_folder, decayed])
     alone = AppState.open([decayed], beside.catalogue)
     assert not alone.catalogue.scaling.equals(beside.catalogue.scaling)
@@ -278,7 +278,7 @@ def test_open__lets_a_run_play_in_sessions_that_are_measured_otherwise(run_folde
 def test_open__lets_a_run_of_another_environment_play(
     run_folder: Path, table: Path, tmp_path: Path, env: str, state: str
 ) -> None:
-    """It is asked about the session as its own environment would see it, the listener included."""
+    """It sees the session as in its own environment, including the listener."""
     other = barely_trained(tmp_path / "other", table, env=env, state=state)
     beside, alone = AppState.open([run_folder, other]), AppState.open([other], table)
     name = next(iter(alone.agents))

@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.skipif(find_chromium() is None, reason="there is no Chromium on this machine"),
 ]
 
-# The server, with every address that it connects to written down.
+# The server, with a log of every address that it connects to.
 WATCHED = """
 import sys
 log = open(sys.argv.pop(1), "a", buffering=1)
@@ -53,13 +53,13 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def requests() -> list[str]:
-    """Every address that a page of this test has asked for."""
+    """The address of every request of the pages of a test."""
     return []
 
 
 @pytest.fixture
 def open_tab(browser: Any, address: str, requests: list[str]) -> Iterator[Callable[..., Any]]:
-    """Open the page as another person; at the end, see that nothing went wrong and that nothing left this machine."""
+    """Open the page as another person; at the end, check that there were no errors and no requests to other hosts."""
     errors: list[str] = []
     with ExitStack() as tabs:
 
@@ -84,7 +84,7 @@ def wait_for_track(page: Any, number: int) -> None:
 
 
 def click_through(page: Any, point: Any) -> None:
-    """Click where a point is, whatever lies over it."""
+    """Click at the position of an element, even if another one covers it."""
     point.scroll_into_view_if_needed()
     box = point.bounding_box()
     assert box is not None
@@ -92,13 +92,13 @@ def click_through(page: Any, point: Any) -> None:
 
 
 def settle() -> None:
-    """Wait until a click is a click of its own."""
+    """Wait until the next click does not count as a double click."""
     time.sleep(0.6)
 
 
 def test_session__from_search_to_playlist(open_tab: Callable[..., Any], tmp_path: Path) -> None:
     page = open_tab()
-    page.get_by_label("Search by title or artist").press_sequentially("song 12")  # it is found while one types
+    page.get_by_label("Search by title or artist").press_sequentially("song 12")  # results appear during typing
     page.get_by_text("Song 12", exact=True).wait_for()
     begin_with_the_known(page)
     wait_for_track(page, 1)
@@ -150,11 +150,11 @@ def test_double_click__counts_once(open_tab: Callable[..., Any]) -> None:
 def test_quick_clicks__lose_nothing(open_tab: Callable[..., Any]) -> None:
     page = open_tab()
     begin_with_the_known(page)
-    keys = [*(f"instead-{place}" for place in range(1, 5)), "listened", "skip"]  # what is seen, then what comes next
+    keys = [*(f"instead-{place}" for place in range(1, 5)), "listened", "skip"]  # displayed now, then displayed next
     burst = "keys => keys.forEach(key => document.querySelector(`.st-key-${key} button`).click())"
     for number in (7, 13, 19):
-        page.locator(".st-key-instead-9 button").wait_for()  # the last of them to be drawn
-        page.evaluate(burst, keys)  # quicker than any hand: a click is there before the server looks at the one before
+        page.locator(".st-key-instead-9 button").wait_for()  # the last one that is drawn
+        page.evaluate(burst, keys)  # each click arrives before the server has handled the one before
         wait_for_track(page, number)
         settle()
     page.locator(".sg-facts", has_text="15listened").and_(page.locator(".sg-facts", has_text="3skipped")).wait_for()

@@ -1,4 +1,4 @@
-"""What is drawn: charts, the map, pieces of HTML."""
+"""Charts, the map and HTML fragments."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ TITLE = "<script>alert('a&b')</script> **x** \"y\""
 
 
 class Reader(HTMLParser):
-    """What a browser would make of it: the elements, and the text."""
+    """Parses HTML as a browser would, into elements and text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A session, its ending, its rivals, and what can be taken along."""
+"""A listening session: its course, its end, comparison with other agents, and export."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ def test_simulated_listener__is_found_out_by_those_who_hear_answers(taste: Sessi
     assert session.known_by(agents["Random"]) is None
     taken_up = ListeningSession.from_json(again[9], taste, agents, 50)
     taken_up.answered()
-    assert taken_up.to_json() == again[10]  # chance answers alike whenever it is asked again
+    assert taken_up.to_json() == again[10]  # the simulated answers are reproducible
     assert play_out(session, agents["Belief"]).to_json() == again[-1]
 
 
@@ -305,7 +305,7 @@ def test_csv__holds_every_answer_and_no_formula(odd: ListeningSession) -> None:
     odd.undo()
     odd.listened()
     text = to_csv(odd)
-    assert text.startswith("\ufeffposition,answer,")  # the mark that spreadsheets want
+    assert text.startswith("\ufeffposition,answer,")  # the byte-order mark, which spreadsheets need
     rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
     assert [row["answer"] for row in rows] == ["start", "start", "listened", "skipped", "listened"]
     assert rows[-1]["agent"] == "'=1+1"

@@ -1,4 +1,4 @@
-"""The page in Streamlit's own test harness, everything but the browser; and how it is served."""
+"""The page in Streamlit's test harness, without a browser; and how it is served."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Open = Callable[..., AppTest]
 
 @pytest.fixture
 def open_page(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
-    """Open the page in a new browser tab, with arguments of its own if need be; clicks may follow at any pace."""
+    """Return a function that opens the page in a new tab; quick clicks do not count as double clicks."""
     monkeypatch.setattr(user_session_module, "DOUBLE_CLICK", 0.0)
 
     @cache
@@ -52,7 +52,7 @@ def open_page(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
 
 
 def text_of(tab: AppTest) -> str:
-    """All that the page says, as it was sent."""
+    """Return all text of the page, as it was sent."""
     assert not tab.exception
     return "\n".join(
         str(element.value) for kind in ("html", "text", "caption", "markdown") for element in tab.get(kind)
@@ -74,7 +74,7 @@ def open_numbers(tab: AppTest) -> None:
 
 
 def plays_of(tab: AppTest) -> list[str]:
-    """The answers so far, the start left out."""
+    """Return the answers so far, without the starting tracks."""
     assert not tab.exception
     answers: list[str] = tab.dataframe[-1].value["answer"].tolist()
     return [answer for answer in answers if answer != "start"]

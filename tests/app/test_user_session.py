@@ -1,4 +1,4 @@
-"""What people choose and click, and the clock that clicks for them."""
+"""User sessions: choices and clicks, and the timer of autoplay."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_autoplay_timer__counts_from_now_where_somebody_clicked() -> None:
     clock.now += 1.5
     assert autoplay_timer.wind(2.0) == 2.0
     clock.now += 1.0
-    assert not autoplay_timer.beats()  # what the browser asks for the page before
+    assert not autoplay_timer.beats()  # a request of the previous page
 
 
 def test_well_known__are_the_most_popular(titled: Catalogue) -> None:

@@ -261,7 +261,7 @@ def test_mistake__is_told_in_one_line(line, said, capsys, tmp_path):
     assert said in told[-1]
 
 
-# A public table, from local stand-ins for the sites: tests need no network.
+# Fetching a public table, from local servers in place of the sites: tests need no network.
 
 CONTENT = csv_text(songs(5)).encode()
 COMMIT = "0" * 40

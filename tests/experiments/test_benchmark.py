@@ -1,4 +1,4 @@
-"""The benchmark: that every part measures what it says. How fast anything is, no test asserts."""
+"""The benchmark: every part measures what it states. No test asserts a speed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def measured_row(what: str, *costs: float, size: int = 1, role: str = "ours", go
 
 @pytest.fixture(scope="module")
 def races() -> list[Race]:
-    """Every measurement there is, at its smallest."""
+    """Return all measurements, with the smallest sizes."""
     return measured(SMALLEST.races(), rounds=1)
 
 

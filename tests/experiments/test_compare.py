@@ -1,4 +1,4 @@
-"""A suite from end to end: in words, with an agent to sit with, and with somebody else's method beside it."""
+"""A suite end to end: its report, an agent for the page, and a user's own method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learning from logs: what is recorded, what Minari gives back, what is learned from it, and the commands."""
+"""Learning from logs: recording, Minari datasets, training on them, and the commands."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_log__refuses_what_cannot_be(changes: dict[str, object], said: str) -> N
         replace(Log(TASK, "nearest", 0.5, 4), **changes)
 
 
-# Learning from a dataset: what fills the buffer, and that both ways of learning learn.
+# Learning from a dataset: the content of the buffer, and that both algorithms learn.
 
 CONFIG = TrainConfig(
     catalogue="builtin:300", env="SpotifyPlaylist-v0", algorithm="double", steps=4000, gamma=0.5, learning_starts=0

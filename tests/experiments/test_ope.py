@@ -1,4 +1,4 @@
-"""Off-policy estimates against the truth by rollout, and a log of one's own with propensities."""
+"""Off-policy estimates against true values by rollout, and a user's log with propensities."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_command__holds_estimates_against_the_truth(tmp_path: Path, capsys: pyte
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Catalogue]:
-    """A folder with a log of a recommender whose pull is 1, its propensities exact, and who listened."""
+    """A folder with the log of a recommender of pull 1, with exact propensities, and with the listener's file."""
     folder, catalogue = tmp_path_factory.mktemp("own"), Catalogue.builtin(300)
     log, _ = simulate(PERSON, catalogue, 1500, 6, seed=5, tracks=recommender(catalogue, 1.0))
     session, place = np.nonzero(log.played)

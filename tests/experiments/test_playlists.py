@@ -1,4 +1,4 @@
-"""People's playlists: read from a table, started from, ranked, and the command from end to end."""
+"""Human-made playlists: reading, seeding, ranking, and the command end to end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROWS = "playlist_id,track_id\nb,id3\na,id0\nb,id1\nb,unheard of\nb,id3\na,id2\nb
 
 @pytest.fixture
 def compass() -> Catalogue:
-    """Tracks around a circle, a degree from each other."""
+    """Tracks on a circle, one degree apart."""
     angles = np.radians(np.arange(90))
     return hand_made(np.column_stack([np.cos(angles), np.sin(angles)]).astype(np.float32))
 
@@ -72,7 +72,7 @@ def test_judge__random_has_its_expected_value(compass: Catalogue) -> None:
 
 
 def test_unknown_popularity__is_no_rank(compass: Catalogue) -> None:
-    """Playlists of known tracks alone are found no better than by chance, where all known ones are equally popular."""
+    """If all known popularities are equal, playlists of tracks with known popularity rank no better than chance."""
     popularity = np.full(90, np.nan, np.float32)
     popularity[30:45] = 50
     object.__setattr__(compass, "popularity", popularity)
@@ -130,10 +130,10 @@ def test_read__real_table_has_its_playlists() -> None:
     assert all(len(np.unique(tracks)) == len(tracks) for tracks in lists.values())
 
 
-# Ranking measures: by hand, over all orders of ties, and beside scikit-learn.
+# Ranking measures: by hand, over all orders of ties, and against scikit-learn.
 
 TIED = ([3, 2, 2, 1, 2], [1, 4, 3])
-"""Scores and relevant tracks: the three in the middle stand in any order."""
+"""Scores, and relevant tracks; three scores are tied."""
 
 
 def test_measures__by_hand() -> None:

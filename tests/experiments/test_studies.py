@@ -1,4 +1,4 @@
-"""The studies from end to end: what a newcomer writes for one, what each measures, and mistakes told in one line."""
+"""The studies end to end: how a new one is written, what each measures, and one-line error messages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from spotify_gym.training import TrainConfig, evaluate, train
 
 
 def run(kind: type[Command], out: Path, *arguments: str) -> int:
-    """Run a command on few tracks, with two short trainings for each method; what is given goes before."""
+    """Run a command on few tracks, with two short trainings per method; ``arguments`` override these settings."""
     quick = ["--catalogue", "builtin:300", "--out", str(out), "--jobs", "1"]
     if issubclass(kind, Study):
         quick += ["--steps", "64", "--learning-starts", "32", "--n-seeds", "2", "--n-sessions", "3"]
@@ -50,7 +50,7 @@ class Discounts(Study):
 
 @pytest.fixture(scope="module")
 def discounts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of that study, begun with one of its methods."""
+    """The results of `Discounts`, which was run for one method first and then resumed for all."""
     folder = tmp_path_factory.mktemp("discounts")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["discounts.py", "--catalogue", "/home/me/songs.csv"])
@@ -58,7 +58,7 @@ def discounts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert run(Discounts, folder, "--gammas", "0.9") == 0
         done = {file: file.stat().st_mtime_ns for file in (folder / "cases").iterdir()}
         assert run(Discounts, folder) == 0
-    assert len(list((folder / "cases").iterdir())) == len(done) + 2  # it goes on where it stopped
+    assert len(list((folder / "cases").iterdir())) == len(done) + 2  # two new cases; the finished ones are kept
     assert all(file.stat().st_mtime_ns == written for file, written in done.items())
     return folder
 
@@ -286,7 +286,7 @@ def test_sample_efficiency__measures_draws_and_goes_on_where_it_stopped(
     assert (tmp_path / "curve.png").stat().st_size > 10_000
 
 
-# States: which there are, and what silence hides.
+# States: the options, and the effect of silent listeners.
 
 
 @pytest.mark.parametrize("env_id", SILENT)

@@ -1,4 +1,4 @@
-"""The search for settings: what is tried, what is written, and the command from end to end."""
+"""Hyperparameter search: its trials, its files, and the command end to end."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ TRACKS = np.random.default_rng(0).integers(40, size=(4_000, 20))
 
 
 def log_of(*sessions: str) -> SkipLog:
-    """A log from words: a digit for how each track was left."""
+    """Return a log of sessions that are written as digits, the grade of each play."""
     longest = max(map(len, sessions))
     grade = np.array([[int(one) for one in session] + [-1] * (longest - len(session)) for session in sessions])
     names = np.array([f"s{i}" for i in range(len(sessions))], object)
@@ -44,7 +44,7 @@ def log_of(*sessions: str) -> SkipLog:
 
 @pytest.fixture(scope="module")
 def made(small):
-    """A log of listeners who are known: it says nothing of how plays were started, for that follows from the rest."""
+    """A log of known listeners, without how plays were started, which follows from the other columns."""
     log, cosine = simulate(HIDDEN, small, 4_000, seed=1, tracks=TRACKS)
     return replace(log, started=None), cosine
 
@@ -106,7 +106,7 @@ def test_fit__finds_which_mean_of_what_was_heard_counts(regard, small):
 
 
 def test_fit__keeps_up_with_boosting_where_responses_work_together(small):
-    """How the last tracks were left, and how the play was started, count for more than the sum of their effects."""
+    """The effects of earlier responses, and of how a play was started, are not additive."""
     rng = np.random.default_rng(0)
     crossed = {"together": rng.normal(0, 0.7, 64), "started_after": rng.normal(0, 0.7, 12)}
     starts = 5 * ((0.4, 0.3, 0.1, 0.2),)
@@ -195,7 +195,7 @@ def test_worst_bin__counted_by_hand():
     assert worst_bin(np.array([0.9, 0.1, 0.2, 0.8]), np.array([True, False, True, True]), 2) == pytest.approx(0.35)
 
 
-# The facts that a listener is judged by.
+# The statistics by which a listener is validated.
 
 MEASURED = {
     **{f"skip rate at position {i}": rate for i, rate in enumerate([0.38, 0.47, 0.51] + 17 * [0.53], start=1)},
@@ -204,13 +204,13 @@ MEASURED = {
     **{f"skip rate with {k} skips among the last three": r for k, r in enumerate((0.20, 0.45, 0.60, 0.80))},
     "standard deviation between sessions": 0.254,
 }
-"""On 5,955 public listening sessions (100,000 plays); a skip: moved on within about 10 to 15 seconds."""
+"""Measured on 5,955 public listening sessions (100,000 plays); a skip is within about 10 to 15 seconds."""
 
 AUTOCORRELATION = {
     f"autocorrelation of skips at lag {lag}": value
     for lag, value in ((1, 0.470), (2, 0.338), (3, 0.261), (5, 0.194), (10, 0.140))
 }
-"""On the same sessions."""
+"""Measured on the same sessions."""
 
 
 @pytest.fixture(scope="module", params=["builtin", "tracks_211871.csv"])
@@ -272,7 +272,7 @@ def test_simulate__is_a_function_of_its_seed(small):
 
 
 def test_simulate__says_how_each_play_was_started(small):
-    """The listener of the package presses forward where a track was not heard out, and chose the first one."""
+    """`LoggedListener` starts a play by the forward button if the last track was not completed, the first by choice."""
     log, _ = simulate(LoggedListener(), small, 50)
     assert (log.started[:, 0] == 3).all()
     before, after = log.grade[:, :-1][log.played[:, 1:]], log.started[:, 1:][log.played[:, 1:]]

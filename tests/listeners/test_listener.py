@@ -1,4 +1,4 @@
-"""Listeners: one's own, by name, values and file, and a person in the place of one."""
+"""Listeners: user-defined ones, lookup by name, values and file, and a person in place of one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from spotify_gym.session import SessionDynamics, SessionState, make_dynamics
 
 @pytest.fixture(scope="module")
 def restless() -> Listener:
-    """The user's own listener of the documentation, made by running the documentation."""
+    """The user-defined listener of the documentation, made by running its example."""
     finder = doctest.DocTestFinder(recurse=False)
     (example,) = finder.find(Listener, globs={"__name__": __name__})
     runner = doctest.DocTestRunner()
@@ -112,7 +112,7 @@ KEEN = SkippingListener(position=(-3.0, -2.5), patience=float("inf"))
 
 @dataclass(frozen=True)
 class LouderListener(SatiatedListener):
-    """A listener of one's own."""
+    """A user-defined listener."""
 
     loudness: float = 2.0
 
@@ -220,7 +220,7 @@ def play(dynamics: SessionDynamics) -> tuple[SessionState, list[dict[str, list[f
 def test_person__in_nobodys_place__hears_what_they_say(small: Catalogue) -> None:
     sessions, _ = play(make_dynamics(small, repeats=False, listener=Person()))
     assert sessions.history.tolist() == [[2, 3, 4, 20, 22], [7, 8, 9, 32, 33]]
-    assert small.recordings[31] in sessions.played[1]  # skipped, and yet not to be played again
+    assert small.recordings[31] in sessions.played[1]  # a skipped track is not played again either
 
 
 def test_person__makes_the_skipping_listener_do_the_same(small: Catalogue) -> None:

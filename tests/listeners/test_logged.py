@@ -24,7 +24,7 @@ PLAIN = LoggedListener(
 
 
 def started(listener=PLAIN):
-    """One listener, who likes the east."""
+    """Return the state of one listener, whose taste is `EAST`."""
     return listener.start(EAST[None, None], 1, np.zeros((1, 3), np.float32))[1]
 
 

@@ -98,7 +98,7 @@ def test_env__shows_the_exposure_and_charges_for_it(small):
 
 
 def test_env__makes_a_loop_in_one_neighbourhood_lose_to_variety(small):
-    """Always the nearest allowed track to the vibe, against always the best reward of the moment."""
+    """Playing the track nearest to the vibe earns less than playing the track with the highest expected reward."""
 
     def play(choose):
         env = gymnasium.make_vec("SpotifySatiation-v0", num_envs=64, catalogue=small).unwrapped
@@ -110,7 +110,7 @@ def test_env__makes_a_loop_in_one_neighbourhood_lose_to_variety(small):
     assert loop < 0.9 * greedy
 
 
-# What planners ask of a listener: later terms after each of many tracks, the short way and the long way.
+# `rollout_rewards`, which planners call: the closed form against step-by-step play.
 
 N, K, D = 7, 4, 3
 

@@ -13,7 +13,7 @@ from tests.catalogues import hand_made, real_table
 
 
 def table(**changes):
-    """Two sessions of three and two plays; the first skips its second track."""
+    """Return a table of two sessions of three and two plays; the first session skips its second track."""
     columns = {
         "session_id": ["a", "a", "a", "b", "b"],
         "session_position": [1, 2, 3, 1, 2],
@@ -30,7 +30,7 @@ def table(**changes):
 
 @pytest.fixture
 def refusal(tmp_path):
-    """Write a table and return the complaint about it."""
+    """Return a function that writes a table and returns the message with which it is refused."""
 
     def write(frame):
         frame.to_csv(tmp_path / "log.csv", index=False)

@@ -17,7 +17,7 @@ PLAIN = SkippingListener(
 
 
 def started(listener=PLAIN, *history):
-    """One listener, who likes the history; without one, the east."""
+    """Return the state of one listener whose taste is the history, or `EAST` without one."""
     history = history or (EAST,)
     _, state = listener.start(np.array([history]), len(history), np.zeros((1, 2), np.float32))
     return state
@@ -142,7 +142,7 @@ def test_start__leaves_a_track_for_the_taste_however_long_the_history(small):
 
 
 def test_taste__answers_as_it_always_did():
-    """However the defaults of the listener change."""
+    """The answers in `SpotifyTaste-v0` do not depend on the defaults of the listener."""
     env = gymnasium.make_vec("SpotifyTaste-1k-v0", num_envs=4)
     env.reset(seed=11)
     heard = np.array([env.step(12 * np.arange(4) + track)[1] for track in range(12)], int).T

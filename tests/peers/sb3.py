@@ -1,7 +1,7 @@
-"""Stable-Baselines3's own tests of its `DQN`, with each learner of this package in its place.
+"""Stable-Baselines3's own tests of its `DQN`, run with each learner of this package in its place.
 
-`SB3_TESTS=stable-baselines3/tests make peers`, with a checkout or source distribution of the version installed; nothing
-is fetched. A file, not a module of `tests`, whose name SB3's own would take.
+Run `SB3_TESTS=stable-baselines3/tests make peers` with a checkout or source distribution of the installed version;
+nothing is downloaded. This is a script and not a module of `tests`, since SB3's tests use that name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PEERS = {
 
 
 class InThePlaceOfDQN:
-    """A plugin of pytest: keeps the tests that use `DQN`, but for those that look for a folder called after it."""
+    """A pytest plugin that selects the tests that use `DQN`, except those that look for a folder named `DQN_1`."""
 
     def __init__(self, learner: type[BaseAlgorithm]) -> None:
         self.learner = stable_baselines3.DQN = learner

@@ -1,4 +1,4 @@
-"""The planner: its search against trying everything; the fixed list, the bound, and the order of them all."""
+"""The planner: its search against brute force; the fixed list, the upper bound, and the order of all policies."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ PROBLEMS: dict[str, dict[str, Any]] = {
     "playlist": {"repeats": False, "reward": {"flow": 0.5, "fit": 0.5}},
     "satiation": {"repeats": False, "listener": SatiatedListener()},
 }
-"""Options of the envs in which nothing is left to chance."""
+"""Options of the deterministic environments."""
 
 
 def tracks(n_tracks: int, seed: int = 0, d: int = 3) -> Catalogue:
-    """Make a catalogue of tracks in all directions and of very different lengths; the last is the first once more."""
+    """Return a catalogue of tracks in all directions, of very different lengths; the last one equals the first."""
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(n_tracks, d)) * rng.uniform(0.3, 3, size=(n_tracks, 1))
     features[-1] = features[0]
@@ -38,12 +38,12 @@ def tracks(n_tracks: int, seed: int = 0, d: int = 3) -> Catalogue:
 
 
 def dynamics(name: str, catalogue: Catalogue, history_length: int = 2) -> SessionDynamics:
-    """Make the rules of one of the problems."""
+    """Return the dynamics of one of the problems."""
     return make_dynamics(catalogue, history_length=history_length, **PROBLEMS[name])
 
 
 def starts(of: SessionDynamics, n_sessions: int, seed: int = 0) -> SessionState:
-    """Begin sessions at random."""
+    """Start random sessions."""
     return of.start(np.random.default_rng(seed).integers(2**64, size=n_sessions, dtype=np.uint64))
 
 
@@ -57,7 +57,7 @@ def returns(of: SessionDynamics, sessions: SessionState, lists: NDArray[np.int64
 
 
 def all_lists(of: SessionDynamics, n_tracks: int) -> NDArray[np.int64]:
-    """Every list of so many tracks there is, (N ** n_tracks, n_tracks)."""
+    """Return all lists of ``n_tracks`` tracks, (N ** n_tracks, n_tracks)."""
     return np.array(list(product(range(len(of.catalogue)), repeat=n_tracks)))
 
 
@@ -82,7 +82,7 @@ def test_rollout__earns_what_the_sessions_earn(name, small):
 def test_mean_rewards__are_the_mean_of_expected_rewards(name, n_groups, small):
     problem = dynamics(name, small, 5)
     sessions = starts(problem, 6)
-    problem.step(sessions, sessions.history[:, 0])  # a repeat, which stands twice among the played
+    problem.step(sessions, sessions.history[:, 0])  # a repeat, which is listed twice in the played tracks
     which = np.arange(50, 350)
 
     mean = SessionModel(problem).mean_rewards(sessions, which, n_groups)
@@ -153,7 +153,7 @@ def test_replacements__for_several_sessions__are_worth_the_mean(name, small):
 
     expected = returns(problem, sessions, lists) - rollout.rewards[0]
     valued = np.isfinite(values)
-    constant = values[valued] - expected[valued]  # what no candidate changes
+    constant = values[valued] - expected[valued]  # the part that is equal for all candidates
     assert constant == pytest.approx(np.full(len(constant), constant[0]), abs=1e-5)
 
 
@@ -161,14 +161,14 @@ def test_replacements__for_several_sessions__are_worth_the_mean(name, small):
 def test_replacements__in_any_order__are_worth_the_same(name, small):
     model = SessionModel(dynamics(name, small, 5))
     rollout = model.rollout(starts(model.dynamics, 1), np.arange(100, 108))
-    some = np.array([7, 9, 8, 100, 3, 250])  # the last less the first is what it would be, were they side by side
+    some = np.array([7, 9, 8, 100, 3, 250])  # not consecutive, so not a slice
     values = model.replacement_values(rollout, 2)
     assert model.replacement_values(rollout, 2, some[:3]) == pytest.approx(values[some[:3]], abs=1e-5)
     assert model.replacement_values(rollout, 2, some) == pytest.approx(values[some], abs=1e-5)
 
 
 def test_replacements__spare_what_the_plan_and_the_session_hold():
-    problem = dynamics("playlist", tracks(30))  # the last track is the first once more
+    problem = dynamics("playlist", tracks(30))  # the last track equals the first
     session = starts(problem, 1)
     rollout = SessionModel(problem).rollout(session, [0, 7, 8])
     values = SessionModel(problem).replacement_values(rollout, 1)
@@ -257,13 +257,13 @@ def test_neighbourhoods__where_they_are_not__are_a_track_and_the_nearest_to_it(s
         assert plan.tolist() == np.argsort(-cosines)[:5].tolist()
 
 
-# The policies that go by it.
+# The policies that use it.
 
 N_SESSIONS = 12
 
 
 def play(make, env_id, catalogue, n_sessions=N_SESSIONS):
-    """Return what each held-out session earns, (n_sessions,)."""
+    """Return the returns of the held-out sessions, (n_sessions,)."""
     return evaluate(make, env_id, n_sessions, catalogue=catalogue).returns
 
 
@@ -369,7 +369,7 @@ def test_planner__does_not_know_what_chance_will_bring(small):
         env = gym.make("SpotifySkip-v0", catalogue=small)
         env.reset(seed=0)
         session = env.unwrapped.sessions
-        session.key[:] = seed  # all chance to come is drawn from the key
+        session.key[:] = seed  # all future random numbers derive from the key
         return PlannerPolicy(env).choose(session)[0]
 
     assert len({int(chosen(seed)) for seed in range(5)}) == 1
@@ -427,7 +427,7 @@ def test_bound__by_hand():
     problem = make_dynamics(catalogue, history_length=1, repeats=False, reward={"fit": 1.0}, reward_baseline=0.0)
     session = problem.start(np.zeros(1, np.uint64), np.array([[0]]))
     cosine = 1 / np.sqrt(1.01)
-    # The first track has at most that of track 1, the later ones have it again, then 0, -1, and -1 for a repeat.
+    # The best cosines to the start are those of track 1, of the next track the same, then 0, −1, and −1 for a repeat.
     assert upper_bound(problem, session, 3)[0] == pytest.approx(2 * cosine, abs=1e-6)
     assert upper_bound(problem, session, 5)[0] == pytest.approx(2 * cosine - 2, abs=1e-6)
 

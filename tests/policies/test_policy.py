@@ -1,4 +1,4 @@
-"""What all reference policies promise, SB3's predict among it; and random, popular and nearest: one track at a time."""
+"""The interface of all reference policies, including SB3's `predict`; and the policies random, popular and nearest."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MAKERS = {**POLICIES, "fixed": partial(FixedPolicy, n_starts=8)}
 
 
 def env_of(name):
-    """An environment where the policy can play."""
+    """Return the id of an environment that the policy can play."""
     return "SpotifyTaste-v0" if issubclass(POLICIES[name], SeenPolicy) else "SpotifyPlaylist-v0"
 
 
@@ -46,7 +46,7 @@ def few(small):
 
 
 class FirstPolicy(RankingPolicy):
-    """Play the tracks in the order of the catalogue: a policy of one's own."""
+    """A user-defined policy, which plays the tracks in the order of the catalogue."""
 
     about = "Goes through the catalogue from top to bottom."
 
@@ -163,7 +163,7 @@ def test_policy__of_a_session_of_other_length__plans_for_that(policy, few):
 
 
 def play(make, env, n_tracks):
-    """Play every session for so many tracks; which, and which of them were a repeat, (n_tracks, B) both."""
+    """Play ``n_tracks`` tracks in every session; return the tracks, and a mask of repeats, both (n_tracks, B)."""
     observations, _ = env.reset(seed=0)
     policy = make(env)
     tracks, repeats = [], []
@@ -278,7 +278,7 @@ def test_nearest__ranks_by_the_expected_rewards(env_id, small):
 
 
 class Contrary(SkippingListener):
-    """Somebody who is expected to like what others skip."""
+    """A listener who is expected to like the tracks that others skip."""
 
     def expect(self, state, units, cosine):
         return {"listened": 1 - super().expect(state, units, cosine)["listened"]}

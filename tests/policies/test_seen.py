@@ -1,4 +1,4 @@
-"""Policies that know only what is seen: what they do with it, and that it is all they look at."""
+"""Policies that know only what is visible: what they learn from it, and that they use nothing else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SEEN = [name for name, policy in POLICIES.items() if issubclass(policy, SeenPoli
 
 
 def played(env_id, catalogue, n_tracks, policy=None, **options):
-    """Sessions that have gone on for so many tracks, by chance or as a policy would have it; and their dynamics."""
+    """Return sessions after ``n_tracks`` tracks, which are random or chosen by a policy, and their dynamics."""
     env = gym.make_vec(env_id, num_envs=6, catalogue=catalogue, autoreset_mode="SameStep", **options)
     env.reset(seed=3)
     rng, made = np.random.default_rng(0), policy and policy(env)
@@ -49,7 +49,7 @@ def test_seen__is_all_that_is_looked_at(name, env_id, small):
 
 @pytest.mark.parametrize("name", SEEN)
 def test_seen__is_the_same_whether_watched_from_the_start_or_not(name, small):
-    """And whatever the batch: sessions end and begin again at different times."""
+    """The choices do not depend on the batch either, in which sessions end and restart at different times."""
     sessions, dynamics = played(
         "SpotifyTaste-v0", small, 40, POLICIES[name], listener={"listener": "skipping", "patience": 4.0}
     )
@@ -65,7 +65,7 @@ def test_seen__is_the_same_whether_watched_from_the_start_or_not(name, small):
 
 @pytest.mark.parametrize("start_pool", [16, 6])
 def test_belief__is_what_bayes_rule_gives(start_pool, small):
-    """By the listener's own account of each answer, for every taste there may be; moods are left out."""
+    """Compare with the likelihoods of all answers under the listener, for each possible taste; without moods."""
     catalogue = small.take(np.arange(30))
     listener = SkippingListener(mood_sd=0.0, start_pool=start_pool)
     sessions, dynamics = played("SpotifySkip-v0", catalogue, 12, listener=listener, played_width=30)
@@ -89,7 +89,7 @@ def test_belief__is_what_bayes_rule_gives(start_pool, small):
             luck = np.full((30, 1), 0.0 if answer < 0 else 1 - 2**-24, np.float32)
             listener.respond(minds, np.tile(units[track], (30, 1)), np.zeros(30, np.float32), luck)
         expected = likelihood @ units / likelihood.sum()
-        tolerance = 1e-4 if start_pool == 6 else 0.1  # where rivals are a sample
+        tolerance = 1e-4 if start_pool == 6 else 0.1  # since rivals are sampled
         np.testing.assert_allclose(directions[row], expected, atol=tolerance)
 
 
@@ -99,7 +99,7 @@ def test_filter__begins_with_the_catalogue_and_weighs_an_answer_by_how_surprisin
     f, p = KalmanUCBPolicy(dynamics).estimate(sessions)
     for row in range(6):
         track, answer = sessions.log.tracks[row, 5], sessions.log.answers[row, 5]
-        if answer == 0:  # a repeat, which nobody is asked about
+        if answer == 0:  # a repeat, to which the listener does not respond
             np.testing.assert_allclose(p[row], 16 * covariance, atol=1e-5)
             continue
         u, prior = small.unit_features[track].astype(float), 16 * covariance
@@ -130,7 +130,7 @@ def test_start__counts_as_heard_out_only_where_it_says_something(small):
 
 
 def test_taste__is_learned_from_answers():
-    """Who notices nothing, who notices the average, who infers, who knows."""
+    """Policies that ignore the answers, average them, or infer the taste from them, against one that knows it."""
     catalogue = Catalogue.builtin(3000)
     policies = (
         NearestSeenPolicy,
@@ -163,7 +163,7 @@ def test_person__is_learned_from_like_a_listener(small):
     agents = {agent.name: agent for agent in references(dynamics)}
     assert {name.capitalize() for name in SEEN} <= set(agents)
     session = ListeningSession(dynamics, agents["Belief"], [1, 2, 3, 4, 5])
-    for _ in range(8):  # somebody who likes what sounds like track 50
+    for _ in range(8):  # a person who likes tracks similar to track 50
         offer = session.offers()[0]
         (session.listened if small.unit_features[offer.track] @ small.unit_features[50] > 0.3 else session.skip)()
     believed = agents["Belief"].policy.directions(session.state)[0]

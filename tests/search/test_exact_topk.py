@@ -1,4 +1,4 @@
-"""The scan against the dense computation."""
+"""The chunked scan against the dense computation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Planning in any model, by step and expected rewards alone, against trying everything."""
+"""Planning in any model with `step` and `expected_rewards`, against brute force."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ N_STEPS = 4
 
 @dataclass
 class Places:
-    """Where B walkers stand, (B, 2)."""
+    """Positions of B walkers, (B, 2)."""
 
     at: np.ndarray
 
@@ -27,7 +27,7 @@ class Places:
 
 
 class Walk(PlanningModel):
-    """Each action is a step that earns more the more it goes on as before; whoever walks far off is gone."""
+    """Walkers in the plane: the reward of a move depends on the position, and a walk ends beyond `reach`."""
 
     def __init__(self, seed=0, n_actions=6, reach=np.inf):
         self.moves = np.random.default_rng(seed).normal(size=(n_actions, 2)).astype(np.float32)

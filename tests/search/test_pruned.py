@@ -1,4 +1,4 @@
-"""The pruned search against trying everything."""
+"""The pruned search against brute force."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WIDTHS = (1, 2, 9, 41, 130)  # few: the search is compiled for each
 
 
 def everything(vectors, queries, k, excluded=None, labels=None):
-    """Score all, and sort by score, then label."""
+    """Return the k largest scores and their labels by brute force, sorted by score, then label."""
     labels = np.arange(len(vectors)) if labels is None else labels
     scores = queries.astype(np.float64) @ vectors.T.astype(np.float64)
     if excluded is not None:
@@ -25,7 +25,7 @@ def everything(vectors, queries, k, excluded=None, labels=None):
 
 
 def check(vectors, queries, k, excluded=None, labels=None):
-    """Compare the search with trying everything; both must be exact, as they are among whole numbers."""
+    """Compare the search with brute force; both are exact for whole numbers."""
     index = InnerProductIndex(vectors, labels)
     values, found = index.largest(queries, k, excluded)
     expected, best = everything(vectors, queries, k, excluded, labels)
@@ -40,7 +40,7 @@ def check(vectors, queries, k, excluded=None, labels=None):
 
 @st.composite
 def problems(draw):
-    """Whole numbers from few: many are equal, many scores are ties, and every sum is exact."""
+    """Draw vectors and queries of small whole numbers: many vectors and scores are equal, and all sums are exact."""
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     n, d = (
         draw(st.sampled_from([1, 2, 63, 64, 65, 129, 500, 4097])),
@@ -186,7 +186,7 @@ def test_largest__of_few_blocks__is_nearly_the_best_and_leaves_nothing_behind() 
     few, found = index.largest(queries, 1, best, most_blocks=2)
 
     assert (few <= exact).all()
-    assert (found != best).all()  # which were excluded
+    assert (found != best).all()  # those were excluded
     assert few == pytest.approx(np.vecdot(vectors[found[:, 0]], queries)[:, None], rel=1e-5)
     assert (few / exact).mean() > 0.7
     assert index.largest(queries, 1)[1].tolist() == best.tolist()

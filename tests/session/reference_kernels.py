@@ -1,4 +1,4 @@
-"""The loops of :mod:`spotify_gym.session.kernels` and `streams` again, in NumPy."""
+"""Reference implementation of the loops in :mod:`spotify_gym.session.kernels` and `streams`, in NumPy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(
 
 
 def mix(x: Keys) -> Keys:
-    """Scramble 64-bit words, one to one."""
+    """Return a bijective hash of 64-bit words."""
     x = (x ^ (x >> _S30)) * _M1
     x = (x ^ (x >> _S27)) * _M2
     return x ^ (x >> _S31)

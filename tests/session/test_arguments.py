@@ -1,4 +1,4 @@
-"""Whatever is handed to an environment, it is played or refused by name, and a refusal changes nothing."""
+"""Any argument of an environment is played, or refused by a message that names it and without side effects."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ PATIENTLY = settings(max_examples=300, deadline=None)
 
 
 def tried(call: Callable[[], Any], *refusals: type[Exception]) -> Any:
-    """Return what the call returned, or in which words it was refused."""
+    """Return the result of a call, or the message of the error with which it was refused."""
     try:
         return call()
     except refusals as error:

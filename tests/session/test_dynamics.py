@@ -1,4 +1,4 @@
-"""The dynamics: what planners plan by, and reward terms of one's own."""
+"""The dynamics: what planners use, and user-defined reward terms."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_determinized__where_there_is_no_chance__changes_nothing(small: Catalogu
 
 
 def smoothness(catalogue: Catalogue, baseline: float) -> RewardTerm:
-    """Cosine of a track to the one before."""
+    """A reward term: the cosine of a track to the one before."""
     units = catalogue.unit_features
 
     def value(sessions: SessionState, look: Look) -> np.ndarray:
@@ -96,7 +96,7 @@ def test_own_listener__of_two_terms_earns_both(small: Catalogue) -> None:
 
 @pytest.mark.parametrize("listener", [None, SkippingListener()])
 def test_many_sessions__are_those_of_few_to_the_bit(small: Catalogue, listener: Any) -> None:
-    """From 256 on they read the tracks from another place."""
+    """From 256 sessions on, the tracks are read from another array."""
     reward = {"flow": 1.0} if listener is None else {"listened": 1.0}
     dynamics = make_dynamics(small, listener=listener, reward=reward, repeats=False)
     keys, rows = np.arange(300, dtype=np.uint64), np.arange(7, 20)
@@ -113,7 +113,7 @@ def test_many_sessions__are_those_of_few_to_the_bit(small: Catalogue, listener: 
 
 
 class Elsewhere(SkippingListener):
-    """Begins by itself, in the listener's own way, from so many tracks."""
+    """A listener that returns `n_places` starting tracks of its own choice."""
 
     n_places: ClassVar[int] = 5
 
@@ -128,7 +128,7 @@ class Short(Elsewhere):
 
 @pytest.mark.parametrize("listener", [None, SkippingListener(), Elsewhere(), Short()])
 def test_start__of_another_width_is_refused(small: Catalogue, listener: Any) -> None:
-    """Compiled loops would read on in the next session's."""
+    """Compiled loops would read beyond the end of a row."""
     dynamics = make_dynamics(small, listener=listener)
     keys, history = np.arange(4, dtype=np.uint64), np.arange(20, dtype=np.int32).reshape(4, 5)
     for given in (history[:, :3], history[:3], history.repeat(2, axis=1), history + 0.5, history - 1, history + 10**6):

@@ -179,7 +179,7 @@ def test_env__before_reset_says_so(call: Any, small: Catalogue) -> None:
         ({"history": [1, 2, 3]}, "must hold 5 tracks"),
         ({"history": [1, 2, 3, 4, 400]}, "400 is no track"),
         ({"history": [1, 2, 3, 4, "nobody"]}, "nobody"),
-        ({"history": {5, 4, 3, 2, 1}}, "must hold 5 tracks; got {1, 2, 3, 4, 5}"),  # which is the oldest?
+        ({"history": {5, 4, 3, 2, 1}}, "must hold 5 tracks; got {1, 2, 3, 4, 5}"),  # a set has no order
         ({"history": dict.fromkeys(range(5))}, "must hold 5 tracks"),
         ([("history", [1, 2, 3, 4, 5])], "is no dict, such as"),
         ({"histroy": [1, 2, 3, 4, 5]}, "unknown reset option 'histroy'"),

@@ -1,4 +1,4 @@
-"""`info` has one structure: in `reset` and `step`, single and vector, and however old the sessions are."""
+"""`info` has the same structure in `reset` and `step`, in single and vector environments, and at any step."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_played__of_sessions_of_different_age_has_one_width(mode: str, small: Ca
 
 
 class Late(gym.Wrapper[Any, Any, Any, Any]):
-    """Ends one session early: the one of an even first track."""
+    """Ends a session after nine steps if its first starting track is even."""
 
     steps = 0
 

@@ -21,7 +21,7 @@ EARNING = np.array([[0, 0, 0, 0.5, 2, -1.5], [0, 0, 0, 0.1, 0.1, 0], [0, 0, 0, -
 
 
 def begun(catalogue: Catalogue, room: int) -> dict[str, Any]:
-    """Return B sessions, one of which has a vibe of nothing, and eight of which have played their next track."""
+    """Return B sessions, one of which has a zero vibe, and eight of which have already played their next track."""
     rng = np.random.default_rng(0)
     history = rng.integers(400, size=(B, H))
     window, played = catalogue.features[history], rng.integers(400, size=(B, room))
@@ -39,7 +39,7 @@ def seed_vibe(state: dict[str, Any]) -> Any:
 
 
 def looked(loops: Any, catalogue: Catalogue, state: dict[str, Any], *, repeats: bool) -> list[Any]:
-    """Return what a look says: cosines, flags, and unit features."""
+    """Return the results of `look`: cosines, flags, and unit features."""
     numbers, flags, units = np.empty((6, B), np.float32), np.empty((3, B), np.bool_), np.empty((B, 9), np.float32)
     given = (catalogue.features, catalogue.recordings, repeats), tracks_of(0), state["played"], state["vibe"]
     loops.look(*given, seed_vibe(state), numbers, flags, units)

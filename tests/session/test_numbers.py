@@ -1,4 +1,4 @@
-"""Numbers stay numbers: whatever the catalogue, the options and the tracks, within the bounds that were promised."""
+"""Rewards and observations are finite and within their bounds, for any catalogue, options and tracks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ QUICKLY = settings(max_examples=60, deadline=None, suppress_health_check=[Health
 
 
 def play(env: Any, steps: int, tracks_of: Any) -> None:
-    """Play at random and hold every number to its promise."""
+    """Play tracks of ``tracks_of`` and check that all numbers are finite and within their bounds."""
     low, high = env.dynamics.reward_bounds
     slack = ROUNDING * (1 + max(abs(low), abs(high)))
     observations, _ = env.reset(seed=0)
@@ -58,7 +58,7 @@ def drawing(env: Any) -> Any:
 
 
 def sessions(env_id: str, num_envs: int, catalogue: Catalogue | str, **options: Any) -> Any:
-    """Make sessions that end, or that play on where there are not songs enough for a whole one."""
+    """Make sessions with an end or, if the catalogue has too few songs for a whole one, without."""
     options["catalogue"] = catalogue
     try:
         return gym.make_vec(env_id, num_envs=num_envs, **options)
@@ -95,7 +95,7 @@ def test_any_catalogue__is_appraised_in_numbers(catalogue: Catalogue, env_id: st
 
 def test_tracks_next_to_nothing__count_as_nothing_in_play_and_in_appraisal() -> None:
     features = np.zeros((35, 2), np.float32)
-    features[:, 0] = 1e-22  # its square is below what float32 holds
+    features[:, 0] = 1e-22  # its square underflows in float32
     features[-1, 0] = 1
     env: Any = gym.make_vec("SpotifySession-v0", num_envs=3, catalogue=hand_made(features))
     env.reset(seed=1)

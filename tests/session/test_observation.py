@@ -79,7 +79,7 @@ def test_responses__are_summed_up_by_what_came_of_the_tracks(small: Catalogue) -
     assert (seen[9:-3] == 0).all()
     first = env.step(10)[1]
     env.step(11)  # is skipped
-    env.step(11)  # is refused, and nobody is asked
+    env.step(11)  # is a repeat, to which the listener does not respond
     for track in 12, 13:
         seen = env.step(track)[0]
     heard = [10, 12, 13] if first else [12, 13]
@@ -91,7 +91,7 @@ def test_responses__are_summed_up_by_what_came_of_the_tracks(small: Catalogue) -
 
 
 def played(env: gym.vector.VectorEnv, plays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Play tracks, (T, B); the last observations, and the answers, (T, B): of a repeat, 0, nobody is asked."""
+    """Play tracks, (T, B); return the last observations, and the answers, (T, B): 1, -1, or 0 for a repeat."""
     answers = []
     for tracks in plays:
         seen, *_, info = env.step(tracks)
@@ -116,12 +116,12 @@ def test_taste__is_the_ridge_regression_in_the_metric_of_the_catalogue(small: Ca
     env = gym.make_vec("SpotifyTaste-v0", num_envs=20, catalogue=small, state="taste")
     seen, _ = env.reset(seed=0)
     mean, covariance = small.unit_features.mean(axis=0), np.cov(small.unit_features.T, ddof=0)
-    assert np.allclose(seen[:, :27].reshape(20, 3, 9), 2 * mean, atol=1e-5)  # what is known beforehand
+    assert np.allclose(seen[:, :27].reshape(20, 3, 9), 2 * mean, atol=1e-5)  # the prior mean
     plays = np.random.default_rng(0).choice(len(small), (12, 20), replace=False)
     seen, answers = played(env, plays)
     for session in range(20):
         y = answers[:, session]
-        units = small.unit_features[plays[:, session]] * abs(y)[:, None]  # of a repeat nobody is asked
+        units = small.unit_features[plays[:, session]] * abs(y)[:, None]  # repeats give no answer
         for place, weight in enumerate(Taste.weights):
             prior = weight * np.linalg.inv(9 * covariance)
             taste = np.linalg.solve(units.T @ units + prior, prior @ (2 * mean) + units.T @ y)
@@ -142,7 +142,7 @@ def test_ucb__starts_at_what_tastes_are_like_and_finds_the_most_likely_taste(sma
         f, precision = _mode(units, (y[y != 0] + 1) / 2, 2 * mean, np.linalg.inv(covariance))
         spread = np.linalg.solve(precision, f)
         expected = f + UpperConfidence.bonus * spread / np.sqrt(f @ spread)
-        assert np.corrcoef(seen[session, :9], expected)[0, 1] > 0.99  # a filter looks at each answer once
+        assert np.corrcoef(seen[session, :9], expected)[0, 1] > 0.99  # a filter, which uses each answer once, is close
 
 
 def _mode(units: np.ndarray, y: np.ndarray, mean: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -165,7 +165,7 @@ def test_state__is_any_blocks_in_any_order(order: tuple[str, ...], small: Catalo
 
 
 class Count(Block):
-    """How many tracks were heard out in the session."""
+    """A user-defined block: the number of completed tracks in the session."""
 
     n_memory = 1
 

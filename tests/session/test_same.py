@@ -1,4 +1,4 @@
-"""What counts as the same track: a recording, or a song whatever the edition."""
+"""The option `same`: repeats by recording, or by song in any edition."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.catalogues import hand_made
 
 @pytest.fixture(scope="module")
 def editions() -> Catalogue:
-    """30 songs, each of them twice: as it was, and remastered, which sounds different."""
+    """30 songs in two editions each, original and remastered, with different features."""
     catalogue = Catalogue.builtin(60, seed=5)
     names = [f"Song {i % 30}" + (" - Remastered 2011" if i >= 30 else "") for i in range(60)]
     made = hand_made(catalogue.features + np.arange(60, dtype=np.float32)[:, None] / 1000, names)
@@ -43,7 +43,7 @@ def test_song__is_not_played_in_another_edition(editions: Catalogue) -> None:
     np.testing.assert_array_equal(observation[: before.size], before[0])
     assert not env.step(35)[-1]["repeat"]
     assert env.step(5)[-1]["repeat"]
-    assert set(env.step(7)[-1]["played"]) == {0, 1, 2, 3, 4, 5, 7, -1}  # by their first editions
+    assert set(env.step(7)[-1]["played"]) == {0, 1, 2, 3, 4, 5, 7, -1}  # songs are listed by their first editions
 
 
 @pytest.mark.parametrize("options", [{}, {"same": "recording"}])
@@ -63,7 +63,7 @@ def test_song__is_what_the_action_space_knows(editions: Catalogue) -> None:
     assert env.unwrapped.single_action_space == playlist(editions).action_space  # the same tracks
 
 
-@pytest.mark.parametrize("policy", sorted(set(POLICIES) - {"fixed"}))  # which plays its list to everybody
+@pytest.mark.parametrize("policy", sorted(set(POLICIES) - {"fixed"}))  # it plays one list in all sessions
 def test_policies__play_no_song_twice(policy: str, editions: Catalogue) -> None:
     env_id = "SpotifyTaste-v0" if issubclass(POLICIES[policy], SeenPolicy) else "SpotifyPlaylist-v0"
     env = gym.make_vec(env_id, num_envs=3, catalogue=editions, same="song", played_width=30)

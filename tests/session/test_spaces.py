@@ -1,4 +1,4 @@
-"""The spaces: what a learner may read off them, and what a pickle keeps."""
+"""The spaces: attributes for learners, and pickling."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_pickled_space__is_small_and_finds_its_catalogue_where_there_is_one(smal
 
 
 def forget_catalogues(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make this process hold no catalogue, whatever the tests before this one still refer to."""
+    """Make the process forget all live catalogues, including those of earlier tests."""
     monkeypatch.setattr("spotify_gym.catalogue.catalogue._live", WeakValueDictionary())
 
 

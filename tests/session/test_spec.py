@@ -1,4 +1,4 @@
-"""Specs: what survives JSON, which arguments go together, the small ids."""
+"""Environment specs: JSON round trips, combinations of arguments, and the small ids."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_spec__of_a_vector_env_survives_json(saved: Path) -> None:
     assert (again.num_envs, again.autoreset_mode) == (3, AutoresetMode.SAME_STEP)
 
 
-HIDDEN = type("Hidden", (SatiatedListener,), {})()  # which nobody could import
+HIDDEN = type("Hidden", (SatiatedListener,), {})()  # cannot be imported
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The vector environment: step for step the single ones, whatever the batch and the way of starting again."""
+"""The vector environment equals single ones step by step, for any batch size and autoreset mode."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def singles(env_id: str, catalogue: Catalogue, mode: AutoresetMode, **options: A
 
 
 def actions(catalogue: Catalogue, n_steps: int) -> NDArray[np.int64]:
-    """Random tracks, among them many repeats."""
+    """Return random tracks with many repeats."""
     return np.random.default_rng(0).integers(len(catalogue) // 4, size=(n_steps, B))
 
 

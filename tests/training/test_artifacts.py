@@ -1,4 +1,4 @@
-"""A run folder comes back as the model it was, and nothing in it is executed unasked."""
+"""A run folder is loaded as the same model, and nothing in it is executed without permission."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture
 def folder(trained: Run, tmp_path: Path) -> Path:
-    """A copy of the run folder, to be damaged."""
+    """A copy of the run folder that a test may damage."""
     assert trained.path is not None
     return Path(shutil.copytree(trained.path, tmp_path / "run"))
 
@@ -135,7 +135,7 @@ def test_load_run__refuses_a_catalogue_of_other_features_by_name(tmp_path: Path,
 
 
 def test_load_run__plays_from_other_catalogues_that_are_measured_alike(tmp_path: Path) -> None:
-    """A model that hears features plays from any catalogue, scaled as its own was; its size on disk is its own."""
+    """A model of features plays any catalogue in its own scaling, and its file does not grow with the catalogue."""
     run = train(TrainConfig(**QUICK, env="SpotifyPlaylist-v0"), tmp_path / "run")
     assert (tmp_path / "run" / "weights.safetensors").stat().st_size < 1_000_000
     for other in ("builtin:1000", Catalogue.builtin(50, seed=3, scaling="minmax")):
@@ -147,7 +147,7 @@ def test_load_run__plays_from_other_catalogues_that_are_measured_alike(tmp_path:
         load_run(tmp_path / "run", hand_made(np.concatenate([np.eye(9, dtype=np.float32) * k for k in (1, 2, 3)])))
 
 
-# Files: whole or not at all, one process at a time.
+# Files are written atomically, by one process at a time.
 
 
 def test_replacing__leaves_the_old_file_when_the_block_fails(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_curve__of_a_damaged_log(tmp_path: Path, text: str) -> None:
         draw_curve(tmp_path, "title")
 
 
-# What a run folder says of itself.
+# The metadata of a run folder.
 
 
 def test_card__says_what_data_numbers_and_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

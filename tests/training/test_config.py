@@ -1,4 +1,4 @@
-"""Settings: what is allowed, what is refused, and with which words."""
+"""Settings: valid values, refused values, and the messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everybody plays the same held-out sessions, and what they earn is added up right."""
+"""All policies play the same held-out sessions, and the returns and metrics are correct."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from spotify_gym.training.vec_adapter import sessions_of
 
 
 class Sequence:
-    """Plays track 0, then 1, then 2, ... whatever it sees."""
+    """A policy that plays tracks 0, 1, 2, ... for any observation."""
 
     def __init__(self, env: Any) -> None:
         self._env = env
@@ -192,7 +192,7 @@ def test_novelty__is_in_bits_and_leaves_the_unknown_out() -> None:
 
 def test_value_bias__is_what_is_expected_less_what_is_earned_by_a_constant_expectation(small: Catalogue) -> None:
     env = sessions_of(TrainConfig(env="SpotifyPlaylist-v0"), small, n_envs=1)
-    model = DQN("CataloguePolicy", env, gamma=0.5, buffer_size=1)  # which knows nothing: all is worth 0
+    model = DQN("CataloguePolicy", env, gamma=0.5, buffer_size=1)  # untrained: all values are 0
 
     bias = value_bias(model, "SpotifyPlaylist-v0", 3, catalogue=small)
 
@@ -200,7 +200,7 @@ def test_value_bias__is_what_is_expected_less_what_is_earned_by_a_constant_expec
     assert bias == pytest.approx(-(played.rewards @ 0.5 ** np.arange(7)))
 
 
-# The leaderboard: a reference is worked out once, and again where anything about the sessions is another.
+# The leaderboard: a reference is evaluated once, and again if anything about the sessions changes.
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One's own algorithm, network, state and listener, imported only where trusted; and other people's learners."""
+"""User-defined algorithms, networks, states and listeners, imported only if trusted; and third-party learners."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_reward__of_a_term_that_there_is_not(tmp_path: Path) -> None:
         train(TrainConfig(**QUICK, reward=("flw=1",)), tmp_path / "run")
 
 
-# Other people's, as the registry knows them: trained, loaded, evaluated and asked like our own.
+# Third-party learners in the registry: trained, loaded, evaluated and queried like those of the package.
 
 NARROW = 'policy_kwargs={"net_arch": [16]}'
 OTHERS: dict[str, dict[str, Any]] = {

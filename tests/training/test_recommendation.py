@@ -1,4 +1,4 @@
-"""Tracks named by a person are found or explained, and what is recommended is what the model values most."""
+"""Named tracks are found, or refused with a reason; the recommended tracks are those of the highest values."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_recommend__of_a_song_one_edition_and_none_that_was_heard(policy: str) -
     config = TrainConfig(steps=200, n_envs=4, learning_starts=100, hidden=(8,), policy=policy)
     found = recommend(train(config, catalogue=editions), [0, 1, 2, 33, 34], top=20)
     assert len({one.track % 30 for one in found} - {0, 1, 2, 3, 4}) == len(found) == 20
-    assert max(one.track for one in found) >= 30  # that which fits best, not always the first
+    assert max(one.track for one in found) >= 30  # the edition that fits best, not always the first one
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Training ends with the same weights however often it is interrupted, and loses nothing."""
+"""A training that is interrupted any number of times ends with the same weights and complete logs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ VARIANTS: list[dict[str, Any]] = [
 
 
 class Killed(Exception):
-    """The process ended here."""
+    """Stands for the end of the process."""
 
 
 class Kill(BaseCallback):
@@ -86,7 +86,7 @@ def assert_same_training(one: Run, other: Run) -> None:
 
 
 def logged(folder: Path) -> tuple[list[dict[str, str]], list[list[float]]]:
-    """Return the logs of a run, but for what a clock says."""
+    """Return the logs of a run, except times."""
     with (folder / "progress.csv").open() as file:
         rows = [{name: row[name] for name in row if not name.startswith("time/")} for row in csv.DictReader(file)]
     sessions = load_results(str(folder))
@@ -101,7 +101,7 @@ def test_resume__ends_with_the_weights_of_an_uninterrupted_training(variant: dic
     for go, step in ((lambda kill: train(config, path, callbacks=[kill]), 60), (resumed(path), 233)):
         with pytest.raises(Killed):
             go(Kill(step))
-    # Whatever the next process finds.
+    # The next process has other random states.
     np.random.seed(99)  # noqa: NPY002
     torch.manual_seed(99)
     assert_same_training(resume(path), whole)
@@ -141,7 +141,7 @@ def test_ctrl_c__saves_what_there_is_and_can_be_resumed(tmp_path: Path) -> None:
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
-    """Let Ctrl-C do what it does at a terminal: a shell lets its background jobs ignore it."""
+    """Handle Ctrl-C as at a terminal, since background jobs of a shell ignore it."""
     earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, earlier)
@@ -245,7 +245,7 @@ def test_resume__refuses_a_checkpoint_of_other_settings(tmp_path: Path) -> None:
 
 
 class Spoil(BaseCallback):
-    """Turn a weight into no number, as a diverging training does."""
+    """Set a weight to NaN, as a diverging training does."""
 
     def _on_training_end(self) -> None:
         next(iter(self.model.policy.parameters())).data[0] = np.nan

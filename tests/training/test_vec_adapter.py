@@ -1,4 +1,4 @@
-"""The adapter shows SB3 what SB3's own `DummyVecEnv` over monitored single environments would show it."""
+"""The adapter behaves as SB3's `DummyVecEnv` of monitored single environments."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def dummy(env_id: str, catalogue: Catalogue, n_envs: int = 4) -> DummyVecEnv:
 
 
 def assert_same_info(one: dict[str, Any], other: dict[str, Any]) -> None:
-    """Compare what the native env tells with what the single env tells, times aside."""
+    """Compare the `info` of the native env with that of the single env, except times."""
     assert set(one) == set(other)
     for name, value in one.items():
         if name == "episode":

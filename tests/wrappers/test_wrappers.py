@@ -1,4 +1,4 @@
-"""The wrappers against trying everything, those of vector environments against single ones, and with stock learners."""
+"""The wrappers against brute force, vector wrappers against single ones, and stock learners with them."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_nearest_unplayed__by_hand():
     env = wrappers.NearestUnplayed(endless)
     env.reset(options={"history": [3]})
     tracks = [env.step(track)[4]["track"] for track in (0, 0, 0, 2, 2)]
-    assert tracks == [0, 4, 1, 2, 2]  # of equal direction, then nearer and farther; in the end nothing is left
+    assert tracks == [0, 4, 1, 2, 2]  # itself, one of equal direction, then the next nearest; in the end none is left
 
 
 @pytest.mark.parametrize("env_id", STRICT)
@@ -233,7 +233,7 @@ def test_vector__is_wrapped_after_it_is_made__as_gymnasium_does_not_do_it(small)
         gym.make_vec("SpotifyPlaylist-v0", num_envs=2, catalogue=small, wrappers=[wrappers.NearestUnplayed])
 
 
-# Other people's learners.
+# Third-party learners.
 
 SOME = {"learning_starts": 100, "buffer_size": 2000, "batch_size": 16, "policy_kwargs": {"net_arch": [32]}}
 PER_TRACK = {
@@ -246,7 +246,7 @@ CONTINUOUS = {PPO: {"n_steps": 64, "n_epochs": 2}, SAC: SOME, TD3: SOME}
 
 
 class NeverRepeats(BaseCallback):
-    """Sees that no track is refused."""
+    """Stops the training if a track is refused."""
 
     def _on_step(self) -> bool:
         return not any(info["repeat"] for info in self.locals["infos"])
@@ -264,7 +264,7 @@ def single(name, env_id, **options):
 
 
 def many(name, env_id, n=4, **options):
-    """Make n environments at once, as SB3 wants to see them."""
+    """Return a wrapped vector environment of n sessions, as SB3's `VecEnv`."""
     return SessionVecEnv(wrap(name, gym.make_vec(env_id, num_envs=n, autoreset_mode="SameStep", **options)))
 
 
@@ -338,7 +338,7 @@ def test_a_loop_as_in_cleanrl__learns_without_masks(mode, small):
     assert np.mean(returns[-40:]) > np.mean(returns[:40]) + 2
 
 
-# What the next track earns is a matter of direction, so that networks of no hidden layer learn it from fewer sessions.
+# The reward of the next track depends on a direction, so networks without hidden layers learn it in fewer sessions.
 LINEAR = {"gamma": 0.0, "policy_kwargs": {"net_arch": []}}
 VALUES = {
     **LINEAR,
@@ -362,7 +362,7 @@ STATES = {
     "SpotifySatiation-v0": "mean",
     "SpotifySkip-v0": "decayed=0.95",
     "SpotifyLogged-v0": "decayed=0.95",
-    "SpotifyTaste-v0": "taste",  # the start says nothing of it there, and only the answers do
+    "SpotifyTaste-v0": "taste",  # only the answers reveal the taste there
 }
 
 

@@ -1,4 +1,4 @@
-"""Tidy frames in, tidy frames out."""
+"""Aggregation of tidy data frames."""
 
 from __future__ import annotations
 

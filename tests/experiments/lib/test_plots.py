@@ -1,4 +1,4 @@
-"""The figures: what can be read off them, and that nothing is half written."""
+"""The figures: their content, and that they are written atomically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in tables and reports."""
+"""The content of tables and reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases and their runner: nothing finished is lost, nothing failed goes unseen, here and on a cluster."""
+"""Cases and their runner: finished cases are kept and failures are reported, locally and on a cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONFIG = TrainConfig(catalogue="builtin:300", policy="mlp")
 
 
 class Count(Case):
-    """A case that is done at once."""
+    """A case that finishes immediately."""
 
     def run(self) -> pd.DataFrame:
         return pd.DataFrame({"seed": [self.config.seed], "worker": [os.getpid()]})
@@ -33,7 +33,7 @@ class Fail(Count):
 
 
 class DieOnce(Count):
-    """Kills the worker that gets seed 1 first, as a machine that goes away does."""
+    """Kills the first worker that gets seed 1, as if its machine were lost."""
 
     def run(self) -> pd.DataFrame:
         if self.config.seed == 1 and not (marker := Path(self.config.catalogue)).exists():
@@ -111,7 +111,7 @@ def test_cluster__that_does_not_answer_is_an_error_with_its_address(tmp_path: Pa
         run_cases(CASES, tmp_path, cluster="tcp://127.0.0.1:9")
 
 
-# Cases: what is measured, what tells them apart, and the suites that are made of them.
+# Cases: what they measure, how they are identified, and suites of them.
 
 LEARNER = TrainConfig(catalogue="builtin:300", env="SpotifyPlaylist-v0", policy="mlp", episodes=20)
 CASE = Case("DQN", LEARNER, n_sessions=3)
