@@ -67,7 +67,7 @@ class Compare(Experiment):
         """Write the report, and print how to listen with the best learner."""
         super().report(rows)
         if self.agent:
-            print(f"\nsit in it: spotify-gym app {self._kept(rows)}")
+            print(f"\nto listen with the best learner: spotify-gym app {self._kept(rows)}")
 
     def _kept(self, rows: pd.DataFrame) -> Path:
         """Repeat the first run of the best learner, bit for bit, into a run folder; return the folder."""

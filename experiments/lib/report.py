@@ -104,21 +104,21 @@ def in_words(rows: pd.DataFrame) -> str | None:
     numbers = learners[["estimate", "low", "high"]].to_numpy(np.float64)
     (estimate, low, high), other = numbers[0].tolist(), float(numbers[-1, 0])
     random = f"random play {means['random']:.1f}, " if "random" in means else ""
-    said = f"Of those that learn, {best} earns most in {rows['env'].iat[0]}: {means[best]:.1f} a session. Beside it: "
-    said += f"{random}the best list that is the same for everybody {means['fixed']:.1f}, and the planner, which knows "
+    said = f"Of the learners, {best} earns most in {rows['env'].iat[0]}: {means[best]:.1f} a session. For comparison: "
+    said += f"{random}the best fixed list {means['fixed']:.1f}, and the planner, which knows "
     hidden = "skill_seen" in rows and rows["skill_seen"].notna().any()
-    knows = "rules and what the listener hides" if hidden else "rules"
+    knows = "rules and the listener's hidden state" if hidden else "rules"
     said += f"the {knows}, {means['planner']:.1f}. With 0 for that list and 1 for the planner the "
     said += f"skill of {best} is {estimate_text(estimate, low, high)}: "
     nearest = math.inf if hidden else skills["estimate"].get("nearest", math.inf)
     if abs(estimate - nearest) < _LEVEL:
-        said += f"it has found what to play, the track nearest to the vibe ({nearest:z.3f})."
+        said += f"it plays as well as the nearest neighbour of the vibe ({nearest:z.3f})."
     elif note := "note" in rows and rows.loc[rows["method"] == best, "note"].fillna("").max():
         said += f"{note}."
     else:
         said += "learning pays here." if estimate > 0 else "learning does not pay here yet."
     if estimate - other > _APART:
-        said += f" How one learns matters: “{least}” comes to {other:z.3f}."
+        said += f" The choice of learner matters: “{least}” reaches {other:z.3f}."
     return said
 
 

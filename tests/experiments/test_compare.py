@@ -45,8 +45,8 @@ def test_command__ends_in_words_and_with_an_agent_to_sit_with(
     told = capsys.readouterr()
     assert all(len(line) <= 80 for line in told.err.splitlines())
     words = " ".join(told.out.split("\n\n")[-2].split())
-    assert words.startswith("Of those that learn, DQN earns most in SpotifyPlaylist-v0 (builtin:300): ")
-    assert told.out.endswith(f"\n\nsit in it: spotify-gym app {tmp_path / 'agent'}\n")
+    assert words.startswith("Of the learners, DQN earns most in SpotifyPlaylist-v0 (builtin:300): ")
+    assert told.out.endswith(f"\n\nto listen with the best learner: spotify-gym app {tmp_path / 'agent'}\n")
     assert load_run(tmp_path / "agent").config.steps == 128
     assert words in " ".join((tmp_path / "report.md").read_text().split())
 
