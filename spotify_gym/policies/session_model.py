@@ -76,7 +76,7 @@ class SessionModel(PlanningModel[SessionState]):
         return rewards
 
     def replacement_values(self, rollout: Rollout, position: int, actions: Ints | None = None) -> Floats:
-        """Return the return from `position` on for each track at that position, averaged over the sessions.
+        """Return the value of each track at `position`: the mean return of the plan from there on over the sessions.
 
         Terms that do not depend on the candidate are left out: the baseline and "fit" of the later tracks. Candidates
         get -inf if they could not beat the planned track even with maximal later rewards, or, where repeats are

@@ -116,7 +116,7 @@ class PlanningModel(ABC, Generic[S]):
         return Rollout(np.array(plan, np.int64), tuple(before), rewards)
 
     def returns(self, states: S, plans: Ints) -> NDArray[np.float64]:
-        """Return the return of each of the plans, (L, T), averaged over the states, (L,); they are not modified."""
+        """Return the mean return over the states of each plan, (L, T), as (L,); the states are not modified."""
         at_once = max(1, _STATES_AT_ONCE // len(states))
         parts = (plans[first : first + at_once] for first in range(0, len(plans), at_once))
         return np.concatenate([self._returns(states, part) for part in parts])
@@ -132,7 +132,7 @@ class PlanningModel(ABC, Generic[S]):
         return means
 
     def replacement_values(self, rollout: Rollout[S], position: int, actions: Ints | None = None) -> Floats:
-        """Return the return from `position` on for each action at that position of the plan, up to a constant.
+        """Return the value of each action at `position`: the return of the plan from there on, up to a constant.
 
         Args:
             rollout: rollout of the plan.

@@ -1,4 +1,4 @@
-"""Exact maximum inner product search in sublinear time, by branch and bound.
+"""Exact maximum inner product search by branch and bound, in sublinear time where the bounds prune well.
 
 Nodes of a :mod:`~spotify_gym.search.cap_tree` are opened in the order of their upper bounds, until the highest bound is
 below the k-th best score found. Nothing is estimated: the result is that of a full scan.

@@ -123,11 +123,11 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
     | `scaling` | None | `"standard"` or `"minmax"`; None keeps a catalogue as it is and standardises a table |
     | `reward` | of the id | weight of each reward term; unknown names raise |
     | `history_length` | 5 | H |
-    | `state` | `"mean"` | what the agent sees |
+    | `state` | `"mean"` | the observation, see Observation Space |
     | `repeats` | of the id | whether a track, or another version of it, may play again |
     | `same` | `"recording"` | versions have equal features; `"song"`: those, or equal title and first artist |
     | `reward_baseline` | None | b; `scaling="minmax", reward_baseline=0.5` gives the rewards of the original project |
-    | `listener` | of the id | `"satiated"`, `"skipping"`, `"logged"`, `"module:Class"`, values or a JSON file |
+    | `listener` | of the id | `"satiated"`, `"skipping"`, `"logged"`, `"module:Class"`, parameters or a JSON file |
     | `played_width` | H + length of the id | W, the width of `played`; a step beyond it raises `ValueError` |
     | `info_texts` | False | whether `info` contains `track_id` and `history_ids` |
     | `render_mode` | None | `"ansi"` (text), `"human"` (text, printed at each step) or `"rgb_array"` (picture) |
