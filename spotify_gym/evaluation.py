@@ -34,18 +34,24 @@ def ips(rewards: Floats, ratios: Floats, gamma: float = 1.0) -> Estimate:
         rewards: (S, T).
         ratios: (S, T).
         gamma: discount factor.
+
+    Raises:
+        ValueError: by this and the other estimators: arrays of different shapes, or of no session.
     """
+    rewards, ratios = _checked(rewards, ratios)
     return _mean(_returns(rewards, gamma) * np.prod(ratios, axis=1))
 
 
 def snips(rewards: Floats, ratios: Floats, gamma: float = 1.0) -> Estimate:
     """Estimate by self-normalised importance sampling: divide by the sum of the weights, for less variance."""
+    rewards, ratios = _checked(rewards, ratios)
     weights = np.prod(ratios, axis=1)
     return _mean(_returns(rewards, gamma) * weights, weights)
 
 
 def per_decision_ips(rewards: Floats, ratios: Floats, gamma: float = 1.0) -> Estimate:
     """Estimate by per-decision importance sampling: ratios up to each reward's step (Precup, Sutton and Singh 2000)."""
+    rewards, ratios = _checked(rewards, ratios)
     return _mean(_returns(rewards * np.cumprod(ratios, axis=1), gamma))
 
 
@@ -59,6 +65,7 @@ def doubly_robust(rewards: Floats, ratios: Floats, q: Floats, v: Floats, gamma: 
         v: (S, T) the model's value of the state; 0 after the end.
         gamma: discount factor.
     """
+    rewards, ratios, q, v = _checked(rewards, ratios, q, v)
     weights = np.cumprod(ratios, axis=1)
     before = np.concatenate([np.ones((len(weights), 1)), weights[:, :-1]], axis=1)
     return _mean(_returns(weights * (rewards - q) + before * v, gamma))
@@ -81,6 +88,7 @@ def fitted_q_evaluation(
     Returns:
         The value, and weights w (k,): features · w are q, expected · w are v.
     """
+    rewards, *_ = _checked(rewards, np.asarray(features)[..., 0], np.asarray(expected)[..., 0])
     x = np.asarray(features, np.float64)
     later = np.concatenate([expected[:, 1:], np.zeros_like(expected[:, :1])], axis=1)
     moments = (
@@ -109,6 +117,17 @@ def effective_sessions(ratios: Floats) -> float:
     """Return the effective number of sessions, (Σw)² / Σw² (Kish 1965); if it is small, do not trust the weights."""
     weights = np.prod(ratios, axis=1)
     return float(weights.sum() ** 2 / max(float(weights @ weights), 1e-300))
+
+
+def _checked(*arrays: Floats) -> list[Floats]:
+    """Return the arrays, each (S, T)."""
+    checked = [np.asarray(array) for array in arrays]
+    shapes = dict.fromkeys(array.shape for array in checked)
+    if len(shapes) > 1 or checked[0].ndim != 2 or not checked[0].size:
+        raise ValueError(
+            f"the arrays must have one row per session and one column per step, all alike; got {[*shapes]}"
+        )
+    return checked
 
 
 def _returns(rewards: Floats, gamma: float) -> Floats:

@@ -98,3 +98,15 @@ def test_doubly_robust__is_saved_by_the_ratios_or_by_the_model(chain):
 def test_fitted_q__finds_the_values_of_all_that_was_seen(chain):
     _, weights = fitted_q_evaluation(chain["rewards"], chain["features"], chain["expected"], ridge=1e-9)
     np.testing.assert_allclose(chain["features"] @ weights, chain["q"], atol=0.03)
+
+
+def test_estimators__refuse_arrays_that_do_not_belong_together():
+    for estimate in (ips, snips, per_decision_ips):
+        for rewards, ratios in ((REWARDS, RATIOS[:, :1]), (REWARDS, RATIOS[:, 0]), (REWARDS[:0], RATIOS[:0])):
+            with pytest.raises(ValueError, match="one row per session and one column per step"):
+                estimate(rewards, ratios)
+        assert estimate(REWARDS.tolist(), RATIOS.tolist()) == estimate(REWARDS, RATIOS)
+    with pytest.raises(ValueError, match="one row per session"):
+        doubly_robust(REWARDS, RATIOS, REWARDS, REWARDS[:2])
+    with pytest.raises(ValueError, match="one row per session"):
+        fitted_q_evaluation(REWARDS, np.ones((3, 2, 4)), np.ones((3, 1, 4)))

@@ -68,7 +68,10 @@ def fit(
     if len(log) < _FEWEST:
         raise LogError(f"the log has {len(log)} sessions; a fit needs {_FEWEST} or more")
     if plays.skipped.all() or not plays.skipped.any():
-        raise LogError(f"{skip} is {plays.skipped[0]} in every row; choose another flag with --skip")
+        many = "every play is a skip" if plays.skipped[0] else "no play is a skip"
+        raise LogError(
+            f"{skip} is {plays.skipped[0]} in every row, {many}; if the log grades skips, try another --skip"
+        )
     n_positions = min(_N_POSITIONS, log.grade.shape[1])
     ways = [plays, replace(plays, decayed=True)] if plays.cosine.any() else [plays]
     found = [_maximum(way, n_positions) for way in ways]

@@ -76,9 +76,10 @@ class SessionDynamics:
         if self.history_length < 1:
             raise ValueError(f"history_length={self.history_length} must be at least 1")
         if len(self.catalogue) < self._pool_size:
+            size = "history_length" if self._pool_size <= self.history_length + 1 else "start_pool of the listener"
             raise ValueError(
                 f"the catalogue has {len(self.catalogue)} tracks, and a session starts from {self._pool_size}; "
-                "bring more tracks or a smaller history_length"
+                f"bring more tracks or a smaller {size}"
             )
         if unknown := sorted(set(self.reward) - set(self._terms)):
             raise ValueError(f"unknown reward term {unknown[0]!r}; choose from {sorted(self._terms)}")
