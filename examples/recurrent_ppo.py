@@ -1,6 +1,6 @@
-"""sb3-contrib's RecurrentPPO, an LSTM that may remember what the listener skipped, over the whole catalogue.
+"""sb3-contrib's RecurrentPPO over the whole catalogue, whose LSTM can remember what the listener skipped.
 
-Its action is a point in the space of features; `ProtoAction` plays the track nearest to it that has not played.
+Its action is a direction in feature space; `ProtoAction` plays the nearest unplayed track by cosine.
 """
 
 import gymnasium as gym

@@ -1,1 +1,1 @@
-"""Tools that make what the README and the page show: run one with `python -m tools.NAME`."""
+"""Tools that generate the pictures and the model that README and page show: `python -m tools.NAME`."""

@@ -1,4 +1,4 @@
-"""The page in a real browser: serve it, and drive the Chromium of this machine."""
+"""Serving of the web page, and automation of the installed Chromium with Playwright."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _FLAGS = ("--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update")
-_PATIENCE = 120.0  # with a busy machine [s]
+_PATIENCE = 120.0  # timeout, sufficient on a busy machine [s]
 
 
 def find_chromium() -> str | None:
-    """Return where Chromium or Chrome is installed, or None."""
+    """Return the path of Chromium or Chrome, or None."""
     return next((path for name in _NAMES if (path := shutil.which(name)) is not None), None)
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start the Chromium of this machine without a window.
+    """Start the installed Chromium in headless mode.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: Chromium is not installed.
     """
     path = find_chromium()
     if path is None:
@@ -45,12 +45,12 @@ def chromium() -> Iterator[Browser]:
 def served(
     run: str | None = None, catalogue: str | None = None, python: Sequence[str] = ("-m", "spotify_gym.cli")
 ) -> Iterator[str]:
-    """Serve the page in a process of its own, as `spotify-gym app` does, and give its address.
+    """Serve the page in a separate process, as `spotify-gym app` does, and yield its address.
 
     Args:
         run: a run folder; None for the model that comes with the package.
-        catalogue: what can be played; None for what the model was trained on.
-        python: what Python runs.
+        catalogue: catalogue to play from; None for the one that the model was trained on.
+        python: arguments of Python that run the command line.
 
     Raises:
         TimeoutError: the server does not answer.
@@ -71,14 +71,14 @@ def served(
 
 @contextmanager
 def tab(browser: Browser, width: int = 1280, height: int = 860, **device: Any) -> Iterator[Page]:
-    """Open an empty tab as somebody whom the page has never met; `device` as Playwright's `new_context` has it."""
+    """Open a tab in a new browser context; `device` are further options of Playwright's `new_context`."""
     with browser.new_context(viewport={"width": width, "height": height}, **device) as context:
         context.set_default_timeout(1000 * _PATIENCE)
         yield context.new_page()
 
 
 def begin_with_the_known(page: Page) -> None:
-    """Start a session from the five tracks that are on offer first: the same ones every time."""
+    """Start a session from the first five tracks offered, which are the same every time."""
     for place in range(5):
         page.locator(f".st-key-add-{place} button").first.click()
         page.get_by_text(f"Your start: {place + 1} of 5").wait_for()

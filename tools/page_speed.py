@@ -1,6 +1,6 @@
-"""Measure in a real browser how long a click on the page takes: `python -m tools.page_speed`.
+"""Measure the response time of the page in a real browser: `python -m tools.page_speed`.
 
-A click counts from the moment the button goes down until the new track, list or view stands on the screen.
+The response time of a click runs from the press of the button until the new track, list or view is on the screen.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from spotify_gym.cli.command import guarded
 from tools.browser import begin_with_the_known, chromium, served, tab
 
 GOAL = 0.3
-"""Seconds that a click may take, in the middle of all."""
+"""Largest acceptable median response time [s]."""
 
 _WATCH = """
 for (const kind of ["pointerdown", "keydown"])
   document.addEventListener(kind, () => { window.pressed = performance.now() }, true);
 """
 _PRESS = "document.querySelector('.st-key-listened button').click();"
-_PAUSE = 700  # between two clicks, each of which is to be one of its own [ms]
+_PAUSE = 700  # pause between two clicks, so that they do not overlap [ms]
 _SYLLABLES = ("an", "be", "co", "di", "el", "fa", "go", "hi", "in", "jo")
 _TRACKS = "[...document.querySelectorAll('.sg-name b')].map(name => name.textContent).join()"
 
@@ -33,13 +33,13 @@ _TRACKS = "[...document.querySelectorAll('.sg-name b')].map(name => name.textCon
 def main(
     run: tyro.conf.Positional[str | None] = None, catalogue: str = "builtin:211871", clicks: int = 15, tabs: int = 10
 ) -> None:
-    """Click through a session, and say how long the page took to answer.
+    """Click through a session, and print the response times of the page.
 
     Args:
         run: a run folder; None: the model that comes with the package.
-        catalogue: what can be played.
-        clicks: of each kind, fewer than a session has tracks.
-        tabs: sessions that click at the same moment, in the end.
+        catalogue: catalogue to play from.
+        clicks: clicks of each kind, fewer than a session has tracks.
+        tabs: number of sessions that click at the same moment at the end.
     """
     with served(run, catalogue) as address, chromium() as browser:
         server = psutil.Process().children()[0]
@@ -59,7 +59,7 @@ def main(
 
 
 def report(name: str, seconds: list[float], busy: float | None = None) -> None:
-    """Print what some clicks of one kind took, and how long the server was `busy` for each, all told."""
+    """Print the response times of clicks of one kind, and the server's processor time per click, `busy` [s]."""
     slow = "" if median(seconds) <= GOAL else f"   more than {GOAL} s"
     processor = "" if busy is None else f"   processor {busy:.3f} s"
     print(
@@ -68,7 +68,7 @@ def report(name: str, seconds: list[float], busy: float | None = None) -> None:
 
 
 def crowd(browser: Browser, address: str, n: int) -> list[float]:
-    """Let n sessions press a button at the same moment; return what each had to wait."""
+    """Press a button in n sessions at the same moment; return the response time of each [s]."""
     with ExitStack() as stack:
         pages = [stack.enter_context(tab(browser)) for _ in range(n)]
         for page in pages:
@@ -85,7 +85,7 @@ def crowd(browser: Browser, address: str, n: int) -> list[float]:
 
 
 def measure(page: Page, clicks: int) -> Iterator[tuple[str, list[float]]]:
-    """Yield each kind of click with the seconds that each of them took."""
+    """Yield each kind of click with the response times [s]."""
     yield "search, from the last key", [_search(page, number) for number in range(clicks)]
     page.get_by_label("Search by").fill("")
     page.wait_for_timeout(2 * _PAUSE)
@@ -111,7 +111,7 @@ def _click(page: Page, target: Locator, text: str) -> float:
 
 
 def _search(page: Page, number: int) -> float:
-    """Type two letters, and wait for other tracks than before."""
+    """Type two letters into the search field, and wait until the list of tracks changes."""
     field = page.get_by_label("Search by")
     before = page.evaluate(_TRACKS)
     field.fill("")
@@ -123,7 +123,7 @@ def _search(page: Page, number: int) -> float:
 
 
 def _timed(page: Page, act: Callable[[], None], shown: str) -> float:
-    """Return the seconds from the last press until `shown`, an expression of JavaScript, is true."""
+    """Call `act`, and return the time from its last press until the JavaScript expression `shown` is true [s]."""
     act()
     seconds = _waited(page, shown)
     page.wait_for_timeout(_PAUSE)

@@ -1,4 +1,4 @@
-"""Hooks of `mkdocs.yml`: pages that stand elsewhere in the project, notebooks as pages, and equations as MathML."""
+"""MkDocs hooks: pages from outside `docs`, notebooks as pages, and equations as MathML."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EQUATION = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages at the root of the project, README as the first page, one of all examples, and the notebooks."""
+    """Add the pages at the root of the project, a page of all examples, and the notebooks."""
     for name in AT_THE_ROOT:
         text = (ROOT / name).read_text().replace("](docs/", "](")
         files.append(File.generated(config, name, content=text))
@@ -36,19 +36,19 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(text: str, **_: Any) -> str:
-    """Turn what leads out of `docs`, in a checkout, to the page that shows it here."""
+    """Rewrite links that lead out of `docs` in a checkout to the corresponding pages of the site."""
     text = re.sub(rf"\]\(((?:\.\./)*)\.\./({'|'.join(AT_THE_ROOT)})", r"](\1\2", text)
     text = text.replace("](../examples)", "](examples.md)")
     return re.sub(r"\]\(((?:\.\./)*)\.\./examples/(\w+)\.py\)", r"](\1examples.md#\2)", text)
 
 
 def on_page_content(html_of_page: str, **_: Any) -> str:
-    """Write equations as MathML, which browsers show by themselves."""
+    """Convert equations to MathML, which browsers render without scripts."""
     return _EQUATION.sub(_mathml, html_of_page)
 
 
 def _examples() -> str:
-    """Return a page with each example: what its first line says, then the file."""
+    """Return a page with the docstring and the code of each example."""
     parts = [
         "# Examples",
         "A test runs each of them. To run one: `python examples/NAME.py`, with the extras that its imports need.",
@@ -60,7 +60,7 @@ def _examples() -> str:
 
 
 def _pages_of(notebook: Path) -> Iterator[tuple[str, str | bytes]]:
-    """Give the page of an executed notebook and its pictures, by their names in the site."""
+    """Yield the page of an executed notebook and its pictures, with their names in the site."""
     name, text, pictures = f"notebooks/{notebook.stem}", [], 0
     for cell in nbformat.read(notebook, as_version=4).cells:  # type: ignore[no-untyped-call]
         text.append(cell.source if cell.cell_type == "markdown" else f"```python\n{cell.source}\n```")

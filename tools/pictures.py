@@ -1,4 +1,4 @@
-"""Film a session in each environment, for the README and the pages: `python -m tools.pictures`."""
+"""Render a session of each environment as a GIF, for README and documentation: `python -m tools.pictures`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from spotify_gym.policies import NearestPolicy
 
 _SIZE = (640, 384)
 _COLOURS = 32
-_FRAME, _LAST = 700, 3_000  # how long a picture is shown [ms]
+_FRAME, _LAST = 700, 3_000  # display time of a frame, and of the last one [ms]
 
 
 def main(
     out: Path = Path("docs/pictures"), catalogue: str = "builtin:20000", envs: tuple[str, ...] = tuple(ENVS)
 ) -> None:
-    """Let the nearest policy play a session in each environment, a picture after every track.
+    """Play a session with the nearest policy in each environment, with a frame after every track.
 
     Args:
         out: folder to write to.
-        catalogue: what can be played.
+        catalogue: catalogue to play from.
         envs: ids of the environments.
     """
     out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Make the pictures and the film of the page that the README shows: `python -m tools.screenshots`."""
+"""Make the screenshots and the GIF of the page for the README: `python -m tools.screenshots`."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from spotify_gym.cli.command import guarded
 from tools.browser import begin_with_the_known, chromium, served, tab
 
 _ANSWERS = ("Listened", "Listened", "Skip", "Listened", "Listened", "Listened", "Skip", "Listened")
-_STILL = 1_500  # until nothing on the page moves any more [ms]
-_FRAMES, _FRAME, _FILM = 15, 900, (1040, 760)  # of the film: how many, how long each [ms], how large the window [px]
-_COLOURS = 256  # in a picture, which are as many as anybody can tell apart on this page
-_MARGIN = 40  # below the last thing on the page [px]
-_TALL = 1_340  # of a window that shows the session without scrolling [px]
+_STILL = 1_500  # time until the page is at rest [ms]
+_FRAMES, _FRAME, _FILM = 15, 900, (1040, 760)  # of the GIF: number of frames, time per frame [ms], window [px]
+_COLOURS = 256  # per picture, enough for no visible difference on this page
+_MARGIN = 40  # below the last element of the page [px]
+_TALL = 1_340  # height of a window that shows the session without scrolling [px]
 
 
 def main(run: tyro.conf.Positional[str | None] = None, catalogue: str | None = None) -> None:
-    """Sit in a session with the agent, and photograph it: on a desk in light and dark, and on a phone.
+    """Take screenshots of a session with the agent: on a desktop in light and dark mode, and on a phone.
 
     Args:
         run: a run folder; None: the model that comes with the package.
-        catalogue: what can be played; None: what the model was trained on.
+        catalogue: catalogue to play from; None: the one that the model was trained on.
     """
     with served(run, catalogue) as address, chromium() as browser:
         photograph = partial(_photograph, browser, address)
@@ -56,13 +56,13 @@ def _photograph(browser: Browser, address: str, name: str, *, all_views: bool = 
             _save(page, f"{name}-compare")
             page.get_by_text("Race", exact=True).click()
             page.get_by_text("Who keeps the session going?").wait_for()
-            page.get_by_role("slider").first.press("Home")  # to before its training
+            page.get_by_role("slider").first.press("Home")  # the untrained model
             page.get_by_text("after 0% of its training").first.wait_for()
             _save(page, f"{name}-race")
 
 
 def _film(browser: Browser, address: str) -> None:
-    """Let the page play on by itself, and save what one sees of it as a GIF."""
+    """Listen to several tracks in a row, and save the page as a GIF."""
     frames = []
     with tab(browser, *_FILM) as page:
         page.goto(address)
@@ -79,14 +79,14 @@ def _film(browser: Browser, address: str) -> None:
 
 
 def _save(page: Page, name: str) -> None:
-    """Save the part of the window that the page fills."""
+    """Save a screenshot, cropped to the height of the page."""
     page.mouse.move(0, 0)
     page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
     page.wait_for_timeout(_STILL)
     box = page.locator("[data-testid=stMainBlockContainer] > div").first.bounding_box()
-    assert box is not None  # it is there before anything else is
+    assert box is not None  # the container always exists
     picture = Image.open(BytesIO(page.screenshot()))
-    pixels = picture.width / page.evaluate("window.innerWidth")  # on the picture, to one on the page
+    pixels = picture.width / page.evaluate("window.innerWidth")  # picture pixels per page pixel
     bottom = min(picture.height, round((box["y"] + box["height"] + _MARGIN) * pixels))
     file = Path("docs/pictures") / f"{name}.png"
     picture.crop((0, 0, picture.width, bottom)).quantize(_COLOURS).save(file, optimize=True)

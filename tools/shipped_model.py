@@ -1,6 +1,6 @@
-"""Train the small model that the page comes with: `python -m tools.shipped_model`.
+"""Train the small model that ships with the package: `python -m tools.shipped_model`.
 
-On one machine it ends with the same weights every time.
+On one machine the weights are the same every time.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from spotify_gym.training import TrainConfig, train
 from spotify_gym.training.artifacts import returns_in_words
 
 CONFIG = TrainConfig(env="SpotifyPlaylist-v0", algorithm="double", episodes=4000, snapshots=(0, 0.01, 0.1))
-"""Playlists, since a page that plays one song over and over reads nobody's taste; the page shows how it learned."""
+"""Settings of the model, in an environment without repeats; the page shows the snapshots of its training."""
 
 
 def main(out: Path = Path("spotify_gym/app/model")) -> None:
-    """Train the model, and put what playing needs into a run folder.
+    """Train the model, and write the files needed for playing to a run folder.
 
     Args:
-        out: the folder, which is made anew once the training is done.
+        out: the folder, which is replaced after the training.
     """
     with tempfile.TemporaryDirectory() as scratch:
         trained = Path(scratch) / "run"
@@ -35,7 +35,7 @@ def main(out: Path = Path("spotify_gym/app/model")) -> None:
         for file in (trained / "config.json", *trained.glob("weights*.safetensors")):
             shutil.copyfile(file, out / file.name)
         facts = json.loads((trained / "meta.json").read_text())
-    # Of what is known of the run, what matters elsewhere: nothing of this machine.
+    # Keep only metadata that is valid elsewhere, without this machine's paths.
     kept = {"command": "python -m tools.shipped_model", **{key: facts[key] for key in ("versions", "catalogue")}}
     (out / "meta.json").write_text(json.dumps(kept, indent=2) + "\n")
     size = sum(file.stat().st_size for file in out.iterdir())

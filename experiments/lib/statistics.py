@@ -1,12 +1,12 @@
-"""Statistics: how sure are we; aggregates with their bootstrap intervals, and tests of the difference of two methods.
+"""Statistics of methods: aggregates with bootstrap intervals, and significance tests of the difference of two methods.
 
-A score is one number of one training run on one task (an environment), so scores are `(n_runs, n_tasks)`; a vector is
-one task. Leading axes are allowed (the steps of a learning curve, the thresholds of a profile) and every entry along
-them shares the same resamples. Runs are resampled within each task, never across: the bootstrap is stratified.
+A score is one number per training run and task (environment), so scores are `(n_runs, n_tasks)`; a vector is one task.
+Leading axes are allowed (the steps of a learning curve, the thresholds of a profile), and all their entries share the
+same resamples. The bootstrap is stratified: runs are resampled within each task, never across tasks.
 
-The returns of a method are `(n_runs, n_sessions)`: every run of every method faces the same held-out sessions. Runs of
-two methods are independent; their sessions are paired, which takes out of the difference whatever makes a session easy
-or hard for everybody.
+The returns of a method are `(n_runs, n_sessions)`; every run of every method plays the same held-out sessions. Runs of
+two methods are independent, their sessions are paired, which removes from the difference what makes a session easy or
+hard for all methods.
 
 Source of the aggregates: Agarwal, Schwarzer, Castro, Courville, Bellemare, "Deep Reinforcement Learning at the Edge of
 the Statistical Precipice", NeurIPS 2021.
@@ -25,17 +25,17 @@ from scipy import stats
 FloatArray = NDArray[np.float64]
 
 Statistic = Callable[..., FloatArray]
-"""Reduces one axis, as NumPy's own reductions do: `statistic(values, axis=-1)`."""
+"""Reduction over one axis, like NumPy's: `statistic(values, axis=-1)`."""
 
 CONFIDENCE = 0.95
-"""Share of intervals that should hold the truth; what is missing to 1 is the level of tests."""
+"""Confidence level of intervals; tests have the level 1 − CONFIDENCE."""
 
 N_RESAMPLES = 2_000
 _BATCH_NUMBERS = 2**22  # numbers resampled at once: 32 MB
 
 
 class Interval(NamedTuple):
-    """An estimate and the interval around it: numbers, or arrays of one shape."""
+    """An estimate and its confidence interval: numbers, or arrays of one shape."""
 
     estimate: FloatArray
     low: FloatArray
@@ -45,7 +45,7 @@ class Interval(NamedTuple):
 def interquartile_mean(scores: ArrayLike, axis: int | None = None) -> FloatArray:
     """Average the middle half of the scores, all runs and tasks pooled.
 
-    As robust to a lucky or failed run as the median and far less noisy. A quarter, rounded down, is cut off each end.
+    It is as robust to outlier runs as the median, with far less variance. A quarter, rounded down, is cut off each end.
 
     Example:
         >>> float(interquartile_mean([0, 1, 2, 3, 4, 5, 6, 700]))
@@ -56,7 +56,7 @@ def interquartile_mean(scores: ArrayLike, axis: int | None = None) -> FloatArray
 
 
 def bootstrap_interval(scores: ArrayLike, statistic: Statistic = interquartile_mean) -> Interval:
-    """Put an interval, of the shape of the leading axes, around a statistic of the pooled scores of all tasks.
+    """Return a statistic of the pooled scores of all tasks with its interval, of the shape of the leading axes.
 
     Raises:
         ValueError: There are fewer than two runs, or a score is not finite.
@@ -68,9 +68,9 @@ def bootstrap_interval(scores: ArrayLike, statistic: Statistic = interquartile_m
 
 
 def probability_of_improvement(scores: ArrayLike, others: ArrayLike) -> Interval:
-    """How likely is a run of one method to beat a run of another on the same task, a tie counting half.
+    """Return the probability that a run of one method beats a run of another on the same task, ties counting half.
 
-    On one task this is the Mann–Whitney U / (n m); over tasks, their mean. Both methods are resampled independently.
+    On one task this is the Mann–Whitney U / (n m), over several the mean. Both methods are resampled independently.
 
     Raises:
         ValueError: The tasks do not match, there are fewer than two runs of a method, or a score is not finite.
@@ -82,7 +82,7 @@ def probability_of_improvement(scores: ArrayLike, others: ArrayLike) -> Interval
 
 
 def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> Interval:
-    """Give for each of n thresholds the share of runs that score above it, with a pointwise band, (n,) each.
+    """Return the share of runs that score above each of n thresholds, with a pointwise band, (n,) each.
 
     Raises:
         ValueError: There are fewer than two runs, or a score is not finite.
@@ -92,10 +92,10 @@ def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> Interval:
 
 
 def as_scores(scores: ArrayLike) -> FloatArray:
-    """Give scores as finite `(..., n_runs, n_tasks)` numbers; a vector is one task.
+    """Return scores as an array of finite numbers, `(..., n_runs, n_tasks)`; a vector is one task.
 
     Raises:
-        ValueError: A score is not finite, or there is none: a crashed run is an error, not a gap.
+        ValueError: A score is not finite, as of a crashed run, or there are no scores.
     """
     values = np.asarray(scores, np.float64)
     n_broken = values.size - np.count_nonzero(np.isfinite(values))
@@ -106,26 +106,26 @@ def as_scores(scores: ArrayLike) -> FloatArray:
 
 @dataclass(frozen=True)
 class Difference:
-    """The difference between the means of two methods, with its interval and test."""
+    """Difference between the means of two methods, with its interval and test."""
 
     estimate: float
     """The first method's mean minus the second's."""
     low: float
     high: float
     p_value: float
-    """Of a difference at least this large, either way, between two equal methods."""
+    """Two-sided p-value under the hypothesis of equal means."""
     n_runs: tuple[int, int]
     n_sessions: int
     n_tests: int = 1
-    """Comparisons that the p-value is corrected for; the interval is that of this one alone."""
+    """Number of tests that the p-value is corrected for; the interval is not corrected."""
 
     @property
     def significant(self) -> bool:
-        """Whether chance alone is an unlikely account of the difference."""
+        """Whether the difference is significant at the level 1 − CONFIDENCE."""
         return self.p_value < 1 - CONFIDENCE
 
     def describe(self, method: str, other: str, measure: str = "return") -> str:
-        """Say what was found in one sentence.
+        """Return the result of the test as a sentence.
 
         Example:
             >>> print(compare([[2, 3, 4, 4]], [[0, 1, 2, 1]]).describe("greedy", "random"))
@@ -149,20 +149,20 @@ class Difference:
 
 
 def compare(returns: ArrayLike, others: ArrayLike) -> Difference:
-    """Compare the means of two methods, allowing for chance in the training runs and in the choice of sessions.
+    """Compare the means of two methods, with variance from training runs and from the choice of sessions.
 
-    The squared standard error adds up what varies: the run means of either method, and the paired differences of the
-    sessions. A level with one entry adds nothing, so that two deterministic policies are compared by the paired t-test
-    over sessions, and two learners with one number a run by Welch's t-test; degrees of freedom follow Welch and
-    Satterthwaite. The noise of single sessions stands in both levels, which errs on the careful side.
+    The squared standard error is the sum of three variances: of the run means of each method, and of the paired
+    differences per session. A level with one entry adds nothing: two deterministic policies are compared by the paired
+    t-test over sessions, two learners with one number per run by Welch's t-test. Degrees of freedom follow Welch and
+    Satterthwaite. The noise of single sessions counts in both levels, which makes the test conservative.
 
     Args:
-        returns: `(n_runs, n_sessions)`, or `(n_runs,)` for one number a run.
-        others: `(m_runs, n_sessions)` or `(m_runs,)`: the other method on the same sessions.
+        returns: `(n_runs, n_sessions)`, or `(n_runs,)` for one number per run.
+        others: `(m_runs, n_sessions)` or `(m_runs,)`, the other method on the same sessions.
 
     Raises:
-        ValueError: The sessions do not match, nothing varies from which to judge (one run each, one session), or a
-            number is not finite.
+        ValueError: The sessions do not match, there is only one run of each method and one session, or a number is not
+            finite.
     """
     ours, theirs = as_scores(returns), as_scores(others)
     if ours.shape[1] != theirs.shape[1]:
@@ -185,7 +185,7 @@ def compare(returns: ArrayLike, others: ArrayLike) -> Difference:
 
 
 def holm(p_values: Sequence[float]) -> FloatArray:
-    """Adjust the p-values of several comparisons so that all of them together err as rarely as one (Holm, 1979).
+    """Return p-values adjusted for several comparisons, controlling the family-wise error rate (Holm, 1979).
 
     Example:
         >>> holm([0.04, 0.01, 0.03]).round(3).tolist()
@@ -199,11 +199,11 @@ def holm(p_values: Sequence[float]) -> FloatArray:
 
 
 def _resampled(columns: Sequence[FloatArray], statistic: Statistic) -> Interval:
-    """Resample each column on its own and take percentiles of the statistic of all of them.
+    """Return a statistic with its stratified percentile bootstrap interval.
 
     Args:
         columns: The runs of each stratum, `(..., n_runs)`.
-        statistic: `statistic(*columns, axis=-1)`, reducing the last axis of them all to one number.
+        statistic: `statistic(*columns, axis=-1)`, which reduces the last axis of all columns to one number.
 
     Raises:
         ValueError: A column has fewer than two runs.
@@ -226,20 +226,20 @@ def _resampled(columns: Sequence[FloatArray], statistic: Statistic) -> Interval:
 
 
 def _expanded(n_runs: int, n_strata: int) -> float:
-    """Widen the level so that the percentile interval of few runs covers what it claims.
+    """Return the widened confidence level with which the percentile interval of few runs has its nominal coverage.
 
-    Resampling n runs understates their variance by (n − 1) / n and takes normal quantiles for Student's; expanding the
-    percentiles mends both (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015). Three runs of one task
-    cover .75 at best all the same, as no resample reaches beyond the runs themselves.
+    Resampling n runs underestimates their variance by (n − 1) / n and uses normal instead of Student's quantiles;
+    expanded percentiles correct both (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015). Three runs of
+    one task still cover .75 at most, since no resample reaches beyond the runs themselves.
     """
     t = stats.t.isf((1 - CONFIDENCE) / 2, n_strata * (n_runs - 1))
     return float(1 - 2 * stats.norm.sf(t * np.sqrt(n_runs / (n_runs - 1))))
 
 
 def _mean_superiority(*columns: FloatArray, axis: int) -> FloatArray:
-    """Average P(X > Y) + P(X = Y) / 2 over tasks; the first half of the columns are X by task, the second Y.
+    """Return the mean of P(X > Y) + P(X = Y) / 2 over tasks; the first half of the columns is X by task, the second Y.
 
-    Of each task it is the Mann–Whitney U / (n m), from the ranks of X among both.
+    For each task it is the Mann–Whitney U / (n m), computed from the ranks of X among both.
     """
     half, superiorities = len(columns) // 2, []
     for x, y in zip(columns[:half], columns[half:], strict=True):
@@ -250,7 +250,7 @@ def _mean_superiority(*columns: FloatArray, axis: int) -> FloatArray:
 
 
 def _welch_satterthwaite(levels: Sequence[FloatArray]) -> tuple[float, float]:
-    """Add up the variances of independent means: their standard error and its degrees of freedom."""
+    """Return the standard error of a sum of independent means, and its degrees of freedom."""
     variances = np.array([level.var(ddof=1) / len(level) for level in levels])
     if not variances.any():
         return 0.0, 1.0

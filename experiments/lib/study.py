@@ -1,7 +1,7 @@
-"""Study: methods meet on tasks, all in the same held-out sessions; then tables, what differs, and figures.
+"""Studies: methods evaluated on the same held-out sessions of tasks, with tables, significance tests and figures.
 
-One of your own is a class that says in `methods` what is tried, as `experiments/states.py` shows; it may say otherwise
-what is compared (`pairs`), shown (`tables`) and drawn (`draw`), and a `Case` of its own how a method comes about.
+To write your own, derive a class from `Study` and define `methods`, as in `experiments/states.py`. It may override the
+comparisons (`pairs`), tables (`tables`) and figures (`draw`), and use its own `Case` to make a method differently.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ from spotify_gym.catalogue.files import replacing
 from spotify_gym.cli.command import Command, run_command
 from spotify_gym.training import TrainConfig
 
-_MOST_SAID, _MOST_WORDS = 12, 2  # sentences and paragraphs on the terminal; more stand in the report only
+_MOST_SAID, _MOST_WORDS = 12, 2  # if there are more sentences or paragraphs, they are only in the report
 
 
 @dataclass(frozen=True)
 class Experiment(Command):
-    """Cases, a run of them all, and a report. A second call goes on where the first one stopped."""
+    """Base of experiments: run all cases, then report. A repeated call resumes where it stopped."""
 
     out: Path = Path("results")
     """Folder of the results."""
     jobs: int = 2
-    """Processes on this machine, one training each."""
+    """Processes on this machine, one training run each."""
     cluster: str | None = None
-    """Address of a Dask scheduler (tcp://...) whose workers do the work instead; they must find the same table."""
+    """Address of a Dask scheduler (tcp://...) to use instead; its workers must find the table at the same path."""
 
     measure: ClassVar[str] = "skill"
-    """Column that methods are compared by."""
+    """Column by which methods are compared."""
 
     @abstractmethod
     def cases(self) -> Iterable[Case]:
-        """Return all that is to be done."""
+        """Return the cases of the experiment."""
 
     def run(self) -> None:
-        """Do what is missing, and report."""
+        """Run the missing cases, and report."""
         began = time.perf_counter()
         rows = self.rows()
         print(f"took {time.perf_counter() - began:,.0f} s")
@@ -60,11 +60,11 @@ class Experiment(Command):
         self.report(rows)
 
     def rows(self) -> pd.DataFrame:
-        """Do what is missing, and return the rows of all cases."""
+        """Run the missing cases, and return the rows of all cases."""
         return run_cases(list(self.cases()), self.out, jobs=self.jobs, cluster=self.cluster)
 
     def report(self, rows: pd.DataFrame) -> None:
-        """Print tables and what differs, draw, and write all of it on one page."""
+        """Print tables and test results, draw the figures, and write all to one page."""
         tables, said = list(self.tables(rows)), self.findings(rows)
         words = self.words(rows)
         for title, table in tables:
@@ -79,20 +79,20 @@ class Experiment(Command):
             print(f"\n{textwrap.fill(paragraph, 80)}")
 
     def tables(self, rows: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
-        """Return tables of texts with their titles, what matters most on the left."""
+        """Return titles and tables of texts, with the most important columns on the left."""
         return report.tables_of(rows)
 
     def words(self, rows: pd.DataFrame) -> list[str]:
-        """Say of each task in a paragraph what its table says, where that is about skill."""
+        """Return a paragraph that summarises each task, if methods are compared by skill."""
         tasks = rows.groupby("env", sort=False) if self.measure == "skill" else ()
         return [words for _, of_task in tasks if (words := report.in_words(of_task))]
 
     def pairs(self, learners: list[str]) -> Iterable[tuple[str, str]]:
-        """Return the methods of a task that are set against each other; those that did not meet are left out."""
+        """Return the pairs of methods to compare; pairs of which one is missing in a task are left out."""
         return [*combinations(learners, 2), *((learner, "nearest") for learner in learners)]
 
     def findings(self, rows: pd.DataFrame) -> list[str]:
-        """Say of the pairs of each task whether they differ, corrected for their number."""
+        """Return the test results of the pairs of each task, corrected for the number of pairs."""
         said = []
         for task, of_task in rows.groupby("env", sort=False):
             learners = list(of_task.loc[of_task["steps"] > 0, "method"].unique())
@@ -108,28 +108,28 @@ class Experiment(Command):
 
 @dataclass(frozen=True)
 class Study(Experiment):
-    """An experiment with learners, each trained with several seeds, and the references that give them their scale."""
+    """An experiment with learners, trained with several seeds each, and the reference policies of their tasks."""
 
     config: tyro.conf.OmitArgPrefixes[TrainConfig] = field(
         default_factory=lambda: TrainConfig.template(env="SpotifyPlaylist-v0", algorithm="double", steps=20_000)
     )
     n_seeds: int = 10
-    """Training runs of each method."""
+    """Training runs per method."""
     n_sessions: int = 100
-    """Held-out sessions to play."""
+    """Held-out sessions per run."""
 
     scale: ClassVar[tuple[str, ...]] = SCALE
-    """Reference policies that play on every task."""
+    """Reference policies to evaluate on every task."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "config", replace(self.config))  # settled, where it is a template
+        object.__setattr__(self, "config", replace(self.config))  # resolves a template's open settings
 
     @abstractmethod
     def methods(self) -> Iterable[Case]:
         """Return a case for each method on each task."""
 
     def cases(self) -> Iterator[Case]:
-        """Return the references of every task, and the methods with all their seeds."""
+        """Yield the references of every task, and the methods with all their seeds."""
         cases = [replace(case, n_sessions=self.n_sessions) for case in self.methods()]
         tasks: dict[str, TrainConfig] = {}
         for case in cases:
@@ -141,7 +141,7 @@ class Study(Experiment):
 
 
 def main(command: type[Command]) -> None:
-    """Run a command as the program that was started, and exit."""
+    """Run a command as the main program, and exit with its exit code."""
     sys.exit(run_command(command, _program()))
 
 
@@ -151,5 +151,5 @@ def _program() -> str:
 
 
 def _typed() -> str:
-    """Return the command as it was typed, files by their name alone."""
+    """Return the command line, with paths reduced to file names."""
     return " ".join([_program(), *(re.sub("[^=]*/", "", word) for word in sys.argv[1:])])

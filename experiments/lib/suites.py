@@ -1,4 +1,4 @@
-"""Suites of `experiments.compare`, as data: which methods meet on which tasks, with how many seeds and how long."""
+"""Suites of `experiments.compare`: methods, tasks, numbers of seeds and training lengths."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NETWORKS: dict[str, tuple[str, int | None]] = {
     "512 nearest tracks": ("shortlist", 512),
     "action head, 512 random": ("action_head", 512),
 }
-"""Networks by what they choose from."""
+"""Networks and numbers of candidates, by the tracks that they choose from."""
 RIVALS = {
     "Double DQN": ("double", "catalogue"),
     "Search in a learned model": ("model", "catalogue"),
@@ -32,10 +32,10 @@ RIVALS = {
     "SAC": ("sac", "mlp"),
     "TD3": ("td3", "mlp"),
 }
-"""Learners over a whole catalogue and their policies, "mlp" being SB3's own."""
+"""Algorithms over a whole catalogue with their policies; "mlp" is SB3's own."""
 FAMILY = tuple(ENVS)
 SMALL = "builtin:1000"
-"""Where one output per track is honest."""
+"""Catalogue for networks with one output per track, which suit small catalogues only."""
 QUANTILES = (
     "learning_rate=[1e-2, 3e-4]",
     "learning_starts=1280",
@@ -50,12 +50,12 @@ QUANTILES = (
     "max_grad_norm=10.0",
     'policy_kwargs={"net_arch": [64], "n_quantiles": 10}',
 )
-"""Arguments of QR-DQN (Dabney et al. 2018) that are the usual ones of Q-learners, with few quantiles: each is an output
-per track. It is told nothing of the tracks played, and what it repeats costs it the lowest reward."""
+"""Arguments of QR-DQN (Dabney et al. 2018): those of the Q-learners, with few quantiles, since each quantile is an
+output per track. It is not told which tracks were played, and gets the lowest reward for repeats."""
 
 
 def quick(catalogue: str) -> Iterator[Case]:
-    """Give the learners three seeds and some seconds each where learning pays, and one that is not told the answers."""
+    """Yield the learners with three short runs in Taste and Playlist, and one without the listener's responses."""
     task = TrainConfig(catalogue=catalogue, env="SpotifyTaste-v0", steps=6_000)
     yield from _learners(task, n_seeds=3)
     yield from Case("Double DQN, told nothing", replace(task, algorithm="double", state="mean")).seeded(3)
@@ -63,22 +63,22 @@ def quick(catalogue: str) -> Iterator[Case]:
 
 
 def main(catalogue: str) -> Iterator[Case]:
-    """Give everything ten seeds on the whole family."""
+    """Yield all learners with ten seeds on the whole family."""
     for env in FAMILY:
         steps = 40_000 if env == "SpotifySatiation-v0" else 20_000  # planning takes longer to learn
         task = TrainConfig(catalogue=catalogue, env=env, steps=steps)
         yield from _learners(task, n_seeds=10)
-        if env == "SpotifySatiation-v0":  # where plans count
+        if env == "SpotifySatiation-v0":  # where planning pays
             yield from Case("Search in a learned model", replace(task, algorithm="model")).seeded(10)
         small = replace(task, catalogue=SMALL, policy="mlp", steps=40_000)
         yield from scale_of(small, references=REFERENCES)
         yield from Case("DQN, per track", small).seeded(10)
-        if env == "SpotifySession-v0":  # the only one where nothing is forbidden, which it could not be told
+        if env == "SpotifySession-v0":  # the only one without forbidden tracks, which QR-DQN cannot mask
             yield from Case("QRDQN, per track", replace(small, algorithm="qrdqn", arguments=QUANTILES)).seeded(10)
 
 
 def networks(catalogue: str) -> Iterator[Case]:
-    """Give Double DQN three seeds with the exact maximum, then with few candidates: what the catalogue is worth."""
+    """Yield Double DQN with three seeds, with the exact maximum and with maxima over few candidates."""
     task = TrainConfig(catalogue=catalogue, env="SpotifyPlaylist-v0", algorithm="double", steps=20_000)
     yield from scale_of(task, references=REFERENCES)
     for method, (policy, candidates) in NETWORKS.items():
@@ -87,7 +87,7 @@ def networks(catalogue: str) -> Iterator[Case]:
 
 
 def full(catalogue: str) -> Iterator[Case]:
-    """Go through the main suite with ten times the sessions, and through every state option for Double DQN."""
+    """Yield the main suite with ten times the sessions, and Double DQN with the state options."""
     for case in main(catalogue):
         yield replace(case, n_sessions=1000)
     for env in FAMILY:
@@ -97,14 +97,14 @@ def full(catalogue: str) -> Iterator[Case]:
 
 
 def rivals(catalogue: str) -> Iterator[Case]:
-    """Give other people's learners three seeds beside ours: the same steps, sessions at once and state for all."""
+    """Yield SB3's algorithms and ours with three seeds, with the same steps, parallel sessions and state for all."""
     for env in ("SpotifyPlaylist-v0", "SpotifySatiation-v0", "SpotifyTaste-v0"):
         task = TrainConfig(catalogue=catalogue, env=env, steps=40_000, n_envs=16)
         task = replace(task, state=f"{task.state}+place")
         yield from scale_of(task, references=REFERENCES)
         for method, (algorithm, policy) in RIVALS.items():
             if algorithm == "model" and env == "SpotifyTaste-v0":
-                continue  # a plan for each surprise takes hours, and none of them is to find out a taste
+                continue  # replanning after each response takes hours, and its plans do not explore a taste
             yield from Case(method, replace(task, algorithm=algorithm, policy=policy)).seeded(3)
         small = replace(task, catalogue=SMALL, policy="mlp")
         yield from scale_of(small)
@@ -113,7 +113,7 @@ def rivals(catalogue: str) -> Iterator[Case]:
 
 
 def overestimation(catalogue: str) -> Iterator[Case]:
-    """Give the four learners ten seeds with one output per track: what Double and Dueling change, by the value bias."""
+    """Yield the four DQN variants with ten seeds and one output per track, to compare their value bias."""
     for env in FAMILY:
         task = TrainConfig(catalogue=SMALL, env=env, policy="mlp", steps=40_000)
         yield from scale_of(task)
@@ -132,7 +132,7 @@ SUITES: dict[str, Callable[[str], Iterator[Case]]] = {
 
 
 def _learners(task: TrainConfig, n_seeds: int) -> Iterator[Case]:
-    """Give the references, the four learners, and the one that looks no step ahead."""
+    """Yield the references, the four DQN variants, and DQN with γ = 0."""
     yield from scale_of(task, references=REFERENCES)
     for method, algorithm in LEARNERS.items():
         yield from Case(method, replace(task, algorithm=algorithm)).seeded(n_seeds)
@@ -140,7 +140,7 @@ def _learners(task: TrainConfig, n_seeds: int) -> Iterator[Case]:
 
 
 def learner_name(config: TrainConfig) -> str:
-    """Name a learner by what tells it from others.
+    """Return the display name of a learner: algorithm, network and discount.
 
     >>> learner_name(TrainConfig(algorithm="double", gamma=0.5))
     'Double DQN, γ = 0.5'

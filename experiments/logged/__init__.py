@@ -1,1 +1,1 @@
-"""Learning from sessions that somebody else has played: logging them, keeping them, learning from them alone."""
+"""Offline reinforcement learning: behaviour policies, datasets of logged sessions, and learning from them."""

@@ -1,4 +1,4 @@
-"""Who plays while the sessions are logged."""
+"""Behaviour policy, which plays the logged sessions."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from spotify_gym.session import SessionState
 
 
 class MixedPolicy(ReferencePolicy):
-    """Play as another policy does, or with a certain probability any track that may be played.
+    """ε-greedy mixture of a reference policy and random play.
 
     Args:
         env: see :class:`~spotify_gym.policies.ReferencePolicy`.
-        policy: name of the other one.
-        epsilon: that probability, in [0, 1].
-        seed: of its random numbers.
+        policy: name of the reference policy.
+        epsilon: probability of a random allowed track, in [0, 1].
+        seed: seed of the random generator.
     """
 
     def __init__(self, env: Any, policy: str, epsilon: float, seed: int = 0) -> None:
@@ -28,7 +28,7 @@ class MixedPolicy(ReferencePolicy):
         self._epsilon, self._rng = epsilon, np.random.default_rng([seed, 1])
 
     def choose(self, sessions: SessionState) -> NDArray[np.int64]:
-        """Toss for each session; remember how likely the choice was, and what the other policy would have played."""
+        """Return a track for each session, (B,); set `propensity`, and `chosen`, the reference policy's tracks."""
         strays = self._rng.random(len(sessions)) < self._epsilon
         self.chosen = self._policy.choose(sessions)
         tracks = np.where(strays, self._random.choose(sessions), self.chosen)
@@ -36,9 +36,9 @@ class MixedPolicy(ReferencePolicy):
         return tracks
 
     def probability(self, sessions: SessionState, tracks: NDArray[np.int64], epsilon: Any) -> NDArray[np.float64]:
-        """Return the exact probability, (B,), that such a mixture plays tracks in the sessions last chosen for.
+        """Return the exact probability, (B,), that a mixture plays the tracks in the sessions of the last `choose`.
 
-        Of P mixtures, `epsilon` (P, 1), these are (P, B).
+        For P mixtures with `epsilon` (P, 1), the result is (P, B).
         """
         n_allowed = np.full(len(sessions), len(self.dynamics.catalogue))
         if not self.dynamics.repeats:

@@ -1,8 +1,8 @@
-"""Logged sessions in the format of the ecosystem: a Minari dataset (https://minari.farama.org).
+"""Logged sessions as Minari datasets (https://minari.farama.org).
 
-It is written through Minari's buffers, as Arrow files, which needs neither its collector nor JAX. `infos["propensity"]`
-says how likely the choice of the track before each observation was, 1 before the first. Where repeats are forbidden,
-`infos["played"]` says what was played before each observation, the starting tracks included.
+They are written through Minari's buffers as Arrow files, which needs neither its collector nor JAX. For each
+observation, `infos["propensity"]` is the probability of the track that led to it, 1 for the first observation. If
+repeats are forbidden, `infos["played"]` holds the tracks played before it, including the starting tracks.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from spotify_gym.policies import ReferencePolicy
 from spotify_gym.session import SpotifyVectorEnv
 from spotify_gym.training import TrainConfig
 
-_AT_ONCE = 64  # sessions
+_AT_ONCE = 64  # sessions in parallel
 
 
 @dataclass(frozen=True)
 class Log:
-    """Sessions that are to be logged.
+    """Specification of a dataset of logged sessions.
 
     Raises:
-        ValueError: there are none, or the probability is none.
+        ValueError: `n_sessions` is below 1, `epsilon` is not in [0, 1], or the task has `max_tracks`.
     """
 
     task: TrainConfig
-    """Where they are played: env, catalogue, state."""
+    """The task: env, catalogue, state."""
     behaviour: str
-    """The reference policy that plays."""
+    """Name of the reference policy that plays."""
     epsilon: float
-    """Probability that it plays any track instead, in [0, 1]."""
+    """Probability that it plays a random track instead, in [0, 1]."""
     n_sessions: int
-    """How many."""
+    """Number of sessions."""
     label: str = ""
-    """What to call the dataset; "": by its behaviour and all that makes it."""
+    """Name of the dataset; "" for the behaviour and a hash of this specification."""
 
     def __post_init__(self) -> None:
         if self.n_sessions < 1:
@@ -61,7 +61,7 @@ class Log:
 
     @property
     def dataset_id(self) -> str:
-        """What Minari calls it; another log has another name."""
+        """Minari's id of the dataset; without a label it is unique to the specification."""
         if self.label:
             return f"spotify/{self.label}-v0"
         made_of = {name: value for name, value in asdict(self).items() if name != "label"}
@@ -69,9 +69,9 @@ class Log:
         return f"spotify/{self.behaviour}-{key}-v0"
 
     def written(self, folder: Path) -> Path:
-        """Return where the dataset lies under `folder`, after writing it unless all of it is there."""
+        """Return the path of the dataset under `folder`, after writing it unless it is complete."""
         data = folder / self.dataset_id / "data"
-        with suppress(OSError, ValueError):  # a call that was stopped left files out, or half of one
+        with suppress(OSError, ValueError):  # missing, or incomplete after an interrupted call
             if minari.MinariDataset(data).total_episodes == self.n_sessions:
                 return data
         shutil.rmtree(data.parent, ignore_errors=True)
@@ -79,9 +79,9 @@ class Log:
         env: Any = gym.make_vec(self.task.env, num_envs=_AT_ONCE, **options).unwrapped
         policy = MixedPolicy(env, self.behaviour, self.epsilon)
         episodes = list(record(env, policy, self.n_sessions, self.task.first_seed))
-        there = {"MINARI_DATASETS_PATH": str(folder.resolve())}  # a relative one Minari would look for in itself
+        there = {"MINARI_DATASETS_PATH": str(folder.resolve())}  # Minari resolves relative paths against its own folder
         with patch.dict(os.environ, there), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that no author is named
+            warnings.simplefilter("ignore", UserWarning)  # about the missing author
             minari.create_dataset_from_buffers(
                 self.dataset_id,
                 episodes,
@@ -95,13 +95,13 @@ class Log:
 
 
 def record(env: SpotifyVectorEnv, policy: ReferencePolicy, n_sessions: int, seed: int) -> Iterator[EpisodeBuffer]:
-    """Let a policy play sessions to their end, and give each as an episode.
+    """Play sessions with a policy, and yield each as an episode.
 
     Args:
-        env: many sessions, `AutoresetMode.NEXT_STEP`, so that the last observation of a session is its own.
-        policy: made for `env`.
-        n_sessions: how many; session i is the first one of seed `seed` + i.
-        seed: of the first.
+        env: vector environment with `AutoresetMode.NEXT_STEP`, which returns the final observation of a session.
+        policy: a policy made for `env`.
+        n_sessions: number of sessions; session i is the first one of seed `seed` + i.
+        seed: seed of the first session.
     """
     for first in range(0, n_sessions, env.num_envs):
         for slot, episode in enumerate(_play(env, policy, seed + first)[: n_sessions - first]):

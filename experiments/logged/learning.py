@@ -22,33 +22,33 @@ from spotify_gym.training.trainer import one_thread
 from spotify_gym.training.vec_adapter import sessions_of
 
 _CHUNK = 2**15  # tracks
-_RIVALS = 127  # tracks, drawn at random, that a cloned choice is told from
+_RIVALS = 127  # random negative tracks per logged track in behaviour cloning
 
 
 def learn_offline(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN:
-    """Train a learner as `train` would, but on logged transitions: as many updates, of both networks, as online."""
+    """Train a learner on logged transitions, with as many updates of both networks as `train` makes online."""
     return _learned(config, data, catalogue, DQN.train)
 
 
 def clone(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN:
-    """Train the network of a learner to say which track was played: behaviour cloning (Pomerleau 1991).
+    """Train the network of a learner to predict the track played: behaviour cloning (Pomerleau 1991).
 
-    Its outputs are taken for log-odds. The softmax is over the track played and some drawn at random, not over the
-    catalogue: what it converges to is the same, up to what does not depend on the track (Gutmann and Hyvärinen 2010).
+    Its outputs are treated as logits. The softmax is over the track played and random negatives instead of the whole
+    catalogue, which converges to the same logits up to a constant per state (Gutmann and Hyvärinen 2010).
     """
     return _learned(config, data, catalogue, partial(_descend, cloning_loss))
 
 
 def learn_conservatively(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN:
-    """Train a learner on logged transitions and hold down what no log speaks for: CQL(H) of Kumar et al. (2020).
+    """Train a learner on logged transitions, with low values for unlogged tracks: CQL(H) of Kumar et al. (2020).
 
-    To the loss is added what log Σₐ exp Q(s, a), exact over the whole catalogue, is above Q of the track played.
+    The penalty is log Σₐ exp Q(s, a), computed exactly over the whole catalogue, minus Q of the track played.
     """
     return _learned(config, data, catalogue, partial(_descend, conservative_loss))
 
 
 def conservative_loss(model: DQN, batch_size: int, alpha: float = 1.0) -> th.Tensor:
-    """Return the loss of temporal differences and alpha times the gap to the log-sum-exp over all tracks."""
+    """Return the temporal-difference loss plus `alpha` times the CQL penalty."""
     batch = model.sample(batch_size)
     with th.no_grad():
         targets = model.targets(batch)
@@ -58,7 +58,7 @@ def conservative_loss(model: DQN, batch_size: int, alpha: float = 1.0) -> th.Ten
 
 
 def log_sum_exp(network: Any, observations: Any) -> th.Tensor:
-    """Return log Σₐ exp Q(s, a) over all recordings, (batch,), in chunks that are computed anew for the gradient."""
+    """Return log Σₐ exp Q(s, a) over all actions, (batch,), in chunks that the backward pass recomputes."""
     if not isinstance(network, CatalogueQNetwork):
         return th.logsumexp(network(observations), dim=1)
     directions, values = network.encode(observations)
@@ -72,7 +72,7 @@ def log_sum_exp(network: Any, observations: Any) -> th.Tensor:
 
 
 def cloning_loss(model: DQN, batch_size: int) -> th.Tensor:
-    """Return the mean of −log p(the track played), among it and its rivals."""
+    """Return the mean of −log p(track played), with the softmax over it and its random negatives."""
     assert model.replay_buffer is not None
     batch: Batch = model.replay_buffer.sample(batch_size)  # type: ignore[assignment]
     n_tracks = int(model.action_space.n)  # type: ignore[attr-defined]
@@ -84,12 +84,12 @@ def cloning_loss(model: DQN, batch_size: int) -> th.Tensor:
 
 
 def filled_learner(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN:
-    """Return a learner that has learned nothing, its replay buffer filled with the sessions of a Minari dataset.
+    """Return an untrained learner whose replay buffer holds the sessions of a Minari dataset.
 
     Args:
-        config: of the learner.
+        config: settings of the learner.
         data: folder of the dataset.
-        catalogue: that the sessions were played from.
+        catalogue: catalogue of the logged sessions.
     """
     dataset = minari.MinariDataset(data)
     changes = {"buffer_size": dataset.total_steps, "target_update_interval": 1}
@@ -110,7 +110,7 @@ def filled_learner(config: TrainConfig, data: Path, catalogue: Catalogue) -> DQN
 
 
 def _descend(loss_of: Callable[[DQN, int], th.Tensor], model: DQN, gradient_steps: int, batch_size: int) -> None:
-    """Do as `DQN.train`, by a loss of its own."""
+    """Take gradient steps as `DQN.train` does, on another loss."""
     optimizer = model.policy.optimizer
     model._update_learning_rate(optimizer)
     for _ in range(gradient_steps):
@@ -122,7 +122,7 @@ def _descend(loss_of: Callable[[DQN, int], th.Tensor], model: DQN, gradient_step
 
 @one_thread()
 def _learned(config: TrainConfig, data: Path, catalogue: Catalogue, train: Callable[[DQN, int, int], None]) -> DQN:
-    """Return a learner after as many updates, of both networks, as online."""
+    """Return a learner trained offline by `train`, with as many updates of both networks as online."""
     model = filled_learner(config, data, catalogue)
     n_rounds = max(0, config.total_steps - config.learning_starts) // (config.update_cycle[0] * config.n_envs)
     for number in range(n_rounds):
