@@ -98,8 +98,8 @@ class Catalogue(Tracks):
             scaling: ``"standard"``, ``"minmax"``, or the scaling of another catalogue.
             columns: ``{role: name in this table}`` for columns with other names, ``""`` if there is none; the roles
                 are ``track_id``, ``name``, ``artists``, ``genre``, ``popularity`` and the names of the features.
-            features: numeric columns to use instead of the nine; a column of lists (embeddings, in Parquet and JSON)
-                gives one feature per element of its lists.
+            features: numeric columns to use instead of the nine; a column of lists, such as embeddings, gives one
+                feature per element of its lists.
             duplicates: rows with the same track id are always one track. ``"merge"`` also merges tracks with exactly
                 the same features, which are one recording on several albums.
             min_popularity: leave out tracks that are less popular than this, or of unknown popularity.

@@ -18,7 +18,7 @@ _EPS = np.finfo(np.float64).eps
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """A linear scaling ``(raw − centre) / scale`` of each feature, which new tracks can be scaled by, too.
+    """A linear scaling of each feature, ``(raw − centre) / scale``, stored so that new tracks are scaled alike.
 
     ``"standard"`` centres each feature on its mean and divides it by its standard deviation; ``"minmax"`` maps it to
     [0, 1]. A constant feature has scale 1 and so becomes 0.
@@ -42,7 +42,7 @@ class Scaling:
         """Fit a scaling to raw features (n_tracks, d); bit-identical to ``StandardScaler`` and ``MinMaxScaler``.
 
         Raises:
-            CatalogueError: if ``kind`` is unknown, there is no track, or a feature is not finite or above 1e12.
+            CatalogueError: if ``kind`` is unknown, there is no track, or a feature is not a number up to ±1e12.
         """
         check_kind(kind)
         if not raw.size or not (np.abs(raw) <= MAX_MAGNITUDE).all():

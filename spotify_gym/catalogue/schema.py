@@ -56,11 +56,11 @@ MIN_FEATURES = 5
 MAX_HEADER = 30  # first lines or rows, among which the header is searched
 _ROLES = {alias: (role, 4 * rank) for role, aliases in ALIASES.items() for rank, alias in enumerate(aliases.split())}
 _S = "(?:s(?!p(?:ee|c|otify)))?"  # a plural, but not the beginning of "speechiness" or "spotify"
-_BEFORE = f"^(?:item{_S}|spotify|sp|audio|feature{_S}|af)*"  # prefixes that tables add to a name, or both ends
+_BEFORE = f"^(?:item{_S}|spotify|sp|audio|feature{_S}|af)*"  # prefixes that tables add to names; below, suffixes too
 _AROUND = (
     f"^(?:(?:item|track|song|feature){_S}|spotify|audio|af)*|(?:dbf?s?|lufs|bpm|percent(age)?|pct|scores?|value)*$"
 )
-_SPELT = {*FEATURE_NAMES} - {"tempo"}  # recognised if misspelt; "tiempo" is a time
+_SPELT = {*FEATURE_NAMES} - {"tempo"}  # recognised even if misspelt; "tiempo" is a time
 _UNIT = r"(?i)[(\[][\d\W]*(to|db|dbfs|lufs|bpm|beats per minute|ms)?[\d\W]*[)\]]"
 
 
@@ -89,7 +89,7 @@ class RawTable:
     account: Account  # findings so far, such as rows that could not be split into columns
 
     def find(self, role: str, parse: Callable[[pa.Array], T | None]) -> T | None:
-        """Parse the first candidate for a role that can have it, and record it; `None` if none can.
+        """Return what ``parse`` makes of the first column that it accepts for a role, and record that; `None` if none.
 
         Args:
             role: "track_id", "name", "artists", "genre" or "popularity".
@@ -136,7 +136,7 @@ class Schema:
             )
 
     def likeness(self, names: Sequence[str]) -> int:
-        """Return how many roles the names in a line have, which may be a header; 0 for one or two by chance."""
+        """Return how many roles are among the names of a possible header; 0 for one or two, which may be chance."""
         given = {*self.columns.values(), *(self.features or ())}.intersection(names)
         known = {role for name in names if (role := _role_of(name)[0])}
         return len(known) + len(given) if given or len(known) > 2 else 0
