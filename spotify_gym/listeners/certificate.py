@@ -56,13 +56,13 @@ class Certificate:
         yield "In words", [*_words(listener), f"Of {len(verdicts)} lines: {told}."]
         yield "Predictions of {1:,} held-out plays, {0:,} sessions".format(*self.size), _texts(self.predictions)
         yield "Facts", _texts(self.facts)
-        yield "The log beside simulated sessions", self._drawn()
+        yield "The log and simulated sessions", self._drawn()
         behind = f"within {_CLOSE} of boosting on the same facts; the worst of ten bins within {_CALIBRATED}"
         yield (
             "How to read it",
             [
-                f"Log-loss and AUC pass {behind}. Worst bin: by how much prediction and share skipped differ there.",
-                "A fact passes within its tolerance. A line fails where it is off by more, and by two standard errors.",
+                f"Log-loss and AUC pass {behind}. Worst bin: its difference of prediction and share skipped.",
+                "A fact passes within its tolerance. A line fails if it is off by more, and by two standard errors.",
             ],
         )
         yield "What the log cannot tell", list(self.cannot)
@@ -206,23 +206,23 @@ def _unknown(listener: LoggedListener, test: Plays) -> Iterator[str]:
     log = test.log
     lengths = log.played.sum(axis=1)
     if not test.cosine.any():
-        yield "regard for sound: no track of the log is joined to features (--catalogue), so taste_weight is not tested"
+        yield "influence of sound: no track of the log has features (--catalogue), so taste_weight is not tested"
     elif listener.regard == "taste":
-        yield "taste_weight: a log shows the cosine to the vibe, and this listener has a hidden taste"
+        yield "taste_weight: a log shows the cosine to the vibe, but this listener has a hidden taste"
     if log.started is None:
-        yield "how plays were started: there is no hist_user_behavior_reason_start"
+        yield "how plays were started: the log has no hist_user_behavior_reason_start"
     if not test.again.any():
         yield "repeats: no track plays twice in a session"
     if not log.ended.any():
         yield "leaving: no session ends before the log does"
     elif lengths.min() > 1:
-        yield f"leaving before play {lengths.min()}: no session in the log is shorter; the later rate stands for it"
+        yield f"leaving before play {lengths.min()}: no session in the log is shorter; the rate of later plays is used"
     yield f"what comes after play {lengths.max()}, where the longest sessions end or are cut"
-    yield "what listeners would do with tracks that they were not played: whoever recommended chose what is logged"
+    yield "how listeners would respond to other tracks than the logged ones, which a recommender chose"
     if log.propensity is None:
-        yield "whether it orders recommenders as listeners do: that needs the propensity of each play"
+        yield "whether it ranks recommenders as listeners do: that needs the propensity of each play"
     else:
-        yield "whether it orders recommenders as listeners do: `python -m experiments.ope --log` tells, in a checkout"
+        yield "whether it ranks recommenders as listeners do: `python -m experiments.ope --log` tests it, in a checkout"
 
 
 def _words(listener: LoggedListener) -> Iterator[str]:
@@ -232,14 +232,14 @@ def _words(listener: LoggedListener) -> Iterator[str]:
         return
     facts = dict(listener.fitted)
     yield (
-        f"Fitted to {facts.get('sessions', '?')} sessions, {facts.get('plays', '?')} plays, a skip being "
-        f"{facts.get('skip', '?')}; the share of plays that are of tracks with features is {facts.get('joined', 0)}."
+        f"Fitted to {facts.get('sessions', '?')} sessions, {facts.get('plays', '?')} plays; a skip is "
+        f"{facts.get('skip', '?')}; the share of plays with track features is {facts.get('joined', 0)}."
     )
     if "preferred_by" in facts:
-        means = "mean of the last five tracks heard", "decayed mean of all that was heard, .8 a track"
+        means = "mean of the last five tracks heard", "decayed mean of all tracks heard, .8 per track"
         one, other = means[:: 1 if listener.regard == "vibe" else -1]
         yield (
-            f"Regard for sound is by the cosine to the {one}: the log prefers that to the {other} by "
+            f"Similarity of sound is the cosine to the {one}: it fits the log better than the {other}, by "
             f"{facts['preferred_by']} in log-likelihood."
         )
 

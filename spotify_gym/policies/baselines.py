@@ -60,7 +60,7 @@ class PopularPolicy(RankingPolicy):
         ValueError: the catalogue has no popularity.
     """
 
-    about = "Plays the most popular track you have not heard, whoever you are."
+    about = "Plays the most popular track you have not heard, the same for everybody."
     value_name = "popularity"
     why = "Popularity {value:.0f} of 100: the most popular track you have not heard, whatever your vibe."
 

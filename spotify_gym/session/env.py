@@ -21,7 +21,7 @@ _SLOT = np.zeros(1, dtype=np.intp)
 
 
 class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
-    """A listening session: recommend one track after another out of a whole catalogue.
+    """A listening session: recommend one track after another from a whole catalogue.
 
     ## Description
 
@@ -31,11 +31,11 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
 
     | id | what it adds |
     |---|---|
-    | `SpotifySession-v0` | nothing: the problem as first posed; repeats are legal |
+    | `SpotifySession-v0` | nothing: the basic problem; repeats are allowed |
     | `SpotifyPlaylist-v0` | no repeats; half of the reward is the cosine to the *seed vibe*, the vibe at the start |
     | `SpotifySatiation-v0` | no repeats; a listener who tires of similar tracks and recovers with rest |
     | `SpotifySkip-v0` | no repeats; a listener with a hidden taste who skips, and leaves when out of patience |
-    | `SpotifyLogged-v0` | the same, with graded responses, a slow mood and as little regard for sound as logs show |
+    | `SpotifyLogged-v0` | as Skip, with early and late skips, a slow mood, and as little effect of sound as in logs |
     | `SpotifyTaste-v0` | as Skip, but the start does not reveal the taste, and the taste weighs more |
 
     In `SpotifySession-v0`, playing one track over and over earns about nine tenths of the maximum; `SpotifyPlaylist-v0`

@@ -177,7 +177,7 @@ class TrainConfig:
         for name, registry in (("algorithm", ALGORITHMS), ("policy", NETWORKS)):
             if (value := getattr(self, name)) not in registry and ":" not in value:
                 known = ", ".join(map(repr, registry))
-                raise ConfigError(f"{name}={value!r} is not one of {known}, nor one's own as 'module:Class'")
+                raise ConfigError(f"{name}={value!r} is not one of {known}, nor your own as 'module:Class'")
         if not self.is_q_learner:
             self._check_others()
         elif self.arguments:

@@ -223,7 +223,7 @@ def test_fit__makes_a_listener_that_every_environment_takes_and_report_judges_it
     assert "<td>regard for sound" in page
     assert "src='data:image/png" in page
     assert "src='http" not in page
-    assert re.search("Regard for sound is by the cosine to the (mean of|decayed mean)", page)
+    assert re.search("Similarity of sound is the cosine to the (mean of|decayed mean)", page)
     assert "| log-loss |" in Path("listener-report.md").read_text()
     facts = pd.read_csv("listener-report-facts.csv")
     assert set(facts["verdict"]) <= {"pass", "FAIL", "too few plays to tell"}

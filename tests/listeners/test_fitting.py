@@ -188,7 +188,7 @@ def test_certificate__passes_who_made_the_log_and_fails_another(made, small):
     sections = dict(bad.sections(HIDDEN))
     assert sections["In words"][0] == "This listener was never fitted to a log."
     assert any("needs the propensity" in line for line in sections["What the log cannot tell"])
-    assert sections["The log beside simulated sessions"].startswith(b"\x89PNG")
+    assert sections["The log and simulated sessions"].startswith(b"\x89PNG")
 
 
 def test_worst_bin__counted_by_hand():
