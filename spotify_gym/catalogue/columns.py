@@ -48,7 +48,6 @@ MIN_SHARE = 0.05  # of distinct cells must have a separator for it to count: "Ty
 NUMBERS = r"[\d./]*"  # a cell that is no name
 
 _LIST = re.compile(r"""\s*(\[|\{|\(['"]|c\(|list\(|(('[^']*'|"[^"]*")\s*(,\s*|$))+$)""")
-_WORDS = re.compile(r"[^\s,;|]*\w[^\s,;|]*(?: [^\s,;|]*\w[^\s,;|]*)+")
 _NAME = re.compile(r"""['"]name['"]\s*:\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")""")
 _NAMES_IN_R = re.compile(r"""\bname = (c\(.*?\)|".*?"), \w+ = """)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))")
@@ -287,7 +286,8 @@ def split_values(texts: pa.Array, *, by_blanks: bool = False) -> pa.Array:
     lists = lists if len(lists) > few else set()
     others = [text for text in different if text not in lists]
     counts = {mark: sum(mark in text for text in others) for mark in ";|, "}
-    underscored = sum("_" in text and _WORDS.fullmatch(text) is not None for text in others)  # "album_rock hip_hop"
+    blank = [text.split(" ") for text in others if " " in text and "_" in text]  # "album_rock hip_hop"
+    underscored = sum(all(re.search(r"\w", word) for word in words) for words in blank)
     counts[" "] = underscored if by_blanks and 2 * underscored > counts[" "] else 0
     mark = max(counts, key=counts.__getitem__)
     if counts[mark] <= few or mark == ";":
