@@ -64,7 +64,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
             )
         self.num_envs = num_envs
         self.max_episode_steps = _length(max_episode_steps)
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
         self.dynamics = dynamics_from(catalogue, options)
         self.single_observation_space, self.single_action_space = spaces_of(self.dynamics)
@@ -209,6 +209,13 @@ def _length(max_episode_steps: object) -> int | None:
     if not isinstance(max_episode_steps, (int, np.integer)) or max_episode_steps < 1:
         raise ValueError(f"max_episode_steps={max_episode_steps!r} must be 1 or more, or -1 for no limit")
     return int(max_episode_steps)
+
+
+def _autoreset_mode(mode: object) -> AutoresetMode:
+    for known in AutoresetMode:
+        if mode in (known, known.name, known.value):
+            return known
+    raise ValueError(f"autoreset_mode={mode!r} is not one of {[known.value for known in AutoresetMode]}")
 
 
 def _masked(info: Mapping[str, Any], rows: Bools) -> dict[str, Any]:

@@ -20,7 +20,7 @@ TOLD = "mean+responses+taste"
 
 
 def native(
-    env_id: str, catalogue: Catalogue, mode: AutoresetMode = AutoresetMode.NEXT_STEP, n: int = B, **options: Any
+    env_id: str, catalogue: Catalogue, mode: AutoresetMode | str = AutoresetMode.NEXT_STEP, n: int = B, **options: Any
 ) -> Any:
     return gym.make_vec(env_id, num_envs=n, catalogue=catalogue, autoreset_mode=mode, **options)
 
@@ -119,6 +119,14 @@ def test_vector__refuses_what_are_no_tracks(wrong: Any, small: Catalogue) -> Non
 def test_make_vec__names_a_number_of_sessions_that_is_none(num_envs: Any, said: str, small: Catalogue) -> None:
     with pytest.raises(ValueError, match=said):
         gym.make_vec("SpotifySession-v0", num_envs=num_envs, catalogue=small)
+
+
+def test_make_vec__takes_modes_of_autoreset_by_name_and_value(small: Catalogue) -> None:
+    for known in AutoresetMode:
+        for mode in known, known.name, known.value:
+            assert native("SpotifySession-v0", small, mode).autoreset_mode is known
+    with pytest.raises(ValueError, match=r"autoreset_mode='next' is not one of \['NextStep', 'SameStep', 'Disabled'\]"):
+        native("SpotifySession-v0", small, "next")
 
 
 def test_vector__takes_a_history_for_all_or_for_each(small: Catalogue) -> None:
