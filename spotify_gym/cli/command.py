@@ -119,7 +119,7 @@ def check_out(path: Path, ending: str) -> None:
     """Check that an output file can be written, before the work begins.
 
     Raises:
-        UsageError: the folder does not exist, the path is not a regular file, or it has another ending.
+        UsageError: the folder does not exist or is read-only, the path is not a regular file, or it has another ending.
     """
     if path.suffix != ending:
         raise UsageError(f"--out {path} must end in {ending}, such as {path.stem or 'new'}{ending}")
@@ -127,6 +127,8 @@ def check_out(path: Path, ending: str) -> None:
         os.stat(f"{path.parent}/")  # the slash makes this fail if it is not a folder
     except OSError as error:
         raise UsageError(f"cannot write {path}: there is no folder {path.parent} ({error.strerror})") from error
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(f"cannot write {path}: nothing can be written to {path.parent}; name another file with --out")
     if path.exists() and not path.is_file():
         raise UsageError(f"cannot write {path}: there is something of this name that is no file")
 

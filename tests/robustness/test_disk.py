@@ -16,7 +16,7 @@ from experiments.tune import Tune
 from spotify_gym import Catalogue, CatalogueError, cli
 from spotify_gym.catalogue.files import replacing
 from spotify_gym.cli.command import run_command
-from spotify_gym.training import RunError, resume, train
+from spotify_gym.training import RunError, TrainConfig, resume, train
 from spotify_gym.training.tensors import read_tensors
 from tests.experiments.lib.test_runner import CASES
 from tests.robustness.run_folders import CONFIG, write_interrupted
@@ -113,6 +113,16 @@ def nowhere(tmp_path: Path) -> Path:
     """A path below a file, to which nobody can write, not even root."""
     (tmp_path / "file").touch()
     return tmp_path / "file" / "folder"
+
+
+def test_evaluate__says_before_it_plays_that_the_folder_is_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    train(TrainConfig("builtin:300", policy="mlp", hidden=(8,), steps=80, learning_starts=50), run)
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != run)
+    assert cli.main(["evaluate", str(run)]) == 2
+    assert f"nothing can be written to {run}; name another file with --out" in capsys.readouterr().err
 
 
 COMMANDS: dict[str, Callable[[str], int]] = {
