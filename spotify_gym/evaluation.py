@@ -36,7 +36,7 @@ def ips(rewards: Floats, ratios: Floats, gamma: float = 1.0) -> Estimate:
         gamma: discount factor.
 
     Raises:
-        ValueError: by this and the other estimators: arrays of different shapes, or of no session.
+        ValueError: the arrays differ in shape or are empty; the other estimators raise it too.
     """
     rewards, ratios = _checked(rewards, ratios)
     return _mean(_returns(rewards, gamma) * np.prod(ratios, axis=1))
@@ -99,7 +99,7 @@ def fitted_q_evaluation(
     )
 
     def solve(counts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return values and weights where session s stands counts[b, s] times."""
+        """Return values (B,) and weights (B, k) of B resamples, in which session s occurs counts[b, s] times."""
         gram, follow, earned, first = (np.tensordot(counts, moment, axes=1) for moment in moments)
         gram += ridge * np.eye(gram.shape[-1])
         weights = np.zeros_like(earned)
@@ -120,7 +120,7 @@ def effective_sessions(ratios: Floats) -> float:
 
 
 def _checked(*arrays: Floats) -> list[Floats]:
-    """Return the arrays, each (S, T)."""
+    """Return the arrays after checking that they share one non-empty shape (S, T)."""
     checked = [np.asarray(array) for array in arrays]
     shapes = dict.fromkeys(array.shape for array in checked)
     if len(shapes) > 1 or checked[0].ndim != 2 or not checked[0].size:
@@ -136,7 +136,7 @@ def _returns(rewards: Floats, gamma: float) -> Floats:
 
 
 def _mean(parts: Floats, weights: Floats | None = None) -> Estimate:
-    """Return Σ parts / Σ weights, the weights 1 if there are none, with its interval."""
+    """Return Σ parts / Σ weights with its interval; the weights are 1 by default."""
     base = np.ones(len(parts)) if weights is None else weights
     counts = _counts(len(parts))
     low, high = np.quantile((counts @ parts) / np.maximum(counts @ base, 1e-300), (0.025, 0.975))
@@ -144,6 +144,6 @@ def _mean(parts: Floats, weights: Floats | None = None) -> Estimate:
 
 
 def _counts(n_sessions: int) -> NDArray[np.float64]:
-    """Draw how often each session stands in each resampled log, (B, S), alike for all estimators."""
+    """Return how often each session occurs in each bootstrap resample, (B, S), the same for all estimators."""
     counts = np.random.default_rng(0).multinomial(n_sessions, np.full(n_sessions, 1 / n_sessions), size=_RESAMPLED)
     return counts.astype(np.float64)

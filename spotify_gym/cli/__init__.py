@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "app": ("spotify_gym.cli.app:App", "open a web page to listen with trained models"),
 }
-"""The commands by name: the class, which is imported with all it needs only when it is called, and what it is for."""
+"""Commands by name: the path of the class, which is imported only when the command is called, and a description."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -130,7 +130,7 @@ def check_out(path: Path, ending: str) -> None:
     if not os.access(path.parent, os.W_OK):
         raise UsageError(f"cannot write {path}: nothing can be written to {path.parent}; name another file with --out")
     if path.exists() and not path.is_file():
-        raise UsageError(f"cannot write {path}: there is something of this name that is no file")
+        raise UsageError(f"cannot write {path}: it exists and is not a regular file")
 
 
 def show_table(title: str, columns: Mapping[str, Literal["left", "right"]], rows: Iterable[Iterable[str]]) -> None:

@@ -182,7 +182,7 @@ class TrainConfig:
             self._check_others()
         elif self.arguments:
             raise ConfigError(
-                f"arguments={self.arguments} is for learners that are no Q-learners; algorithm={self.algorithm!r} has "
+                f"arguments={self.arguments} is for algorithms other than Q-learners; algorithm={self.algorithm!r} has "
                 "settings of its own, such as learning_rate"
             )
         if len(self.hidden) > _MOST_LAYERS or sum(map(mul, self.hidden, self.hidden[1:])) > _MOST_WEIGHTS:
@@ -200,7 +200,7 @@ class TrainConfig:
         policies = self.learner.policies
         if self.policy not in policies:
             known = " or ".join(map(repr, policies))
-            raise ConfigError(f"policy={self.policy!r} is nothing to algorithm={self.algorithm!r}; choose {known}")
+            raise ConfigError(f"algorithm={self.algorithm!r} has no policy={self.policy!r}; choose {known}")
         own = {"candidates", "hidden", *self.q_settings}
         for field in dataclasses.fields(self):
             if field.name in own and getattr(self, field.name) != field.default:

@@ -191,7 +191,7 @@ def proto_actions_of(model: Any, dynamics: SessionDynamics) -> ProtoActions:
     width = dynamics.catalogue.features.shape[1]
     proto = ProtoActions(dynamics, "unit" if model.action_space.shape == (width,) else "unit+raw")
     if model.action_space.shape != proto.space.shape:
-        raise ValueError(f"{model.action_space} of {type(model).__name__} are no points among these tracks")
+        raise ValueError(f"{model.action_space} of {type(model).__name__} are not proto-actions over these tracks")
     return proto
 
 
@@ -217,10 +217,12 @@ def _choosing(policy: Policy | PolicyFactory, env: SpotifyVectorEnv, seed: int) 
         )
     if isinstance(policy, type) or not hasattr(policy, "predict"):
         if not callable(policy):
-            raise TypeError(f"policy={repr(policy)[:80]} is none: give a model, or the class of a reference policy")
+            raise TypeError(
+                f"policy={repr(policy)[:80]} is no policy: give a model, or the class of a reference policy"
+            )
         made = policy(env)
         if not hasattr(made, "predict"):
-            raise TypeError(f"{policy!r} made {made!r}, which is no policy: it is called with the environment, once")
+            raise TypeError(f"{policy!r} made {made!r}, which is no policy; it is called once, with the environment")
         yield _choose_by(made, env)
         return
     with _bound(policy, env, seed) as bound:

@@ -75,7 +75,7 @@ class HeldOut:
             return Evaluation(self.catalogue, **kept)
         except (RunError, TypeError):  # not there yet, or damaged
             evaluation = self.played_by(policy)
-        with suppress(OSError):  # a folder that cannot be written to costs time, not the answer
+        with suppress(OSError):  # if the folder is read-only, only the cache is lost
             shelf.mkdir(exist_ok=True)
             write_tensors(file, Tensors(evaluation.arrays, {"seconds": evaluation.seconds}))
         return evaluation

@@ -33,7 +33,7 @@ def learner_of(config: TrainConfig, env: SessionVecEnv, **changes: Any) -> BaseA
         MemoryError: the networks are too large.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device='cuda' is not to be had here; use 'cpu'")
+        raise ConfigError("device='cuda' is not available here; use 'cpu'")
     algorithm, policy = config.classes
     arguments = _arguments_of(config, algorithm, policy) | changes
     try:
