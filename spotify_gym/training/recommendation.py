@@ -177,8 +177,9 @@ def find_tracks(catalogue: Catalogue, names: Sequence[str]) -> list[int]:
     """
     names = [names] if isinstance(names, str) else names
     search = cache(partial(TrackSearch, catalogue))  # created on first use: it reads all titles
-    text = " ".join(names)
-    if "," in text and (len(names) == 1 or any(name.endswith(",") for name in names[:-1])):
+    text = " ".join(" ".join(names).split())
+    is_list = "," in text and (len(names) == 1 or any(name.endswith(",") for name in names[:-1]))
+    if is_list and not _is_id(catalogue, text):
         names = next(csv.reader([text], skipinitialspace=True))
         if not _is_id(catalogue, names[0]) and catalogue.names is not None and len(search().named(text)):
             names = [text]  # a title with a comma in it

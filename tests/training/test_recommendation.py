@@ -37,12 +37,18 @@ def songs() -> Catalogue:
         (["Hello, Goodbye"], [4]),
         ("id5", [5]),
         (["id1,", "id0,", "closer to fine"], [1, 0, 6]),
+        (["id1,\nid0"], [1, 0]),
         (["[/red]"], [7]),
         (["Closer"], [2]),
     ],
 )
 def test_find_tracks__by_id_or_title(songs: Catalogue, names: Sequence[str], tracks: list[int]) -> None:
     assert find_tracks(songs, names) == tracks
+
+
+def test_find_tracks__by_an_id_with_a_comma(songs: Catalogue) -> None:
+    one = replace(songs, track_ids=TextColumn.of(["Hurt — A, B", *"1234567"]))
+    assert find_tracks(one, ["Hurt — A, B"]) == [0]
 
 
 @pytest.mark.parametrize(
