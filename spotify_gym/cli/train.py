@@ -59,7 +59,7 @@ class Train(Command):
             print(f"saved in {path}; go on with --resume {path}", file=sys.stderr)
             raise
         print(", ".join(filter(None, [f"{path}: {run.model.num_timesteps} steps", returns_in_words(run.model)])))
-        if said := idle_in_words(run.model):
+        for said in filter(None, [idle_in_words(run.model), _rounded_up(run)]):
             print(said, file=sys.stderr)
 
     def _train(self, path: Path) -> Run:
@@ -68,6 +68,15 @@ class Train(Command):
         if self != Train(TrainConfig(), resume=self.resume, trust=self.trust):
             raise ConfigError("--resume goes on with the settings of the run; leave all other options out")
         return resume(path, progress=True, trust=self.trust)
+
+
+def _rounded_up(run: Run) -> str:
+    """Return a remark if an on-policy learner has played far more than it was asked for, else ""."""
+    asked, rollout = run.config.total_steps, getattr(run.model, "rollout_buffer", None)
+    if rollout is None or run.model.num_timesteps < 1.5 * asked:
+        return ""
+    size = f"{rollout.buffer_size} steps of {rollout.n_envs} sessions"
+    return f"{asked} steps were asked for; a rollout is {size}, and --arguments n_steps=... makes it shorter"
 
 
 def _read_settings(path: Path) -> TrainConfig:

@@ -166,6 +166,8 @@ def value_bias(
     """
     import torch
 
+    if not model.gamma < 1:
+        raise ValueError(f"gamma={model.gamma} must be below 1: what is expected has no end otherwise")
     length = math.ceil(math.log(0.01) / math.log(model.gamma)) if model.gamma > 0 else 1
     one: Any = gym.make_vec(env_id, num_envs=1, **env_options)
     dynamics: SessionDynamics = one.dynamics

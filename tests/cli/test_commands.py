@@ -78,6 +78,14 @@ def test_train__takes_settings_from_a_file_and_options_before_them(call: Call, t
     assert (code, err) == (0, "nothing was learned: the first 64 steps are random play\n")
 
 
+def test_train__says_why_it_played_more_than_it_was_asked_for(call: Call) -> None:
+    few = ("--catalogue", "builtin:300", "--steps", 20, "--n-envs", 4, "--algorithm", "a2c", "--policy", "mlp")
+    assert call(Train, *few, "--arguments", "n_steps=40", "--out", "one")[2] == (
+        "20 steps were asked for; a rollout is 40 steps of 4 sessions, and --arguments n_steps=... makes it shorter\n"
+    )
+    assert call(Train, *few, "--arguments", "n_steps=5", "--out", "other")[2] == ""
+
+
 def test_train__sees_what_serves_in_the_environment_of_the_options(call: Call, tmp_path: Path) -> None:
     settings = {"env": "SpotifyTaste-v0", "catalogue": "builtin:300", "steps": 4, "n_envs": 4}
     (tmp_path / "taste.json").write_text(json.dumps(settings))
