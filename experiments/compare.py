@@ -26,8 +26,8 @@ class Compare(Experiment):
     suite: str = "quick"
     """quick: learners in two environments, minutes. main: the whole family, ten seeds. networks: the exact maximum and
     approximate ones. rivals: SB3's algorithms and ours. overestimation: Double and Dueling with one output per track.
-    full: main with ten times the sessions, and the state options. Or your own module:function, from a catalogue to
-    cases."""
+    full: main with ten times the sessions, and the state options. Or your own module:function, which takes a catalogue
+    and yields cases."""
     seeds: int | None = None
     """Training runs per method, if fewer than in the suite."""
     envs: tuple[str, ...] = FAMILY

@@ -29,7 +29,8 @@ class _Early:
 class Train(Command):
     """Train a learner and save it in a run folder. Ctrl-C saves the training so far, and --resume continues it."""
 
-    config: tyro.conf.OmitArgPrefixes[TrainConfig]  # no default: some settings depend on the environment
+    config: tyro.conf.OmitArgPrefixes[TrainConfig]
+    """Settings of the training. Some defaults depend on the environment."""
     settings: Path | None = None
     """A JSON file of settings, such as config.json of another run; other options override it."""
     out: Path | None = None
