@@ -45,6 +45,7 @@ _POSITIVE = _SHARES | {"tempo"}
 _NEVER_TINY = _SHARES - {"acousticness", "instrumentalness"}  # above 1 % in nearly every track
 MAX_GENRES = 500
 MIN_SHARE = 0.05  # of distinct cells must have a separator for it to count: "Tyler, The Creator" has a comma
+_TIME = r"^\d+:\d\d(:\d\d)?$"  # a duration, which "tid" also means
 NUMBERS = r"[\d./]*"  # a cell that is no name
 
 _LIST = re.compile(r"""\s*(\[|\{|\(['"]|c\(|list\(|(('[^']*'|"[^"]*")\s*(,\s*|$))+$)""")
@@ -262,7 +263,7 @@ def popularity_in(texts: pa.Array, account: Account, is_sure: bool) -> NDArray[n
     if not is_sure and ((values == 0) | (values == 1)).all() and 0 < values.sum() < len(values):
         account.notes.append("a popularity of only 0 and 1 may say that a genre is pop: left out")
         return None
-    if ((values > 0) & (values < 1)).any() and not ((values < 0) | (values > 1)).any():
+    if ((values > 0) & (values < 1)).any() and not (values > 1).any():  # below 0, unknown
         values = 100 * values
         account.notes.append("popularity is from 0 to 1: it was multiplied by 100")
     outside = (values < 0) | (values > 100)
@@ -318,7 +319,8 @@ def _unescaped(text: str) -> str:
 def ids_in(texts: pa.Array, titles: pa.Array | None, features: NDArray[np.float64], given: bool) -> pa.Array | None:
     """Return the track ids (n_rows,) in texts or links, "" where missing; `None` if the column holds no track ids.
 
-    It does if most are present and no links to other things, and few recur with another title and other features.
+    It does if most are present, neither times nor links to other things, and few recur with another title and other
+    features.
 
     Args:
         texts: (n_rows,).
@@ -330,7 +332,7 @@ def ids_in(texts: pa.Array, titles: pa.Array | None, features: NDArray[np.float6
     if pc.any(pc.match_substring(ids, "spotify")).as_py():
         ids = pc.replace_substring_regex(ids, f"^{ID_IN_LINK}.*$", r"\1")
     is_there = np.asarray(pc.not_equal(ids, ""))
-    other = np.asarray(pc.or_(pc.starts_with(ids, "spotify:"), pc.match_substring(ids, "://")))
+    other = np.asarray(pc.match_substring_regex(ids, rf"^spotify:|://|{_TIME}"))
     if not given and 2 * np.count_nonzero(other | ~is_there) > len(ids):
         return None
     if given or titles is None:

@@ -222,6 +222,7 @@ def test_more_specific_id__wins_unless_it_stands_for_other_songs(tmp_path: Path)
 def test_links_to_something_else__are_no_ids(tmp_path: Path) -> None:
     table = frame().drop(columns="track_id")
     table.insert(0, "url", [f"https://open.spotify.com/artist/{n}" for n in range(5)])
+    table.insert(0, "tid", [f"3:0{n}" for n in range(5)])  # "time" in Danish
     assert read(tmp_path, table.to_csv(index=False)).track_ids[0] == "Song 0 — Artist 0"
 
 
@@ -424,8 +425,8 @@ def test_unreadable_popularity__is_unknown_and_counted(tmp_path: Path) -> None:
 
 
 def test_popularity_from_0_to_1__is_in_per_cent(tmp_path: Path) -> None:
-    catalogue = read(tmp_path, frame().assign(popularity=[0, 0.25, 0.5, 1, 0.1]).to_csv(index=False))
-    assert catalogue.popularity.tolist() == [0, 25, 50, 100, 10]
+    catalogue = read(tmp_path, frame().assign(popularity=[0, 0.25, -1, 1, 0.1]).to_csv(index=False))
+    assert np.array_equal(catalogue.popularity, [0, 25, np.nan, 100, 10], equal_nan=True)
     assert "popularity is from 0 to 1: it was multiplied by 100" in catalogue.report.notes
 
 
