@@ -263,7 +263,8 @@ def popularity_in(texts: pa.Array, account: Account, is_sure: bool) -> NDArray[n
     if not is_sure and ((values == 0) | (values == 1)).all() and 0 < values.sum() < len(values):
         account.notes.append("a popularity of only 0 and 1 may say that a genre is pop: left out")
         return None
-    if ((values > 0) & (values < 1)).any() and not (values > 1).any():  # below 0, unknown
+    is_beyond = (values > 1) | (values < 0) & (values != -1)  # -1 stands for none
+    if ((values > 0) & (values < 1)).any() and not is_beyond.any():
         values = 100 * values
         account.notes.append("popularity is from 0 to 1: it was multiplied by 100")
     outside = (values < 0) | (values > 100)
