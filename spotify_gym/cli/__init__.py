@@ -35,11 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the first argument names; return the exit code."""
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in ("-h", "--help"):
-        print(_usage())
-        return 0
+        return guarded(lambda: print(_usage()), PROG)
     if name == "--version":
-        print(PROG, version("spotify_gym"))
-        return 0
+        return guarded(lambda: print(PROG, version("spotify_gym")), PROG)
     if name not in COMMANDS:
         print(f"{PROG}: error: there is no command {name!r}; choose from {', '.join(COMMANDS)}", file=sys.stderr)
         return MISTAKE

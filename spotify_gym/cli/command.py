@@ -89,7 +89,7 @@ def guarded(work: Callable[[], None], prog: str, extra: str = "train") -> int:
     """
     _replace_unknown_letters()
     try:
-        work()
+        _and_flush(work)
     except BrokenPipeError:  # the reader of the output, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
@@ -145,6 +145,15 @@ def show_table(title: str, columns: Mapping[str, Literal["left", "right"]], rows
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
+
+
+def _and_flush(work: Callable[[], None]) -> None:
+    """Do the work, and write out what it printed while an error of the pipe can still be handled."""
+    try:
+        work()
+    finally:
+        if sys.stdout is not None:
+            sys.stdout.flush()
 
 
 def _replace_unknown_letters() -> None:

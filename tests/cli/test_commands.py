@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -240,6 +241,14 @@ def test_guarded__shows_what_a_terminal_has_no_letters_for(monkeypatch: pytest.M
     monkeypatch.setattr(sys, "stdout", poor)
     assert guarded(lambda: print("Björk — Hyperballad: 9.1 ± 0.2", flush=True), "prog") == 0
     assert poor.buffer.getvalue() == b"Bj?rk ? Hyperballad: 9.1 ? 0.2\n"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["prepare", "--help"]])
+def test_main__is_silent_where_nobody_reads_on(arguments: list[str]) -> None:
+    command = f"{shlex.join([sys.executable, '-m', 'spotify_gym.cli', *arguments])} | true"
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(command, shell=True, cwd=ROOT, env=environment, stderr=subprocess.PIPE, check=False)
+    assert done.stderr == b""
 
 
 def test_show_table__obeys_nothing_that_a_title_says(capsys: pytest.CaptureFixture[str]) -> None:
