@@ -14,6 +14,7 @@ import mmap
 import os
 import re
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -26,7 +27,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from spotify_gym.catalogue.files import check_name, open_regular, replacing
-from spotify_gym.catalogue.hashing import share_a_hash
 from spotify_gym.catalogue.report import CatalogueError, Report
 from spotify_gym.catalogue.scaling import Scaling
 from spotify_gym.catalogue.tracks import TEXTS, TextColumn
@@ -34,6 +34,7 @@ from spotify_gym.catalogue.tracks import TEXTS, TextColumn
 FORMAT, VERSION, NPZ_VERSION = "spotify_gym catalogue", 2, 1
 ALIGNMENT = 64  # bytes, of the features in the file, for the fastest paths of NumPy and BLAS
 _HEADER, _CHECKSUM = b"spotify_gym", b"spotify_gym_crc32"  # in the schema's metadata
+_MANY = 1_000_000  # ids from which on importing Numba pays
 _MAGIC = b"ARROW1"  # at both ends of the file; two zeros follow the first
 _NPY_HEAD = re.compile(
     rb"\x93NUMPY\x01\x00(?s:..)\{'descr': '(?P<dtype>[<|][biuf][1248])', 'fortran_order': False, "
@@ -90,6 +91,7 @@ def load_fields(path: Path) -> dict[str, Any]:
         ids, genres = columns["track_ids"].arrow, columns.get("genres")
         if _may_repeat(ids) and len(ids.unique()) < len(ids):
             raise ValueError("a track id stands twice")
+        pa.default_memory_pool().release_unused()  # memory of `unique`
         if genres is not None and genres.view(np.uint8).max(initial=0) > 1:
             raise ValueError("a genre is neither 0 nor 1")
         return {
@@ -232,6 +234,11 @@ def _from_arrow(column: pa.Array) -> TextColumn | NDArray[Any]:
 
 
 def _may_repeat(ids: pa.LargeStringArray) -> bool:
+    """Return False if hashes show that no id repeats; True without a look where importing Numba would take longer."""
+    if len(ids) < _MANY and "numba" not in sys.modules:
+        return True
+    from spotify_gym.catalogue.hashing import share_a_hash
+
     _, begins, letters = ids.buffers()
     places = np.frombuffer(begins, np.int64)[ids.offset : ids.offset + len(ids) + 1]
     return share_a_hash(np.frombuffer(letters or b"", np.uint8), places)
