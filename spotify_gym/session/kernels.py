@@ -279,6 +279,9 @@ def move(
     numbers[3], numbers[4], numbers[0] = numbers[1], numbers[2], 0
     for row in range(3, len(numbers)):
         weight, shift, lowest = earning[0, row], earning[1, row], earning[2, row]
+        if weight == 0:
+            numbers[row] = 0
+            continue
         for b in range(n_batch):
             numbers[row, b] = lowest if repeat[b] and not repeats else weight * (numbers[row, b] - shift)
             numbers[0, b] += numbers[row, b]
