@@ -96,7 +96,7 @@ def certify(listener: LoggedListener, log: SkipLog, catalogue: Catalogue | None,
     Args:
         listener: the listener, fitted to the same log or not.
         log: the log; its tracks are indices of the catalogue if one is given.
-        catalogue: source of the features of the tracks.
+        catalogue: source of the features of the tracks; None: nothing is known of their sound.
         seed: seed of the simulated sessions.
 
     Raises:

@@ -57,7 +57,7 @@ def fit(
 
     Args:
         log: independent sessions; the tracks are indices of the catalogue if one is given.
-        catalogue: source of the features of the tracks.
+        catalogue: source of the features of the tracks; None: sound is left out.
         skip: how early a track must be left to count as skipped.
 
     Raises:

@@ -286,7 +286,7 @@ class CompiledListener(Listener[S]):
 
     @abstractmethod
     def compiled_form(self, state: S) -> tuple[Any, Any]:
-        """Return the parameters and `state` as (named) tuples of arrays and numbers, without copying."""
+        """Return the parameters, a named tuple, and `state`, an array or a tuple of arrays, without copying."""
 
     def start(self, pool: Floats, history_length: int, uniforms: Floats) -> tuple[NDArray[np.intp], S]:
         """Begin B sessions in a compiled loop."""

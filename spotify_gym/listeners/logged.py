@@ -85,7 +85,7 @@ class LoggedListener(CompiledListener[LoggedMind]):
     autocorrelation of skips at lags 1, 2, 3, 5 and 10; within tolerances that a test checks. `taste_weight` and
     its spread are set so that sound matters as little as in the sessions of five people. The shares of the grades,
     `start_pool` and `leave` are choices; with the last, one in nine leaves within 20 plays. A listener fitted to a log
-    by `spotify-gym listener fit` keeps only `start_pool` of these.
+    by `spotify-gym listener fit` keeps only `start_pool` of these, and `leave` if the log holds no end of a session.
 
     Attributes:
         position: log-odds of a skip at positions 0, 1, ... of a session; the last value holds for all later positions.

@@ -19,7 +19,7 @@ LISTENERS = {one.name: one for one in _KINDS}
 
 
 def as_listener(given: object) -> Listener[Any] | None:
-    """Return a listener given as an object, a name, the path of its JSON file, or a mapping of its parameters.
+    """Return a listener given as an object, a name, the path of its JSON file, or its parameters; None stays None.
 
     Parameters name the class under "listener"; a file without that entry contains a :class:`SkippingListener`.
 

@@ -31,7 +31,7 @@ FLAGS = ("skip_1", "skip_2", "skip_3", "not_skipped")
 PUBLIC = ("session_id", "session_position", "session_length", "track_id_clean", *FLAGS)
 PLAIN = ("session", "position", "track", "response")
 SHARES = (0.1, 0.5, 0.9)
-"""Shares of a track below which it was left at once, left early, left late; above the last it was heard out."""
+"""Shares of a track below which it was left at once, left early, left late; from the last on it was heard out."""
 _LONGEST = 1000  # plays; a session number mistaken for a position would otherwise exhaust the memory
 _MOST = 200  # plays of a session that are used
 _WIDEST = 1000  # commas in a line

@@ -26,7 +26,7 @@ class Mind(BatchState):
     mood: Floats
     """(B,) log-odds of a skip added throughout the session."""
     patience: Floats
-    """(B,) number of further skips before the listener leaves."""
+    """(B,) further skips until the listener leaves."""
     position: NDArray[np.int64]
     """(B,) number of tracks played in the session so far."""
     responses: Floats

@@ -329,8 +329,8 @@ def play(
 ) -> bool:
     """Perform a whole step, from :func:`look` to the observation, in one call: calls cost more than the loops.
 
-    `seen` gets the vibes and, beside them, the seed vibes, if `seed_vibe` is given. `key` and `certain` are those of
-    :func:`~spotify_gym.session.streams.chances`, `listener` and `mind` those of
+    `seen`, if given, gets the vibes and, beside them, the seed vibes, if `seed_vibe` is given. `key` and `certain` are
+    those of :func:`~spotify_gym.session.streams.chances`, `listener` and `mind` those of
     :func:`~spotify_gym.listeners.listener.answer`; without a listener every track is completed. The other arguments
     are those of :func:`look` and :func:`move`.
 

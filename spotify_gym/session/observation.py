@@ -82,7 +82,11 @@ class Seed(Mean):
 
 
 class Decayed(Mean):
-    """The mean of all tracks heard, weighted by decay^age, (d,)."""
+    """A mean of all tracks heard, whose weights fall by the factor `decay` with each further one, (d,).
+
+    It starts as m = Σ decay^age x / Σ decay^age over the window, and each track x heard out moves it to
+    decay · m + (1 − decay) · x.
+    """
 
     def __init__(self, catalogue: Catalogue, history_length: int, decay: float = 0.9) -> None:
         super().__init__(catalogue, history_length)

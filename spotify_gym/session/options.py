@@ -123,7 +123,7 @@ def _check_number(name: str, value: object) -> None:
 
 
 def history_of(options: Mapping[str, Any] | None, dynamics: SessionDynamics, n_sessions: int) -> Ints | None:
-    """Return `options["history"]`, (H,) or (n_sessions, H) track indices or ids, as indices (n_sessions, H).
+    """Return `options["history"]`, (H,) or (n_sessions, H) track indices or ids, as indices (n_sessions, H); or None.
 
     Raises:
         ValueError: an option is unknown, the number of tracks is wrong, or a track is not in the catalogue.

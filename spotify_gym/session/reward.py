@@ -31,9 +31,9 @@ class Look(NamedTuple):
     fit: Floats
     """(B,) cosine to the seed vibe, in [-1, 1]."""
     repeat: Bools
-    """(B,) whether the recording was played before."""
+    """(B,) whether the track, or another version of it, was played before."""
     response: Mapping[str, Floats]
-    """The terms of the listener, (B,) each; 0 for refused repeats, about which it is not asked."""
+    """The terms of the listener, (B,) each; 0 for refused repeats, about which the listener is not asked."""
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ class SharedEnv:
             self._make_room(getattr(gym.registry.get(spec.id), "max_episode_steps", None))
 
     def _make_room(self, length: int | None) -> None:
-        """Set `played_width` for sessions of this length; raise `ValueError` if the catalogue is too small for one."""
+        """Set `played_width`, unless given, for this length; raise `ValueError` if it or the catalogue is too small."""
         least = self.dynamics.history_length + 1
         width = self._width_given
         if width is None:

@@ -76,7 +76,7 @@ class TrackSpace(Discrete):
         return self.catalogue.songs if self.same == "song" else self.catalogue.recordings
 
     def sample(self, mask: Any = None, probability: Any = None) -> Any:
-        """Draw a random track, by `mask`, (n_tracks,) bool or int8, or by `probability`, (n_tracks,)."""
+        """Draw a track, of those that `mask`, (n_tracks,) bool or int8, allows, or by `probability`, (n_tracks,)."""
         if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:
             mask = mask.astype(np.int8)
         return super().sample(mask, probability)

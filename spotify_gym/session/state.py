@@ -50,7 +50,7 @@ class SessionState(BatchState):
     listener: Any
     """State of the listeners, a :class:`BatchState`; None without a listener."""
     log: Log | None
-    """None if no listener and no observation block would read it."""
+    """None if the compiled loop does the whole step without a listener, and no block reads the log or has memory."""
 
     @classmethod
     def blank(cls, n_sessions: int, history_length: int, n_features: int, room: int, is_logged: bool) -> Self:
@@ -111,7 +111,7 @@ class StepResult(NamedTuple):
     cosine: Floats
     """(B,) cosine of the track to the vibe before it, in [-1, 1]."""
     repeat: Bools
-    """(B,) whether the recording had been played in the session before."""
+    """(B,) whether the track, or another version of it, was played in the session before."""
     completed: Bools
     """(B,) whether the track was heard out, and so entered the history."""
     left: Bools

@@ -104,6 +104,9 @@ class KeyStream:
         """Seed the slots with `seeds`, `seeds` + 1, ... as Gymnasium's vector envs do, or with one seed each.
 
         None draws a seed from the operating system.
+
+        Raises:
+            ValueError: `seeds` is neither a whole number nor a list of one for each slot.
         """
         if seeds is None or isinstance(seeds, (int, np.integer)):
             seeds = [None if seeds is None else int(seeds) + slot for slot in range(n_slots)]
