@@ -43,7 +43,7 @@ def ips(rewards: Floats, ratios: Floats, gamma: float = 1.0) -> Estimate:
 
 
 def snips(rewards: Floats, ratios: Floats, gamma: float = 1.0) -> Estimate:
-    """Estimate by self-normalised importance sampling: divide by the sum of the weights, for less variance."""
+    """Estimate by self-normalised importance sampling, divided by the sum of the weights: some bias, less variance."""
     rewards, ratios = _checked(rewards, ratios)
     weights = np.prod(ratios, axis=1)
     return _mean(_returns(rewards, gamma) * weights, weights)

@@ -4,7 +4,8 @@ The protocol is a `Discrete` space with any of these optional attributes; a spac
 
     features         (n, d) float32, the features of each action; None, or a ValueError on access, if the space was
                      loaded from a file without its catalogue
-    recordings       (n,) int64, the smallest action with exactly the same features; missing likewise
+    recordings       (n,) int64, the smallest action that counts as the same track, as all with exactly the same
+                     features do; missing likewise
     feature_names    (d,) names of the features
     fingerprint      identity of the content: equal if and only if the actions are the same
     coordinates      identity of feature names and scaling: equal if two spaces measure their actions alike

@@ -25,7 +25,7 @@ class PlanTracks:
         features: (N, d).
         units: (N, d) unit features.
         both: (N, 2d) features and unit features, concatenated.
-        recordings: (N,) the first track with the same recording.
+        recordings: (N,) the first version of the same track: with the same recording, or of the same song.
         distinct: (n,) the distinct values of `recordings`.
     """
 

@@ -52,7 +52,7 @@ class ModelBased(BaseAlgorithm):
         stats_window_size: as in SB3, like the following.
         tensorboard_log: folder of the log.
         verbose: 0, 1 or 2.
-        seed: of everything random.
+        seed: seed of everything random.
         device: accepted for SB3; everything is computed on the CPU.
 
     Raises:

@@ -107,7 +107,7 @@ class RankingPolicy(ReferencePolicy):
         return self.rank(sessions, 1).tracks[:, 0]
 
     def directions(self, sessions: SessionState) -> Floats | None:
-        """Return directions, (B, d), of any length, along which unit features are searched; None if there are none."""
+        """Return the directions, (B, d), of any length, in which it looks for tracks; None if it has none."""
         return None
 
 

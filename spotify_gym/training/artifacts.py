@@ -122,7 +122,7 @@ def save_results(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm, s
         stopped: whether Ctrl-C ended the training.
 
     Raises:
-        RunError: a weight is not finite.
+        RunError: a weight is not finite, or the log is damaged.
     """
     write_card(folder, config, earned_by(model, stopped))
     weights = weights_of(model)

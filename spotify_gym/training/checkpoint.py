@@ -56,8 +56,8 @@ def checkpoints(file: Path, interval: float) -> Iterator[BaseCallback]:
     """Yield the callback that saves and restores checkpoints; it must run before all other callbacks.
 
     If `file` exists, the callback resumes from it; the file need not be trusted. It saves to `file` every `interval`
-    [s], and before it raises `Stopped` for Ctrl-C. The logs must be in the same folder. When the block ends without an
-    error, the results are saved and the checkpoint is deleted.
+    [s], and before it raises `Stopped` for Ctrl-C. The logs must be in the same folder. If the block ends without an
+    error, by which time the results must be saved, the checkpoint is deleted.
 
     Raises:
         Stopped: by the callback, after saving.

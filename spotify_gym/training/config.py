@@ -81,7 +81,7 @@ class TrainConfig:
     repeats: bool | None = None
     """Whether a recording may play twice in a session; None: the default of the environment."""
     reward_baseline: Annotated[float, Between(-1, 1)] | None = None
-    """Constant subtracted from each cosine; None: the mean of random play."""
+    """Constant subtracted from each cosine; None: the mean cosine of random play."""
     reward: tuple[str, ...] = ()
     """Weights of the reward terms, such as flow=0.5 fit=0.5; empty: the default of the environment."""
     listener: str | None = None

@@ -57,7 +57,7 @@ class Evaluation:
     rewards: NDArray[np.float64]
     """(n, T) the reward of each, 0 after the end."""
     repeats: NDArray[np.bool_]
-    """(n, T) whether the recording had been played in the session before."""
+    """(n, T) whether the track, or another version of it, was played in the session before."""
     seconds: float
     """Wall-clock time of the evaluation [s]."""
 
@@ -114,7 +114,7 @@ def evaluate(
             `lambda env: PlannerPolicy(env, ...)`.
         env_id: id of the environment.
         n_sessions: number of sessions.
-        seed: of the first session; training uses seeds below `EVALUATION_SEED`.
+        seed: seed of the first session; training uses seeds below `EVALUATION_SEED`.
         **env_options: options of the environment: `catalogue`, `state`, ...
 
     Raises:
@@ -163,6 +163,9 @@ def value_bias(
         n_sessions: number of sessions, played in parallel.
         seed: seed of the first session.
         **env_options: options of the environment: `catalogue`, `state`, ...
+
+    Raises:
+        ValueError: γ is not below 1; or as in :func:`evaluate`.
     """
     import torch
 
@@ -298,7 +301,7 @@ def _play(choose: Choose, env: SpotifyVectorEnv, seed: int) -> tuple[NDArray[Any
 
 
 def repeat_rate(repeats: NDArray[np.bool_], tracks: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the share of plays whose recording had already been played in the session, (n_sessions,).
+    """Return the share of plays of which a version had already been played in the session, (n_sessions,).
 
     Args:
         repeats: (n_sessions, T) whether each play was a repeat.

@@ -170,7 +170,7 @@ def directions_of(model: BaseAlgorithm, observations: NDArray[np.float32]) -> ND
 
 
 def find_tracks(catalogue: Catalogue, names: Sequence[str]) -> list[int]:
-    """Return tracks by id, title or label ("Title — Artist"); commas separate several names in one text.
+    """Return the indices of tracks by id, title or label ("Title — Artist"); commas separate several in one text.
 
     Raises:
         CatalogueError: no track or several tracks have a name; the message lists similar ones.
