@@ -49,7 +49,7 @@ class References(Experiment):
     measure = "return"
 
     def tables(self, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Yield for each task the mean return and its interval over sessions, of each policy and the bound."""
+        """Yield per task the mean return of each policy and the bound, lowest first, with intervals over sessions."""
         for task, of_task in rows.groupby("env", sort=False):
             found = over_sessions(of_task, "return").sort_values("estimate")
             texts = {

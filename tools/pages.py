@@ -22,7 +22,7 @@ _EQUATION = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages at the root of the project, a page of all examples, and the notebooks."""
+    """Add the pages at the root of the project (README is the first), a page of all examples, and the notebooks."""
     for name in AT_THE_ROOT:
         text = (ROOT / name).read_text().replace("](docs/", "](")
         files.append(File.generated(config, name, content=text))

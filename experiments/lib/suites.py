@@ -55,7 +55,7 @@ output per track. It is not told which tracks were played, and gets the lowest r
 
 
 def quick(catalogue: str) -> Iterator[Case]:
-    """Yield the learners with three short runs in Taste and Playlist, and one without the listener's responses."""
+    """Yield the learners with three short runs in Taste and Playlist, and one that sees the last responses only."""
     task = TrainConfig(catalogue=catalogue, env="SpotifyTaste-v0", steps=6_000)
     yield from _learners(task, n_seeds=3)
     yield from Case("Double DQN, told nothing", replace(task, algorithm="double", state="mean")).seeded(3)
@@ -87,7 +87,7 @@ def networks(catalogue: str) -> Iterator[Case]:
 
 
 def full(catalogue: str) -> Iterator[Case]:
-    """Yield the main suite with ten times the sessions, and Double DQN with the state options."""
+    """Yield the main suite with ten times the sessions, and Double DQN with three other states."""
     for case in main(catalogue):
         yield replace(case, n_sessions=1000)
     for env in FAMILY:

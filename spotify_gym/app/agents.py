@@ -18,7 +18,7 @@ from spotify_gym.training import Run, RunFolder, load_run
 from spotify_gym.training.recommendation import best_tracks, directions_of, plans_of
 
 EXPECTED = "the reward it expects from here on"
-"""What scores are that are returns."""
+"""Name of the scores that are expected returns."""
 
 Floats = NDArray[np.float32]
 
@@ -49,7 +49,7 @@ class Learned(Agent):
     """A trained model."""
 
     dynamics: SessionDynamics
-    """Of the environment that it learned in, for a person; it may measure tracks otherwise than others do."""
+    """Dynamics of its training environment, with a person as the listener; its features may be scaled differently."""
     run: Run
 
     @property

@@ -84,7 +84,7 @@ class AppState:
 
     @property
     def catalogue(self) -> Catalogue:
-        """What can be played."""
+        """The tracks that can be played."""
         return self.dynamics.catalogue
 
 

@@ -109,7 +109,7 @@ def _map_spec(pca_map: PcaMap, low: tuple[float, ...], high: tuple[float, ...], 
 
 
 def _on_map(pca_map: PcaMap, low: Sequence[float], high: Sequence[float]) -> Callable[[alt.Data | str], alt.Chart]:
-    """Return the position channels of the map, its axes named after the features at their ends."""
+    """Return a function that places data on the map, whose axes are named after the features at their ends."""
     (left, right), (down, up) = pca_map.directions
     x = _axis(alt.X, (low[0], high[0]), f"←  {left}   ·   {right}  →")
     y = _axis(alt.Y, (low[1], high[1]), f"←  {down}   ·   {up}  →")

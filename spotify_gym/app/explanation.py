@@ -54,7 +54,7 @@ class Profile:
         return share / 2
 
     def at(self, direction: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the point in a direction, (d,), at the distance of most tracks; nearer for short directions."""
+        """Return the point in a direction, (d,), at the distance of most tracks; nearer if it is shorter than 1."""
         far = np.sqrt((self.mean**2 + self.spread**2).sum())
         point: NDArray[np.float32] = direction * far / max(1.0, float(np.linalg.norm(direction)))
         return point

@@ -21,7 +21,7 @@ Floats = NDArray[np.float32]
 OFFERS = 10
 """The next track and the nine that come close."""
 YOU = "you"
-"""Who recommended a track that the person found."""
+"""Name in place of an agent's for tracks that the person chose."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,11 @@ class ListeningSession:
     """One session: five tracks to start from, then one recommendation after another.
 
     Args:
-        dynamics: of the session, as :func:`dynamics_for_a_person` makes them.
+        dynamics: dynamics of the session, made by :func:`dynamics_for_a_person`.
         agent: who recommends; may change at any time.
         start: H different tracks, the oldest first.
         length: tracks after which the session is over; None: it goes on.
-        key: of a simulated listener with a taste of their own, to whom this start belongs; None: nobody's.
+        key: key of a simulated listener with a hidden taste, whose start this is; None for a person.
 
     Raises:
         ValueError: a start of another length, with a track twice, or with one that the catalogue does not have; a key
@@ -118,7 +118,7 @@ class ListeningSession:
         self._check()
         self.plays: list[Play] = []
         self.memory: dict[str, list[Any]] = {}
-        """What agents, by name, want to remember of each place so far, the one they are asked about included."""
+        """By name of the agent, what it remembers of each place so far, including the current one."""
         self._begin()
 
     @classmethod
@@ -173,7 +173,7 @@ class ListeningSession:
 
     @property
     def moved(self) -> bool | None:
-        """Whether the last skip changed the following offers; None if the last track was not skipped."""
+        """Whether the last skip changed the offers, apart from the skipped track; None if the last one was no skip."""
         if not self.plays or self.plays[-1].heard or self.agent.name not in self._before:
             return None
         expected = [one.track for one in self._before[self.agent.name] if one.track != self.plays[-1].track]

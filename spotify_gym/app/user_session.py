@@ -59,11 +59,11 @@ class UserSession:
         self.agent: Agent = next(iter(app_state.agents.values()))
         self.chosen: list[int] = []
         self.sessions: dict[str, ListeningSession] = {}
-        """Those that were begun, the last few, by a name each."""
+        """The last few sessions that were begun, by name."""
         self.at = ""
-        """The name of the session that goes on; nothing at the start."""
+        """Name of the current session; "" at the start."""
         self.version = 0
-        """How often something was done."""
+        """Number of actions so far."""
         self._keep = keep
         self._clock = clock
         self._last: tuple[str, float] = ("", -DOUBLE_CLICK)

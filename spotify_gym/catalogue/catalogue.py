@@ -163,7 +163,7 @@ class Catalogue(Tracks):
         The default ids are the indices of the tracks; the default names are the usual nine, or generic.
 
         Raises:
-            CatalogueError: if the features are not finite numbers, or ids or names do not match them.
+            CatalogueError: if features are not finite numbers, ids or names do not match them, or an id repeats.
         """
         raw = np.asarray(features, dtype=np.float64)
         if raw.ndim != 2:
@@ -289,7 +289,7 @@ class Catalogue(Tracks):
         return f"{name} — {artists}" if artists else name
 
     def take(self, indices: ArrayLike) -> Catalogue:
-        """Return a catalogue of the tracks at ``indices`` (k,), or of a mask (n_tracks,), with the same scaling."""
+        """Return the tracks at ``indices`` (k,), in that order, or of a mask (n_tracks,), with unchanged scaling."""
         chosen = np.asarray(indices)
         if chosen.size and chosen.dtype.kind not in "biu":
             raise CatalogueError(f"indices of tracks are whole numbers, or a mask; got {chosen.dtype}.")
@@ -302,7 +302,7 @@ class Catalogue(Tracks):
     def split(self, test_fraction: float = 0.2, seed: int = 0) -> tuple[Catalogue, Catalogue]:
         """Split the tracks at random into (train, test), so that no artist and no recording is on both sides.
 
-        Tracks linked by recordings, or by artists who played together, form a group. The test side is filled with
+        Tracks that share a recording or an artist, also through others, form a group. The test side is filled with
         whole groups up to ``test_fraction`` of the tracks, so it may be a little smaller. Both sides keep the scaling.
 
         Raises:
@@ -369,7 +369,7 @@ class Catalogue(Tracks):
 
 
 def units_of(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return features (..., d) scaled to unit length; a zero vector stays zero, and one below `TINY` nearly so."""
+    """Return features (..., d) divided by their lengths, or by `TINY` where that is larger: zero vectors stay zero."""
     units: NDArray[np.float32] = features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), TINY)
     return units
 

@@ -233,7 +233,7 @@ def _unlikely(numbers: Mapping[str, Numbers], kinds: Mapping[str, str], scaled: 
 
 
 def words_in(texts: pa.Array, others: str = rf"{NUMBERS}|spotify:.*|https?://.*") -> pa.Array | None:
-    """Return the texts (n_rows,), or `None` if all are numbers (5, 3/12) or links, and so no titles."""
+    """Return the texts (n_rows,), or `None` if all match ``others``: numbers (5, 3/12) or links, and so no titles."""
     return None if pc.all(pc.match_substring_regex(texts, f"^({others})$")).as_py() else texts
 
 
@@ -255,6 +255,8 @@ def genres_in(texts: pa.Array, account: Account) -> tuple[NDArray[np.bool_], tup
 
 def popularity_in(texts: pa.Array, account: Account, is_sure: bool) -> NDArray[np.float32] | None:
     """Parse popularities (n_rows,): NaN where unknown, unreadable or outside [0, 100].
+
+    A column of shares, from 0 to 1, or -1 where unknown, is multiplied by 100.
 
     Returns:
         `None` for a column of only 0 and 1, unless ``is_sure`` tells that it is popularity.

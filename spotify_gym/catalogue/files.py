@@ -51,7 +51,7 @@ def path_of(source: str | Path) -> Path:
     """Return the path of a table.
 
     Raises:
-        CatalogueError: if ``source`` is empty, a URL, or the name of a built-in catalogue.
+        CatalogueError: if ``source`` is no path, empty, a URL, or the name of a built-in catalogue.
     """
     if not isinstance(source, (str, os.PathLike)):
         raise CatalogueError(

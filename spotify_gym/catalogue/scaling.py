@@ -39,7 +39,7 @@ class Scaling:
 
     @classmethod
     def fit(cls, raw: NDArray[np.float64], kind: str) -> Scaling:
-        """Fit a scaling to raw features (n_tracks, d); bit-identical to ``StandardScaler`` and ``MinMaxScaler``.
+        """Fit to raw features (n_tracks, d), bit-identical to scikit-learn's ``StandardScaler`` or ``MinMaxScaler``.
 
         Raises:
             CatalogueError: if ``kind`` is unknown, there is no track, or a feature is not a number up to ±1e12.
