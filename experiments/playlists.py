@@ -166,7 +166,7 @@ class Playlists(Study):
     playlists: tuple[Path, ...] = ()
     """CSV files with the columns playlist_id and track_id, in order; none: the table of --catalogue."""
     shortest: int = 10
-    """Tracks of a playlist that must be in the catalogue."""
+    """Least number of tracks of a playlist that must be in the catalogue; playlists with fewer are left out."""
     out: Path = Path("results/playlists")
     n_sessions: tyro.conf.Suppress[int] = 1
 
@@ -226,7 +226,7 @@ class PlaylistCase(Case):
     playlists: tuple[str, ...] = ()
     """Paths of the files."""
     shortest: int = 10
-    """Tracks of a playlist that must be in the catalogue."""
+    """Least number of tracks of a playlist that must be in the catalogue; playlists with fewer are left out."""
 
     def policy(self, catalogue: Catalogue) -> Scores:
         """Train the learner and return its Q-values as scores, or return the ranker that does not learn."""
