@@ -41,12 +41,12 @@ def map_chart(
     """Draw the catalogue as a map, with the session's path and the tracks that the agent would play next.
 
     Args:
-        pca_map: the landscape.
-        session: as it stands; None: there is none yet.
-        chosen: tracks to mark, where there is no session.
-        genre: the tracks of which stand out.
-        zoomed: show no more than what the session has to do with.
-        rival: another session from the same start, the way of which is drawn beside.
+        pca_map: the catalogue's map.
+        session: the session so far; None before there is one.
+        chosen: tracks to mark if there is no session.
+        genre: the genre whose tracks stand out; None for none.
+        zoomed: show only the part of the map that the session covers.
+        rival: another session from the same start, whose path is drawn too.
     """
     vibes = session.vibes if session else ()
     offers = session.offers() if session and not session.is_over and not rival else ()

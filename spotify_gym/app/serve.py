@@ -53,7 +53,7 @@ def serve(runs: Sequence[Path] = (), catalogue: str | None = None, port: int = P
     from starlette.responses import Response
     from starlette.routing import Route
 
-    from spotify_gym.app import compare_view, listen_view, start_view  # noqa: F401 - before anybody comes
+    from spotify_gym.app import compare_view, listen_view, start_view  # noqa: F401 - before the first visitor
     from spotify_gym.app.app_state import AppState
     from spotify_gym.app.user_session import UserSessions
 
