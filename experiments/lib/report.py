@@ -112,7 +112,7 @@ def in_words(rows: pd.DataFrame) -> str | None:
     said += f"skill of {best} is {estimate_text(estimate, low, high)}: "
     nearest = math.inf if hidden else skills["estimate"].get("nearest", math.inf)
     if abs(estimate - nearest) < _LEVEL:
-        said += f"it plays as well as the nearest neighbour of the vibe ({nearest:z.3f})."
+        said += f"it plays about as well as the nearest neighbour of the vibe ({nearest:z.3f})."
     elif note := "note" in rows and rows.loc[rows["method"] == best, "note"].fillna("").max():
         said += f"{note}."
     else:

@@ -50,7 +50,7 @@ class Fit(_OfLog):
     out: Path = Path("listener.json")
     """The listener file to write."""
     skip: Literal["skip_1", "skip_2", "skip_3"] = "skip_2"
-    """When a track counts as skipped: left at once, early (half of it, in a plain log), or before its end."""
+    """How early a track is left to count as skipped: at once, early (half of it, in a plain log), or before its end."""
 
     def run(self) -> None:
         """Fit the listener, print its parameters, and write it."""
@@ -69,7 +69,7 @@ class Fit(_OfLog):
 
 @dataclass(frozen=True, kw_only=True)
 class Report(_OfLog):
-    """Test a listener on the fifth of a log's sessions that `fit` leaves out, against other models and known facts."""
+    """Test a listener on the fifth of a log that `fit` leaves out, against other models and facts about skips."""
 
     listener: tyro.conf.Positional[str]
     """A listener's JSON file, or "logged" or "skipping" for one that comes with the package."""
