@@ -185,7 +185,7 @@ class Playlists(Study):
         say(f"popularity is known of {_n_known(catalogue):,} of {len(catalogue):,} tracks")
         learner = PlaylistCase(learner_name(self.config), self.config, playlists=files, shortest=self.shortest)
         unranked = _NEEDS_POPULARITY if POLICIES["popular"].lacks(dynamics) is not None else ()
-        for case in scale_of(self.config, 1, tuple(RANKERS)):
+        for case in scale_of(self.config, 1, tuple(RANKERS), RANKERS):
             if case.method not in unranked:
                 yield replace(learner, method=case.method, config=case.config, reference=case.reference)
         yield learner

@@ -8,7 +8,7 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -163,14 +163,17 @@ class Case:
         return rows.assign(**self.labels, n_tracks=len(catalogue), fingerprint=catalogue.fingerprint)
 
 
-def scale_of(config: TrainConfig, n_sessions: int = 100, references: Sequence[str] = SCALE) -> list[Case]:
+def scale_of(
+    config: TrainConfig, n_sessions: int = 100, references: Sequence[str] = SCALE, known: Mapping[str, Any] = POLICIES
+) -> list[Case]:
     """Return a case per reference policy on the task of a learner.
 
     Reference policies ignore the settings of learning and state, so their cases are equal for all learners of a task
-    and run once. Policies that know only what is seen are included if the listener has a hidden state.
+    and run once. Policies that know only what is seen are included if the listener has a hidden state. `known` are the
+    policies by name.
     """
     listener = as_listener(config.env_options.get("listener", gym.spec(config.env).kwargs.get("listener")))
-    makers = {name: resolve("policy", name, POLICIES) for name in references}
+    makers = {name: resolve("policy", name, known) for name in references}
     references = [name for name, one in makers.items() if getattr(one, "suits", ReferencePolicy.suits)(listener)]
     task = replace(TrainConfig(), **{name: getattr(config, name) for name in TASK_SETTINGS})
     return [Case(name, task, name, n_sessions) for name in references]
