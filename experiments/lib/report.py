@@ -116,7 +116,7 @@ def in_words(rows: pd.DataFrame) -> str | None:
     elif note := "note" in rows and rows.loc[rows["method"] == best, "note"].fillna("").max():
         said += f"{note}."
     else:
-        said += "learning pays here." if estimate > 0 else "learning does not pay here yet."
+        said += "learning pays here." if low > 0 else "learning does not pay here yet."
     if estimate - other > _APART:
         said += f" The choice of learner matters: “{least}” reaches {other:z.3f}."
     return said

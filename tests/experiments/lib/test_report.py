@@ -58,6 +58,9 @@ def test_words__say_where_nothing_was_learned(rows: pd.DataFrame) -> None:
     assert told is not None
     assert told.endswith(f"{note}.")
     assert "learning pays here." in (in_words(rows) or "")
+    one_failed = (rows["method"] == "DQN") & (rows["seed"] == 0)
+    unsure = in_words(rows.assign(skill=rows["skill"].mask(one_failed, -0.5)))
+    assert "learning does not pay here yet." in (unsure or "")
 
 
 def test_summary__pairs_each_number_with_its_method_the_best_first(rows: pd.DataFrame) -> None:
