@@ -238,7 +238,8 @@ def _export(sheet: Any, width: int, is_text: bool) -> bytes:
     text, rows = io.StringIO(), _rows(sheet, MAX_SHEET_ROWS, width)
     if is_text:  # each row is a line that was not split into columns
         text.writelines("".join(row) + "\n" for row in rows)
-    csv.writer(text).writerows(row if any(row) else [] for row in rows)
+    else:
+        csv.writer(text).writerows(row if any(row) else [] for row in rows)
     return text.getvalue().encode("utf-8", "replace")
 
 
