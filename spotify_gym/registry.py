@@ -48,7 +48,7 @@ def resolve_class(kind: str, name: str, known: Mapping[str, type[Any]], base: ty
     """
     found: object = resolve(kind, name, known)
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise ValueError(f"{kind}={name!r} is no class derived from {base.__module__}.{base.__name__}")
+        raise ValueError(f"{kind}={name!r} is not a class derived from {base.__module__}.{base.__name__}")
     return found
 
 

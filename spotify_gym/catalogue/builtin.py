@@ -34,7 +34,7 @@ def invent_tracks(n_tracks: int, seed: int) -> Tracks:
     """Generate ``n_tracks`` tracks, the same ones for the same ``n_tracks`` and ``seed``.
 
     Raises:
-        CatalogueError: if ``n_tracks`` is no whole number between 1 and ten million.
+        CatalogueError: if ``n_tracks`` is not a whole number between 1 and ten million.
     """
     if not isinstance(n_tracks, (int, np.integer)) or isinstance(n_tracks, bool) or not 1 <= n_tracks <= MAX_TRACKS:
         raise CatalogueError(f"n_tracks={n_tracks!r} is not between 1 and {MAX_TRACKS:,}.")

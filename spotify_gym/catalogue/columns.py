@@ -46,7 +46,7 @@ _NEVER_TINY = _SHARES - {"acousticness", "instrumentalness"}  # above 1 % in nea
 MAX_GENRES = 500
 MIN_SHARE = 0.05  # of distinct cells must have a separator for it to count: "Tyler, The Creator" has a comma
 _TIME = r"^\d+:\d\d(:\d\d)?$"  # a duration, which "tid" also means
-NUMBERS = r"[\d./]*"  # a cell that is no name
+NUMBERS = r"[\d./]*"  # a cell that is not a name
 
 _LIST = re.compile(r"""\s*(\[|\{|\(['"]|c\(|list\(|(('[^']*'|"[^"]*")\s*(,\s*|$))+$)""")
 _NAME = re.compile(r"""['"]name['"]\s*:\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")""")

@@ -97,7 +97,7 @@ def _find_header(lines: Sequence[bytes], schema: Schema) -> tuple[tuple[str, ...
         if any(names)
     ]
     if not headers:
-        raise CatalogueError("its first lines are no header of column names.")
+        raise CatalogueError("its first lines are not a header of column names.")
     return max(headers, key=lambda header: (schema.likeness(header[0]), -header[2], len(header[0])))
 
 

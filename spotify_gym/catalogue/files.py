@@ -51,11 +51,11 @@ def path_of(source: str | Path) -> Path:
     """Return the path of a table.
 
     Raises:
-        CatalogueError: if ``source`` is no path, empty, a URL, or the name of a built-in catalogue.
+        CatalogueError: if ``source`` is not a path, empty, a URL, or the name of a built-in catalogue.
     """
     if not isinstance(source, (str, os.PathLike)):
         raise CatalogueError(
-            f"a {type(source).__name__} is no path of a table; a DataFrame goes to gymnasium.make(id, catalogue=...)."
+            f"a {type(source).__name__} is not a path; a DataFrame goes to gymnasium.make(id, catalogue=...)."
         )
     text = str(source)
     if not text.strip():
@@ -90,7 +90,7 @@ def read_parts(path: Path) -> dict[Path, bytes]:
     except OSError as error:
         raise CatalogueError(f"cannot read {file}: {error.strerror or error}.") from error
     except ValueError as error:  # such as a null byte in the name
-        raise CatalogueError(f"{str(file)!r} is no name of a file: {error}.") from error
+        raise CatalogueError(f"{str(file)!r} is not the name of a file: {error}.") from error
     return parts
 
 
@@ -140,7 +140,7 @@ def open_regular(path: Path) -> BinaryIO:
     """Open a file for reading; raise `CatalogueError` for a pipe or a device, which may have no end."""
     status = path.stat()
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-        raise CatalogueError("it is no regular file.")
+        raise CatalogueError("it is not a regular file.")
     return path.open("rb")
 
 

@@ -48,7 +48,7 @@ def read_parquet(content: bytes, schema: Schema) -> RawTable:
         cells = {name: _plain(table.column(table.column_names.index(name)), name) for name in roles.columns}
     except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         raise CatalogueError(
-            f"the Parquet file is damaged, or has columns that are no plain values: {error}."
+            f"the Parquet file is damaged, or has columns that are not plain values: {error}."
         ) from error
     return RawTable(tuple(names), roles, pa.table(cells), np.arange(len(table)) + 1, Account())
 
@@ -133,7 +133,7 @@ def _parse_json(text: str) -> Any:
             with suppress(ValueError):
                 values[-1] = json.loads(line)
         if sum(value is None for value in values) * 2 > len(values):
-            raise CatalogueError(f"this is no JSON: {error}.") from error
+            raise CatalogueError(f"this is not JSON: {error}.") from error
         return values
 
 
@@ -160,7 +160,7 @@ def _find_records(value: Any, schema: Schema, depth: int, key: str | None = None
             cells = pd.DataFrame({name: pd.Series(one, dtype=object) for name, one in columns.items()})
             yield from (dict(zip(columns, row, strict=True)) for row in cells.itertuples(index=False, name=None))
         else:
-            is_numbered = all(map(str.isdigit, value))  # by pandas, so that the keys are no ids
+            is_numbered = all(map(str.isdigit, value))  # by pandas, so that the keys are not ids
             for name, one in value.items():
                 yield from _find_records(one, schema, depth - 1, None if is_numbered else name)
 

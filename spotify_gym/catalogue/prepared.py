@@ -108,7 +108,7 @@ def load_fields(path: Path) -> dict[str, Any]:
         raise
     except _DAMAGE as error:
         told = error.strerror if isinstance(error, OSError) else None  # by the operating system, not by pyarrow
-        raise CatalogueError(f"{told or f'it is no prepared catalogue, or damaged: {error}'}.") from error
+        raise CatalogueError(f"{told or f'it is not a prepared catalogue, or damaged: {error}'}.") from error
 
 
 def _read_arrow(content: memoryview) -> Contents:
@@ -118,7 +118,7 @@ def _read_arrow(content: memoryview) -> Contents:
     refused before it takes the memory that it claims to need.
     """
     if content[:6] != _MAGIC or content[-6:] != _MAGIC:
-        raise ValueError("it is no whole Arrow file (a table of songs is read, not loaded)")
+        raise ValueError("it is not a whole Arrow file (a table of songs is read, not loaded)")
     first, *others = pa.ipc.MessageReader.open_stream(pa.BufferReader(content[8:]))
     schema = pa.ipc.read_schema(first)
     metadata = {_HEADER: b"null", **(schema.metadata or {})}

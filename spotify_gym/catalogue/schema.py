@@ -189,7 +189,7 @@ class Schema:
         have = f"only {', '.join(known)} of the nine are there" if known else "there is none of the nine"
         hint = self.hint([name for name in FEATURE_NAMES if name not in known], names)
         return (
-            f"this is no table of audio features: its columns are named {_listed(names)}, and {have}; at least "
+            f"this is not a table of audio features: its columns are named {_listed(names)}, and {have}; at least "
             f"{MIN_FEATURES} of {', '.join(FEATURE_NAMES)} are needed. {hint and f'{hint} '}"
             f"Or say which numbers are a track's features: {self.command(features=['COLUMN', 'COLUMN'])} ..."
         )

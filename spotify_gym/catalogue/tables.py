@@ -189,7 +189,7 @@ def _judge(draft: Draft, n_rows: int, schema: Schema) -> Iterator[str]:
     if folded > MANY_ROWS * n_rows:
         yield (
             f"{100 * folded // n_rows}% of the rows have an id of an earlier row and other features; if "
-            f"{draft.account.columns.get('track_id')!r} is no id of a track: {schema.command({'track_id': ''})}"
+            f"{draft.account.columns.get('track_id')!r} is not an id of a track: {schema.command({'track_id': ''})}"
         )
     if draft.tracks.names is None:
         yield "no titles"

@@ -246,7 +246,7 @@ class Listener(ABC, Generic[S]):
         try:
             return cls(**own)
         except TypeError as error:
-            raise ValueError(f"{own!r:.200} are no values of {cls.__name__}: {error}") from error
+            raise ValueError(f"{own!r:.200} are not values of {cls.__name__}: {error}") from error
 
     @classmethod
     def from_json(cls, path: str | Path) -> Self:
@@ -382,7 +382,7 @@ def values_in(path: str | Path) -> dict[str, Any]:
     """
     try:
         if Path(path).stat().st_size > MAX_BYTES or not Path(path).is_file():
-            raise ValueError(f"it is no regular file of up to {MAX_BYTES:,} bytes")
+            raise ValueError(f"it is not a regular file of up to {MAX_BYTES:,} bytes")
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error

@@ -37,7 +37,7 @@ def as_listener(given: object) -> Listener[Any] | None:
         values = {"listener": given}
     name = values.get("listener")
     if not isinstance(name, str):
-        raise ValueError(f"listener={given!r} is no Listener, nor a name, values or a JSON file of one")
+        raise ValueError(f"listener={given!r} is not a Listener, nor a name, values or a JSON file of one")
     return resolve_class("listener", name, LISTENERS, Listener).from_dict(values)  # type: ignore[type-abstract]
 
 

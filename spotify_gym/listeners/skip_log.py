@@ -239,8 +239,8 @@ _PUBLIC_CHECKS: tuple[Check, ...] = (
         "contradicts the other flags (skip_1 implies skip_2, skip_2 implies skip_3, skip_3 excludes not_skipped)",
         _contradicts,
     ),
-    ("session_position", f"is no whole number from 1 to {_LONGEST}", _is_no_count),
-    ("session_length", f"is no whole number from 1 to {_LONGEST}", _is_no_count),
+    ("session_position", f"is not a whole number from 1 to {_LONGEST}", _is_no_count),
+    ("session_length", f"is not a whole number from 1 to {_LONGEST}", _is_no_count),
     (
         "session_position",
         "lies past its session_length",
@@ -252,7 +252,7 @@ _PUBLIC_CHECKS: tuple[Check, ...] = (
 
 _PLAIN_CHECKS: tuple[Check, ...] = (
     ("session", "is empty", _is_empty),
-    ("position", "is no number", lambda table, name: ~np.isfinite(_numbers(table, name))),
+    ("position", "is not a number", lambda table, name: ~np.isfinite(_numbers(table, name))),
     ("position", "stands twice in its session", lambda table, name: table.duplicated(["session", name], keep=False)),
     (
         "response",
@@ -261,7 +261,7 @@ _PLAIN_CHECKS: tuple[Check, ...] = (
     ),
     (
         "propensity",
-        "is no probability above 0 and up to 1",
+        "is not a probability above 0 and up to 1",
         lambda table, name: ~(_numbers(table, name).between(0, 1) & (_numbers(table, name) > 0)),
     ),
 )

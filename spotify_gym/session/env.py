@@ -215,7 +215,9 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
         except TypeError:
             raise InvalidAction(f"action {action!r} is not a whole number; give the index of a track") from None
         if not 0 <= track < self._n_tracks:
-            raise InvalidAction(f"action {track} is no track of this catalogue; choose from 0 to {self._n_tracks - 1}")
+            raise InvalidAction(
+                f"action {track} is not a track of this catalogue; choose from 0 to {self._n_tracks - 1}"
+            )
         return track
 
     def __getstate__(self) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def dynamics_from(catalogue: Source, options: EnvOptions) -> SessionDynamics:
         name, more = min(unknown), ("max_episode_steps", "render_mode", "played_width", "info_texts")
         known = ["catalogue", *EnvOptions.__annotations__, *(one for one in more if one != name)]
         near = "".join(f"do you mean {one}? " for one in get_close_matches(name, known, 1))
-        raise TypeError(f"{name!r} is no option of the environment; {near}choose from {', '.join(known)}")
+        raise TypeError(f"{name!r} is not an option of the environment; {near}choose from {', '.join(known)}")
     return make_dynamics(catalogue, **options)
 
 
@@ -131,7 +131,7 @@ def history_of(options: Mapping[str, Any] | None, dynamics: SessionDynamics, n_s
     if not options:
         return None
     if not isinstance(options, Mapping):
-        raise ValueError(f"options={options!r} is no dict, such as {{'history': [...]}}")
+        raise ValueError(f"options={options!r} is not a dict, such as {{'history': [...]}}")
     if unknown := sorted(set(options) - {"history"}):
         raise ValueError(f"unknown reset option {unknown[0]!r}; the only one is 'history'")
     if options.get("history") is None:
@@ -162,6 +162,6 @@ def _track_index(track: int | str, catalogue: Catalogue) -> int:
         return catalogue.index_of(track)
     if np.asarray(track).dtype.kind not in "iu" or np.ndim(track) or not 0 <= track < len(catalogue):
         raise ValueError(
-            f"{track!r} is no track of this catalogue; give ids, or indices from 0 to {len(catalogue) - 1}"
+            f"{track!r} is not a track of this catalogue; give ids, or indices from 0 to {len(catalogue) - 1}"
         )
     return int(track)

@@ -178,7 +178,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         if indices.view(np.uint64).max() >= len(self.catalogue):  # a negative number looks large
             wrong = tracks[(tracks < 0) | (tracks >= len(self.catalogue))][0]
             raise InvalidAction(
-                f"action {wrong} is no track of this catalogue; choose from 0 to {len(self.catalogue) - 1}"
+                f"action {wrong} is not a track of this catalogue; choose from 0 to {len(self.catalogue) - 1}"
             )
         return indices
 

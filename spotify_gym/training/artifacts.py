@@ -307,4 +307,4 @@ def _unpickled(folder: RunFolder, config: TrainConfig, env: SessionVecEnv) -> Ba
         model: BaseAlgorithm = config.classes[0].load(file, env, device="cpu")
         return model
     except (ValueError, KeyError, AssertionError, RuntimeError, UnpicklingError) as error:
-        raise RunError(f"{file} is damaged, or is no model of this program: {error}") from error
+        raise RunError(f"{file} is damaged, or is not a model of this program: {error}") from error

@@ -152,7 +152,9 @@ class TrainConfig:
                 object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value.item())
             _check(name, getattr(self, name), kind)
         if self.env not in env_ids():
-            raise ConfigError(f"env={self.env!r} is no environment of this package; choose from {', '.join(env_ids())}")
+            raise ConfigError(
+                f"env={self.env!r} is not an environment of this package; choose from {', '.join(env_ids())}"
+            )
         if self.state == "auto":
             object.__setattr__(self, "state", BEST_STATES.get(self.env, "mean"))
         self._check_network()

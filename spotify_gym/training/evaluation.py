@@ -223,11 +223,11 @@ def _choosing(policy: Policy | PolicyFactory, env: SpotifyVectorEnv, seed: int) 
     if isinstance(policy, type) or not hasattr(policy, "predict"):
         if not callable(policy):
             raise TypeError(
-                f"policy={repr(policy)[:80]} is no policy: give a model, or the class of a reference policy"
+                f"policy={repr(policy)[:80]} is not a policy: give a model, or the class of a reference policy"
             )
         made = policy(env)
         if not hasattr(made, "predict"):
-            raise TypeError(f"{policy!r} made {made!r}, which is no policy; it is called once, with the environment")
+            raise TypeError(f"{policy!r} made {made!r}, which is not a policy; it is called once, with the environment")
         yield _choose_by(made, env)
         return
     with _bound(policy, env, seed) as bound:

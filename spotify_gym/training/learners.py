@@ -62,7 +62,7 @@ def _arguments_of(config: TrainConfig, algorithm: type[Any], policy: type[Any]) 
     known = [name for name in inspect.signature(algorithm).parameters if name not in _OURS]
     if unknown := sorted(set(arguments) - set(known)):
         raise ConfigError(
-            f"{unknown[0]!r} is no argument of algorithm={config.algorithm!r}; choose from {', '.join(known)}"
+            f"{unknown[0]!r} is not an argument of algorithm={config.algorithm!r}; choose from {', '.join(known)}"
         )
     for name, value in config.other_arguments.items():
         if name in _SHARES and not (isinstance(value, (int, float)) and 0 <= value <= 1):

@@ -63,7 +63,7 @@ def read_tensors(path: Path) -> Tensors:
             raise ValueError("it does not match its checksum")
         return Tensors(arrays, dict(json.loads(metadata["facts"])))
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunError(f"{path} is damaged, or is no file of this program: {error}") from error
+        raise RunError(f"{path} is damaged, or is not a file of this program: {error}") from error
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]], facts: str) -> str:

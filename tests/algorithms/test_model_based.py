@@ -131,7 +131,7 @@ def test_config__refuses_what_has_no_meaning(settings: dict[str, Any], message: 
 
 
 def test_model_based__refuses_an_argument_it_does_not_know_and_what_it_cannot_learn_from(catalogue: Catalogue) -> None:
-    with pytest.raises(ConfigError, match="'n_plan' is no argument"):
+    with pytest.raises(ConfigError, match="'n_plan' is not an argument"):
         train(TrainConfig("builtin:100", algorithm="model", arguments=("n_plan=3",), episodes=1))
     with pytest.raises(
         BindingError, match="names them at no place; choose a `state` that shows some, such as 'mean\\+history'"

@@ -172,7 +172,7 @@ def test_endless_line__is_left_out() -> None:
 
 @pytest.mark.parametrize("text", ["," * 2**24, '"a\n"' + "," * 2**24])
 def test_endless_line__is_no_header(text: str) -> None:
-    with pytest.raises(CatalogueError, match="its first lines are no header"):
+    with pytest.raises(CatalogueError, match="its first lines are not a header"):
         split(text)
 
 
@@ -573,7 +573,7 @@ BAD_FILES = {
     "damaged, cut off or encrypted: File is not a zip file": b"PK\x03\x04" + bytes(60),
     "is packed, but damaged": gzip.compress(csv_text(songs(3)).encode())[:-30],
     "Parquet file is damaged": b"PAR1" + bytes(100),
-    "no table of audio features": b"name,price\nbread,3\n",
+    "not a table of audio features": b"name,price\nbread,3\n",
     "is a picture": b"\x89PNG\x0d\x0a" + bytes(range(256)),
     "neither a text nor of a kind": b"\x07\x00\x00" + bytes(range(256)),
     r"is a web page \(HTML": b"\n<!DOCTYPE html><html><body>404</body></html>",
@@ -589,7 +589,7 @@ BAD_FILES = {
     "is an array of NumPy": b"\x93NUMPY" + bytes(100),
     "is a database": b"SQLite format 3\x00",
     "is a tar archive": b"songs.csv".ljust(257, b"\x00") + b"ustar\x00",
-    "this is no JSON": b"[{]\n{}}",
+    "this is not JSON": b"[{]\n{}}",
     "holds no record": b'{"a": [1, 2, {"b": null}]}',
     "nested too deep": b"[" * 100_000,
 }

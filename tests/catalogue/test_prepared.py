@@ -132,7 +132,7 @@ def test_npz__describes_its_arrays_in_plain_words(tmp_path: Path, head: bytes) -
     """NumPy would evaluate the header."""
     with zipfile.ZipFile(tmp_path / "odd.npz", "w") as file:
         file.writestr("features.npy", b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
-    with pytest.raises(CatalogueError, match=r"odd\.npz: it is no prepared catalogue, or damaged"):
+    with pytest.raises(CatalogueError, match=r"odd\.npz: it is not a prepared catalogue, or damaged"):
         Catalogue.load(tmp_path / "odd.npz")
 
 
@@ -145,9 +145,9 @@ def test_npz__of_others_is_refused(tmp_path: Path) -> None:
     sizes = (2**31).to_bytes(4, "little") * 2  # compressed and uncompressed size, in the central directory
     (tmp_path / "enormous.npz").write_bytes(claims[: entry + 20] + sizes + claims[entry + 28 :])
     for name, message in {
-        "plain": "it is no prepared catalogue, or damaged: 'header'",
-        "compressed": "it is no prepared catalogue, or damaged: it is compressed",
-        "enormous": "it is no prepared catalogue, or damaged: it is compressed, or claims to hold more than there is",
+        "plain": "it is not a prepared catalogue, or damaged: 'header'",
+        "compressed": "it is not a prepared catalogue, or damaged: it is compressed",
+        "enormous": "it is not a prepared catalogue, or damaged: it is compressed, or claims to hold more",
         "objects": ".*Python objects, which need pickle, are never loaded",
     }.items():
         with pytest.raises(CatalogueError, match=rf"{name}\.npz: {message}"):
@@ -315,7 +315,7 @@ def test_load__of_other_files_says_that_they_are_none(prepared: Path, tmp_path: 
     (tmp_path / "empty.arrow").write_bytes(b"")
     (tmp_path / "cut.arrow").write_bytes(prepared.read_bytes()[:-100])
     for name in ("plain", "table", "empty", "cut"):
-        with pytest.raises(CatalogueError, match=rf"{name}.arrow: it is no prepared catalogue, or damaged"):
+        with pytest.raises(CatalogueError, match=rf"{name}.arrow: it is not a prepared catalogue, or damaged"):
             Catalogue.load(tmp_path / f"{name}.arrow")
 
 

@@ -113,7 +113,7 @@ def test_arguments__that_mean_nothing_are_named(tmp_path: Path) -> None:
     for what in ({"features": "tempo"}, {"columns": "tempo"}):
         with pytest.raises(CatalogueError, match=r"columns must be a dict .*, and features a list of names"):
             Catalogue.read(path, **what)  # type: ignore[arg-type]
-    with pytest.raises(CatalogueError, match=r"a DataFrame is no path .* goes to gymnasium.make"):
+    with pytest.raises(CatalogueError, match=r"a DataFrame is not a path; a DataFrame goes to gymnasium.make"):
         Catalogue.read(pd.DataFrame())  # type: ignore[arg-type]
 
 

@@ -202,7 +202,7 @@ def test_command__is_quoted_for_the_shell() -> None:
 
 
 def test_other_table__says_what_is_needed() -> None:
-    with pytest.raises(CatalogueError, match="no table of audio features: its columns are named name, price"):
+    with pytest.raises(CatalogueError, match="not a table of audio features: its columns are named name, price"):
         roles_of(["name", "price"])
 
 

@@ -104,7 +104,7 @@ def test_train__resume_of_what_is_finished(call: Call, trained: Path) -> None:
     [
         (["--resume", "nowhere"], "nowhere holds no run: there is no config.json in it"),
         (["--gamma", "2"], "gamma=2.0 must be from 0 to 1"),
-        (["--env", "Pong-v5"], "env='Pong-v5' is no environment of this package; choose from SpotifyLogged-v0, "),
+        (["--env", "Pong-v5"], "env='Pong-v5' is not an environment of this package; choose from SpotifyLogged-v0, "),
         (["--algorithm", "sarsa"], "algorithm='sarsa' is not one of 'dqn', 'double'"),
         (["--episodes", "many"], "Error parsing --episodes: invalid literal for int() with base 10: 'many'"),
         (["--episode", "3"], "Unrecognized options: --episode, 3 Perhaps you meant: --episodes INT"),

@@ -246,7 +246,7 @@ def test_report__of_a_listener_that_was_never_fitted_says_so(capsys):
         ("report satiated log.csv", "SatiatedListener skips nothing"),
         ("report log.csv log.csv", "listener='log.csv' is not known"),
         ("report big.json log.csv", "big.json holds no listener"),
-        ("report pipe.json log.csv", "it is no regular file"),
+        ("report pipe.json log.csv", "it is not a regular file"),
         ("report odd.json log.csv", "must hold intervals"),
     ],
 )

@@ -159,13 +159,13 @@ def test_listener__of_a_file_that_names_none_is_a_skipping_one(tmp_path: Path) -
         ("sleeping", "listener='sleeping' is not known; choose one of 'satiated', 'skipping'"),
         (
             "collections:OrderedDict",
-            "listener='collections:OrderedDict' is no class derived from spotify_gym.listeners.listener.Listener",
+            "listener='collections:OrderedDict' is not a class derived from spotify_gym.listeners.listener.Listener",
         ),
         ("nowhere.json", "nowhere.json: No such file or directory"),
-        ({"patience": 4.0}, "is no Listener, nor a name, values or a JSON file of one"),
-        ({"listener": "skipping", "patients": 4.0}, "are no values of SkippingListener: .*patients"),
+        ({"patience": 4.0}, "is not a Listener, nor a name, values or a JSON file of one"),
+        ({"listener": "skipping", "patients": 4.0}, "are not values of SkippingListener: .*patients"),
         ({"listener": "skipping", "patience": 0.0}, "patience=0.0 must be above 0"),
-        (7, "listener=7 is no Listener"),
+        (7, "listener=7 is not a Listener"),
     ],
 )
 def test_listener__that_is_none_is_refused_in_words(given: object, message: str) -> None:

@@ -106,8 +106,8 @@ def test_read_log__reads_a_plain_one(tmp_path):
             "response is neither skipped nor completed, nor a share from 0 to 1 (row 2), first 'maybe'",
         ),
         ("20", "10", "position stands twice in its session (row 1, 2)"),
-        ("20", "x", "position is no number (row 2), first 'x'"),
-        (".25", "0", "propensity is no probability above 0 and up to 1 (row 2)"),
+        ("20", "x", "position is not a number (row 2), first 'x'"),
+        (".25", "0", "propensity is not a probability above 0 and up to 1 (row 2)"),
     ],
 )
 def test_bad_row__of_a_plain_log_costs_its_session(tmp_path, old, new, said):
@@ -127,10 +127,13 @@ def test_bad_row__of_a_plain_log_costs_its_session(tmp_path, old, new, said):
         ({"session_position": [1, 2, 2, 1, 2]}, "session_position stands twice in its session, or"),
         (
             {"session_position": [1, 2, "x", 1, 2]},
-            "is no whole number from 1 to 1000 (row 3), first 'x'",
+            "is not a whole number from 1 to 1000 (row 3), first 'x'",
         ),
-        ({"session_length": [3, 2.5, 3, 2, 2]}, "session_length is no whole number from 1 to 1000 (row 2), first 2.5"),
-        ({"session_position": [1, 2, 1e9, 1, 2]}, "session_position is no whole number from 1 to 1000 (row 3)"),
+        (
+            {"session_length": [3, 2.5, 3, 2, 2]},
+            "session_length is not a whole number from 1 to 1000 (row 2), first 2.5",
+        ),
+        ({"session_position": [1, 2, 1e9, 1, 2]}, "session_position is not a whole number from 1 to 1000 (row 3)"),
         ({"session_length": [3, 3, 2, 2, 2]}, "session_position lies past its session_length (row 3), first 3"),
         ({"session_id": ["a", "a", None, "b", "b"]}, "session_id is empty (row 3), first nan"),
     ],
@@ -147,7 +150,7 @@ def test_bad_row__costs_its_session_and_is_said(tmp_path, changes, said):
 
 def test_bad_rows__in_every_session_are_refused(refusal):
     message = refusal(table(session_position=[0, 1, 2, 0, 1]))
-    assert "has no session without a bad row: 2 × session_position is no whole number" in message
+    assert "has no session without a bad row: 2 × session_position is not a whole number" in message
     assert "\n" not in message
 
 

@@ -182,7 +182,7 @@ def test_config__that_names_a_file_of_the_system_gets_no_further(target: str, fi
 def test_catalogue__that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     for name in ("songs.csv", "songs.arrow"):
         os.mkfifo(tmp_path / name)
-        with pytest.raises(CatalogueError, match="is no regular file"):
+        with pytest.raises(CatalogueError, match="is not a regular file"):
             (Catalogue.load if name.endswith("arrow") else Catalogue.read)(tmp_path / name)
 
 

@@ -177,11 +177,11 @@ def test_env__before_reset_says_so(call: Any, small: Catalogue) -> None:
     ("options", "message"),
     [
         ({"history": [1, 2, 3]}, "must hold 5 tracks"),
-        ({"history": [1, 2, 3, 4, 400]}, "400 is no track"),
+        ({"history": [1, 2, 3, 4, 400]}, "400 is not a track"),
         ({"history": [1, 2, 3, 4, "nobody"]}, "nobody"),
         ({"history": {5, 4, 3, 2, 1}}, "must hold 5 tracks; got {1, 2, 3, 4, 5}"),  # a set has no order
         ({"history": dict.fromkeys(range(5))}, "must hold 5 tracks"),
-        ([("history", [1, 2, 3, 4, 5])], "is no dict, such as"),
+        ([("history", [1, 2, 3, 4, 5])], "is not a dict, such as"),
         ({"histroy": [1, 2, 3, 4, 5]}, "unknown reset option 'histroy'"),
     ],
 )
@@ -221,7 +221,7 @@ def test_make__names_a_render_mode_that_is_wrong(small: Catalogue) -> None:
 @pytest.mark.parametrize("make", [gym.make, gym.make_vec])
 def test_make__knows_no_other_options(make: Any, small: Catalogue) -> None:
     with pytest.raises(
-        TypeError, match=r"'histroy_length' is no option of the environment; do you mean history_length\?"
+        TypeError, match=r"'histroy_length' is not an option of the environment; do you mean history_length\?"
     ):
         make("SpotifySession-v0", catalogue=small, histroy_length=3)
     with pytest.raises(TypeError, match="unexpected keyword argument 'render_mode'"):

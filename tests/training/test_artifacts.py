@@ -108,7 +108,7 @@ def test_load_run__refuses_weights_that_are_no_numbers(folder: Path) -> None:
 
 def test_load_run__refuses_safetensors_without_checksum(folder: Path) -> None:
     save_file(read_tensors(folder / "weights.safetensors").arrays, folder / "weights.safetensors")
-    with pytest.raises(RunError, match="is no file of this program"):
+    with pytest.raises(RunError, match="is not a file of this program"):
         load_run(folder)
 
 

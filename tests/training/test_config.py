@@ -57,7 +57,7 @@ def test_config__shows_learners_what_serves_them_in_their_environment() -> None:
         ({"algorithm": "sarsa"}, "algorithm='sarsa' is not one of 'dqn', 'double', 'dueling', 'dueling_double'"),
         (
             {"env": "CartPole-v1"},
-            "env='CartPole-v1' is no environment of this package; choose from SpotifyLogged-v0, SpotifyPlaylist-v0",
+            "env='CartPole-v1' is not an environment of this package; choose from SpotifyLogged-v0, SpotifyPlaylist-v0",
         ),
         ({"hidden": (64, 0)}, "hidden=.64, 0. must be from 1 to 65536"),
         ({"hidden": 64}, "hidden=64 is not a list of whole numbers"),

@@ -146,9 +146,9 @@ def test_evaluate__needs_sessions_and_a_seed_for_them() -> None:
     for seed in (-1, 2**63 - 1):
         with pytest.raises(ValueError, match=f"seed={seed} must be from 0 to 92233720368547"):
             evaluate(RandomPolicy, "SpotifySession-v0", seed=seed)
-    with pytest.raises(TypeError, match="policy='nearest' is no policy: give a model, or the class"):
+    with pytest.raises(TypeError, match="policy='nearest' is not a policy: give a model, or the class"):
         evaluate("nearest", "SpotifySession-v0", n_sessions=2)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="made 7, which is no policy"):
+    with pytest.raises(TypeError, match="made 7, which is not a policy"):
         evaluate(lambda observation: 7, "SpotifySession-1k-v0", n_sessions=2)  # type: ignore[arg-type, return-value]
 
 

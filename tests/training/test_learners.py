@@ -177,7 +177,7 @@ def test_config__of_another_learner__names_the_policies_that_it_knows() -> None:
         ("td3", "policy_delay=0", "policy_delay=0 must be from 1"),
         ("sac", "train_freq=0", "train_freq=0 must be from 1"),
         ("recurrent_ppo", "batch_size=0", "batch_size=0 must be from 1"),
-        ("ppo", "seed=1", "'seed' is no argument"),
+        ("ppo", "seed=1", "'seed' is not an argument"),
         ("ppo", "learning_rate=-1", "Invalid learning rate"),
     ],
 )
