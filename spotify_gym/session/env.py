@@ -179,7 +179,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
 
     def step(self, action: Any) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
         """Play the track with index `action`; see Rewards, Episode End and Information."""
-        sessions, track = self.sessions, self._track(action)
+        sessions, track = self.sessions, self.track_of(action)
         if self._left:
             raise ResetNeeded("the listener has left; call reset() to begin another session")
         if sessions.time.item() >= self._room:
@@ -209,7 +209,12 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
         mask: Bools = self.dynamics.allowed(self.sessions)[0]
         return mask
 
-    def _track(self, action: Any) -> int:
+    def track_of(self, action: Any) -> int:
+        """Return the action, any integer, as the index of a track.
+
+        Raises:
+            gymnasium.error.InvalidAction: it is none.
+        """
         try:
             track = operator.index(action)
         except TypeError:

@@ -111,7 +111,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
             gymnasium.error.ResetNeeded: before the first reset, or if an ended session must be reset by the caller.
             ValueError: a session would exceed `played_width`.
         """
-        tracks, sessions, (restarts,) = self._tracks(actions), self.sessions, self._ended.nonzero()
+        tracks, sessions, (restarts,) = self.tracks_of(actions), self.sessions, self._ended.nonzero()
         self._check_steps(sessions, restarts)
         result = self.dynamics.step(sessions, tracks)
         truncated = sessions.time >= (2**62 if self.max_episode_steps is None else self.max_episode_steps)
@@ -146,6 +146,25 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         """Return which tracks each session may play now, (B, N); all of them where repeats are legal."""
         return self.dynamics.allowed(self.sessions)
 
+    def tracks_of(self, actions: Any) -> Ints:
+        """Return the actions, integers of any type, as indices of tracks, (B,), in a new array.
+
+        Raises:
+            gymnasium.error.InvalidAction: they are not B integers in [0, N).
+        """
+        tracks = _array(actions)
+        if tracks.shape != (self.num_envs,) or tracks.dtype.kind not in "iu":
+            raise InvalidAction(
+                f"actions must be {self.num_envs} integers, one track per session; got {tracks.dtype} {tracks.shape}"
+            )
+        indices = tracks.astype(np.int64)
+        if indices.view(np.uint64).max() >= len(self.catalogue):  # a negative number looks large
+            wrong = tracks[(tracks < 0) | (tracks >= len(self.catalogue))][0]
+            raise InvalidAction(
+                f"action {wrong} is not a track of this catalogue; choose from 0 to {len(self.catalogue) - 1}"
+            )
+        return indices
+
     def _chosen(self, mask: Any) -> Bools:
         """Return which sessions to begin, (B,)."""
         if mask is None:
@@ -167,20 +186,6 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         may_outgrow = self.max_episode_steps is None or self.max_episode_steps > self._room
         if may_outgrow and (sessions.time[~self._ended] >= self._room).any():
             self._refuse_more()
-
-    def _tracks(self, actions: Ints) -> Ints:
-        tracks = _array(actions)
-        if tracks.shape != (self.num_envs,) or tracks.dtype.kind not in "iu":
-            raise InvalidAction(
-                f"actions must be {self.num_envs} integers, one track per session; got {tracks.dtype} {tracks.shape}"
-            )
-        indices = tracks.astype(np.int64)
-        if indices.view(np.uint64).max() >= len(self.catalogue):  # a negative number looks large
-            wrong = tracks[(tracks < 0) | (tracks >= len(self.catalogue))][0]
-            raise InvalidAction(
-                f"action {wrong} is not a track of this catalogue; choose from 0 to {len(self.catalogue) - 1}"
-            )
-        return indices
 
     def _describe(self, tracks: Ints, result: StepResult) -> dict[str, NDArray[Any]]:
         """Return `info` of all sessions; sessions that just began have track -1, numbers 0 and flags False."""

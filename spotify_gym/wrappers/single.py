@@ -44,10 +44,8 @@ class NearestUnplayed(gym.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
         self._inner = inner_env(env, type(self))
 
     def action(self, action: Any) -> Any:
-        """Return the track to play; an invalid action is passed on, and the environment refuses it."""
-        if not self.action_space.contains(action):
-            return action
-        return nearest_unplayed(self._inner, np.array([action], np.int64))[0]
+        """Return the track to play; an invalid action is refused as by the environment."""
+        return nearest_unplayed(self._inner, np.array([self._inner.track_of(action)]))[0]
 
 
 class ProtoAction(gym.ActionWrapper[Any, Any, Any], RecordConstructorArgs):

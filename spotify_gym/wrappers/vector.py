@@ -27,10 +27,8 @@ class NearestUnplayed(VectorActionWrapper):  # without type parameters: generic 
         self._inner = inner_env(env, type(self))
 
     def actions(self, actions: Any) -> Any:
-        """Return the tracks to play, (B,); invalid actions are passed on, and the environment refuses them."""
-        if not self.action_space.contains(actions):
-            return actions
-        return nearest_unplayed(self._inner, np.asarray(actions, np.int64))
+        """Return the tracks to play, (B,); invalid actions are refused as by the environment."""
+        return nearest_unplayed(self._inner, self._inner.tracks_of(actions))
 
 
 class ProtoAction(VectorActionWrapper):

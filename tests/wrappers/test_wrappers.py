@@ -6,6 +6,7 @@ import json
 import pickle
 import warnings
 from copy import deepcopy
+from functools import partial
 
 import gymnasium as gym
 import numpy as np
@@ -187,6 +188,18 @@ def test_nearest_unplayed__leaves_it_to_the_environment_to_refuse_what_is_no_tra
     env.reset(seed=0)
     with pytest.raises(InvalidAction):
         env.step(action)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint64, th.tensor])
+def test_nearest_unplayed__takes_integers_of_every_type_that_the_environment_takes(kind, small):
+    env = wrappers.NearestUnplayed(gym.make("SpotifyPlaylist-v0", catalogue=small))
+    many = wrappers.vector.NearestUnplayed(gym.make_vec("SpotifyPlaylist-v0", num_envs=2, catalogue=small))
+    several = th.tensor if kind is th.tensor else partial(np.array, dtype=kind)
+    for one, action in ((env, kind(5)), (many, several([5, 5]))):
+        one.reset(seed=0)
+        infos = [one.step(action)[4] for _ in range(3)]
+        assert not any(np.any(info["repeat"]) for info in infos)
+        assert np.all(infos[0]["track"] == 5)
 
 
 @pytest.mark.parametrize("env_id", sorted(ENVS))
