@@ -43,9 +43,12 @@ def ips(rewards: Floats, ratios: Floats, gamma: float = 1.0) -> Estimate:
 
 
 def snips(rewards: Floats, ratios: Floats, gamma: float = 1.0) -> Estimate:
-    """Estimate by self-normalised importance sampling, divided by the sum of the weights: some bias, less variance."""
+    """Estimate by self-normalised importance sampling, divided by the sum of the weights: some bias, less variance.
+
+    The estimate is NaN if no session has a weight above 0.
+    """
     rewards, ratios = _checked(rewards, ratios)
-    weights = np.prod(ratios, axis=1)
+    weights = _weights(ratios)
     return _mean(_returns(rewards, gamma) * weights, weights)
 
 
@@ -88,14 +91,14 @@ def fitted_q_evaluation(
     Returns:
         The value, and weights w (k,): features · w are q, expected · w are v.
     """
-    rewards, *_ = _checked(rewards, np.asarray(features)[..., 0], np.asarray(expected)[..., 0])
-    x = np.asarray(features, np.float64)
+    x, expected = np.asarray(features, np.float64), np.asarray(expected, np.float64)
+    rewards, *_ = _checked(rewards, x[..., 0], expected[..., 0])
     later = np.concatenate([expected[:, 1:], np.zeros_like(expected[:, :1])], axis=1)
     moments = (
         np.einsum("stk,stl->skl", x, x),
         np.einsum("stk,stl->skl", x, later),
         np.einsum("stk,st->sk", x, rewards),
-        np.asarray(expected[:, 0], np.float64),
+        expected[:, 0],
     )
 
     def solve(counts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -115,19 +118,27 @@ def fitted_q_evaluation(
 
 def effective_sessions(ratios: Floats) -> float:
     """Return the effective number of sessions, (Σw)² / Σw² (Kish 1965); if it is small, do not trust the weights."""
-    weights = np.prod(ratios, axis=1)
+    weights = np.nan_to_num(_weights(*_checked(ratios)))
     return float(weights.sum() ** 2 / max(float(weights @ weights), 1e-300))
 
 
 def _checked(*arrays: Floats) -> list[Floats]:
     """Return the arrays after checking that they share one non-empty shape (S, T)."""
-    checked = [np.asarray(array) for array in arrays]
+    checked = [np.asarray(array, np.float64) for array in arrays]  # float32 is too short for products of many ratios
     shapes = dict.fromkeys(array.shape for array in checked)
     if len(shapes) > 1 or checked[0].ndim != 2 or not checked[0].size:
         raise ValueError(
             f"the arrays must have one row per session and one column per step, all alike; got {[*shapes]}"
         )
     return checked
+
+
+def _weights(ratios: Floats) -> Floats:
+    """Return the products of ratios, (S,), over the largest: all may be too small for a float. NaN if all are 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(ratios).sum(axis=1)
+        weights: Floats = np.exp(logs - logs.max())
+    return weights
 
 
 def _returns(rewards: Floats, gamma: float) -> Floats:

@@ -110,3 +110,26 @@ def test_estimators__refuse_arrays_that_do_not_belong_together():
         doubly_robust(REWARDS, RATIOS, REWARDS, REWARDS[:2])
     with pytest.raises(ValueError, match="one row per session"):
         fitted_q_evaluation(REWARDS, np.ones((3, 2, 4)), np.ones((3, 1, 4)))
+
+
+def test_estimators__lose_nothing_to_rounding():
+    """Products of fifty ratios are beyond float32, and of four hundred beyond float64; equal weights change nothing."""
+    for ratio, length in ((0.1, 50), (10, 50), (0.1, 400)):
+        ratios = np.full((3, length), ratio, np.float32)
+        assert snips(np.ones((3, length), np.float32), ratios).value == pytest.approx(length)
+        assert effective_sessions(ratios) == pytest.approx(3)
+    assert ips(np.ones((3, 50), np.float32), np.full((3, 50), 10, np.float32)).value == pytest.approx(50e50)
+
+
+def test_snips__without_any_weight__is_unknown():
+    assert np.isnan(snips(REWARDS, 0 * RATIOS)).all()
+    assert effective_sessions(0 * RATIOS) == 0
+
+
+def test_fitted_q__takes_lists_as_the_others_do():
+    features = np.ones((3, 2, 4))
+    given, same = (
+        fitted_q_evaluation(*parts)
+        for parts in ((REWARDS, features, features), (REWARDS.tolist(), features.tolist(), features.tolist()))
+    )
+    assert given[0] == same[0]
