@@ -195,8 +195,11 @@ def proto_actions_of(model: Any, dynamics: SessionDynamics) -> ProtoActions:
     """
     width = dynamics.catalogue.features.shape[1]
     proto = ProtoActions(dynamics, "unit" if model.action_space.shape == (width,) else "unit+raw")
-    if model.action_space.shape != proto.space.shape:
-        raise ValueError(f"{model.action_space} of {type(model).__name__} are not proto-actions over these tracks")
+    if model.action_space != proto.space:
+        raise ValueError(
+            f"the actions of this {type(model).__name__}, {model.action_space}, are not those of ProtoAction over "
+            "these tracks; if a wrapper changed them, use SB3's evaluate_policy in an environment wrapped likewise"
+        )
     return proto
 
 

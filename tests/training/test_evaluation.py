@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.wrappers import RescaleAction
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import DQN as SB3DQN
 from stable_baselines3 import PPO
@@ -24,6 +25,7 @@ from spotify_gym.training import EVALUATION_SEED, TrainConfig, evaluate, load_ru
 from spotify_gym.training.evaluation import Evaluation, intra_list_diversity, novelty, repeat_rate, value_bias
 from spotify_gym.training.leaderboard import HeldOut, skills_of
 from spotify_gym.training.vec_adapter import sessions_of
+from spotify_gym.wrappers import ProtoAction
 
 
 class Sequence:
@@ -123,6 +125,13 @@ def test_evaluate__shows_what_vec_normalize_makes_of_observations(
     evaluate(model, "SpotifyPlaylist-v0", n_sessions=3, catalogue=small)
     raw = gym.make_vec("SpotifyPlaylist-v0", 3, catalogue=small).reset(seed=EVALUATION_SEED)[0]
     assert np.array_equal(seen[0], env.normalize_obs(raw))
+
+
+def test_evaluate__refuses_points_that_a_wrapper_has_moved(small: Catalogue) -> None:
+    points = ProtoAction(gym.make("SpotifyPlaylist-v0", catalogue=small), "unit+raw")
+    model = PPO("MlpPolicy", RescaleAction(points, np.float32(-1), np.float32(1)), n_steps=8, batch_size=8)
+    with pytest.raises(ValueError, match="not those of ProtoAction over these tracks; if a wrapper changed them"):
+        evaluate(model, "SpotifyPlaylist-v0", 2, catalogue=small)
 
 
 def test_evaluate__refuses_a_policy_that_looks_elsewhere(small: Catalogue) -> None:
