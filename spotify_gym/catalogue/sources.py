@@ -43,7 +43,8 @@ def as_catalogue(source: Any, scaling: str | Scaling | None = None) -> Catalogue
         return _scaled(_from_frame(source, scaling), scaling)
     if not isinstance(source, (str, Path)):
         raise CatalogueError(
-            f'catalogue={source!r} is none: give "builtin", the path of a table, a DataFrame or a Catalogue.'
+            f'catalogue={repr(source)[:60]} is none: give "builtin", the path of a table, a DataFrame or a Catalogue; '
+            "Catalogue.from_features makes one of an array."
         )
     builtin = re.fullmatch(r"builtin(?::(\d+))?", str(source))
     if not builtin and str(source).startswith("builtin:"):

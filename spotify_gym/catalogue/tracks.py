@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spotify_gym.catalogue.report import CatalogueError
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -64,10 +66,19 @@ class TextColumn(Sequence[str]):
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> TextColumn:
-        """Make a column of texts; a lone surrogate becomes a question mark."""
+        """Make a column of texts; a lone surrogate becomes a question mark.
+
+        Raises:
+            CatalogueError: if one is not a text.
+        """
         import pyarrow as pa
 
-        encoded = [text.encode("utf-8", "replace") for text in texts]
+        try:
+            encoded = [text.encode("utf-8", "replace") for text in texts]
+        except AttributeError as error:
+            raise CatalogueError(
+                f"ids, titles and artists must be texts, as map(str, numbers) makes: {error}"
+            ) from error
         begins = np.cumsum([0, *map(len, encoded)])
         buffers = pa.py_buffer(begins), pa.py_buffer(b"".join(encoded))  # pyarrow.array would import pandas
         return cls(pa.LargeStringArray.from_buffers(len(encoded), *buffers))

@@ -194,6 +194,7 @@ def test_from_features__names_what_is_not_named() -> None:
         {"features": np.empty((0, 3))},
         {"features": np.eye(2), "track_ids": ["a"]},
         {"features": np.eye(2), "track_ids": ["a", "a"]},
+        {"features": np.eye(2), "track_ids": [1, 2]},
         {"features": np.eye(2), "feature_names": ["a"]},
         {"features": np.eye(2), "feature_names": ["a", "a"]},
         {"features": np.empty((2, 0))},

@@ -127,6 +127,7 @@ def test_nonsense__is_named(source: str) -> None:
         ("", "'' names no file"),
         (None, "catalogue=None is none: give"),
         (7, "catalogue=7 is none: give"),
+        (np.eye(9), r"(?s)catalogue=array\(\[.{30,60} is none: give.*Catalogue.from_features makes one of an array"),
     ],
 )
 def test_what_names_no_catalogue__is_told_so(source: object, message: str) -> None:
