@@ -292,7 +292,7 @@ class Catalogue(Tracks):
         """Return the tracks at ``indices`` (k,), in that order, or of a mask (n_tracks,), with unchanged scaling."""
         chosen = np.asarray(indices)
         if chosen.size and chosen.dtype.kind not in "biu":
-            raise CatalogueError(f"indices of tracks are whole numbers, or a mask; got {chosen.dtype}.")
+            raise CatalogueError(f"indices of tracks must be integers or a mask; got {chosen.dtype}.")
         chosen = np.arange(len(self))[chosen if chosen.dtype == np.bool_ else chosen.astype(np.int64)]
         if len(np.unique(chosen)) != len(chosen):
             raise CatalogueError("a catalogue cannot hold a track twice: some indices are equal.")
@@ -312,9 +312,7 @@ class Catalogue(Tracks):
             raise CatalogueError(f"test_fraction={test_fraction} is not between 0 and 1.")
         is_test = split_groups(related_groups(self.recordings, self.artists), test_fraction, seed)
         if is_test.all() or not is_test.any():
-            raise CatalogueError(
-                f"{len(self):,} tracks cannot be divided: too few, or all share artists or recordings."
-            )
+            raise CatalogueError(f"{len(self):,} tracks cannot be split: too few, or all share artists or recordings.")
         return self.take(~is_test), self.take(is_test)
 
     def rescaled(self, scaling: str | Scaling | Catalogue) -> Catalogue:
@@ -357,15 +355,15 @@ class Catalogue(Tracks):
             if column is not None and found != shape:
                 raise CatalogueError(f"{name} must have shape {shape}, not {found}.")
         if self.scaling.scale.shape != (d,):
-            raise CatalogueError(f"the scaling is of {len(self.scaling.scale)} features, but the tracks have {d}.")
+            raise CatalogueError(f"the scaling has {len(self.scaling.scale)} features, but the tracks have {d}.")
         if len(set(self.feature_names)) < d:
-            raise CatalogueError(f"features must have different names, not {', '.join(self.feature_names)}.")
+            raise CatalogueError(f"feature names must be unique, not {', '.join(self.feature_names)}.")
         if not n_tracks:
             raise CatalogueError("a catalogue needs at least one track.")
         if not -MAX_MAGNITUDE <= self.features.min() <= self.features.max() <= MAX_MAGNITUDE:  # or NaN
             raise CatalogueError(f"a feature is not a finite number, or larger than {MAX_MAGNITUDE:g} after scaling.")
         if self.popularity is not None and ((self.popularity < 0) | (self.popularity > 100)).any():
-            raise CatalogueError("a popularity is not from 0 to 100.")
+            raise CatalogueError("popularity must be from 0 to 100.")
 
 
 def units_of(features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -387,7 +385,7 @@ def _revive(fingerprint: str, make: Callable[[], Catalogue]) -> Catalogue:
     """
     catalogue = held(fingerprint) or make()
     if catalogue.fingerprint != fingerprint:
-        raise CatalogueError(f"the catalogue from {catalogue.source} is no longer the one that was pickled.")
+        raise CatalogueError(f"the catalogue from {catalogue.source} has changed since it was pickled.")
     return catalogue
 
 

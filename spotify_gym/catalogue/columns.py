@@ -75,7 +75,7 @@ def read_features(table: RawTable, schema: Schema) -> tuple[tuple[str, ...], Num
         if schema.features is None and name not in schema.columns and np.isnan(values).all()
     ]:
         if len(numbers) > MIN_FEATURES and {*map(describe_fault, columns[name].unique().to_pylist())} == {"missing"}:
-            account.notes.append(f"the column of {name} is empty: done without")
+            account.notes.append(f"the column of {name} is empty: ignored")
             del numbers[name]
     scaled = _settle_units(numbers, table.roles.kinds, account)
     kept, broken = np.ones(len(places), dtype=np.bool_), {}
@@ -84,8 +84,8 @@ def read_features(table: RawTable, schema: Schema) -> tuple[tuple[str, ...], Num
         outside = np.flatnonzero((numbers[name] < low - _ROUNDING) | (numbers[name] > high + _ROUNDING))
         if len(outside) > max(1, MAX_DAMAGED * len(places)):
             broken[name] = (
-                f"{name} is {column[int(outside[0])].as_py()!r} on {account.unit} {places[outside[0]]}, which is not "
-                f"from {low:g} to {high:g}, nor are {len(outside):,} of {len(places):,} rows"
+                f"{name} is {column[int(outside[0])].as_py()!r} on {account.unit} {places[outside[0]]}, outside "
+                f"{low:g} to {high:g}, as are {len(outside):,} of {len(places):,} rows"
             )
         no_numbers = np.flatnonzero(~np.isfinite(numbers[name]))
         told = np.array([describe_fault(value) for value in column.take(no_numbers).to_pylist()], dtype=object)
@@ -97,8 +97,8 @@ def read_features(table: RawTable, schema: Schema) -> tuple[tuple[str, ...], Num
             account.drop(f"{name} is {fault}", places[rows], first)
     if broken:
         sound = [column for name, column in table.roles.features.items() if name not in broken]
-        way_out = f" Or do without: {schema.command(features=sound)}" if sound else ""
-        raise CatalogueError(f"{'; '.join(broken.values())}; decimal points may be lost. Mend the table.{way_out}")
+        way_out = f" Or omit them: {schema.command(features=sound)}" if sound else ""
+        raise CatalogueError(f"{'; '.join(broken.values())}; decimal points may be lost. Fix the table.{way_out}")
     return tuple(numbers), np.stack([values[kept] for values in numbers.values()], axis=1), kept
 
 
@@ -176,7 +176,7 @@ def _settle_units(numbers: dict[str, Numbers], kinds: Mapping[str, str], account
     """
     scaled = _below_zero(numbers, kinds)
     if scaled:
-        account.warnings.append(f"{', '.join(sorted(scaled))} below 0 in many rows: taken as scaled already, and kept")
+        account.warnings.append(f"{', '.join(sorted(scaled))} below 0 in many rows: assumed to be scaled, and kept")
     if 2 * len(scaled) > sum(kinds.get(name) in _POSITIVE for name in numbers):
         return set(kinds)
     shares = {name: numbers[name] for name in numbers if kinds.get(name) in _SHARES and name not in scaled}
@@ -197,10 +197,10 @@ def _settle_units(numbers: dict[str, Numbers], kinds: Mapping[str, str], account
         odd = [name for name in shares if large[name][known].mean() > 0.5 and tiny[name][known].mean() < MAX_DAMAGED]
     other = "fractions of 1" if in_percent else "per cent"
     if odd:
-        account.warnings.append(f"mixed units: {', '.join(odd)} taken to be in {other}, unlike the other shares")
+        account.warnings.append(f"mixed units: {', '.join(odd)} read as {other}, unlike the other shares")
     if np.any(rows):
         where = account.warnings if np.mean(rows) > MANY_ROWS else account.notes
-        where.append(f"mixed units: {np.count_nonzero(rows):,} rows taken to be in {other}, unlike the others")
+        where.append(f"mixed units: {np.count_nonzero(rows):,} rows read as {other}, unlike the others")
     account.warnings += _unlikely(numbers, kinds, scaled)
     for name, column in shares.items():
         numbers[name] = np.where((rows | (name in odd)) != in_percent, column / 100, column)
@@ -226,7 +226,7 @@ def _unlikely(numbers: Mapping[str, Numbers], kinds: Mapping[str, str], scaled: 
     """Yield warnings of values that no music has, in columns that are not scaled."""
     for name, column in numbers.items():
         if kinds.get(name) == "loudness" and np.mean(column > 1) > 0.5:
-            yield f"most of {name} is above 0 dB, as no music is: its sign may be lost"
+            yield f"most of {name} is above 0 dB, unlike music: its sign may be lost"
         slow = column[column > 0] <= 1
         if kinds.get(name) == "tempo" and name not in scaled and slow.any() and MANY_ROWS < slow.mean() < 1:
             yield f"much of {name} is at most 1 BPM, unlike the rest: some rows may have been scaled"
@@ -249,7 +249,7 @@ def genres_in(texts: pa.Array, account: Account) -> tuple[NDArray[np.bool_], tup
     marks = np.zeros((len(texts), len(names)), dtype=np.bool_)
     marks[rows[numbers >= 0], numbers[numbers >= 0]] = True
     if len(counts) > len(names):
-        account.notes.append(f"{len(counts):,} genres: only the {MAX_GENRES} most frequent are told apart")
+        account.notes.append(f"{len(counts):,} genres: only the {MAX_GENRES} most frequent are kept")
     return marks, names
 
 
@@ -263,7 +263,7 @@ def popularity_in(texts: pa.Array, account: Account, is_sure: bool) -> NDArray[n
     """
     values = parse_numbers({"": pa.chunked_array([texts])})[""]
     if not is_sure and ((values == 0) | (values == 1)).all() and 0 < values.sum() < len(values):
-        account.notes.append("a popularity of only 0 and 1 may say that a genre is pop: left out")
+        account.notes.append("a popularity of only 0 and 1 may mean the genre pop: ignored")
         return None
     is_beyond = (values > 1) | (values < 0) & (values != -1)  # -1 stands for none
     if ((values > 0) & (values < 1)).any() and not is_beyond.any():
@@ -272,7 +272,7 @@ def popularity_in(texts: pa.Array, account: Account, is_sure: bool) -> NDArray[n
     outside = (values < 0) | (values > 100)
     unreadable = texts.filter(pa.array(np.isnan(values))).to_pylist()
     if n_bad := np.count_nonzero(outside) + sum(describe_fault(value) != "missing" for value in unreadable):
-        account.notes.append(f"popularity is not a number from 0 to 100 in {n_bad:,} rows: taken as unknown there")
+        account.notes.append(f"popularity is not a number from 0 to 100 in {n_bad:,} rows: treated as unknown")
     return np.where(outside, np.nan, values).astype(np.float32)
 
 
@@ -363,14 +363,14 @@ def make_ids(
 
     Rows with an equal label but other features get a number appended. Rows with an empty label get "".
     """
-    made = "made of " + ("the titles" if artists is None else "title and artist")
+    made = "made from " + ("titles" if artists is None else "title and artist")
     if titles is None:
-        made = "the numbers of the rows"
+        made = "row numbers"
     if refused := ", ".join(map(repr, table.roles.candidates.get("track_id", ()))):
-        fault = "does not tell tracks apart (missing, or the same for other songs)"
-        table.account.warnings.append(f"{refused} {fault}: the ids are {made}")
+        fault = "does not identify tracks (missing, or the same for other songs)"
+        table.account.warnings.append(f"{refused} {fault}: ids are {made}")
     else:
-        table.account.notes.append(f"there is no column of ids: they are {made}")
+        table.account.notes.append(f"no column of ids: they are {made}")
     if titles is None:
         return pa.array(np.arange(1, len(features) + 1)).cast(pa.string())
     labels = titles

@@ -48,7 +48,7 @@ def read_delimited(content: bytes, schema: Schema) -> RawTable:
     lines = _decode(content, account)
     header, delimiter, number, start = _find_header(lines, schema)
     if any(lines[:number]):
-        account.notes.append(f"line {number + 1} was taken as the header")
+        account.notes.append(f"line {number + 1} was read as the header")
     header, start = _fit_header(header, lines, start, delimiter)
     rows, places = _find_rows(lines, start, delimiter, len(header), account)
     inner = _numbers_within(_parse(rows[:_SAMPLE], header, delimiter, header))
@@ -69,7 +69,7 @@ def _decode(content: bytes, account: Account) -> list[bytes]:
         content = content.decode(encoding, "replace").encode()
     text = content.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in text[:1000]:
-        raise CatalogueError("it is neither a text nor of a kind that is known.")
+        raise CatalogueError("it is neither text nor a known file format.")
     lines = text.splitlines()
     foreign = [] if _is_utf8(text) else [number for number, line in enumerate(lines) if not _is_utf8(line)]
     for number in foreign:
@@ -150,7 +150,7 @@ def _find_rows(
                 is_row[place:end] = np.arange(taken) == 0
                 continue
             waste -= taken
-            fault += ", or a quote that does not close"
+            fault += ", or an unclosed quote"
         lost[fault].append(place + 1)
     for reason, numbers in lost.items():
         account.drop(reason, numbers)
@@ -223,7 +223,7 @@ def _parse(rows: Sequence[bytes], names: Sequence[str], delimiter: str, wanted: 
         ),
     )
     if len(table) != len(rows):
-        raise CatalogueError("the rows cannot be told apart: there are quotes where none should be.")
+        raise CatalogueError("the rows cannot be separated: there are unexpected quotes.")
     return table.rename_columns(list(numbers.values()))
 
 

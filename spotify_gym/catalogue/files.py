@@ -32,17 +32,17 @@ _PART_OF_TABLE = re.compile(r"part-|.*-\d{5}-of-\d{5}\.")  # as Spark and Huggin
 _TABLE = re.compile(r"\.(csv|tsv|tab|jsonl?|ndjson|parquet|xlsx)(\.(gz|bz2|xz|zst))?$", re.IGNORECASE)
 _NO_TABLES = {
     # regular expression of a file's first bytes: what it is, and what to do
-    b"version https://git-lfs": "is a pointer of Git LFS and not the table itself; `git lfs pull` fetches that",
+    b"version https://git-lfs": "is a Git LFS pointer, not the table itself; fetch it with `git lfs pull`",
     rb"(\xef\xbb\xbf)?\s*<(?![\w ]+>[,;\t|])[!?a-z]": "is a web page (HTML or XML); download the table itself",
     rb"\x80[\x02-\x05]": "is a pickle, which can run any code when opened; save the table as CSV or Parquet",
-    b"(RDX|X\n|RDA)": "is a file of R; save the table with write.csv",
+    b"(RDX|X\n|RDA)": "is an R file; save the table with write.csv",
     rb"(ARROW1|FEA1)\0": "is a prepared catalogue, which Catalogue.load opens, or Arrow or Feather; save it as Parquet",
-    rb"\x93NUMPY": "is an array of NumPy without names; save the table as CSV or Parquet",
+    rb"\x93NUMPY": "is a NumPy array without names; save the table as CSV or Parquet",
     rb"\xd0\xcf\x11\xe0": "is an old spreadsheet (.xls), or has a password; save it as .xlsx or CSV without one",
     b"(?s)PK.{28}mimetypeapplication/vnd.oasis": "is an OpenDocument file; save the table as .xlsx or CSV",
     b"SQLite format 3": "is a database; write the table in it to CSV or Parquet",
     rb"(\x89PNG|\xff\xd8\xff|GIF8|%PDF)": "is a picture or a PDF",
-    rb"(\x89HDF|Obj\x01|ORC|7z\xbc|Rar!)": "is of a kind that is not read; save the table as CSV or Parquet",
+    rb"(\x89HDF|Obj\x01|ORC|7z\xbc|Rar!)": "has an unsupported format; save the table as CSV or Parquet",
     rb"(?s).{257}ustar": "is a tar archive; unpack it (tar -xf) and name the table in it",
 }
 
@@ -55,18 +55,18 @@ def path_of(source: str | Path) -> Path:
     """
     if not isinstance(source, (str, os.PathLike)):
         raise CatalogueError(
-            f"a {type(source).__name__} is not a path; a DataFrame goes to gymnasium.make(id, catalogue=...)."
+            f"a {type(source).__name__} is not a path; pass a DataFrame to gymnasium.make(id, catalogue=...)."
         )
     text = str(source)
     if not text.strip():
-        raise CatalogueError(f"{text!r} names no file; give the path of a table.")
+        raise CatalogueError(f"{text!r} is not a path; give the path of a table.")
     if re.match(r"\w\w+:/|(kaggle|hf):", text):
         raise CatalogueError(
-            f"{text} is an address; download the file, as `spotify-gym fetch` does from Kaggle and Hugging Face, and "
-            "give its path."
+            f"{text} is a URL; download the file (`spotify-gym fetch` does so from Kaggle and Hugging Face) "
+            "and give its path."
         )
     if re.fullmatch(r"builtin(:\d+)?", text) and not Path(text).exists():
-        raise CatalogueError(f"{text} is a catalogue already, and no table to prepare: --catalogue {text} plays it.")
+        raise CatalogueError(f"{text} is already a catalogue; use it with --catalogue {text}.")
     return Path(source)
 
 
@@ -86,11 +86,11 @@ def read_parts(path: Path) -> dict[Path, bytes]:
     except CatalogueError as error:
         raise CatalogueError(f"{file}: {error}") from error
     except FileNotFoundError:
-        raise CatalogueError(f"{file}: there is no such file (looked from {Path.cwd()}).") from None
+        raise CatalogueError(f"{file}: file not found (current folder: {Path.cwd()}).") from None
     except OSError as error:
         raise CatalogueError(f"cannot read {file}: {error.strerror or error}.") from error
     except ValueError as error:  # such as a null byte in the name
-        raise CatalogueError(f"{str(file)!r} is not the name of a file: {error}.") from error
+        raise CatalogueError(f"{str(file)!r} is not a valid file name: {error}.") from error
     return parts
 
 
@@ -132,7 +132,7 @@ def _only_table(tables: Sequence[str], otherwise: str) -> str:
     if len(tables) > 1:
         raise CatalogueError(f"it has {len(tables)} tables: {', '.join(map(repr, tables[:20]))}; {otherwise}.")
     if not tables:
-        raise CatalogueError("it has no table in it: no name in it ends in .csv, .tsv, .json, .parquet or .xlsx.")
+        raise CatalogueError("it contains no table: no file name ends in .csv, .tsv, .json, .parquet or .xlsx.")
     return tables[0]
 
 
@@ -172,8 +172,8 @@ def _unpack(content: bytes) -> bytes:
         except CatalogueError:
             raise
         except Exception as error:  # each format raises its own
-            raise CatalogueError(f"it is packed, but damaged, cut off or encrypted: {error}.") from error
-    raise CatalogueError(f"it is packed more than {MAX_LAYERS} times over.")
+            raise CatalogueError(f"its compressed data is damaged or encrypted: {error}.") from error
+    raise CatalogueError(f"it is compressed more than {MAX_LAYERS} times.")
 
 
 def _open_member(file: io.BytesIO) -> IO[bytes]:
@@ -183,7 +183,7 @@ def _open_member(file: io.BytesIO) -> IO[bytes]:
     archive = zipfile.ZipFile(file)
     names = [name for name in sorted(archive.namelist()) if not name.endswith("/") and not _HIDDEN.search(name)]
     if any(name.endswith(".npy") for name in names):
-        raise CatalogueError("it is a prepared catalogue, which Catalogue.load opens, or other arrays of NumPy.")
+        raise CatalogueError("it is a prepared catalogue, which Catalogue.load opens, or other NumPy arrays.")
     if len(names) != 1:
         names = [_only_table(list(filter(_TABLE.search, names)), "unpack it, and name the one to read")]
     return archive.open(names[0])

@@ -93,7 +93,7 @@ def _plain(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         return column if is_numbers else _as_column(column.to_pylist())
     if types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
         return column
-    raise CatalogueError(f"the column {name!r} holds {kind}, neither texts nor numbers.")
+    raise CatalogueError(f"the column {name!r} holds {kind}, neither text nor numbers.")
 
 
 def read_json(content: bytes, schema: Schema) -> RawTable:
@@ -109,8 +109,8 @@ def read_json(content: bytes, schema: Schema) -> RawTable:
     if not names:
         wanted = schema.features or [f"at least {MIN_FEATURES} of {', '.join(FEATURE_NAMES)}"]
         raise CatalogueError(
-            f"this JSON holds no record of a track, with {', '.join(wanted)}. "
-            f"Or say which numbers are a track's features: {schema.command(features=['NAME', 'NAME'])} ..."
+            f"this JSON contains no track records with {', '.join(wanted)}. "
+            f"Or name the columns of features: {schema.command(features=['NAME', 'NAME'])} ..."
         )
     roles = schema.roles(names)
     cells = {name: _as_column(record.get(name) for record in records if record) for name in roles.columns}
@@ -118,7 +118,7 @@ def read_json(content: bytes, schema: Schema) -> RawTable:
     account = Account()
     account.drop("no record of a track", np.flatnonzero(~is_record) + 1)
     if len(records) == 1:
-        account.warnings.append("there is one record alone, which may be of something else than a track")
+        account.warnings.append("there is only one record, which may not be a track")
     return RawTable(names, roles, pa.table(cells), np.flatnonzero(is_record) + 1, account)
 
 
@@ -230,7 +230,7 @@ def read_xlsx(content: bytes, schema: Schema) -> RawTable:
     if len(sheets) > 1:
         table.account.notes.append(f"read from the sheets: {', '.join(taken)}")
     if other:
-        table.account.warnings.append(f"left out, being of another scale: the sheets {', '.join(other)}")
+        table.account.warnings.append(f"sheets left out, since scaled differently: {', '.join(other)}")
     return table
 
 

@@ -90,7 +90,7 @@ def load_fields(path: Path) -> dict[str, Any]:
             header, columns = _read_npz(file) if bytes(content[:2]) == b"PK" else _read_arrow(content)
         ids, genres = columns["track_ids"].arrow, columns.get("genres")
         if _may_repeat(ids) and len(ids.unique()) < len(ids):
-            raise ValueError("a track id stands twice")
+            raise ValueError("a track id is repeated")
         pa.default_memory_pool().release_unused()  # memory of `unique`
         if genres is not None and genres.view(np.uint8).max(initial=0) > 1:
             raise ValueError("a genre is neither 0 nor 1")
@@ -118,7 +118,7 @@ def _read_arrow(content: memoryview) -> Contents:
     refused before it takes the memory that it claims to need.
     """
     if content[:6] != _MAGIC or content[-6:] != _MAGIC:
-        raise ValueError("it is not a whole Arrow file (a table of songs is read, not loaded)")
+        raise ValueError("it is not a whole Arrow file (for a table, use Catalogue.read)")
     first, *others = pa.ipc.MessageReader.open_stream(pa.BufferReader(content[8:]))
     schema = pa.ipc.read_schema(first)
     metadata = {_HEADER: b"null", **(schema.metadata or {})}
@@ -128,7 +128,7 @@ def _read_arrow(content: memoryview) -> Contents:
         if schema.field(name).type != kind:
             raise ValueError(f"its column {name!r} holds {schema.field(name).type}, not {kind}")
     if [message.type for message in others] != ["record batch"] or _is_compressed(others[0].metadata.to_pybytes()):
-        raise ValueError("it must hold one record batch, neither compressed nor with dictionaries")
+        raise ValueError("it must hold one record batch without compression or dictionaries")
     if metadata[_CHECKSUM] != _checksum(metadata[_HEADER], others[0]):
         raise ValueError("its content does not match its checksum")
     batch = pa.ipc.read_record_batch(others[0], schema).select(list(types))
@@ -141,7 +141,7 @@ def _read_npz(file: BinaryIO) -> Contents:
     with zipfile.ZipFile(file) as archive:
         members, size = archive.infolist(), os.fstat(file.fileno()).st_size
         if any(m.compress_type != zipfile.ZIP_STORED or max(m.compress_size, m.file_size) > size for m in members):
-            raise ValueError("it is compressed, or claims to hold more than there is")
+            raise ValueError("it is compressed, or a member is larger than the file")
         arrays = {name.removesuffix(".npy"): _parse_npy(archive.read(name)) for name in archive.namelist()}
     header = _checked_header(arrays.pop("header").tobytes(), NPZ_VERSION)
     if header["arrays"] != sorted(arrays):
@@ -176,7 +176,7 @@ def _checked_header(text: bytes, version: int) -> dict[str, Any]:
         raise ValueError("it was not written by Catalogue.save")
     if header.get("version") != version:
         raise CatalogueError(
-            f"it is of format version {header.get('version')}; this program reads version {version}. "
+            f"its format version is {header.get('version')}; this program reads version {version}. "
             "Update spotify_gym, or prepare the table again."
         )
     json.dumps(header, ensure_ascii=False).encode()  # raises if a text has a lone surrogate

@@ -65,7 +65,7 @@ class Scaling:
         """
         values = np.asarray(raw, dtype=np.float64)
         if values.shape[-1:] != self.centre.shape:
-            raise CatalogueError(f"scaling {len(self.centre)} features, given an array of shape {values.shape}.")
+            raise CatalogueError(f"scaling expects {len(self.centre)} features; got shape {values.shape}.")
         return ((values - self.centre) / self.scale).astype(np.float32)
 
     def undo(self, scaled: ArrayLike) -> NDArray[np.float64]:

@@ -131,7 +131,7 @@ class Schema:
         for role in self.columns.keys() - ALIASES.keys():
             near = [_role_of(role)[0]] if _role_of(role)[0] else get_close_matches(role, ALIASES, n=1)
             raise CatalogueError(
-                f"--columns {role}=...: there is no such role{''.join(f' (did you mean {one!r}?)' for one in near)}. "
+                f"--columns {role}=...: unknown role{''.join(f' (did you mean {one!r}?)' for one in near)}. "
                 f"Write ROLE=COLUMN; the roles are {', '.join(ALIASES)}."
             )
 
@@ -153,7 +153,7 @@ class Schema:
         for name in sorted(dict.fromkeys(names), key=lambda name: _role_of(name)[1]):
             role, _ = _role_of(name)
             if taken.count(name) > (role not in FEATURE_NAMES or role in given):
-                raise CatalogueError(f"the column {name!r} cannot serve two roles.")
+                raise CatalogueError(f"the column {name!r} cannot have two roles.")
             if role and name not in taken:
                 found.setdefault(role, []).append(name)
         found |= given
@@ -163,7 +163,7 @@ class Schema:
             features = {name: _column(name, names, known) for name in self.features}
             if len({*features.values()}) < max(1, len(self.features)):
                 raise CatalogueError(
-                    f"--features {shlex.join(self.features)}: at least one column is needed, and none twice."
+                    f"--features {shlex.join(self.features)}: give one column or more, without repeats."
                 )
         elif len(known) < MIN_FEATURES:
             raise CatalogueError(self._complain(known, names))
@@ -186,12 +186,12 @@ class Schema:
         return guesses and f"{guesses}: {self.command(columns)}"
 
     def _complain(self, known: Mapping[str, str], names: Sequence[str]) -> str:
-        have = f"only {', '.join(known)} of the nine are there" if known else "there is none of the nine"
+        have = f"only {', '.join(known)} are known features" if known else "none is a known feature"
         hint = self.hint([name for name in FEATURE_NAMES if name not in known], names)
         return (
             f"this is not a table of audio features: its columns are named {_listed(names)}, and {have}; at least "
             f"{MIN_FEATURES} of {', '.join(FEATURE_NAMES)} are needed. {hint and f'{hint} '}"
-            f"Or say which numbers are a track's features: {self.command(features=['COLUMN', 'COLUMN'])} ..."
+            f"Or name the columns of features: {self.command(features=['COLUMN', 'COLUMN'])} ..."
         )
 
 
@@ -228,7 +228,7 @@ def _column(name: str, names: Sequence[str], known: Mapping[str, str]) -> str:
         return alike[0]
     near, parts = get_close_matches(name, names, n=1, cutoff=0.5), re.split(r"\s*,\s*", name)
     others = f"the nearest is {near[0]!r}" if near else f"its columns are {_listed(names)}"
-    others = f"part the names by blanks: --features {shlex.join(parts)}" if {*parts} <= {*names, *known} else others
+    others = f"use spaces, not commas: --features {shlex.join(parts)}" if {*parts} <= {*names, *known} else others
     raise CatalogueError(f"the table has no column {name!r}; {others}.")
 
 

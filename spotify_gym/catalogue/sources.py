@@ -43,8 +43,8 @@ def as_catalogue(source: Any, scaling: str | Scaling | None = None) -> Catalogue
         return _scaled(_from_frame(source, scaling), scaling)
     if not isinstance(source, (str, Path)):
         raise CatalogueError(
-            f'catalogue={repr(source)[:60]} is none: give "builtin", the path of a table, a DataFrame or a Catalogue; '
-            "Catalogue.from_features makes one of an array."
+            f'catalogue={repr(source)[:60]} must be "builtin", the path of a table, a DataFrame or a Catalogue; '
+            "for an array, use Catalogue.from_features."
         )
     builtin = re.fullmatch(r"builtin(?::(\d+))?", str(source))
     if not builtin and str(source).startswith("builtin:"):
@@ -74,7 +74,7 @@ def located(source: str | Path) -> Path:
     try:
         return Path(source).expanduser().absolute()
     except RuntimeError as error:
-        raise CatalogueError(f"{source}: there is no such file. {error}") from None
+        raise CatalogueError(f"{source}: file not found. {error}") from None
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

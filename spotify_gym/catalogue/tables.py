@@ -174,7 +174,7 @@ def _missing(table: RawTable, schema: Schema, n_features: int) -> Iterator[str]:
         yield from filter(None, [schema.hint(features, table.names)])
     second = {re.sub(r"(?<=[._/])0(?=[._/])", "1", column) for column in table.roles.features.values()}
     if (second - {*table.roles.features.values()}).intersection(table.names):
-        yield "several tracks stand in one row: only the first was read"
+        yield "a row holds several tracks: only the first was read"
     comforts = {"name": "titles", "artists": "artists", "genre": "genres", "popularity": "popularity"}
     if missing := [what for role, what in comforts.items() if role not in table.account.columns]:
         yield f"no column of {', '.join(missing)}"
@@ -188,8 +188,8 @@ def _judge(draft: Draft, n_rows: int, schema: Schema) -> Iterator[str]:
     folded = sum(finding.rows for finding in draft.account.folded if finding.what == OTHER_FEATURES)
     if folded > MANY_ROWS * n_rows:
         yield (
-            f"{100 * folded // n_rows}% of the rows have an id of an earlier row and other features; if "
-            f"{draft.account.columns.get('track_id')!r} is not an id of a track: {schema.command({'track_id': ''})}"
+            f"{100 * folded // n_rows}% of the rows have an earlier row's id but other features; if "
+            f"{draft.account.columns.get('track_id')!r} is not a track id: {schema.command({'track_id': ''})}"
         )
     if draft.tracks.names is None:
         yield "no titles"
@@ -202,10 +202,10 @@ def _report(draft: Draft, n_rows: int) -> Report:
         raise CatalogueError("the table has a header, but no rows.")
     if not len(raw):
         reasons = "; ".join(finding.describe(account.unit) for finding in account.dropped)
-        raise CatalogueError(f"none of its {n_rows:,} rows can be used: {reasons}.")
+        raise CatalogueError(f"all {n_rows:,} rows are unusable: {reasons}.")
     ranges = tuple(zip(draft.tracks.feature_names, raw.min(axis=0).tolist(), raw.max(axis=0).tolist(), strict=True))
     if constant := [f"{name} ({low:g})" for name, low, high in ranges if low == high]:
         told = account.warnings if 2 * len(constant) > len(ranges) and len(raw) > _FEW else account.notes
-        told.append(f"the same in every track, so scaled to 0 and telling none apart: {', '.join(constant)}")
+        told.append(f"constant in all tracks, so scaled to 0 and without effect: {', '.join(constant)}")
     lists = {name: tuple(getattr(account, name)) for name in ("folded", "dropped", "notes", "warnings")}
     return Report(n_rows, len(raw), columns=tuple(account.columns.items()), ranges=ranges, unit=account.unit, **lists)

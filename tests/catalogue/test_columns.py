@@ -103,7 +103,7 @@ def test_rows_in_another_unit__are_brought_to_the_same_and_counted(tmp_path: Pat
     rows = [song(n, **({name: 100 * song(n)[name] for name in SHARES} if n % 4 == 0 else {})) for n in range(40)]
     catalogue = read(tmp_path, csv_text(rows))
     np.testing.assert_allclose(raw(catalogue), raw(plain(tmp_path, 40)), rtol=1e-5, atol=1e-6)
-    assert catalogue.report.verdict == "warning: mixed units: 10 rows taken to be in per cent, unlike the others"
+    assert catalogue.report.verdict == "warning: mixed units: 10 rows read as per cent, unlike the others"
 
 
 def test_rows_without_numbers__say_nothing_of_the_unit(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_few_numbers_out_of_range__cost_their_rows_and_many_the_table(tmp_path: 
     catalogue = read(tmp_path, csv_text(few))
     assert len(catalogue) == 396
     assert "4 × energy is outside 0 to 1 (line 2, 3, 4, 5), first '706.0'" in str(catalogue.report)
-    with pytest.raises(CatalogueError, match=r"energy is '706\.0' on line 2, .*nor are 5 of 400 rows"):
+    with pytest.raises(CatalogueError, match=r"energy is '706\.0' on line 2, outside 0 to 1, as are 5 of 400 rows"):
         read(tmp_path, csv_text([{**row, "energy": 706.0} if n < 5 else row for n, row in enumerate(rows)]))
 
 
@@ -128,11 +128,11 @@ def test_features_that_are_scaled_already__are_kept_and_warned_of(tmp_path: Path
     table[list(FEATURE_NAMES)] = (table[list(FEATURE_NAMES)] - table[list(FEATURE_NAMES)].mean()) / 0.1
     catalogue = read(tmp_path, table.to_csv(index=False))
     assert len(catalogue) == 30
-    assert "taken as scaled already" in catalogue.report.verdict
+    assert "assumed to be scaled" in catalogue.report.verdict
     table = frame(30).assign(tempo=table["tempo"])
     catalogue = read(tmp_path, table.to_csv(index=False))
     np.testing.assert_allclose(raw(catalogue), table[list(FEATURE_NAMES)], rtol=1e-5, atol=1e-5)
-    assert catalogue.report.verdict == "warning: tempo below 0 in many rows: taken as scaled already, and kept"
+    assert catalogue.report.verdict == "warning: tempo below 0 in many rows: assumed to be scaled, and kept"
     with pytest.raises(CatalogueError, match=r"tempo is '-1\.0' on line 2"):
         read(tmp_path, frame(30).assign(tempo=[-1.0] * 8 + [-99.0] + [100.0] * 21).to_csv(index=False))
 
@@ -194,13 +194,13 @@ def test_made_ids__are_stable_and_tell_rows_of_other_features_apart(tmp_path: Pa
     assert [(one.what, one.rows) for one in catalogue.report.dropped] == [("no track id", 1)]
     assert [(one.what, one.rows) for one in catalogue.report.folded] == [("same id as an earlier row", 1)]
     assert catalogue.fingerprint == read(tmp_path, text).fingerprint
-    assert "they are made of title and artist" in str(catalogue.report)
+    assert "they are made from title and artist" in str(catalogue.report)
 
 
 def test_neither_ids_nor_titles__makes_numbers_of_rows(tmp_path: Path) -> None:
     catalogue = read(tmp_path, frame()[list(FEATURE_NAMES)].to_csv(index=False))
     assert list(catalogue.track_ids) == ["1", "2", "3", "4", "5"]
-    assert "they are the numbers of the rows" in str(catalogue.report)
+    assert "they are row numbers" in str(catalogue.report)
 
 
 def test_missing_ids__are_no_id(tmp_path: Path) -> None:
@@ -230,9 +230,7 @@ def test_ids_of_many_rows_with_other_features__are_warned_of_with_the_way_out(tm
     rows = [song(n, track_id=f"id{n % 6}", track_name=f"Song {n % 6}") for n in range(12)]
     catalogue = read(tmp_path, csv_text(rows))
     assert len(catalogue) == 6
-    assert catalogue.report.verdict.startswith(
-        "warning: 50% of the rows have an id of an earlier row and other features"
-    )
+    assert catalogue.report.verdict.startswith("warning: 50% of the rows have an earlier row's id but other features")
     assert catalogue.report.verdict.endswith("songs.csv --columns track_id=")
     assert len(read(tmp_path, csv_text(rows), columns={"track_id": ""})) == 12
 
@@ -247,7 +245,7 @@ def test_several_tracks_in_a_row__are_no_more_than_one_and_said(tmp_path: Path) 
     features = frame()[list(FEATURE_NAMES)]
     table = features.add_prefix("tracks.0.").join(features.add_prefix("tracks.1."))
     report = read(tmp_path, table.to_csv(index=False)).report
-    assert (report.tracks, "several tracks stand in one row: only the first was read" in report.notes) == (5, True)
+    assert (report.tracks, "a row holds several tracks: only the first was read" in report.notes) == (5, True)
 
 
 def test_links_to_artists__are_no_names_of_theirs(tmp_path: Path) -> None:
@@ -361,13 +359,13 @@ def test_any_five_features__are_enough(tmp_path: Path) -> None:
     assert read(tmp_path, frame()[["track_id", *five]].to_csv(index=False)).feature_names == tuple(sorted(five))
     catalogue = read(tmp_path, frame().assign(energy="", tempo="NA").to_csv(index=False))
     assert catalogue.feature_names == tuple(name for name in FEATURE_NAMES if name not in ("energy", "tempo"))
-    assert "the column of energy is empty: done without" in str(catalogue.report)
+    assert "the column of energy is empty: ignored" in str(catalogue.report)
     table = frame().rename(columns={"energy": "nrgx"}).assign(nrgx="", tempo="").drop(columns="valence")
-    with pytest.raises(CatalogueError, match="none of its 5 rows can be used: 5 × energy is missing"):
+    with pytest.raises(CatalogueError, match="all 5 rows are unusable: 5 × energy is missing"):
         read(tmp_path, table.to_csv(index=False), columns={"energy": "nrgx"})
     catalogue = read(tmp_path, table.to_csv(index=False))
     assert "no column of energy, valence: 6 of the nine features" in str(catalogue.report)
-    with pytest.raises(CatalogueError, match="only danceability, energy, tempo, valence of the nine are there"):
+    with pytest.raises(CatalogueError, match="only danceability, energy, tempo, valence are known features"):
         read(tmp_path, frame()[["track_id", *five[:4]]].to_csv(index=False))
 
 
@@ -404,15 +402,15 @@ def test_one_column_in_per_cent__is_brought_to_the_unit_of_the_others_and_warned
     catalogue = Catalogue.read(write_csv(tmp_path / "songs.csv", rows), scaling="minmax")
     assert len(catalogue) == 8
     assert dict((name, (low, high)) for name, low, high in catalogue.report.ranges)["energy"] == (0.1, 0.8)
-    assert catalogue.report.verdict.startswith("warning: mixed units: energy taken to be in per cent")
+    assert catalogue.report.verdict.startswith("warning: mixed units: energy read as per cent")
 
 
 def test_constant_feature__is_zero_and_noted(tmp_path: Path) -> None:
     catalogue = Catalogue.read(write_csv(tmp_path / "songs.csv", [song(n, tempo=120) for n in range(5)]))
     assert not catalogue.features[:, FEATURE_NAMES.index("tempo")].any()
-    assert "the same in every track, so scaled to 0 and telling none apart: tempo (120)" in str(catalogue.report)
+    assert "constant in all tracks, so scaled to 0 and without effect: tempo (120)" in str(catalogue.report)
     same = csv_text([{**song(1), "track_id": f"id{n}", "tempo": 90 + n} for n in range(11)])
-    assert read(tmp_path, same).report.verdict.startswith("warning: the same in every track")
+    assert read(tmp_path, same).report.verdict.startswith("warning: constant in all tracks")
 
 
 def test_unreadable_popularity__is_unknown_and_counted(tmp_path: Path) -> None:
@@ -434,7 +432,7 @@ def test_popularity_of_yes_and_no__is_a_genre(tmp_path: Path) -> None:
     table = frame().drop(columns="popularity").assign(pop=[0, 1, 1, 0, 1])
     catalogue = read(tmp_path, table.to_csv(index=False))
     assert catalogue.popularity is None
-    assert "a popularity of only 0 and 1 may say that a genre is pop: left out" in str(catalogue.report)
+    assert "a popularity of only 0 and 1 may mean the genre pop: ignored" in str(catalogue.report)
     catalogue = read(tmp_path, table.to_csv(index=False), columns={"popularity": "pop"})
     assert catalogue.popularity.tolist() == [0, 1, 1, 0, 1]
     catalogue = read(tmp_path, table.rename(columns={"pop": "popularity"}).to_csv(index=False))

@@ -131,7 +131,7 @@ def test_lines_that_are_not_utf8__are_read_as_cp1252_and_said() -> None:
 
 
 def test_binary__is_no_text() -> None:
-    with pytest.raises(CatalogueError, match="neither a text"):
+    with pytest.raises(CatalogueError, match="neither text nor"):
         split(b"\x01\x00\x00\x07" + bytes(range(256)))
 
 
@@ -209,7 +209,7 @@ def test_bomb__is_refused_in_bounded_memory(tmp_path: Path, kind: str) -> None:
 
 def test_packed_too_often_or_wrongly__is_refused(tmp_path: Path) -> None:
     twice = gzip.compress(gzip.compress(gzip.compress(b"a,b\n")))
-    with pytest.raises(CatalogueError, match="packed more than 2 times over"):
+    with pytest.raises(CatalogueError, match="is compressed more than 2 times"):
         read(tmp_path, twice)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
@@ -222,7 +222,7 @@ def test_packed_too_often_or_wrongly__is_refused(tmp_path: Path) -> None:
 def test_notices_above_the_header__are_passed_over(tmp_path: Path) -> None:
     catalogue = read(tmp_path, 'sep=;\n"Exported, on Monday"\n\n' + frame().to_csv(index=False, sep=";"))
     assert catalogue.fingerprint == plain(tmp_path).fingerprint
-    assert "line 4 was taken as the header" in str(catalogue.report)
+    assert "line 4 was read as the header" in str(catalogue.report)
 
 
 @pytest.mark.parametrize("write", [str, json.dumps, lambda record: f"[{record}]"])
@@ -236,7 +236,7 @@ def test_records_in_cells__are_columns(tmp_path: Path, write: Callable[[dict[str
     catalogue = read(tmp_path, table.to_csv(index=False))
     assert [(one.what, one.lines) for one in catalogue.report.dropped] == [("acousticness is missing", (2,))]
     table["audio"] = [write([one, {**one, "energy": None}]) for one in songs(5)]  # of several tracks
-    with pytest.raises(CatalogueError, match="there is none of the nine"):
+    with pytest.raises(CatalogueError, match="none is a known feature"):
         read(tmp_path, table.to_csv(index=False))
 
 
@@ -386,7 +386,7 @@ def test_json__keyed_by_id(tmp_path: Path) -> None:
 
 def test_json__of_settings_is_warned_of(tmp_path: Path) -> None:
     text = json.dumps({"weights": dict.fromkeys(FEATURE_NAMES, 0.5)})
-    assert "one record alone" in read(tmp_path, text, "songs.json").report.verdict
+    assert "only one record" in read(tmp_path, text, "songs.json").report.verdict
 
 
 def test_json__what_is_no_record_is_counted(tmp_path: Path) -> None:
@@ -452,7 +452,7 @@ def test_workbook__of_sheets_of_two_scales_is_read_from_the_raw_ones(tmp_path: P
             table.to_excel(book, sheet_name="raw", index=False)
         catalogue = Catalogue.read(tmp_path / "songs.xlsx")
         assert catalogue.fingerprint == read(tmp_path, table.to_csv(index=False)).fingerprint
-        assert catalogue.report.verdict == f"warning: left out, being of another scale: the sheets {kind}"
+        assert catalogue.report.verdict == f"warning: sheets left out, since scaled differently: {kind}"
 
 
 def test_workbook__of_sheets_of_one_scale_is_read_whole(tmp_path: Path) -> None:
@@ -538,7 +538,7 @@ def test_folder__does_not_follow_links(tmp_path: Path) -> None:
     folder = tmp_path / "parts"
     folder.mkdir()
     (folder / "part-00000.csv").symlink_to(write_csv(tmp_path / "songs.csv", songs(5)))
-    with pytest.raises(CatalogueError, match="has no table in it"):
+    with pytest.raises(CatalogueError, match="contains no table"):
         Catalogue.read(folder)
     write_csv(folder / "part-00001.csv", songs(2))
     assert len(Catalogue.read(folder)) == 2
@@ -563,34 +563,34 @@ def test_parquet__counts_rows_and_refuses_columns_of_dates(tmp_path: Path) -> No
     assert "1 × energy is missing (row 2)" in str(Catalogue.read(tmp_path / "songs.parquet").report)
     frame["tempo"] = pd.Timestamp("2020-04-04")
     frame.to_parquet(tmp_path / "dates.parquet")
-    with pytest.raises(CatalogueError, match=r"'tempo' holds timestamp.*neither texts nor numbers"):
+    with pytest.raises(CatalogueError, match=r"'tempo' holds timestamp.*neither text nor numbers"):
         Catalogue.read(tmp_path / "dates.parquet")
 
 
 BAD_FILES = {
     "is empty": b"",
     "a header, but no rows": csv_text([]).encode(),
-    "damaged, cut off or encrypted: File is not a zip file": b"PK\x03\x04" + bytes(60),
-    "is packed, but damaged": gzip.compress(csv_text(songs(3)).encode())[:-30],
+    "compressed data is damaged or encrypted: File is not a zip file": b"PK\x03\x04" + bytes(60),
+    "its compressed data is damaged": gzip.compress(csv_text(songs(3)).encode())[:-30],
     "Parquet file is damaged": b"PAR1" + bytes(100),
     "not a table of audio features": b"name,price\nbread,3\n",
     "is a picture": b"\x89PNG\x0d\x0a" + bytes(range(256)),
-    "neither a text nor of a kind": b"\x07\x00\x00" + bytes(range(256)),
+    "neither text nor a known file format": b"\x07\x00\x00" + bytes(range(256)),
     r"is a web page \(HTML": b"\n<!DOCTYPE html><html><body>404</body></html>",
-    "is a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+    "is a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
     "is a pickle": pickle.dumps(songs(3)),
-    "is a file of R": gzip.compress(b"X\n\x00\x00\x00\x03"),
+    "is an R file": gzip.compress(b"X\n\x00\x00\x00\x03"),
     "web page .*download the table itself": b'\xef\xbb\xbf<table border="1">',
     "is an OpenDocument file": b"PK\x03\x04" + bytes(26) + b"mimetypeapplication/vnd.oasis.opendocument",
     "is an old spreadsheet": b"\xd0\xcf\x11\xe0" + bytes(100),
     "its columns are named fea1, <id>": b"fea1;<id>\n",
     "its columns are named <id>, fea1": b"<id>;fea1\n",
     "is a prepared catalogue, which": b"FEA1\x00\x00\x00\x00",
-    "is an array of NumPy": b"\x93NUMPY" + bytes(100),
+    "is a NumPy array": b"\x93NUMPY" + bytes(100),
     "is a database": b"SQLite format 3\x00",
     "is a tar archive": b"songs.csv".ljust(257, b"\x00") + b"ustar\x00",
     "this is not JSON": b"[{]\n{}}",
-    "holds no record": b'{"a": [1, 2, {"b": null}]}',
+    "contains no track records": b'{"a": [1, 2, {"b": null}]}',
     "nested too deep": b"[" * 100_000,
 }
 
@@ -605,7 +605,7 @@ def test_bad_file__gets_one_clear_message_with_its_name(tmp_path: Path, message:
 
 
 def test_missing_file_and_folder__are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match="there is no such file"):
+    with pytest.raises(CatalogueError, match="file not found"):
         Catalogue.read(tmp_path / "songs.csv")
-    with pytest.raises(CatalogueError, match="has no table in it"):
+    with pytest.raises(CatalogueError, match="contains no table"):
         Catalogue.read(tmp_path)

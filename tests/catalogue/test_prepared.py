@@ -147,7 +147,7 @@ def test_npz__of_others_is_refused(tmp_path: Path) -> None:
     for name, message in {
         "plain": "it is not a prepared catalogue, or damaged: 'header'",
         "compressed": "it is not a prepared catalogue, or damaged: it is compressed",
-        "enormous": "it is not a prepared catalogue, or damaged: it is compressed, or claims to hold more",
+        "enormous": "it is not a prepared catalogue, or damaged: it is compressed, or a member is larger",
         "objects": ".*Python objects, which need pickle, are never loaded",
     }.items():
         with pytest.raises(CatalogueError, match=rf"{name}\.npz: {message}"):
@@ -227,9 +227,9 @@ FORGED: dict[str, tuple[str, pa.Array, str]] = {
     "wild offsets": ("names", offsets(0, 7 * 10**18, -7 * 10**18), "offset"),
     "offsets that go back": ("track_ids", offsets(0, 3), "offset"),
     "half a character": ("names", pa.array([b"\xc3"] * 40, pa.large_binary()).view(pa.large_string()), "UTF8"),
-    "two ids": ("track_ids", pa.array(["a"] * 40, pa.large_string()), "a track id stands twice"),
+    "two ids": ("track_ids", pa.array(["a"] * 40, pa.large_string()), "a track id is repeated"),
     "genre": ("genres", pa.array([[2] * 14] * 40, pa.list_(pa.uint8(), 14)), "neither 0 nor 1"),
-    "popularity": ("popularity", pa.array([101] * 40, pa.float32()), "not from 0 to 100"),
+    "popularity": ("popularity", pa.array([101] * 40, pa.float32()), "popularity must be from 0 to 100"),
 }
 
 
@@ -251,17 +251,17 @@ def test_load__finds_one_id_that_stands_twice_among_many(tmp_path: Path, monkeyp
             if texts is ids:
                 assert list(Catalogue.load(path).track_ids) == ids
             else:
-                with pytest.raises(CatalogueError, match="a track id stands twice"):
+                with pytest.raises(CatalogueError, match="a track id is repeated"):
                     Catalogue.load(path)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 3}, "it is of format version 3; this program reads version 2"),
+        ({"version": 3}, "its format version is 3; this program reads version 2"),
         ({"format": "other"}, "not written by Catalogue.save"),
         ({"scaling": {"kind": "robust", "centre": [0.0] * 9, "scale": [1.0] * 9}}, "'robust' is not known"),
-        ({"scaling": {"kind": "minmax", "centre": [0.0], "scale": [1.0]}}, "the scaling is of 1 features"),
+        ({"scaling": {"kind": "minmax", "centre": [0.0], "scale": [1.0]}}, "the scaling has 1 features"),
         ({"scaling": {"kind": "minmax", "centre": [0.0] * 9, "scale": [0.0] * 9}}, "every scale above 0"),
         ({"scaling": "standard"}, "damaged"),
         ({"feature_names": ["tempo"]}, "'features' holds .*9.*, not .*1"),
@@ -302,7 +302,7 @@ def test_load__unpacks_nothing(name: str, prepared: Path) -> None:
     pool = pa.proxy_memory_pool(usual)
     pa.set_memory_pool(pool)
     try:
-        with pytest.raises(CatalogueError, match="neither compressed nor with dictionaries"):
+        with pytest.raises(CatalogueError, match="without compression or dictionaries"):
             Catalogue.load(path)
         assert pool.max_memory() < 2**20
     finally:

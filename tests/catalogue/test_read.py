@@ -82,7 +82,7 @@ def test_shuffle__is_seeded_and_keeps_rows_together(tmp_path: Path) -> None:
 def test_table_without_a_usable_row__says_why(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "songs.csv", [song(number, energy="loud") for number in range(9)])
     with pytest.raises(
-        CatalogueError, match=r"none of its 9 rows .* 9 × energy is not a number \(line 2, 3, 4, 5, 6, ..."
+        CatalogueError, match=r"all 9 rows are unusable: 9 × energy is not a number \(line 2, 3, 4, 5, 6, ..."
     ):
         Catalogue.read(path)
 
@@ -106,14 +106,14 @@ def test_arguments__that_mean_nothing_are_named(tmp_path: Path) -> None:
         Catalogue.read(path, duplicates="drop")  # type: ignore[arg-type]
     with pytest.raises(CatalogueError, match="scaling='robust' is not known"):
         Catalogue.read(path, scaling="robust")
-    with pytest.raises(CatalogueError, match="none of its 3 rows"):
+    with pytest.raises(CatalogueError, match="all 3 rows are unusable"):
         Catalogue.read(path, min_popularity=99)
     with pytest.raises(CatalogueError, match="min_popularity=101 must be from 0 to 100"):
         Catalogue.read(path, min_popularity=101)
     for what in ({"features": "tempo"}, {"columns": "tempo"}):
         with pytest.raises(CatalogueError, match=r"columns must be a dict .*, and features a list of names"):
             Catalogue.read(path, **what)  # type: ignore[arg-type]
-    with pytest.raises(CatalogueError, match=r"a DataFrame is not a path; a DataFrame goes to gymnasium.make"):
+    with pytest.raises(CatalogueError, match=r"a DataFrame is not a path; pass a DataFrame to gymnasium.make"):
         Catalogue.read(pd.DataFrame())  # type: ignore[arg-type]
 
 
@@ -212,7 +212,7 @@ def odd(name: str) -> Catalogue:
         ("hint2.csv", 4, 9, "warning: no titles"),
         ("twice.csv", 2, 8, "warning: no titles"),
         ("playlist_name.csv", 2, 9, "ok"),
-        ("album.csv", 5, 9, "warning: 'spotify_id' does not tell tracks apart"),
+        ("album.csv", 5, 9, "warning: 'spotify_id' does not identify tracks"),
         ("semi.csv", 2, 9, "warning: no titles"),
         ("latin.csv", 2, 9, "ok"),
         ("list.json", 2, 9, "warning: no titles"),
@@ -234,7 +234,7 @@ def test_odd_tables__hold_what_they_should() -> None:
     assert list(odd("artists.csv").artists) == ["Some Band;Other Band", "Some Band"]
     uri = odd("uri.csv")
     assert (uri.track_ids[0], uri.artists[0], uri.genre_names) == ("0000000000000000000001", "Band 1", ("pop", "rock"))
-    assert "there is no column of ids: they are made of the titles" in str(odd("hint.csv").report)
+    assert "no column of ids: they are made from titles" in str(odd("hint.csv").report)
     assert "audio_mode" not in str(odd("hint.csv").report)
     assert "no column of instrumentalness: 8 of the nine features" in str(odd("twice.csv").report)
 

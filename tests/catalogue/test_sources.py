@@ -65,7 +65,7 @@ def test_large_table__is_kept_by_content_and_scaling(large: Path) -> None:
     large.write_text(text.replace(",0.", ",1.", 1))
     os.utime(large, ns=(before.st_atime_ns, before.st_mtime_ns - 1))
     assert as_catalogue(large).fingerprint != catalogue.fingerprint
-    with pytest.raises(CatalogueError, match="no longer the one that was pickled"):
+    with pytest.raises(CatalogueError, match="has changed since it was pickled"):
         _revive(catalogue.fingerprint + "?", catalogue.origin)
 
 
@@ -121,13 +121,13 @@ def test_nonsense__is_named(source: str) -> None:
     ("source", "message"),
     [
         ("builtin:100k", 'write the number of built-in tracks in digits, as in "builtin:100000"'),
-        ("https://example.org/songs.csv", "is an address; download the file"),
-        (Path("https://example.org/songs.csv"), "is an address; download the file"),
-        ("kaggle:owner/name", "is an address; download the file, as `spotify-gym fetch` does"),
-        ("", "'' names no file"),
-        (None, "catalogue=None is none: give"),
-        (7, "catalogue=7 is none: give"),
-        (np.eye(9), r"(?s)catalogue=array\(\[.{30,60} is none: give.*Catalogue.from_features makes one of an array"),
+        ("https://example.org/songs.csv", "is a URL; download the file"),
+        (Path("https://example.org/songs.csv"), "is a URL; download the file"),
+        ("kaggle:owner/name", r"is a URL; download the file \(`spotify-gym fetch` does so"),
+        ("", "'' is not a path"),
+        (None, 'catalogue=None must be "builtin"'),
+        (7, 'catalogue=7 must be "builtin"'),
+        (np.eye(9), r"(?s)catalogue=array\(\[.{30,60} must be .*for an array, use Catalogue\.from_features"),
     ],
 )
 def test_what_names_no_catalogue__is_told_so(source: object, message: str) -> None:

@@ -274,5 +274,5 @@ def test_max_tracks__is_a_sample_that_all_runs_share() -> None:
 
 
 def test_catalogue__of_a_home_that_is_not_there_is_refused_by_name(small: Catalogue, tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match="~nobody-has-this-name: there is no such file"):
+    with pytest.raises(CatalogueError, match="~nobody-has-this-name: file not found"):
         train(TrainConfig(**{**QUICK, "catalogue": "~nobody-has-this-name"}), tmp_path, catalogue=small)
