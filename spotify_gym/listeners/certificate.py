@@ -106,7 +106,7 @@ def certify(listener: LoggedListener, log: SkipLog, catalogue: Catalogue | None,
     train, test = (Plays(part, listener.skip_from, catalogue, decayed) for part in log.split())
     for part in (train, test):
         if len(part.log) < 10 or part.skipped.all() or not part.skipped.any():
-            raise ValueError(f"{len(log)} sessions are too few to hold some out, or nothing is skipped, or everything")
+            raise ValueError(f"{len(log)} sessions are too few for a held-out fifth, or all or no plays are skipped")
     predicted, bins = _predictions(listener, train, test), calibration(predict(listener, test), test.skipped)
     cannot = tuple(_unknown(listener, test))
     return Certificate(predicted, _facts(listener, test, seed), bins, cannot, (len(test.log), test.log.n_plays))

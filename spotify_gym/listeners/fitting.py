@@ -109,7 +109,7 @@ def as_logged(listener: Any) -> LoggedListener:
     if isinstance(listener, LoggedListener):
         return listener
     if not isinstance(listener, SkippingListener):
-        raise ValueError(f"{type(listener).__name__} skips nothing; a report is of a logged or a skipping listener")
+        raise ValueError(f"{type(listener).__name__} never skips; a report needs a logged or a skipping listener")
     last, recent = listener.last_skip + listener.recent_skips, listener.recent_skips
     return LoggedListener(
         position=listener.position,
@@ -174,7 +174,7 @@ def _maximum(plays: Plays, n_positions: int) -> _Maximum:
     found = minimize(loss, np.zeros(len(start)), jac=True, method="L-BFGS-B", options={"maxiter": 1000, "ftol": 1e-8})
     step, there = 1e-3, loss(found.x)[1]
     if np.abs(there).max() > _SETTLED:
-        raise RuntimeError(f"the fit did not settle: {found.message}")
+        raise RuntimeError(f"fit did not converge: {found.message}")
     theta = np.zeros(len(used))
     theta[used] = start + axes @ found.x
 

@@ -67,7 +67,7 @@ class Response:
         self, terms: Mapping[str, Floats], completed: Bools | None = None, left: Bools | None = None, **other: Any
     ) -> None:
         if other:
-            raise TypeError(f"Response has no {', '.join(other)}; what was `listened` is now called `completed`")
+            raise TypeError(f"Response has no {', '.join(other)}; `listened` is now called `completed`")
         self.terms, self.completed, self.left = terms, completed, left
 
 
@@ -229,7 +229,7 @@ class Listener(ABC, Generic[S]):
         """
         kind = vars(type(self)).get("name") or f"{type(self).__module__}:{type(self).__qualname__}"
         if not is_dataclass(self) and vars(self):
-            raise TypeError(f"{self!r} cannot be written down: make {kind} a dataclass that lists its values")
+            raise TypeError(f"{self!r} cannot be saved as JSON: make {kind} a dataclass of its values")
         names: list[str] = [f.name for f in fields(self)] if is_dataclass(self) else []
         values = {name: getattr(self, name) for name in names}
         plain: dict[str, Any] = json.loads(json.dumps({"listener": kind, **values}))
@@ -259,7 +259,7 @@ class Listener(ABC, Generic[S]):
         try:
             return cls.from_dict(values)
         except ValueError as error:
-            raise ValueError(f"{path} holds no {cls.__name__}: {error}") from error
+            raise ValueError(f"{path} is not a {cls.__name__}: {error}") from error
 
     def to_json(self, path: str | Path) -> None:
         """Write :meth:`to_dict` to a file."""
@@ -278,7 +278,7 @@ class CompiledListener(Listener[S]):
         for name, compiled_too in (("n_start_uniforms", "start"), ("n_uniforms", "respond")):
             is_compiled = getattr(cls, compiled_too) is getattr(CompiledListener, compiled_too)
             if is_compiled and any(getattr(cls, name) < getattr(parent, name, 0) for parent in cls.__mro__[1:]):
-                raise TypeError(f"{cls.__name__}.{name} must be no less than its parent's, or {compiled_too} its own")
+                raise TypeError(f"{cls.__name__}.{name} must be at least its parent's; or override {compiled_too}")
 
     @abstractmethod
     def blank(self, n_sessions: int, n_features: int) -> S:
@@ -387,7 +387,7 @@ def values_in(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} holds no listener as to_json writes one: {error}") from error
+        raise ValueError(f"{path} is not a listener written by to_json: {error}") from error
     if not isinstance(values, dict) or not values:
-        raise ValueError(f"{path} holds no listener as to_json writes one, but {str(values)[:40]}")
+        raise ValueError(f"{path} is not a listener written by to_json: {str(values)[:40]}")
     return values

@@ -179,7 +179,7 @@ class LoggedListener(CompiledListener[LoggedMind]):
             return
         intervals = self.fitted.get("intervals") if isinstance(self.fitted, Mapping) else None
         if not isinstance(intervals, Mapping):
-            raise ValueError(f"fitted={str(self.fitted)[:60]} must hold intervals, and what they were found in")
+            raise ValueError(f"fitted={str(self.fitted)[:60]} must be a mapping that contains intervals")
         for name, interval in intervals.items():
             _check_numbers(f"the interval of {str(name)[:60]!r}", interval, (3,))
 

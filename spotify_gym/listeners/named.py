@@ -37,7 +37,7 @@ def as_listener(given: object) -> Listener[Any] | None:
         values = {"listener": given}
     name = values.get("listener")
     if not isinstance(name, str):
-        raise ValueError(f"listener={given!r} is not a Listener, nor a name, values or a JSON file of one")
+        raise ValueError(f"listener={given!r} must be a Listener, or the name, values or JSON file of one")
     return resolve_class("listener", name, LISTENERS, Listener).from_dict(values)  # type: ignore[type-abstract]
 
 
@@ -45,4 +45,4 @@ def _check_imported(path: str, name: object) -> None:
     """Reject a file that names a class of a module not imported yet: importing it could run arbitrary code."""
     module = str(name).partition(":")[0]
     if name not in LISTENERS and module not in sys.modules:
-        raise ValueError(f"{path} is of {name!r}; import {module} yourself first, if you trust it")
+        raise ValueError(f"{path} needs {name!r}; import {module} first if you trust it")

@@ -116,7 +116,7 @@ def read_log(path: str | Path, max_sessions: int = 20_000) -> SkipLog:
         max_sessions: number of sessions to sample from a larger log.
 
     Raises:
-        LogError: the file cannot be read, has neither schema, or has no session without a bad row.
+        LogError: the file cannot be read, has neither schema, or every session has a bad row.
     """
     table, left_out = _read_table(Path(path))
     is_public = "session_id" in table.columns
@@ -135,7 +135,7 @@ def read_log(path: str | Path, max_sessions: int = 20_000) -> SkipLog:
             left_out.append(Finding.at(f"{name} {complaint}", table.index[wrong] + 1, repr(first)).describe("row"))
             table = table[~(wrong | table[session].isin(table[session][wrong].dropna()))]
     if table.empty:
-        raise LogError(f"{path} has no session without a bad row: {'; '.join(left_out)}")
+        raise LogError(f"every session of {path} has a bad row: {'; '.join(left_out)}")
     plays = (_public_plays if is_public else _plain_plays)(table)
     names = plays["session"].unique()
     if len(names) > max_sessions:
@@ -185,7 +185,7 @@ def _read_part(content: bytes) -> tuple[pd.DataFrame, list[int]]:
             io.BytesIO(content), dtype=dict.fromkeys(names, "str"), encoding_errors="replace", on_bad_lines="warn"
         )
     if not isinstance(table.index, pd.RangeIndex):
-        raise ValueError("its first rows have more columns than its first line names")
+        raise ValueError("its first rows have more columns than the header")
     return table, [int(line) for warning in told for line in re.findall(r"Skipping line (\d+)", str(warning.message))]
 
 
@@ -243,20 +243,20 @@ _PUBLIC_CHECKS: tuple[Check, ...] = (
     ("session_length", f"is not a whole number from 1 to {_LONGEST}", _is_no_count),
     (
         "session_position",
-        "lies past its session_length",
+        "exceeds its session_length",
         lambda table, name: _numbers(table, name) > _numbers(table, "session_length"),
     ),
-    ("session_position", "stands twice in its session, or one before it is missing", _is_out_of_order),
+    ("session_position", "is repeated in its session, or follows a gap", _is_out_of_order),
 )
 """Checks for bad rows: the column, the complaint, and a function that returns the bad rows."""
 
 _PLAIN_CHECKS: tuple[Check, ...] = (
     ("session", "is empty", _is_empty),
     ("position", "is not a number", lambda table, name: ~np.isfinite(_numbers(table, name))),
-    ("position", "stands twice in its session", lambda table, name: table.duplicated(["session", name], keep=False)),
+    ("position", "is repeated in its session", lambda table, name: table.duplicated(["session", name], keep=False)),
     (
         "response",
-        "is neither skipped nor completed, nor a share from 0 to 1",
+        "is not skipped, completed or a share from 0 to 1",
         lambda table, name: _response(table).isna(),
     ),
     (

@@ -243,11 +243,11 @@ def test_report__of_a_listener_that_was_never_fitted_says_so(capsys):
         ("fit nowhere.csv", "file not found"),
         ("fit log.csv --out listener.csv", "--out listener.csv must end in .json"),
         ("fit log.csv --max-sessions 20", "a fit needs 50 or more"),
-        ("report satiated log.csv", "SatiatedListener skips nothing"),
+        ("report satiated log.csv", "SatiatedListener never skips"),
         ("report log.csv log.csv", "listener='log.csv' is not known"),
-        ("report big.json log.csv", "big.json holds no listener"),
+        ("report big.json log.csv", "big.json is not a listener written by to_json"),
         ("report pipe.json log.csv", "it is not a regular file"),
-        ("report odd.json log.csv", "must hold intervals"),
+        ("report odd.json log.csv", "must be a mapping that contains intervals"),
     ],
 )
 @pytest.mark.usefixtures("log")

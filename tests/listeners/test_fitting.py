@@ -172,7 +172,7 @@ def test_skipping_listener__is_a_logged_one(small):
     )
     for name, value in ours.items():
         assert theirs[name] == pytest.approx(value, abs=0.12 if "run" in name else 0.025), name
-    with pytest.raises(ValueError, match="SatiatedListener skips nothing"):
+    with pytest.raises(ValueError, match="SatiatedListener never skips"):
         as_logged(SatiatedListener())
 
 

@@ -103,9 +103,9 @@ def test_read_log__reads_a_plain_one(tmp_path):
         (
             "skipped",
             "maybe",
-            "response is neither skipped nor completed, nor a share from 0 to 1 (row 2), first 'maybe'",
+            "response is not skipped, completed or a share from 0 to 1 (row 2), first 'maybe'",
         ),
-        ("20", "10", "position stands twice in its session (row 1, 2)"),
+        ("20", "10", "position is repeated in its session (row 1, 2)"),
         ("20", "x", "position is not a number (row 2), first 'x'"),
         (".25", "0", "propensity is not a probability above 0 and up to 1 (row 2)"),
     ],
@@ -124,7 +124,7 @@ def test_bad_row__of_a_plain_log_costs_its_session(tmp_path, old, new, said):
         ({"skip_2": [False, None, False, False, False]}, "skip_2 is neither true nor false (row 2), first nan"),
         ({"skip_2": [False] * 5}, "skip_2 contradicts the other flags"),
         ({"not_skipped": [True] * 5}, "skip_2 contradicts the other flags"),
-        ({"session_position": [1, 2, 2, 1, 2]}, "session_position stands twice in its session, or"),
+        ({"session_position": [1, 2, 2, 1, 2]}, "session_position is repeated in its session, or"),
         (
             {"session_position": [1, 2, "x", 1, 2]},
             "is not a whole number from 1 to 1000 (row 3), first 'x'",
@@ -134,7 +134,7 @@ def test_bad_row__of_a_plain_log_costs_its_session(tmp_path, old, new, said):
             "session_length is not a whole number from 1 to 1000 (row 2), first 2.5",
         ),
         ({"session_position": [1, 2, 1e9, 1, 2]}, "session_position is not a whole number from 1 to 1000 (row 3)"),
-        ({"session_length": [3, 3, 2, 2, 2]}, "session_position lies past its session_length (row 3), first 3"),
+        ({"session_length": [3, 3, 2, 2, 2]}, "session_position exceeds its session_length (row 3), first 3"),
         ({"session_id": ["a", "a", None, "b", "b"]}, "session_id is empty (row 3), first nan"),
     ],
 )
@@ -150,7 +150,7 @@ def test_bad_row__costs_its_session_and_is_said(tmp_path, changes, said):
 
 def test_bad_rows__in_every_session_are_refused(refusal):
     message = refusal(table(session_position=[0, 1, 2, 0, 1]))
-    assert "has no session without a bad row: 2 × session_position is not a whole number" in message
+    assert "has a bad row: 2 × session_position is not a whole number" in message
     assert "\n" not in message
 
 
