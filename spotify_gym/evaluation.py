@@ -127,9 +127,7 @@ def _checked(*arrays: Floats) -> list[Floats]:
     checked = [np.asarray(array, np.float64) for array in arrays]  # float32 is too short for products of many ratios
     shapes = dict.fromkeys(array.shape for array in checked)
     if len(shapes) > 1 or checked[0].ndim != 2 or not checked[0].size:
-        raise ValueError(
-            f"the arrays must have one row per session and one column per step, all alike; got {[*shapes]}"
-        )
+        raise ValueError(f"the arrays must all have the same shape (n_sessions, n_steps); got {[*shapes]}")
     return checked
 
 

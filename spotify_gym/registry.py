@@ -64,9 +64,9 @@ def make_named(kind: str, name: str, known: Mapping[str, Callable[..., T]], base
     try:
         made = make(*arguments)
     except TypeError as error:  # raised also if `make` is not callable
-        raise ValueError(f"{kind}={name!r} makes no {base.__name__}: {error}") from error
+        raise ValueError(f"{kind}={name!r} is not a {base.__name__}: {error}") from error
     if not isinstance(made, base):
-        raise ValueError(f"{kind}={name!r} makes no {base.__name__}, but {made!r:.60}")
+        raise ValueError(f"{kind}={name!r} makes {made!r:.60}, not a {base.__name__}")
     return made
 
 
@@ -80,7 +80,7 @@ def pairs_of(texts: Iterable[str]) -> dict[str, str]:
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign or name in found:
-            raise ValueError(f"{text[:80]!r} must be NAME=VALUE, and no name twice")
+            raise ValueError(f"{text[:80]!r} must be NAME=VALUE, each name once")
         found[name] = value
     return found
 

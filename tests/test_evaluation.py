@@ -103,12 +103,12 @@ def test_fitted_q__finds_the_values_of_all_that_was_seen(chain):
 def test_estimators__refuse_arrays_that_do_not_belong_together():
     for estimate in (ips, snips, per_decision_ips):
         for rewards, ratios in ((REWARDS, RATIOS[:, :1]), (REWARDS, RATIOS[:, 0]), (REWARDS[:0], RATIOS[:0])):
-            with pytest.raises(ValueError, match="one row per session and one column per step"):
+            with pytest.raises(ValueError, match="must all have the same shape"):
                 estimate(rewards, ratios)
         assert estimate(REWARDS.tolist(), RATIOS.tolist()) == estimate(REWARDS, RATIOS)
-    with pytest.raises(ValueError, match="one row per session"):
+    with pytest.raises(ValueError, match="must all have the same shape"):
         doubly_robust(REWARDS, RATIOS, REWARDS, REWARDS[:2])
-    with pytest.raises(ValueError, match="one row per session"):
+    with pytest.raises(ValueError, match="must all have the same shape"):
         fitted_q_evaluation(REWARDS, np.ones((3, 2, 4)), np.ones((3, 1, 4)))
 
 

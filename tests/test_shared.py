@@ -57,11 +57,11 @@ def test_made__is_of_its_kind_or_refused_in_words() -> None:
     assert make_named("state", "mean", {"mean": dict}, dict) == {}
     assert make_named("state", "collections:OrderedDict", {}, dict) == {}
     for name, reason in (
-        ("json:loads", "missing 1 required"),
-        ("os:path", "not callable"),
-        ("collections:deque", "but deque"),
+        ("json:loads", "is not a dict: .*missing 1 required"),
+        ("os:path", "is not a dict: .*not callable"),
+        ("collections:deque", r"makes deque\(.*, not a dict"),
     ):
-        with pytest.raises(ValueError, match=f"state='{name}' makes no dict.*{reason}"):
+        with pytest.raises(ValueError, match=f"state='{name}' {reason}"):
             make_named("state", name, {}, dict)
 
 

@@ -55,7 +55,7 @@ class SampledQNetwork(CatalogueQNetwork):
             values = values.masked_fill((candidates[:, :, None] == heard[:, None, :]).any(dim=2), -th.inf)
         values, places = values.topk(min(k, values.shape[1]), dim=1)
         if bool(values[:, 0].isneginf().any()):
-            raise ValueError(f"all {candidates.shape[1]} candidates for a session have been played; take more")
+            raise ValueError(f"all {candidates.shape[1]} candidates for a session have been played; use more")
         return TopK(values, candidates.gather(1, places))
 
     def propose(self, obs: Any) -> th.Tensor:

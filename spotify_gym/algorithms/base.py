@@ -117,7 +117,7 @@ class TrackDQN(stable_baselines3.DQN):
             self.replay_buffer = kept
             raise BindingError(
                 f"the actions in this replay buffer are tracks of a catalogue with fingerprint {loaded}, "
-                f"and the model plays from {own}; bind it to that catalogue first"
+                f"but the model plays from {own}; bind it to that catalogue first"
             )
 
     def predict(
@@ -150,7 +150,7 @@ class TrackDQN(stable_baselines3.DQN):
     def _setup_model(self) -> None:
         if not issubclass(self.policy_class, MlpPolicy):
             raise TypeError(
-                f"policy {self.policy_class.__name__} does not know how to leave tracks out; pass one of "
+                f"policy {self.policy_class.__name__} cannot leave tracks out; pass one of "
                 f"{sorted(self.policy_aliases)}, or a class derived from spotify_gym.algorithms.policies.MlpPolicy"
             )
         plain = not isinstance(self.observation_space, spaces.Dict) and not self.optimize_memory_usage
@@ -171,8 +171,8 @@ class TrackDQN(stable_baselines3.DQN):
         encoder = self.policy.encoder
         if encoder not in (None, "dense") and normalized is not None and normalized.norm_obs:
             raise ValueError(
-                f"{encoder=} compares what is seen with the features of tracks, and VecNormalize changes what is "
-                "seen; wrap with norm_obs=False, or choose policy_kwargs={'encoder': 'dense'}"
+                f"{encoder=} compares observations with the features of tracks, and VecNormalize changes "
+                "observations; wrap with norm_obs=False, or choose policy_kwargs={'encoder': 'dense'}"
             )
 
     def _bind(self, offered: Spaces) -> None:
@@ -237,8 +237,8 @@ class TrackDQN(stable_baselines3.DQN):
         assert self.replay_buffer is not None
         if self.replay_buffer.n_envs != self.n_envs:
             raise ValueError(
-                f"the replay buffer holds steps of {self.replay_buffer.n_envs} environments at once, and the model "
-                f"plays in {self.n_envs}; load it for as many as it was filled by"
+                f"the replay buffer holds steps of {self.replay_buffer.n_envs} parallel environments, but the model "
+                f"has {self.n_envs}; load it into a model with as many"
             )
         prepared = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, name, progress_bar)
         if begins:
@@ -246,10 +246,10 @@ class TrackDQN(stable_baselines3.DQN):
         if self._played is not None and not isinstance(self.replay_buffer, PlayedReplayBuffer):
             way_out = "`replay_buffer_class` and `optimize_memory_usage`"
             if isinstance(self.observation_space, spaces.Dict):
-                way_out = "the wrapper that makes dictionaries of observations (masks are not needed)"
+                way_out = "the wrapper that makes observations dictionaries (masks are not needed)"
             raise ValueError(
-                f"this environment forbids repeats, and {type(self.replay_buffer).__name__} does not keep what was "
-                f"played; leave {way_out} out"
+                f"this environment forbids repeats, but {type(self.replay_buffer).__name__} does not store "
+                f"plays; leave out {way_out}"
             )
         return prepared
 

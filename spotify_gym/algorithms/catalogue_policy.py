@@ -205,7 +205,7 @@ class CataloguePolicy(MlpPolicy):
         if chosen not in (*ENCODERS, "dense"):
             raise ValueError(f"encoder={chosen!r} is not known; choose 'mixture', 'attention' or 'dense'")
         if chosen != "dense" and for_dense:
-            raise ValueError(f"{for_dense[0]}={self._options[for_dense[0]]!r} goes with encoder='dense'")
+            raise ValueError(f"{for_dense[0]}={self._options[for_dense[0]]!r} requires encoder='dense'")
         return chosen
 
     def bind(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:

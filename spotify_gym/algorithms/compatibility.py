@@ -47,9 +47,7 @@ def features_of(space: spaces.Space[Any]) -> NDArray[np.float32]:
     """
     features: NDArray[np.float32] | None = getattr(space, "features", None)
     if features is None:
-        raise BindingError(
-            "this model has no catalogue yet: its file keeps none. Load it with `env=`, or `bind` it to a space"
-        )
+        raise BindingError("this model was loaded without its catalogue. Load it with `env=`, or `bind` it to a space")
     return features
 
 
@@ -83,9 +81,9 @@ def vectors_of(space: spaces.Space[Any], n_features: int) -> tuple[slice, ...]:
     blocks = blocks_of(space)
     if not blocks or any(block.stop - block.start != n_features for block in blocks):
         raise BindingError(
-            f"this model reads vectors of {n_features} features, and the observation space names them at "
-            f"{_places(blocks)}; choose a `state` that shows some, such as 'mean+history'; CataloguePolicy also "
-            "reads states without them, with encoder='dense'"
+            f"this model needs vectors of {n_features} features, but the observation space has them at "
+            f"{_places(blocks)}; choose a `state` with some, such as 'mean+history'; CataloguePolicy also "
+            "works without them, with encoder='dense'"
         )
     return blocks
 
@@ -115,8 +113,8 @@ def check_same(trained: Spaces, offered: Spaces) -> None:
     if ours != theirs:
         raise BindingError(
             f"this model has one output per track of the catalogue it was trained on ({_size(trained.action)}, "
-            f"fingerprint {ours}), and the tracks offered are others ({_size(offered.action)}, fingerprint {theirs}). "
-            "Give it its own catalogue, or train a CataloguePolicy, which plays tracks it has never seen"
+            f"fingerprint {ours}), and these tracks are different ({_size(offered.action)}, fingerprint {theirs}). "
+            "Use that catalogue, or train a CataloguePolicy, which can play unseen tracks"
         )
     for kind, own, other in zip(Spaces._fields, trained, offered, strict=True):
         if own != other:
@@ -132,25 +130,25 @@ def check_alike(trained: Spaces, offered: Spaces) -> None:
     ours, theirs = (getattr(space.action, "coordinates", None) for space in (trained, offered))
     if ours != theirs or _n_features(trained.action) != _n_features(offered.action):
         raise BindingError(
-            f"this model knows tracks by {_names(trained.action)} (coordinates {ours}), and the tracks offered are "
-            f"measured by {_names(offered.action)} (coordinates {theirs}). Scale the other catalogue with the scaling "
-            "of the one the model was trained on, same features in the same order, or train a new model"
+            f"this model describes tracks by {_names(trained.action)} (coordinates {ours}), but these tracks are "
+            f"described by {_names(offered.action)} (coordinates {theirs}). Use the scaling of the training catalogue, "
+            "with the same features in the same order, or train a new model"
         )
     if trained.observation.shape != offered.observation.shape:
         raise BindingError(
-            f"this model was trained on observations of shape {trained.observation.shape}, and these have "
+            f"this model was trained on observations of shape {trained.observation.shape}, but these have "
             f"{offered.observation.shape}; make the environment with the same `state` as in training"
         )
     ours, theirs = blocks_of(trained.observation), blocks_of(offered.observation)
     if ours and theirs and ours != theirs:
         raise BindingError(
-            f"this model was trained on observations with vectors of features at {_places(ours)}, and these have them "
+            f"this model was trained on observations with vectors of features at {_places(ours)}, but these have them "
             f"at {_places(theirs)}; make the environment with the same `state` as in training"
         )
     if theirs and not ours and _is_normalized(trained.observation, offered.observation):
         raise BindingError(
-            "this model was trained on observations that a wrapper had changed, as Gymnasium's NormalizeObservation "
-            "does, and these are as they come; give it an environment that is wrapped as in training"
+            "this model was trained on observations changed by a wrapper, such as Gymnasium's NormalizeObservation, "
+            "but these are unchanged; wrap the environment as in training"
         )
 
 

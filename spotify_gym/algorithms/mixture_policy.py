@@ -37,7 +37,7 @@ class MixtureInput(BaseFeaturesExtractor):
     def __init__(self, observation_space: spaces.Space[Any]) -> None:
         places = blocks_of(observation_space)
         if not places or observation_space.shape is None:
-            raise BindingError("MixturePolicy mixes vectors of features, and this observation space names none")
+            raise BindingError("MixturePolicy mixes vectors of features, but this observation space has none")
         blocks, others = columns_of(places, observation_space.shape[0])
         n, self.d = blocks.shape
         super().__init__(observation_space, 2 * n * self.d + n + n * (n - 1) // 2 + len(others))
@@ -117,7 +117,7 @@ class MixturePolicy(ActorCriticPolicy):
         actor = MixtureActor(read, [128, 64])
         if self.action_space.shape != (2 * actor.d,):
             raise BindingError(
-                f"MixturePolicy acts by points of {2 * actor.d} numbers, and the actions are {self.action_space}; wrap "
+                f"MixturePolicy needs actions of {2 * actor.d} numbers; got {self.action_space}; wrap "
                 "the environment in ProtoAction(env, coordinates='unit+raw')"
             )
         self.action_net = actor

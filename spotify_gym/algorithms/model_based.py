@@ -99,7 +99,7 @@ class ModelBased(BaseAlgorithm):
     def _setup_model(self) -> None:
         if self._vec_normalize_env is not None:
             raise ValueError(
-                "a learned model compares what is seen with the features of tracks; leave VecNormalize out"
+                "a learned model compares observations with the features of tracks; leave VecNormalize out"
             )
         self.set_random_seed(self.seed)
         self.rng = np.random.default_rng(self.seed)

@@ -134,7 +134,7 @@ class MlpPolicy(DQNPolicy):
         if masks is None and played is None:
             return super().predict(observation)[0]
         if masks is not None and played is not None:
-            raise ValueError("give `action_masks` or `played`, not both: each alone says all that is forbidden")
+            raise ValueError("give `action_masks` or `played`, not both: each defines what is forbidden")
         self.set_training_mode(False)
         obs, batched = self.obs_to_tensor(observation)
         with th.no_grad():
@@ -143,7 +143,7 @@ class MlpPolicy(DQNPolicy):
             else:
                 choice = self.q_net.best(obs, self._rows(n_states(obs), played, th.int64, "played"))
         if bool(choice.values.isneginf().any()):
-            raise ValueError("there is a session in which every action is forbidden")
+            raise ValueError("every action of a session is forbidden")
         actions = choice.actions[:, 0].cpu().numpy()
         return actions if batched else actions.squeeze(axis=0)
 

@@ -53,8 +53,8 @@ def chosen_since_start(state: State, episode_start: NDArray[np.bool_] | None, n_
     starts = np.zeros(n_sessions, np.bool_) if episode_start is None else np.atleast_1d(episode_start).astype(np.bool_)
     if chosen.ndim != 2 or {len(chosen), len(starts)} != {n_sessions}:
         raise ValueError(
-            f"state {chosen.shape} and episode_start {starts.shape} do not go with observations of {n_sessions} "
-            "sessions; hand on the state that the last call returned, and one episode_start a session"
+            f"state {chosen.shape} and episode_start {starts.shape} do not match observations of {n_sessions} "
+            "sessions; pass the state that the last call returned, and one episode_start each"
         )
     return np.where(starts[:, None], NOTHING, chosen)
 

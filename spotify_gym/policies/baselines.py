@@ -72,7 +72,7 @@ class PopularPolicy(RankingPolicy):
             return None
         return (
             f"needs the popularity of tracks, and {dynamics.catalogue.source} has none; "
-            "bring a table with a popularity column, or choose another policy"
+            "use a table with a popularity column, or choose another policy"
         )
 
     def rank(self, sessions: SessionState, k: int) -> Ranking:

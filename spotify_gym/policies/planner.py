@@ -206,7 +206,7 @@ def _session_length(env: Any) -> int:
         inner.max_episode_steps if isinstance(inner, SpotifyVectorEnv) else getattr(env.spec, "max_episode_steps", None)
     )
     if length is None:
-        raise ValueError(f"{env} has no max_episode_steps, so no plan can be long enough; make it by gymnasium.make")
+        raise ValueError(f"{env} has no max_episode_steps, which the planner needs; create it with gymnasium.make")
     return int(length)
 
 

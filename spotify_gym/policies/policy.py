@@ -39,8 +39,8 @@ class ReferencePolicy(ABC):
         dynamics = env if self.env is None else getattr(self.env, "dynamics", None)
         if not isinstance(dynamics, SessionDynamics):
             raise TypeError(
-                f"{type(self).__name__} needs a listening session, alone or many by make_vec; got {env}. "
-                "A vector env made of single ones hides their state: leave out vectorization_mode"
+                f"{type(self).__name__} needs a listening environment, of make or make_vec; got {env}. "
+                "With vectorization_mode, a vector env hides its sessions: leave it out"
             )
         if (lacking := self.lacks(dynamics)) is not None:
             raise ValueError(f"{type(self).__name__} {lacking}")
@@ -159,8 +159,8 @@ class SeenPolicy(RankingPolicy):
         if cls.suits(simulated(dynamics)):
             return None
         if cls.knows is not None:
-            return f"knows how a {cls.knows.__name__} answers, and there is none here; choose another policy"
-        return "needs a listener who hides what decides their answers; where nothing is hidden, ask the nearest policy"
+            return f"needs a {cls.knows.__name__} as the listener; choose another policy"
+        return "needs a listener with a hidden taste; otherwise use the nearest policy"
 
 
 class DirectedPolicy(SeenPolicy):

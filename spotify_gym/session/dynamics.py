@@ -78,8 +78,8 @@ class SessionDynamics:
         if len(self.catalogue) < self._pool_size:
             size = "history_length" if self._pool_size <= self.history_length + 1 else "start_pool of the listener"
             raise ValueError(
-                f"the catalogue has {len(self.catalogue)} tracks, and a session starts from {self._pool_size}; "
-                f"bring more tracks or a smaller {size}"
+                f"the catalogue has {len(self.catalogue)} tracks, but a session starts from {self._pool_size}; "
+                f"use more tracks or a smaller {size}"
             )
         if unknown := sorted(set(self.reward) - set(self._terms)):
             raise ValueError(f"unknown reward term {unknown[0]!r}; choose from {sorted(self._terms)}")
@@ -384,7 +384,7 @@ class SessionDynamics:
         is_right = given.shape == (n_sessions, self.history_length) and given.dtype.kind in "iu"
         if not is_right or ((given < 0) | (given >= n_tracks)).any():
             raise ValueError(
-                f"{n_sessions} sessions start from {self.history_length} tracks each, of 0 to {n_tracks - 1}; "
+                f"{n_sessions} sessions need {self.history_length} tracks each, from 0 to {n_tracks - 1}; "
                 f"got {given.dtype} {given.shape}"
             )
         return given.astype(np.int64)

@@ -127,7 +127,7 @@ class Genres(Block):
         if catalogue.genres is None:
             raise ValueError(
                 f"state='genres' needs genres, and {catalogue.source} has none; "
-                "bring a table with a genre column, or choose another state"
+                "use a table with a genre column, or choose another state"
             )
         member = catalogue.genres.astype(np.float32)
         self._shares = member / np.maximum(member.sum(axis=1, keepdims=True), 1)
@@ -394,5 +394,5 @@ def _block(part: str, catalogue: Catalogue, history_length: int) -> Block:
     except ValueError:
         decay = np.nan
     if not 0 <= decay < 1:
-        raise ValueError(f"state={part!r}: what is left of a weight must be from 0 to below 1, such as decayed=0.8")
+        raise ValueError(f"state={part!r}: the decay must be at least 0 and below 1, such as decayed=0.8")
     return Decayed(catalogue, history_length, decay)

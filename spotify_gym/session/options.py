@@ -98,8 +98,8 @@ def dynamics_from(catalogue: Source, options: EnvOptions) -> SessionDynamics:
     if unknown := options.keys() - EnvOptions.__annotations__:
         name, more = min(unknown), ("max_episode_steps", "render_mode", "played_width", "info_texts")
         known = ["catalogue", *EnvOptions.__annotations__, *(one for one in more if one != name)]
-        near = "".join(f"do you mean {one}? " for one in get_close_matches(name, known, 1))
-        raise TypeError(f"{name!r} is not an option of the environment; {near}choose from {', '.join(known)}")
+        near = "".join(f"did you mean {one}? " for one in get_close_matches(name, known, 1))
+        raise TypeError(f"{name!r} is not an environment option; {near}choose from {', '.join(known)}")
     return make_dynamics(catalogue, **options)
 
 

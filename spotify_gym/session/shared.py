@@ -41,8 +41,8 @@ class SessionSpec(EnvSpec):
                 json.dumps(value)
             except (TypeError, ValueError) as error:
                 raise TypeError(
-                    f"{self.id} cannot be written as JSON, because its {name} is a {type(value).__name__} in memory "
-                    "alone; save it and make the environment with the file's path"
+                    f"{self.id} cannot be written as JSON, because its {name} is a {type(value).__name__} in memory; "
+                    "save it and make the environment with the file's path"
                 ) from error
         return super().to_json()
 
@@ -116,10 +116,10 @@ class SharedEnv:
             needed, versions = least - 1 + n_played, self.dynamics.first_versions
             # Usually the first tracks are enough, and counting only them saves memory in each of many processes.
             if len(np.unique(versions[:_MANY])) < needed > (there := len(np.unique(versions))):
-                shorter = f", or make the environment with played_width={there}, for shorter ones"
+                shorter = f", or played_width={there} for shorter sessions"
                 raise ValueError(
-                    f"{self.catalogue.source} has {there} songs, and a session needs {needed}, {least - 1} to start "
-                    f"from and {n_played} to play; bring more songs{shorter if there >= least else ''}"
+                    f"{self.catalogue.source} has {there} songs, but a session needs {needed}: {least - 1} to start "
+                    f"from and {n_played} to play; use more songs{shorter if there >= least else ''}"
                 )
 
     def _begin(self, slots: NDArray[np.intp], history: Ints | None = None) -> SessionState:
@@ -134,8 +134,8 @@ class SharedEnv:
 
     def _refuse_more(self) -> NoReturn:
         raise ValueError(
-            f"played_width={self.played_width} has room for the start and {self._room} tracks, and a session has "
-            "played them; call reset(), or make the environment with a larger played_width"
+            f"played_width={self.played_width} has room for the start and {self._room} tracks, which a session has "
+            "played; call reset(), or make the environment with a larger played_width"
         )
 
 

@@ -60,7 +60,7 @@ class TrackSpace(Discrete):
             self._catalogue = held(self.fingerprint) or _invented(self)
         if self._catalogue is None:
             raise CatalogueError(
-                f"{self} came out of a file, which keeps no tracks, and no such catalogue is loaded here; load the "
+                f"{self} was loaded from a file without its catalogue; load the "
                 "model with `env=`, `bind` it to the action space of an environment, or load the catalogue first"
             )
         return self._catalogue

@@ -59,7 +59,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
             raise ValueError(f"num_envs={num_envs} must be at least 1")
         if render_mode is not None:
             raise ValueError(
-                f"render_mode={render_mode!r}: many sessions at once are not drawn; "
+                f"render_mode={render_mode!r}: vector environments cannot render; "
                 'leave it out, or make_vec(id, vectorization_mode="sync", render_mode=...)'
             )
         self.num_envs = num_envs
@@ -172,7 +172,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         chosen = _array(mask)
         if chosen.shape != (self.num_envs,) or chosen.dtype != np.bool_ or not chosen.any():
             raise ValueError(
-                f"options['reset_mask'] must be {self.num_envs} times True or False, at least once True; "
+                f"options['reset_mask'] must be {self.num_envs} booleans, at least one of them True; "
                 f"got {chosen.dtype} {chosen.shape}"
             )
         if self._sessions is None and not chosen.all():
@@ -182,7 +182,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
     def _check_steps(self, sessions: SessionState, ended: NDArray[np.intp]) -> None:
         """Raise an error if a session cannot take a step; the sessions are not modified."""
         if len(ended) and self.autoreset_mode == AutoresetMode.DISABLED:
-            raise ResetNeeded(f"sessions {ended.tolist()} have ended; reset them by `reset_mask`")
+            raise ResetNeeded(f"sessions {ended.tolist()} are over; reset them with `reset_mask`")
         may_outgrow = self.max_episode_steps is None or self.max_episode_steps > self._room
         if may_outgrow and (sessions.time[~self._ended] >= self._room).any():
             self._refuse_more()

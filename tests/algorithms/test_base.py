@@ -118,7 +118,7 @@ def test_predict__takes_masks_or_ids():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"action_masks": np.zeros(30, np.bool_)}, "every action is forbidden"),
+        ({"action_masks": np.zeros(30, np.bool_)}, "every action of a session is forbidden"),
         ({"action_masks": np.ones(30, np.bool_), "played": [1]}, "not both"),
         ({"played": np.zeros(3)}, r"played must be \(n,\) or \(1, n\)"),
         ({"played": [30]}, "30"),
@@ -179,13 +179,13 @@ def test_learner__learns_from_any_buffer(algorithm, options, kind):
 @pytest.mark.parametrize("options", [POOR, {"replay_buffer_class": OwnBuffer}])
 def test_learner__refuses_by_name_a_buffer_that_forgets_what_was_played(options):
     model = DoubleDQN("MlpPolicy", Playlist(repeats=False), **options, **QUICK)
-    with pytest.raises(ValueError, match=f"{type(model.replay_buffer).__name__} does not keep what was played"):
+    with pytest.raises(ValueError, match=f"{type(model.replay_buffer).__name__} does not store plays"):
         model.learn(10)
     env = Playlist(repeats=False)
     seen = gym.wrappers.TransformObservation(
         env, lambda obs: {"seen": obs}, spaces.Dict({"seen": env.observation_space})
     )
-    with pytest.raises(ValueError, match="leave the wrapper that makes dictionaries of observations"):
+    with pytest.raises(ValueError, match="leave out the wrapper that makes observations dictionaries"):
         DoubleDQN("MultiInputPolicy", seen, **QUICK).learn(10)
 
 
@@ -236,7 +236,7 @@ def test_learner__is_loaded_for_more_environments(algorithm, repeats, tmp_path):
     assert (loaded.n_envs, loaded.replay_buffer.n_envs) == (3, 3)
     loaded.load_replay_buffer(tmp_path / "buffer")
     assert len(loaded.sample(8).rewards) == 8
-    with pytest.raises(ValueError, match="steps of 1 environments at once, and the model plays in 3"):
+    with pytest.raises(ValueError, match="steps of 1 parallel environments, but the model has 3"):
         loaded.learn(60)
 
 

@@ -134,6 +134,6 @@ def test_model_based__refuses_an_argument_it_does_not_know_and_what_it_cannot_le
     with pytest.raises(ConfigError, match="'n_plan' is not an argument"):
         train(TrainConfig("builtin:100", algorithm="model", arguments=("n_plan=3",), episodes=1))
     with pytest.raises(
-        BindingError, match="names them at no place; choose a `state` that shows some, such as 'mean\\+history'"
+        BindingError, match="has them at no place; choose a `state` with some, such as 'mean\\+history'"
     ):
         ModelBased("PlanningPolicy", sessions(catalogue, state="genres", listener=None))

@@ -149,14 +149,14 @@ def test_file__is_small_whatever_the_catalogue_and_loads_onto_others(tmp_path, p
 def test_file__without_a_catalogue_says_what_is_missing(tmp_path):
     model_of().save(tmp_path / "model")
     loaded = DQN.load(tmp_path / "model", device="cpu")
-    with pytest.raises(BindingError, match="no catalogue yet"):
+    with pytest.raises(BindingError, match="loaded without its catalogue"):
         loaded.predict(tracks(1)[0])
 
 
 def test_bind__to_a_space_without_its_features_forgets_the_tracks():
     model = model_of()
     model.bind(pickle.loads(pickle.dumps(model.action_space)))
-    with pytest.raises(BindingError, match="no catalogue yet"):
+    with pytest.raises(BindingError, match="loaded without its catalogue"):
         model.predict(tracks(1)[0])
 
 
@@ -170,7 +170,7 @@ def test_model__refuses_tracks_that_are_measured_otherwise(tmp_path):
     model.save(tmp_path / "model")
     with pytest.raises(BindingError, match="coordinates"):
         model.bind(FeatureSpace(tracks(30), scaling="minmax"))
-    with pytest.raises(BindingError, match="measured by"):
+    with pytest.raises(BindingError, match="but these tracks are described by"):
         DQN.load(tmp_path / "model", env=Playlist(tracks(30, d=3)))
 
 

@@ -168,9 +168,9 @@ def test_encoder__is_the_mixture_where_the_space_says_what_is_seen():
     [
         (
             {"env": Playlist(), "encoder": "mixture"},
-            "names them at no place; choose a `state` that shows some, such as",
+            "has them at no place; choose a `state` with some, such as",
         ),
-        ({"encoder": "mixture", "track_embedding": "learned"}, "track_embedding='learned' goes with encoder='dense'"),
+        ({"encoder": "mixture", "track_embedding": "learned"}, "track_embedding='learned' requires encoder='dense'"),
         ({"encoder": "mixed"}, "encoder='mixed' is not known; choose 'mixture', 'attention' or 'dense'"),
     ],
 )
@@ -183,9 +183,9 @@ def test_mixture__refuses_vectors_at_other_places():
     model = model_of(env=BlockPlaylist(skipped=4, features=tracks(30, d=4)))
     space = model.observation_space
     moved = BlockBox(space.low, space.high, (slice(0, 4),))
-    with pytest.raises(BindingError, match="at 4:8, and these have them at 0:4"):
+    with pytest.raises(BindingError, match="at 4:8, but these have them at 0:4"):
         model.policy.bind(moved, model.action_space)
-    with pytest.raises(BindingError, match="names them at no place"):
+    with pytest.raises(BindingError, match="has them at no place"):
         model.policy.bind(Playlist(tracks(30, d=8)).observation_space, model.action_space)
 
 
@@ -208,7 +208,7 @@ def test_dense__refuses_what_is_not_normalized_as_in_training():
     model = model_of(env=gym.wrappers.NormalizeObservation(env))
     for low in (-high, np.full(4, -1e-6, np.float32)):  # of features standardised, and of those from 0 to 1
         env.observation_space = BlockBox(low, high, env.observation_space.blocks)
-        with pytest.raises(BindingError, match="give it an environment that is wrapped as in training"):
+        with pytest.raises(BindingError, match="wrap the environment as in training"):
             model.set_env(env)
 
 

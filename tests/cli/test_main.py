@@ -145,9 +145,9 @@ def test_prepare__a_printed_command_can_be_typed(table: Path, capsys: pytest.Cap
         (["songs.csv", "--out", "no/such/cat.arrow"], "cannot write no/such/cat.arrow"),
         (
             ["songs.csv", "--columns", "uri"],
-            "--columns: 'uri' must be NAME=VALUE, and no name twice, such as track_id=uri",
+            "--columns: 'uri' must be NAME=VALUE, each name once, such as track_id=uri",
         ),
-        (["songs.csv", "--columns", "energy=a", "energy=b"], "'energy=b' must be NAME=VALUE, and no name twice"),
+        (["songs.csv", "--columns", "energy=a", "energy=b"], "'energy=b' must be NAME=VALUE, each name once"),
         (["songs.csv", "--out", "cat.arrow/cat.arrow"], "there is no folder cat.arrow"),
     ],
 )

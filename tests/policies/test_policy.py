@@ -131,13 +131,13 @@ def test_predict__before_the_first_reset__raises(few):
 
 @pytest.mark.parametrize("env", [lambda: gym.make("CartPole-v1"), lambda: gym.make_vec("CartPole-v1", num_envs=2)])
 def test_policy__for_another_kind_of_env__raises(env):
-    with pytest.raises(TypeError, match="NearestPolicy needs a listening session"):
+    with pytest.raises(TypeError, match="NearestPolicy needs a listening environment"):
         NearestPolicy(env())
 
 
 def test_policy__for_a_vector_env_that_hides_the_sessions__says_what_to_do(few):
     env = gym.make_vec("SpotifySession-v0", num_envs=2, vectorization_mode="sync", catalogue=few)
-    with pytest.raises(TypeError, match="leave out vectorization_mode"):
+    with pytest.raises(TypeError, match="With vectorization_mode, a vector env hides its sessions: leave it out"):
         NearestPolicy(env)
 
 
@@ -235,7 +235,7 @@ def test_popular__where_repeats_are_legal__still_plays_no_track_twice(charts):
 @pytest.mark.parametrize("popularity", [None, np.full(60, np.nan, np.float32)])
 def test_popular__without_popularity__says_so(twins, popularity):
     env = gym.make("SpotifySession-v0", catalogue=replace(twins, popularity=popularity))
-    with pytest.raises(ValueError, match="by hand has none; bring a table with a popularity column"):
+    with pytest.raises(ValueError, match="by hand has none; use a table with a popularity column"):
         PopularPolicy(env)
 
 

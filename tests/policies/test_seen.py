@@ -150,11 +150,9 @@ def test_taste__is_learned_from_answers():
 def test_seen__needs_somebody_with_something_to_hide(small):
     for env_id in "SpotifySession-v0", "SpotifySatiation-v0":
         env = gym.make(env_id, catalogue=small)
-        with pytest.raises(ValueError, match="NearestSeenPolicy needs a listener who hides what decides their answers"):
+        with pytest.raises(ValueError, match="NearestSeenPolicy needs a listener with a hidden taste"):
             NearestSeenPolicy(env)
-        with pytest.raises(
-            ValueError, match="BeliefPolicy knows how a SkippingListener answers, and there is none here"
-        ):
+        with pytest.raises(ValueError, match="BeliefPolicy needs a SkippingListener as the listener"):
             BeliefPolicy(env)
 
 

@@ -132,10 +132,10 @@ def test_start__of_another_width_is_refused(small: Catalogue, listener: Any) -> 
     dynamics = make_dynamics(small, listener=listener)
     keys, history = np.arange(4, dtype=np.uint64), np.arange(20, dtype=np.int32).reshape(4, 5)
     for given in (history[:, :3], history[:3], history.repeat(2, axis=1), history + 0.5, history - 1, history + 10**6):
-        with pytest.raises(ValueError, match="4 sessions start from 5 tracks each"):
+        with pytest.raises(ValueError, match="4 sessions need 5 tracks each"):
             dynamics.start(keys, given)
     if isinstance(listener, Short):
-        with pytest.raises(ValueError, match=r"4 sessions start from 5 tracks each.* got int64 \(4, 3\)"):
+        with pytest.raises(ValueError, match=r"4 sessions need 5 tracks each.* got int64 \(4, 3\)"):
             dynamics.start(keys, history)
         return
     assert np.array_equal(dynamics.start(keys, history).history, history)

@@ -221,7 +221,7 @@ def test_make__names_a_render_mode_that_is_wrong(small: Catalogue) -> None:
 @pytest.mark.parametrize("make", [gym.make, gym.make_vec])
 def test_make__knows_no_other_options(make: Any, small: Catalogue) -> None:
     with pytest.raises(
-        TypeError, match=r"'histroy_length' is not an option of the environment; do you mean history_length\?"
+        TypeError, match=r"'histroy_length' is not an environment option; did you mean history_length\?"
     ):
         make("SpotifySession-v0", catalogue=small, histroy_length=3)
     with pytest.raises(TypeError, match="unexpected keyword argument 'render_mode'"):

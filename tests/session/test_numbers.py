@@ -72,7 +72,7 @@ def test_any_catalogue_and_options__give_numbers_or_a_reason(
     catalogue: Catalogue, options: dict[str, Any], env_id: str
 ) -> None:
     if options.get("listener") == "skipping" and len(catalogue) < 16:
-        with pytest.raises(ValueError, match="a session starts from 16; bring more tracks"):
+        with pytest.raises(ValueError, match="a session starts from 16; use more tracks"):
             gym.make(env_id, catalogue=catalogue, **options)
         return
     env = sessions(env_id, 7, catalogue, autoreset_mode="SameStep", **options)
@@ -107,7 +107,7 @@ def test_tracks_next_to_nothing__count_as_nothing_in_play_and_in_appraisal() -> 
 @pytest.mark.parametrize("n_tracks", [6, 16, 5000])
 def test_random_play__twenty_thousand_steps_within_bounds(env_id: str, n_tracks: int) -> None:
     if env_id in ("SpotifySkip-v0", "SpotifyLogged-v0") and n_tracks < 16:
-        with pytest.raises(ValueError, match="the catalogue has 6 tracks, and a session starts from 16; bring more"):
+        with pytest.raises(ValueError, match="the catalogue has 6 tracks, but a session starts from 16; use more"):
             gym.make(env_id, catalogue=f"builtin:{n_tracks}")
         return
     env = sessions(env_id, 200, f"builtin:{n_tracks}", autoreset_mode="SameStep")

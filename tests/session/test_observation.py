@@ -39,7 +39,7 @@ def test_decayed__weighs_each_track_by_its_age(small: Catalogue, state: str, lef
 
 @pytest.mark.parametrize("state", ["mean+decayed=1", "decayed=", "decayed=nan", "decayed=-0.1"])
 def test_decayed__of_no_such_rate_is_refused(small: Catalogue, state: str) -> None:
-    with pytest.raises(ValueError, match=r"state='decayed=.*' *: what is left of a weight must be from 0 to below 1"):
+    with pytest.raises(ValueError, match=r"state='decayed=.*' *: the decay must be at least 0 and below 1"):
         start(small, state)
 
 

@@ -102,7 +102,7 @@ def test_length__that_cannot_be_is_refused(length: Any, small: Catalogue) -> Non
 
 
 def test_vector__takes_no_render_mode(small: Catalogue) -> None:
-    with pytest.raises(ValueError, match="render_mode='rgb_array': many sessions at once are not drawn"):
+    with pytest.raises(ValueError, match="render_mode='rgb_array': vector environments cannot render"):
         gym.make_vec("SpotifySession-v0", 2, catalogue=small, render_mode="rgb_array")
 
 
@@ -115,5 +115,5 @@ def test_seed__is_known_afterwards(small: Catalogue) -> None:
 def test_reset_mask__chooses_at_least_one(small: Catalogue) -> None:
     env = gym.make_vec("SpotifySession-v0", 2, catalogue=small)
     env.reset(seed=0)
-    with pytest.raises(ValueError, match="at least once True"):
+    with pytest.raises(ValueError, match="at least one of them True"):
         env.reset(options={"reset_mask": np.zeros(2, np.bool_)})

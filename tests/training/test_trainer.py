@@ -262,7 +262,7 @@ def test_train__keeps_no_weights_that_are_no_numbers(tmp_path: Path) -> None:
 
 def test_train__refuses_fewer_songs_than_a_session_needs_at_the_start() -> None:
     few = Catalogue.from_features(np.random.default_rng(0).normal(size=(22, 5)))
-    with pytest.raises(ConfigError, match=r"SpotifyPlaylist-v0: .* has 22 songs, and a session needs 25, 5 to start"):
+    with pytest.raises(ConfigError, match=r"SpotifyPlaylist-v0: .* has 22 songs, but a session needs 25: 5 to start"):
         train(TrainConfig(env="SpotifyPlaylist-v0", steps=20), catalogue=few)
     train(TrainConfig(env="SpotifySession-v0", steps=20), catalogue=few)
 
