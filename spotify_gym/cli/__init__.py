@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name == "--version":
         return guarded(lambda: print(PROG, version("spotify_gym")), PROG)
     if name not in COMMANDS:
-        print(f"{PROG}: error: there is no command {name!r}; choose from {', '.join(COMMANDS)}", file=sys.stderr)
+        print(f"{PROG}: error: unknown command {name!r}; choose from {', '.join(COMMANDS)}", file=sys.stderr)
         return MISTAKE
     prog = f"{PROG} {name}"
     return guarded(lambda: _command(name).parse(rest, prog).run(), prog, extra="app" if name == "app" else "train")

@@ -105,7 +105,7 @@ def guarded(work: Callable[[], None], prog: str, extra: str = "train") -> int:
     except ValueError as error:
         return _mistake(prog, str(error))
     except MemoryError:
-        return _mistake(prog, "there is not enough memory; take fewer tracks (--max-tracks) or --policy catalogue")
+        return _mistake(prog, "not enough memory; use fewer tracks (--max-tracks) or --policy catalogue")
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library == "spotify_gym":
@@ -126,9 +126,9 @@ def check_out(path: Path, ending: str) -> None:
     try:
         os.stat(f"{path.parent}/")  # the slash makes this fail if it is not a folder
     except OSError as error:
-        raise UsageError(f"cannot write {path}: there is no folder {path.parent} ({error.strerror})") from error
+        raise UsageError(f"cannot write {path}: folder {path.parent} not found ({error.strerror})") from error
     if not os.access(path.parent, os.W_OK):
-        raise UsageError(f"cannot write {path}: nothing can be written to {path.parent}; name another file with --out")
+        raise UsageError(f"cannot write {path}: {path.parent} is not writable; choose another file with --out")
     if path.exists() and not path.is_file():
         raise UsageError(f"cannot write {path}: it exists and is not a regular file")
 

@@ -115,7 +115,7 @@ def _told(leaderboard: Leaderboard, run: Run) -> tuple[str, pd.DataFrame, str]:
     if skills_of(leaderboard):
         legend += f"0 is the best fixed list, 1 is {top}"
     else:
-        legend += f"none, for {top} does not earn more than fixed"
+        legend += f"none, as {top} does not earn more than fixed"
         legend += "" if top == "planner" else "; with --planner, the planner is 1"
     best = BEST_SEEN.get(run.config.env)
     if best in leaderboard:

@@ -62,7 +62,7 @@ class Fit(_OfLog):
         for name, (value, low, high) in fitted["intervals"].items():
             print(f"{name:<32} {value:+7.3f}  ({low:+.3f} to {high:+.3f})")
         replace(listener, fitted=fitted).to_json(self.out)
-        print(f"{self.out}: fitted to {fitted['plays']:,} plays; to see how far to trust it:")
+        print(f"{self.out}: fitted to {fitted['plays']:,} plays; to test it:")
         joined = f" --catalogue {self.catalogue}" if self.catalogue else ""
         print(f"spotify-gym listener report {self.out} {self.log}{joined}")
 

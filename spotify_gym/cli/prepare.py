@@ -105,7 +105,7 @@ class Fetch(Command):
             raise FetchError(f"{self.source} could not be fetched: {error}") from error
         tables = tables_below(out)
         if not tables:
-            raise FetchError(f"{self.source} is now in {out}, but there is no table in it")
+            raise FetchError(f"{self.source} was downloaded to {out}, but has no table")
         for table in tables:
             print(shlex.join(["spotify-gym", "prepare", str(table)]))
 

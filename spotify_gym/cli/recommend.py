@@ -59,8 +59,8 @@ def fitted(heard: Sequence[int], length: int) -> tuple[list[int], str]:
     if not heard:
         raise ValueError("--history is empty; give the tracks last heard, by id or title")
     if len(heard) > length:
-        return list(heard[-length:]), f"this model hears {length} tracks: of {len(heard)}, the last {length} count"
+        return list(heard[-length:]), f"this model uses {length} tracks: the last {length} of {len(heard)} given"
     if len(heard) < length:
         repeated = [heard[place % len(heard)] for place in range(length)]
-        return repeated, f"this model hears {length} tracks: {len(heard)} were given, and are repeated in turn"
+        return repeated, f"this model uses {length} tracks: the {len(heard)} given are repeated in turn"
     return list(heard), ""

@@ -52,7 +52,7 @@ class Train(Command):
         """Train, and print where the result is."""
         path = self.resume or self.out or _new_folder(self.config)
         if self.resume is not None and RunFolder.open(path).is_finished:
-            print(f"{path} is finished already")
+            print(f"{path} is already finished")
             return
         try:
             run = self._train(path)
@@ -67,7 +67,7 @@ class Train(Command):
         if self.resume is None:
             return train(self.config, path, progress=True)
         if self != Train(TrainConfig(), resume=self.resume, trust=self.trust):
-            raise ConfigError("--resume goes on with the settings of the run; leave all other options out")
+            raise ConfigError("--resume uses the settings of the run; leave out all other options")
         return resume(path, progress=True, trust=self.trust)
 
 
@@ -77,7 +77,7 @@ def _rounded_up(run: Run) -> str:
     if rollout is None or run.model.num_timesteps < 1.5 * asked:
         return ""
     size = f"{rollout.buffer_size} steps of {rollout.n_envs} sessions"
-    return f"{asked} steps were asked for; a rollout is {size}, and --arguments n_steps=... makes it shorter"
+    return f"{asked} steps were requested, but a rollout is {size}; shorten it by --arguments n_steps=..."
 
 
 def _read_settings(path: Path) -> TrainConfig:

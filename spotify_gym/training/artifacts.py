@@ -90,7 +90,7 @@ def weights_of(model: BaseAlgorithm) -> Arrays:
     weights = {name: tensor.detach().cpu().numpy() for name, tensor in model.policy.state_dict().items()}
     if not all(np.isfinite(array).all() for array in weights.values()):
         raise RunError(
-            f"the weights grew beyond all bounds before step {model.num_timesteps}; "
+            f"the weights diverged before step {model.num_timesteps}; "
             "try a smaller --learning-rate. What was saved before is intact"
         )
     return weights
@@ -257,7 +257,7 @@ def load_run(
     if about.get("fingerprint") != chosen.fingerprint:
         if config.learner.points:
             raise BindingError(
-                f"{path} plays by points in a space as wide as the catalogue it learned from, and this is another one"
+                f"{path} has proto-actions bounded by its training catalogue, and cannot play from another"
             )
         learned_in = Spaces(env.observation_space, _learned_from(folder, about)[1])
         getattr(model.policy, "check_spaces", check_same)(learned_in, Spaces.of(env))
@@ -276,8 +276,8 @@ def _scaled(catalogue: str | Path | Catalogue, folder: RunFolder, about: dict[st
             raise
         own, others = (", ".join([*some[:12], *["..."][: len(some) - 12]]) for some in (about["feature_names"], names))
         raise CatalogueError(
-            f"this model knows tracks by {own}, those of {catalogue} by {others}; "
-            "train one that goes by these: spotify-gym train --catalogue ..."
+            f"this model describes tracks by {own}, but {catalogue} by {others}; "
+            "train one on these: spotify-gym train --catalogue ..."
         ) from None
 
 
@@ -296,7 +296,7 @@ def _learned_from(folder: RunFolder, about: dict[str, Any]) -> tuple[Scaling, Di
 def _unpickled(folder: RunFolder, config: TrainConfig, env: SessionVecEnv) -> BaseAlgorithm:
     file = folder.path / "model.zip"
     if not file.is_file():
-        on = f"go on training with --resume {folder.path}" if config.is_q_learner else "train anew, in another folder"
+        on = f"continue it with --resume {folder.path}" if config.is_q_learner else "train again in another folder"
         raise RunError(f"{folder.path} has no model yet; {on}")
     if not folder.trust:
         raise RunError(

@@ -175,7 +175,7 @@ def _restore(model: TrackDQN, file: Path) -> None:
         np.random.set_state(saved.facts["numpy"])  # noqa: NPY002
         model.rng.bit_generator.state = saved.facts["exploration"]
     except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RuntimeError) as error:
-        raise RunError(f"the checkpoint does not belong to the settings beside it: {error}") from error
+        raise RunError(f"the checkpoint does not match the settings beside it: {error}") from error
 
 
 def _optimizer(optimizer: torch.optim.Optimizer) -> Arrays:
@@ -194,7 +194,7 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, arrays: Arrays) -> None
         state.setdefault(int(number), {})[name] = torch.from_numpy(array.copy())
     for memory in state.values():
         if memory.keys() != _ADAM or min(memory["step"].min(), memory["exp_avg_sq"].min()) < 0:
-            raise ValueError("a memory of the optimiser that cannot be")
+            raise ValueError("an invalid state of the optimiser")
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
@@ -228,7 +228,7 @@ def _restore_sessions(env: SessionVecEnv, saved: Tensors) -> None:
     _fill(_sessions(sessions), kept)
     room -= sessions.history.shape[1]
     if (sessions.time >= room).any():  # compiled loops write at these indices without bounds checks
-        raise ValueError(f"more tracks than the {room} that there is room for")
+        raise ValueError(f"more than the {room} tracks that there is room for")
     _check_tracks(sessions.played, env.action_space, NOTHING)
     if sessions.log is not None:
         _check_tracks(sessions.log.tracks, env.action_space, NOTHING)
@@ -290,9 +290,9 @@ def _fill(arrays: dict[str, Any], saved: Arrays) -> None:
 def _check_like(value: NDArray[Any], array: NDArray[Any], least: int = 0) -> None:
     """Check that `array` has the shape and dtype of `value`, is finite, and has no integer below `least`."""
     if array.dtype != value.dtype or array.shape != value.shape:
-        raise ValueError(f"{array.dtype} {array.shape} where {value.dtype} {value.shape} should be")
+        raise ValueError(f"{array.dtype} {array.shape} instead of {value.dtype} {value.shape}")
     if not np.isfinite(array).all() or (array.dtype.kind == "i" and (array < least).any()):
-        raise ValueError("numbers that cannot be")
+        raise ValueError("invalid numbers")
 
 
 def _check_tracks(tracks: NDArray[Any], space: gym.Space[Any], least: int = 0) -> None:
@@ -303,5 +303,5 @@ def _check_tracks(tracks: NDArray[Any], space: gym.Space[Any], least: int = 0) -
 def _check_played(played: NDArray[Any], shape: tuple[int, ...], space: gym.Space[Any]) -> None:
     """Check that `played` holds a padded row of tracks for each index of `shape`."""
     if played.dtype != np.int32 or played.shape[:-1] != shape:
-        raise ValueError(f"{played.dtype} {played.shape} where rows of tracks for {shape} should be")
+        raise ValueError(f"{played.dtype} {played.shape} instead of rows of tracks for {shape}")
     _check_tracks(played, space, NOTHING)

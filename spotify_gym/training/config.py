@@ -247,7 +247,7 @@ class TrainConfig:
         try:
             return {name: json.loads(value) for name, value in pairs_of(self.arguments).items()}
         except ValueError as error:
-            raise ConfigError(f"arguments={str(self.arguments)[:80]} must be NAME=NUMBER each, none twice") from error
+            raise ConfigError(f"arguments={str(self.arguments)[:80]} must be NAME=NUMBER, each once") from error
 
     @property
     def total_steps(self) -> int:
@@ -327,7 +327,7 @@ def _weights(reward: Iterable[str]) -> dict[str, float]:
     try:
         return {term: float(weight) for term, weight in pairs_of(reward).items()}
     except ValueError as error:
-        raise ConfigError(f"reward={str(reward)[:80]} must be TERM=WEIGHT each, as flow=0.5, none twice") from error
+        raise ConfigError(f"reward={str(reward)[:80]} must be TERM=WEIGHT, such as flow=0.5, each once") from error
 
 
 def _listener_text(listener: str) -> str:
@@ -339,7 +339,7 @@ def _listener_text(listener: str) -> str:
             return listener
         values = json.loads(listener)
         if not isinstance(values.get("listener"), str):
-            raise ValueError("they do not name their listener")
+            raise ValueError("the listener's name is missing")
         return json.dumps(values)
     except (ValueError, RecursionError) as error:
         raise ConfigError(

@@ -170,7 +170,7 @@ def value_bias(
     import torch
 
     if not model.gamma < 1:
-        raise ValueError(f"gamma={model.gamma} must be below 1: what is expected has no end otherwise")
+        raise ValueError(f"gamma={model.gamma} must be below 1 for the expected return to be finite")
     length = math.ceil(math.log(0.01) / math.log(model.gamma)) if model.gamma > 0 else 1
     one: Any = gym.make_vec(env_id, num_envs=1, **env_options)
     dynamics: SessionDynamics = one.dynamics
@@ -220,8 +220,8 @@ def _choosing(policy: Policy | PolicyFactory, env: SpotifyVectorEnv, seed: int) 
     """Yield a function that chooses a track for each session of `env`."""
     if isinstance(policy, ReferencePolicy):
         raise TypeError(
-            f"this {type(policy).__name__} was made for an environment of its own; pass the class, "
-            "or a function that makes the policy for the environment it is given"
+            f"this {type(policy).__name__} was made for another environment; pass the class, "
+            "or a function that makes the policy for a given environment"
         )
     if isinstance(policy, type) or not hasattr(policy, "predict"):
         if not callable(policy):

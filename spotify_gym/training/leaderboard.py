@@ -166,13 +166,13 @@ def example_session(run: Run, seed: int) -> str:
 def _only_task(runs: Mapping[str, Run]) -> Run:
     """Return the first run after checking that all runs share environment, options and catalogue."""
     if not runs:
-        raise ValueError("there are no runs to compare")
+        raise ValueError("no runs to compare")
     first, *others = runs.values()
     for other in others:
         ours, theirs = ((run.config.env, run.catalogue.fingerprint, run.config.env_options) for run in (first, other))
         if theirs != ours:
             raise ValueError(
                 f"{other.path} and {first.path} were trained in different environments or on different catalogues; "
-                "there is nothing to compare"
+                "they cannot be compared"
             )
     return first

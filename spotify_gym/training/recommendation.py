@@ -203,7 +203,7 @@ def _find_track(catalogue: Catalogue, name: str, searching: Callable[[], TrackSe
     found = search.named(name)
     if not len(found):
         near = search.find(name.partition(" — ")[0], most=_SHOWN)
-        told = f"perhaps {_listed(catalogue, near)}" if len(near) else "nor does any title come near"
+        told = f"perhaps {_listed(catalogue, near)}" if len(near) else "nor is any title similar"
         raise CatalogueError(f"no track has the id or title {name!r}; {told}")
     if len(np.unique(catalogue.songs[found])) > 1:
         raise CatalogueError(f"{len(found)} tracks are called {name!r}; give the id: {_listed(catalogue, found)}")

@@ -55,7 +55,7 @@ class RunFolder:
         """
         folder = cls(path, trust)
         if not folder.config_file.is_file():
-            raise RunError(f"{path} holds no run: there is no config.json in it")
+            raise RunError(f"{path} is not a run folder: config.json not found")
         if links := [entry.name for entry in path.iterdir() if entry.is_symlink()]:
             raise RunError(f"{path / links[0]} is a link; a run folder must hold its files itself")
         if pipes := [entry.name for entry in path.iterdir() if not (entry.is_file() or entry.is_dir())]:
@@ -143,8 +143,8 @@ class RunFolder:
         before, now = self.meta["catalogue"].get("fingerprint"), catalogue.fingerprint
         if before != now:
             raise RunError(
-                f"{self.path} learned from a catalogue with fingerprint {before}, and {catalogue.source} has {now}; "
-                "bring that catalogue back, or begin a new run"
+                f"{self.path} was trained on a catalogue with fingerprint {before}, but {catalogue.source} has {now}; "
+                "use that catalogue, or begin a new run"
             )
         return self.config
 
@@ -190,7 +190,7 @@ class RunFolder:
         file = self.path / name
         try:
             if file.stat().st_size > _LONGEST_JSON:
-                raise RunError(f"{file} is too long to be one of ours")
+                raise RunError(f"{file} is too large for a run folder")
             return json.loads(file.read_bytes())
         except OSError as error:
             raise RunError(f"cannot read {file}: {error.strerror or error}") from error

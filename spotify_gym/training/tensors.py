@@ -54,7 +54,7 @@ def read_tensors(path: Path) -> Tensors:
         RunError: the file is missing, damaged or of another format.
     """
     if not path.is_file():
-        raise RunError(f"there is no {path.name} in {path.parent}")
+        raise RunError(f"{path.name} not found in {path.parent}")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata()

@@ -68,7 +68,7 @@ def resume(
     folder = RunFolder.open(Path(path), trust)
     if not folder.config.is_q_learner:
         raise RunError(
-            f"{path} cannot go on: algorithm={folder.config.algorithm!r} keeps no checkpoints; begin anew, in another "
+            f"{path} cannot resume: algorithm={folder.config.algorithm!r} has no checkpoints; start again in another "
             "folder"
         )
     return _train(folder.config, folder, catalogue, callbacks, progress, begins=False)

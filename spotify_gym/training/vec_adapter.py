@@ -76,7 +76,7 @@ class SessionVecEnv(VecEnv):
     def __init__(self, env: SpotifyVectorEnv | VectorActionWrapper[Any, Any, Any, Any], truncates: bool = True) -> None:
         mode = env.metadata["autoreset_mode"]
         if mode != AutoresetMode.SAME_STEP:
-            raise ValueError(f"autoreset_mode={mode} must be SAME_STEP: SB3 knows no step without a track")
+            raise ValueError(f"autoreset_mode={mode} must be SAME_STEP: SB3 has no step without a track")
         self.env: SpotifyVectorEnv = env.unwrapped  # type: ignore[assignment]
         self._wrapped: Any = env
         self._truncates = truncates

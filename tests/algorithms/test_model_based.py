@@ -112,7 +112,7 @@ def test_train__run_folder_is_loaded_played_and_recommends_but_does_not_go_on(tm
     suggested = recommend(again, [0, 1, 2, 3, 4], top=3)
     assert [one.value for one in suggested] == sorted((one.value for one in suggested), reverse=True)
     assert len({one.track for one in suggested} - {0, 1, 2, 3, 4}) == 3
-    with pytest.raises(RunError, match="keeps no checkpoints"):
+    with pytest.raises(RunError, match="has no checkpoints"):
         resume(tmp_path / "run")
 
 

@@ -213,7 +213,7 @@ def test_open__plays_a_tiny_catalogue_to_its_end(small: Catalogue) -> None:
 
 
 def test_open__names_what_is_missing_or_does_not_fit(run_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="holds no run"):
+    with pytest.raises(RunError, match="is not a run folder"):
         AppState.open([tmp_path])
     with pytest.raises(CatalogueError, match="file not found"):
         AppState.open([run_folder], tmp_path / "none.csv")

@@ -350,7 +350,7 @@ def test_page__over_a_table_of_other_features(open_page: Open, tmp_path: Path, d
     assert tab.dataframe[-2].value["how"].tolist()[0].endswith("x, y")
     spec = json.loads(tab.get("vega_lite_chart")[1].proto.spec)
     assert spec["layer"]
-    with pytest.raises(ValueError, match=f"{re.escape(names[0])}.*train one that goes by these"):
+    with pytest.raises(ValueError, match=f"{re.escape(names[0])}.*train one on these"):
         AppState.open([SHIPPED_RUN], str(tmp_path / "songs.arrow"))
 
 

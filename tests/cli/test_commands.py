@@ -82,7 +82,7 @@ def test_train__takes_settings_from_a_file_and_options_before_them(call: Call, t
 def test_train__says_why_it_played_more_than_it_was_asked_for(call: Call) -> None:
     few = ("--catalogue", "builtin:300", "--steps", 20, "--n-envs", 4, "--algorithm", "a2c", "--policy", "mlp")
     assert call(Train, *few, "--arguments", "n_steps=40", "--out", "one")[2] == (
-        "20 steps were asked for; a rollout is 40 steps of 4 sessions, and --arguments n_steps=... makes it shorter\n"
+        "20 steps were requested, but a rollout is 40 steps of 4 sessions; shorten it by --arguments n_steps=...\n"
     )
     assert call(Train, *few, "--arguments", "n_steps=5", "--out", "other")[2] == ""
 
@@ -96,13 +96,13 @@ def test_train__sees_what_serves_in_the_environment_of_the_options(call: Call, t
 
 
 def test_train__resume_of_what_is_finished(call: Call, trained: Path) -> None:
-    assert call(Train, "--resume", trained) == (0, f"{trained} is finished already\n", "")
+    assert call(Train, "--resume", trained) == (0, f"{trained} is already finished\n", "")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--resume", "nowhere"], "nowhere holds no run: there is no config.json in it"),
+        (["--resume", "nowhere"], "nowhere is not a run folder: config.json not found"),
         (["--gamma", "2"], "gamma=2.0 must be from 0 to 1"),
         (["--env", "Pong-v5"], "env='Pong-v5' is not an environment of this package; choose from SpotifyLogged-v0, "),
         (["--algorithm", "sarsa"], "algorithm='sarsa' is not one of 'dqn', 'double'"),
@@ -110,7 +110,7 @@ def test_train__resume_of_what_is_finished(call: Call, trained: Path) -> None:
         (["--episode", "3"], "Unrecognized options: --episode, 3 Perhaps you meant: --episodes INT"),
         (["--settings"], "Missing value for argument '--settings'"),
         (["--catalogue", "no.csv"], "no.csv"),
-        (["--reward", "flow=1", "flow=2"], "must be TERM=WEIGHT each, as flow=0.5, none twice"),
+        (["--reward", "flow=1", "flow=2"], "must be TERM=WEIGHT, such as flow=0.5, each once"),
         (["--catalogue", "builtin:300", "--state", "mood"], "state='mood' is not known; choose one of 'mean'"),
         (["--settings", "bad.json"], "bad.json: unknown setting 'gama'; choose from"),
         (["--settings", "no.json"], "no.json: No such file or directory"),
@@ -131,7 +131,7 @@ def test_train__resume_takes_no_other_settings(call: Call, trained: Path) -> Non
     code, _, err = call(Train, "--resume", "unfinished", "--gamma", 0)
     assert (code, err) == (
         2,
-        "prog: error: --resume goes on with the settings of the run; leave all other options out\n",
+        "prog: error: --resume uses the settings of the run; leave out all other options\n",
     )
 
 
@@ -155,7 +155,7 @@ def test_evaluate__says_why_there_is_no_skill(trained: Path) -> None:
     played = play_leaderboard({"trained": run}, 2, 0, ["fixed"])
     for top, way_out in (("nearest", "; with --planner, the planner is 1"), ("planner", "")):
         _, _, legend = _told({**played, top: played["fixed"]}, run)
-        assert legend.endswith(f"skill: none, for {top} does not earn more than fixed{way_out}")
+        assert legend.endswith(f"skill: none, as {top} does not earn more than fixed{way_out}")
 
 
 def test_evaluate__refuses(call: Call, trained: Path) -> None:
@@ -188,7 +188,7 @@ def test_compare__puts_runs_side_by_side(call: Call, trained: Path) -> None:
     Path("other/config.json").write_text(json.dumps({**settings, "reward_baseline": 0.5}))
     code, _, err = call(Compare, trained, "other", "--sessions", 10)
     assert code == 2
-    assert "there is nothing to compare" in err
+    assert "they cannot be compared" in err
 
 
 def test_recommend__by_id_and_by_title(call: Call, trained: Path) -> None:
@@ -198,9 +198,9 @@ def test_recommend__by_id_and_by_title(call: Call, trained: Path) -> None:
     assert out.count("builtin-0-") == 3
     assert call(Recommend, trained, "--history", *ids, "--top", 3)[1] == out
     code, _, err = call(Recommend, trained, "--history", *ids[:2])
-    assert (code, err) == (0, "this model hears 5 tracks: 2 were given, and are repeated in turn\n")
+    assert (code, err) == (0, "this model uses 5 tracks: the 2 given are repeated in turn\n")
     code, longer, err = call(Recommend, trained, "--history", ids[3], *ids, "--top", 3)
-    assert (code, err) == (0, "this model hears 5 tracks: of 6, the last 5 count\n")
+    assert (code, err) == (0, "this model uses 5 tracks: the last 5 of 6 given\n")
     assert longer == out
     code, _, err = call(Recommend, trained, "--history", *ids[:4], "No Such Song")
     assert code == 2
@@ -225,7 +225,7 @@ def test_guarded__knows_mistakes_from_bugs(capsys: pytest.CaptureFixture[str]) -
         "prog: error: two lines",
         "prog: error: [Errno 28] No space left on device",
         "prog: error: file: No space left on device",
-        "prog: error: there is not enough memory; take fewer tracks (--max-tracks) or --policy catalogue",
+        "prog: error: not enough memory; use fewer tracks (--max-tracks) or --policy catalogue",
         "prog: stopped",
         'prog: error: this needs torch, which is not installed: pip install "spotify_gym[train]"',
         'prog: error: this needs streamlit, which is not installed: pip install "spotify_gym[app]"',

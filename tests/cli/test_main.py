@@ -72,13 +72,13 @@ def test_app__takes_several_runs_and_names_the_one_that_is_none(
     assert cli.main(["app", str(SHIPPED_RUN), str(tmp_path / "none")]) == 2
     told = capsys.readouterr().err
     assert told.startswith("spotify-gym app: error: ")
-    assert told.endswith(f"{tmp_path / 'none'} holds no run: there is no config.json in it\n")
+    assert told.endswith(f"{tmp_path / 'none'} is not a run folder: config.json not found\n")
 
 
 def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["trian"]) == 2
     assert capsys.readouterr().err == (
-        "spotify-gym: error: there is no command 'trian'; choose from "
+        "spotify-gym: error: unknown command 'trian'; choose from "
         "prepare, fetch, train, evaluate, recommend, compare, listener, app\n"
     )
 
@@ -148,7 +148,7 @@ def test_prepare__a_printed_command_can_be_typed(table: Path, capsys: pytest.Cap
             "--columns: 'uri' must be NAME=VALUE, each name once, such as track_id=uri",
         ),
         (["songs.csv", "--columns", "energy=a", "energy=b"], "'energy=b' must be NAME=VALUE, each name once"),
-        (["songs.csv", "--out", "cat.arrow/cat.arrow"], "there is no folder cat.arrow"),
+        (["songs.csv", "--out", "cat.arrow/cat.arrow"], "folder cat.arrow not found"),
     ],
 )
 @pytest.mark.usefixtures("table")

@@ -122,7 +122,7 @@ def test_evaluate__says_before_it_plays_that_the_folder_is_read_only(
     train(TrainConfig("builtin:300", policy="mlp", hidden=(8,), steps=80, learning_starts=50), run)
     monkeypatch.setattr("os.access", lambda path, mode: Path(path) != run)
     assert cli.main(["evaluate", str(run)]) == 2
-    assert f"nothing can be written to {run}; name another file with --out" in capsys.readouterr().err
+    assert f"{run} is not writable; choose another file with --out" in capsys.readouterr().err
 
 
 COMMANDS: dict[str, Callable[[str], int]] = {

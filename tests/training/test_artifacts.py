@@ -67,7 +67,7 @@ def test_load_run__needs_trust_for_a_zip(trained: Run, folder: Path) -> None:
     with pytest.raises(RunError, match=r"model.zip is damaged"):
         load_run(folder, trust=True)
     (folder / "model.zip").unlink()
-    with pytest.raises(RunError, match="has no model yet; go on training with --resume"):
+    with pytest.raises(RunError, match="has no model yet; continue it with --resume"):
         load_run(folder)
 
 
@@ -78,7 +78,7 @@ def test_load_run__needs_trust_for_a_zip(trained: Run, folder: Path) -> None:
         ("config.json", "[]", "a configuration is a mapping"),
         ("config.json", '{"gamma": 3}', "gamma=3 must be from 0 to 1"),
         ("config.json", "[" * 100_000, r"config.json is damaged"),
-        ("config.json", " " * 2_000_000, r"config.json is too long"),
+        ("config.json", " " * 2_000_000, r"config.json is too large"),
         ("meta.json", "{}", "does not say which catalogue"),
         ("meta.json", '{"catalogue": {}}', "does not say"),
         ("meta.json", "\xff", r"meta.json is damaged"),
@@ -120,7 +120,7 @@ def test_load_run__follows_no_link_out_of_the_folder(folder: Path, tmp_path: Pat
 
 
 def test_load_run__nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="holds no run"):
+    with pytest.raises(RunError, match="is not a run folder"):
         load_run(tmp_path / "nowhere")
 
 
@@ -130,7 +130,7 @@ def test_load_run__refuses_a_catalogue_of_other_features_by_name(tmp_path: Path,
     learned = Catalogue.from_features(rng.normal(size=(30, 2)), feature_names="xy")
     train(TrainConfig(env="SpotifyPlaylist-v0", steps=20), tmp_path / "run", catalogue=learned)
     other = Catalogue.from_features(rng.normal(size=(30, len(names))), feature_names=names)
-    with pytest.raises(ValueError, match=rf"this model knows tracks by x, y.* by {said}"):
+    with pytest.raises(ValueError, match=rf"this model describes tracks by x, y.* by {said}"):
         load_run(tmp_path / "run", other)
 
 
@@ -200,7 +200,7 @@ def test_tensors__damaged_anywhere_are_read_or_refused(
 
 
 def test_tensors__missing(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="there is no t in"):
+    with pytest.raises(RunError, match="t not found in"):
         read_tensors(tmp_path / "t")
 
 

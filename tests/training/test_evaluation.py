@@ -136,7 +136,7 @@ def test_evaluate__refuses_points_that_a_wrapper_has_moved(small: Catalogue) -> 
 
 def test_evaluate__refuses_a_policy_that_looks_elsewhere(small: Catalogue) -> None:
     policy = PopularPolicy(gym.make("SpotifySession-v0", catalogue=small))
-    with pytest.raises(TypeError, match="this PopularPolicy was made for an environment of its own; pass the class"):
+    with pytest.raises(TypeError, match="this PopularPolicy was made for another environment; pass the class"):
         evaluate(policy, "SpotifySession-v0", catalogue=small)
 
 

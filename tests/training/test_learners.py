@@ -86,10 +86,10 @@ def test_listener__is_kept_by_its_values(tmp_path: Path) -> None:
     ("plain", "message"),
     [
         ({"listener": "some.json"}, "listener='some.json' is a file; a configuration holds its values"),
-        ({"listener": {"listener": 3}}, "they do not name their listener"),
+        ({"listener": {"listener": 3}}, "the listener's name is missing"),
         ({"listener": "{"}, "is neither a name nor the values of a listener"),
-        ({"reward": ["flow"]}, "must be TERM=WEIGHT each, as flow=0.5"),
-        ({"reward": ["flow=much"]}, "must be TERM=WEIGHT each"),
+        ({"reward": ["flow"]}, "must be TERM=WEIGHT, such as flow=0.5"),
+        ({"reward": ["flow=much"]}, "must be TERM=WEIGHT, such"),
     ],
 )
 def test_config__refuses_listener_and_reward(plain: dict[str, Any], message: str) -> None:
