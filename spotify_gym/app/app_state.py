@@ -93,12 +93,12 @@ def _beside(first: Run, dynamics: SessionDynamics, path: Path, trust: bool) -> t
     measured, wanted = first.catalogue.feature_names, dynamics.history_length
     try:
         if RunFolder.open(path, trust).meta["catalogue"].get("feature_names") != list(measured):
-            raise RunError(f"it was trained on tracks with features other than {listed(measured)}")
+            raise RunError(f"it was trained on features other than {listed(measured)}")
         run = load_run(path, first.catalogue, trust=trust)
         own = _dynamics(run)
         if own.history_length != wanted:
             raise RunError(
-                f"its vibe is the mean of {own.history_length} tracks, and in these sessions it is one of {wanted}"
+                f"its vibe is the mean of {own.history_length} tracks, but in these sessions it is of {wanted}"
             )
     except ValueError as error:
         raise RunError(f"{path} cannot play beside {first.path}: {error}") from error

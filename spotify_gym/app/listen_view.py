@@ -60,7 +60,7 @@ def _show_headline(session: ListeningSession) -> None:
 
 def _show_next(user: UserSession, session: ListeningSession, offers: Sequence[Offer]) -> None:
     if not offers:
-        st.write("You have heard everything there is in this catalogue.")
+        st.write("You have heard everything in this catalogue.")
         return
     catalogue, first = session.dynamics.catalogue, offers[0]
     number = f"next track, {len(session.plays) + 1}" + ("" if session.length is None else f" of {session.length}")
@@ -125,7 +125,7 @@ def _show_reaction(user: UserSession, session: ListeningSession) -> None:
         catalogue = session.dynamics.catalogue
         for answer, heard in (("if you listen", True), ("if you skip", False)):
             for offer in session.after(heard).offers()[:1]:
-                st.html(small_line(f"{answer}, then comes"))
+                st.html(small_line(f"{answer}, next is"))
                 st.html(track_row(catalogue, offer.track, len(session.plays) + 2, signed(offer.similarity)))
 
 

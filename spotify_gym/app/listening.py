@@ -269,7 +269,7 @@ class ListeningSession:
             for play in plain["plays"]:
                 session._answer(find(play["track"]), bool(play["heard"]), str(play["agent"]))
         except (KeyError, TypeError, OverflowError) as error:
-            raise ValueError(f"this is not a session that can be taken up here: {error!r}") from error
+            raise ValueError(f"this session cannot be restored here: {error!r}") from error
         return session
 
     def _check(self) -> None:
@@ -277,9 +277,9 @@ class ListeningSession:
         if len(self.start) != wanted or len(set(self.start)) != wanted:
             raise ValueError(f"a session starts from {wanted} different tracks; got {len(set(self.start))}")
         if strangers := [track for track in self.start if not 0 <= track < n_tracks]:
-            raise ValueError(f"{strangers[0]} is not a track of this catalogue; they go from 0 to {n_tracks - 1}")
+            raise ValueError(f"{strangers[0]} is not a track of this catalogue; choose from 0 to {n_tracks - 1}")
         if self.key is not None and not has_hidden_taste(self.dynamics):
-            raise ValueError("no listener here has a taste of their own")
+            raise ValueError("listeners here have no hidden taste")
 
     def _begin(self) -> None:
         self.state = _begun(self.dynamics, self.start)

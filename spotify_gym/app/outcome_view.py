@@ -23,7 +23,7 @@ from spotify_gym.session import SessionDynamics
 from spotify_gym.session.rendering import Play, Trace, picture
 
 _OTHERS = {
-    False: "from your five tracks, and all they play is heard out",
+    False: "from your five tracks, and every track is heard out",
     True: "from your five tracks, to listeners who like how these sound and who answer partly by chance",
 }
 _MANY, _FEW = 32, 8  # sessions of random play, or of chance, that a score is the mean of
@@ -116,7 +116,7 @@ def show_playlist(session: ListeningSession) -> None:
     show_download("CSV", partial(to_csv, session), "playlist.csv", "text/csv")
     if addresses := links(session):
         with st.expander("Spotify links"):
-            st.caption("Copy all, open a playlist in Spotify's desktop program, and paste: they become its tracks.")
+            st.caption("To add them to a playlist, copy all and paste them into it in Spotify's desktop app.")
             st.code("\n".join(addresses), language=None)
 
 

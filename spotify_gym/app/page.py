@@ -39,7 +39,7 @@ def page() -> None:
     st.set_page_config(page_title="Spotify Gym", page_icon=str(_ICON), layout="wide")
     st.html(_STYLE)
     if (users := served()) is None:
-        st.text("This page is opened with: spotify-gym app")
+        st.text("Open this page with: spotify-gym app")
         return
     tab = st.session_state.setdefault("tab", Tab())
     secret, user = users.find(st.query_params.get("user") or tab.address.get("user"))

@@ -83,4 +83,4 @@ def _free_port(port: int) -> int:
         with socket.socket() as probe:
             if probe.connect_ex((ADDRESS, candidate)):
                 return candidate
-    raise ValueError(f"port {port} is taken, and so are those after it; choose another")
+    raise ValueError(f"port {port} and those after it are in use; choose another")

@@ -35,7 +35,7 @@ def show_start(user: UserSession) -> None:
     )
     if way == "Pick a genre":
         genre = st.selectbox("Genre", user.app_state.genres, key="genre")
-        st.caption("Some of its better known tracks make the start, drawn anew each time.")
+        st.caption("The start is a new random choice of its better known tracks.")
         user_button(user, "Start listening", "begin-genre", _drawn(user, genre_start, genre), icon=_PLAY, primary=True)
         return
     choosing, chosen = st.columns([3, 2], gap="large")
@@ -140,5 +140,5 @@ def _draw(catalogue: Catalogue, tracks: Ints, n_tracks: int, seed: int) -> Ints:
     known = tracks[np.argsort(-catalogue.known_popularity[tracks], kind="stable")]
     pool = catalogue.one_of_each_song(known[: max(4 * n_tracks, int(_KNOWN_SHARE * len(known)))])
     if len(pool) < n_tracks:
-        raise ValueError(f"only {len(pool)} different tracks to draw from, and a session starts from {n_tracks}")
+        raise ValueError(f"only {len(pool)} different tracks to draw from, but a session starts from {n_tracks}")
     return np.random.default_rng(seed).choice(pool, n_tracks, replace=False)

@@ -109,10 +109,10 @@ class UserSession:
 
     def _changes(self) -> str:
         """Describe the state of the session to a user whose page is outdated."""
-        other = "this page was out of date, as something was done in another tab."
+        other = "this page was out of date after a change in another tab."
         if self.session is None:
             return f"{other} There is no session now."
-        return f"{other} The session is at track {len(self.session.plays) + 1} now, shown here as it stands."
+        return f"{other} The session is at track {len(self.session.plays) + 1} now, as shown here."
 
     def choose(self, track: int) -> None:
         """Add a track to the start, unless it is full or contains the song."""

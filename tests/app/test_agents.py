@@ -292,9 +292,9 @@ def test_open__lets_a_run_of_another_environment_play(
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"history_length": 3}, "mean of 3 tracks, and in these sessions it is one of 5"),
+        ({"history_length": 3}, "mean of 3 tracks, but in these sessions it is of 5"),
         ({"policy": "mlp"}, "one output per track"),
-        ({"catalogue": "two.arrow"}, "with features other than acousticness, danceability"),
+        ({"catalogue": "two.arrow"}, "trained on features other than acousticness, danceability"),
     ],
 )
 def test_open__refuses_what_does_not_fit_the_first_and_names_it(

@@ -246,7 +246,7 @@ def test_simulated_listener__is_found_out_by_those_who_hear_answers(taste: Sessi
 
 
 def test_simulated_listener__is_there_only_where_a_taste_is_hidden(session: ListeningSession) -> None:
-    with pytest.raises(ValueError, match="taste of their own"):
+    with pytest.raises(ValueError, match="listeners here have no hidden taste"):
         ListeningSession(session.dynamics, session.agent, session.start, key=1)
     session.answered()
     assert session.plays[0].heard

@@ -307,7 +307,7 @@ def test_race__with_names_and_without(open_page: Open) -> None:
 def test_what_if__shows_both_answers(open_page: Open) -> None:
     tab = begin(open_page())
     tab.toggle(key="what-if").set_value(True).run()
-    assert "if you listen, then comes" in text_of(tab)
+    assert "if you listen, next is" in text_of(tab)
     tab.button(key="skip").click().run()
     assert "ignores skips" in text_of(tab)
     tab.toggle(key="zoomed").set_value(True).run()
