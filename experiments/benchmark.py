@@ -96,7 +96,7 @@ class Benchmark(Command):
     def run(self) -> None:
         """Measure, print the table, and save the results."""
         if self.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("--device cuda: there is no CUDA GPU here; leave it out, or take cpu")
+            raise ValueError("--device cuda: no CUDA GPU found; leave it out, or use cpu")
         bench: Benchmark = replace(self, **QUICK) if self.quick else self
         with threadpool_limits(1), one_thread():
             write(measured(bench.races(), bench.rounds), self.seed, self.out)

@@ -53,7 +53,7 @@ class Compare(Experiment):
         cases = [case.heard_by(self.listener) for case in kept]
         if not cases:
             asked = f"--envs {' '.join(self.envs)}" if self.seeds is None else f"--seeds {self.seeds}"
-            raise ValueError(f"{asked}: the suite {self.suite!r} has none of these")
+            raise ValueError(f"{asked}: not in the suite {self.suite!r}")
         return cases
 
     def rows(self) -> pd.DataFrame:
@@ -92,7 +92,7 @@ class Report(Command):
         """Write the report and print where it is."""
         rows = self.results / "results.parquet"
         if not rows.exists():
-            raise ValueError(f"there is no {rows}; run `python -m experiments.compare --out {self.results}` first")
+            raise ValueError(f"{rows} not found; run `python -m experiments.compare --out {self.results}` first")
         Compare(out=self.results).report(pd.read_parquet(rows))
 
 
@@ -106,7 +106,7 @@ def own_rows(path: Path) -> pd.DataFrame:
         own = own.rename(columns={"policy": "method", "seed": "session"})
         own = own[~own["method"].isin(POLICIES)]
     if missing := [name for name in ("method", "session", "return") if name not in own]:
-        raise ValueError(f"--beside {path}: there is no column {missing[0]!r} in it")
+        raise ValueError(f"--beside {path}: column {missing[0]!r} not found")
     return own
 
 
@@ -124,18 +124,18 @@ def with_own(rows: pd.DataFrame, path: Path, catalogue: str) -> pd.DataFrame:
     own = own_rows(path)
     tasks = rows.drop_duplicates("env")[["env", "env_id", "catalogue", "n_tracks", "fingerprint"]]
     if "env_id" not in own and tasks["env_id"].nunique() > 1:
-        raise ValueError(f"--beside {path}: name the environment in a column env_id, or keep one by --envs")
+        raise ValueError(f"--beside {path}: add a column env_id, or keep one environment with --envs")
     usual: dict[str, Any] = {"env_id": tasks["env_id"].iat[0], "catalogue": catalogue, "seed": 0, "steps": 1}
     own = own.assign(**{name: value for name, value in usual.items() if name not in own})
     if taken := sorted({*own["method"]} & {*rows["method"]}):
-        raise ValueError(f"--beside {path}: the suite has a method {taken[0]!r} of its own; call yours otherwise")
+        raise ValueError(f"--beside {path}: the suite already has a method {taken[0]!r}; rename yours")
     sessions = rows[["env", "session"]].drop_duplicates()
     own = own[[name for name in rows if name in own and name not in ("env", "n_tracks", "fingerprint")]]
     own = own.merge(tasks, on=["env_id", "catalogue"]).merge(sessions, on=["env", "session"])
     found = own.groupby(["method", "env", "seed"], as_index=False).size()
     if found.empty or (found["size"] != found["env"].map(sessions["env"].value_counts())).any():
         first, last = sessions["session"].min(), sessions["session"].max()
-        raise ValueError(f"--beside {path}: it should hold sessions {first} to {last} of {', '.join(tasks['env'])}")
+        raise ValueError(f"--beside {path}: it must have sessions {first} to {last} of {', '.join(tasks['env'])}")
     return pd.concat([rows, own], ignore_index=True)
 
 

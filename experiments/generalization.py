@@ -41,7 +41,7 @@ class Generalization(Study):
         if self.config.policy == "mlp":
             raise ValueError(
                 "policy='mlp' has one output per track and plays only from the tracks it was trained on; "
-                "take policy='catalogue'"
+                "use policy='catalogue'"
             )
         home, *abroad = self._places()
         for place, plays_from in ((home, (home, *abroad)), *((place, (place,)) for place in abroad)):

@@ -156,7 +156,7 @@ class Ope(Command):
         said = [
             f"{len(sessions.rewards)} sessions of {path.name}; values are tracks not skipped in a session.",
             "The mean weight is 1 where the propensities are right and of the same tracks.",
-            "Worth is how many sessions the weights are worth.",
+            "Worth: the effective number of sessions.",
         ]
         if self.listener is not None:
             n_plays = sessions.rewards.shape[1]

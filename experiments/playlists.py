@@ -109,7 +109,7 @@ class Ranking:
         """
         n_others = self.n_candidates - self.n_relevant
         if not n_others:
-            raise ValueError("all candidates are relevant: there is nothing to tell them from")
+            raise ValueError("all candidates are relevant: AUC needs one that is not")
         ahead = (self.above + (self.tied - 1) / 2).sum()  # each pair of relevant tracks adds 1 in either order
         ahead_of_others = ahead - self.n_relevant * (self.n_relevant - 1) / 2
         return float(1 - ahead_of_others / (self.n_relevant * n_others))
@@ -176,7 +176,7 @@ class Playlists(Study):
     def methods(self) -> Iterator[Case]:
         """Yield the rankers that do not learn, and the learner."""
         if self.shortest <= self.config.history_length:
-            raise ValueError(f"shortest={self.shortest} must be more than the {self.config.history_length} that start")
+            raise ValueError(f"shortest={self.shortest} must be more than history_length={self.config.history_length}")
         catalogue, files = catalogue_of(self.config), tuple(map(str, self.playlists or (self.config.catalogue,)))
         dynamics = sessions_of(self.config, catalogue, n_envs=1).env.dynamics
         say = partial(print, file=sys.stderr)

@@ -51,7 +51,7 @@ class Regret(Study):
         """Yield the learner, and each reference that knows only what is seen."""
         references = scale_of(self.config, references=self.policies)
         if not references:
-            raise ValueError(f"{self.config.env} hides no taste that {' or '.join(self.policies)} could learn")
+            raise ValueError(f"{self.config.env} has no hidden taste for {' or '.join(self.policies)}")
         yield WatchedCase(learner_name(self.config), self.config)
         yield from (WatchedCase(case.method, case.config, case.reference) for case in references)
 

@@ -86,7 +86,7 @@ class Search:
             try:
                 create_trial(params={name: value}, distributions={name: SPACE[name]}, value=0.0)
             except ValueError:
-                raise ValueError(f"{name}={value!r} is outside of what is tried; pass --keep {name}") from None
+                raise ValueError(f"{name}={value!r} is outside the search space; pass --keep {name}") from None
 
     @property
     def space(self) -> dict[str, BaseDistribution]:
@@ -155,7 +155,7 @@ def open_study(folder: Path, search: Search, seed: int = 0) -> optuna.Study:
         study.enqueue_trial(search.started, skip_if_exists=True)
         study.set_user_attr("search", plain)  # last: it marks the study as complete
     if study.user_attrs["search"] != plain:
-        raise ValueError(f"{folder} holds a study of other trials; continue it with its own options, or choose another")
+        raise ValueError(f"{folder} has a study with other options; continue it with those, or choose another")
     return study
 
 
@@ -228,7 +228,7 @@ class Tune(Experiment):
             self._make_trials()
             self._show_best()
             if self._best == self.search.config:
-                print("no trial was better than the settings that the search started from")
+                print("no trial was better than the starting settings")
             else:
                 super().run()
 
@@ -282,8 +282,8 @@ def draw(study: optuna.Study, path: Path) -> None:
     values = ended["value"]
     lowest = values.max() - max(4 * (values.quantile(0.75) - values.quantile(0.25)), 0.1)
     with figure(path, 1 if shares is None else 2) as (axes, *others):
-        axes.plot(given_up["number"], given_up["value"], "x", label="given up")
-        axes.plot(ended["number"], values, "o", label="brought to its end")
+        axes.plot(given_up["number"], given_up["value"], "x", label="pruned")
+        axes.plot(ended["number"], values, "o", label="completed")
         axes.step(ended["number"], values.cummax(), where="post", label="best so far")
         axes.set(xlabel="trial", ylabel="mean return", ylim=(lowest, None), title=_title(study))
         axes.legend()

@@ -235,8 +235,8 @@ def run_cases(cases: Sequence[Case], out: Path, *, jobs: int = 2, cluster: str |
             names = "; ".join(name for name, _ in failures[:_NAMED])
             names += f" and {len(failures) - _NAMED} more" if len(failures) > _NAMED else ""
             raise IncompleteError(
-                f"{len(failures)} of {len(missing)} cases failed: {names}. Why stands in {out / 'failures.txt'}; "
-                "the others are kept, and the same command does only what is missing"
+                f"{len(failures)} of {len(missing)} cases failed: {names}. See {out / 'failures.txt'}; "
+                "the others are kept, and the same command runs only what is missing"
             )
         return pd.concat(map(pd.read_parquet, files.values()), ignore_index=True)
 
@@ -271,8 +271,8 @@ def results_of(cases: Sequence[Case]) -> Iterator[tuple[Case, pd.DataFrame | str
         yield from parallel(joblib.delayed(_attempt)(case) for case in cases)
     except BrokenExecutor as error:
         raise IncompleteError(
-            "a process that did the work was killed, for want of memory perhaps (--jobs 1 needs less); "
-            "what was finished is kept, and the same command does only what is missing"
+            "a worker process was killed, perhaps for lack of memory (--jobs 1 needs less); "
+            "what was finished is kept, and the same command runs only what is missing"
         ) from error
 
 
@@ -288,7 +288,7 @@ def _attempt(case: Case) -> tuple[Case, pd.DataFrame | str]:
 def backend(jobs: int, cluster: str | None = None) -> Iterator[None]:
     """Make joblib use local processes, or a Dask cluster, which reruns the tasks of lost workers."""
     if jobs == 0:
-        raise ValueError("jobs=0 must be at least 1, or -1 for one on each processor")
+        raise ValueError("jobs=0 must be at least 1, or -1 for one per processor")
     if cluster is None:
         with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
             yield

@@ -35,10 +35,10 @@ Work = Callable[[], object]
 Sample = Callable[[], float]
 
 LEGEND = (
-    "× floor: times as fast as Gymnasium's own CartPole-v1, or its import. × usual: times as fast as what is usually "
-    "written instead, named in each part, or so many times less memory. Both are medians over rounds in which the two "
-    "took turns. of limit: share of the speed at which the bytes that must move would take all of one core's measured "
-    "bandwidth. Times are processor time of all threads; with a GPU, by the clock on the wall."
+    "× floor: times as fast as Gymnasium's own CartPole-v1, or its import. × usual: times as fast as the usual code, "
+    "named in each part, or so many times less memory. Both are medians over rounds in which the two alternate. "
+    "of limit: share of the speed at which the bytes that must move would take all of one core's measured bandwidth. "
+    "Times are processor time of all threads; with a GPU, wall-clock time."
 )
 COLUMNS = ("size", "median", "best", "× floor", "× usual", "of limit", "goal", "")
 ROLLUP = Path("/proc/self/smaps_rollup")

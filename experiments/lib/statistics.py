@@ -77,7 +77,7 @@ def probability_of_improvement(scores: ArrayLike, others: ArrayLike) -> Interval
     """
     sides = [as_scores(scores), as_scores(others)]
     if sides[0].shape[1] != sides[1].shape[1]:
-        raise ValueError(f"the methods stand on different tasks: {sides[0].shape[1]} and {sides[1].shape[1]} of them")
+        raise ValueError(f"the methods have different tasks: {sides[0].shape[1]} and {sides[1].shape[1]}")
     return _resampled([column for side in sides for column in side.T], _mean_superiority)
 
 
@@ -166,11 +166,11 @@ def compare(returns: ArrayLike, others: ArrayLike) -> Difference:
     """
     ours, theirs = as_scores(returns), as_scores(others)
     if ours.shape[1] != theirs.shape[1]:
-        raise ValueError(f"the methods faced different sessions: {ours.shape[1]} and {theirs.shape[1]} of them")
+        raise ValueError(f"the methods have different sessions: {ours.shape[1]} and {theirs.shape[1]}")
     by_session = ours.mean(axis=0) - theirs.mean(axis=0)
     levels = [level for level in (ours.mean(axis=1), theirs.mean(axis=1), by_session) if len(level) > 1]
     if not levels:
-        raise ValueError("one run each and one session say nothing of chance: give more runs or more sessions")
+        raise ValueError("one run each and one session have no variance: give more runs or more sessions")
     estimate = float(by_session.mean())
     error, freedom = _welch_satterthwaite(levels)
     margin = error * float(stats.t.isf((1 - CONFIDENCE) / 2, freedom))
@@ -210,7 +210,7 @@ def _resampled(columns: Sequence[FloatArray], statistic: Statistic) -> Interval:
     """
     fewest = min(column.shape[-1] for column in columns)
     if fewest < 2:
-        raise ValueError("an interval needs at least two runs: one run says nothing of how runs vary")
+        raise ValueError("an interval needs at least two runs: one run has no variance")
     result = stats.bootstrap(
         columns,
         statistic,

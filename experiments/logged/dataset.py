@@ -57,7 +57,7 @@ class Log:
         if not 0 <= self.epsilon <= 1:
             raise ValueError(f"epsilon={self.epsilon} must be from 0 to 1")
         if self.task.max_tracks is not None:
-            raise ValueError("max_tracks: a dataset names its catalogue; take a smaller one, such as builtin:26000")
+            raise ValueError("max_tracks: a dataset names its catalogue; use a smaller one, such as builtin:26000")
 
     @property
     def dataset_id(self) -> str:

@@ -200,7 +200,7 @@ def test_machine__moves_more_in_more_time() -> None:
 
 def test_command__without_a_gpu_refuses_cuda_in_one_line(monkeypatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    with pytest.raises(ValueError, match="no CUDA GPU"):
+    with pytest.raises(ValueError, match="no CUDA GPU found"):
         Benchmark(device="cuda").run()
 
 

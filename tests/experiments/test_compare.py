@@ -68,10 +68,10 @@ def test_beside__takes_what_evaluate_wrote(tmp_path: Path, rows: pd.DataFrame) -
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"return": None}, "there is no column 'return' in it"),
-        ({"method": "DQN"}, "the suite has a method 'DQN' of its own"),
-        ({"session": 7}, "it should hold sessions 1000000000 to 1000000002 of SpotifyPlaylist-v0"),
-        ({"env_id": "SpotifySkip-v0"}, "it should hold sessions 1000000000 to 1000000002 of SpotifyPlaylist-v0"),
+        ({"return": None}, "column 'return' not found"),
+        ({"method": "DQN"}, "the suite already has a method 'DQN'"),
+        ({"session": 7}, "it must have sessions 1000000000 to 1000000002 of SpotifyPlaylist-v0"),
+        ({"env_id": "SpotifySkip-v0"}, "it must have sessions 1000000000 to 1000000002 of SpotifyPlaylist-v0"),
     ],
 )
 def test_beside__says_what_is_wrong(

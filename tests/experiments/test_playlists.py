@@ -110,7 +110,7 @@ def test_command__compares_a_learner_with_the_references(tmp_path: Path, capsys:
     ("arguments", "said"),
     [
         (["--playlists", "nowhere.csv"], "nowhere.csv"),
-        (["--shortest", "5"], "shortest=5 must be more than the 5 that start"),
+        (["--shortest", "5"], "shortest=5 must be more than history_length=5"),
         ([], "builtin"),
     ],
 )
@@ -205,5 +205,5 @@ def test_ranking__refuses_what_cannot_be_ranked(scores, relevant, excluded, mess
 
 
 def test_auc__needs_tracks_that_are_not_relevant() -> None:
-    with pytest.raises(ValueError, match="nothing to tell them from"):
+    with pytest.raises(ValueError, match="AUC needs one that is not"):
         Ranking.of([1.0, 2.0], [0, 1]).auc()

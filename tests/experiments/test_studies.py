@@ -106,7 +106,7 @@ def test_study__measures_each_task_on_a_scale_of_its_own() -> None:
 NOWHERE = ["--catalogue", "nowhere.csv"], "nowhere.csv"
 STATE = ["--state", "everything"], "state='everything' is not known"
 NO_SEEDS = ["--n-seeds", "0"], "n_seeds=0 must be at least 1"
-NO_JOBS = ["--jobs", "0"], "jobs=0 must be at least 1, or -1 for one on each processor"
+NO_JOBS = ["--jobs", "0"], "jobs=0 must be at least 1, or -1 for one per processor"
 MISTAKES: dict[type[Command], list[tuple[list[str], str]]] = {
     Discounts: [NO_SEEDS, (["--n-sessions", "0"], "n_sessions=0 must be at least 1"), NOWHERE, STATE, NO_JOBS],
     Generalization: [
@@ -123,8 +123,8 @@ MISTAKES: dict[type[Command], list[tuple[list[str], str]]] = {
     Tune: [
         (["--keep", "seed"], "keep='seed' is not searched over; choose from learning_rate"),
         (["--keep", *SPACE], "nothing is left to search over"),
-        (["--hidden", "16"], "hidden='16' is outside of what is tried; pass --keep hidden"),
-        (["--tau", "0"], "tau=0.0 is outside of what is tried; pass --keep tau"),
+        (["--hidden", "16"], "hidden='16' is outside the search space; pass --keep hidden"),
+        (["--tau", "0"], "tau=0.0 is outside the search space; pass --keep tau"),
         (["--n-points", "0"], "n_points=0 must be at least 1"),
         (["--n-trials", "0"], "n_trials=0 must be at least 1"),
         STATE,
@@ -228,7 +228,7 @@ def test_regret__of_all_methods_is_of_one_task() -> None:
     cases = list(Regret(config=config, policies=("belief", "thompson")).methods())
     assert [case.method for case in cases] == ["DQN, γ = 0.9", "belief", "thompson"]
     assert len({case.task for case in cases}) == 1
-    with pytest.raises(ValueError, match="SpotifyPlaylist-v0 hides no taste that belief could learn"):
+    with pytest.raises(ValueError, match="SpotifyPlaylist-v0 has no hidden taste for belief"):
         list(Regret(config=replace(config, env="SpotifyPlaylist-v0"), policies=("belief",)).methods())
     with pytest.raises(ValueError, match="policy='nope' is not known"):
         list(Regret(config=config, policies=("nope",)).methods())

@@ -50,7 +50,7 @@ def test_study__goes_on_where_it_stopped_and_refuses_other_trials(tmp_path: Path
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
     assert study.trials[0].params == SEARCH.started
     assert all(len(trial.intermediate_values) == 2 for trial in study.trials)
-    with pytest.raises(ValueError, match="a study of other trials"):
+    with pytest.raises(ValueError, match="a study with other options"):
         open_study(tmp_path, replace(SEARCH, n_points=3))
 
 

@@ -67,7 +67,7 @@ def test_run__does_again_only_what_is_missing(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.filterwarnings("ignore:A worker stopped:UserWarning")  # it was killed on purpose
 def test_run__a_killed_worker_is_noticed_and_loses_nothing_finished(tmp_path: Path) -> None:
     cases = list(DieOnce("DQN", replace(CONFIG, catalogue=str(tmp_path / "died"))).seeded(4))
-    with pytest.raises(IncompleteError, match="was killed, for want of memory perhaps"), backend(2):
+    with pytest.raises(IncompleteError, match="was killed, perhaps for lack of memory"), backend(2):
         list(results_of(cases))
     with backend(2):
         assert len(list(results_of(cases))) == 4

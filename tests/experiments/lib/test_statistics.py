@@ -175,7 +175,7 @@ def test_compare__knows_certainty() -> None:
 def test_compare__refuses_what_it_cannot_judge() -> None:
     with pytest.raises(ValueError, match="different sessions: 3 and 2"):
         compare(np.ones((2, 3)), np.ones((2, 2)))
-    with pytest.raises(ValueError, match="say nothing of chance"):
+    with pytest.raises(ValueError, match="have no variance"):
         compare([1.0], [2.0])
     with pytest.raises(ValueError, match="not finite"):
         compare([1.0, np.inf], [2.0, 3.0])
