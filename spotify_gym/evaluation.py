@@ -124,7 +124,8 @@ def effective_sessions(ratios: Floats) -> float:
 
 def _checked(*arrays: Floats) -> list[Floats]:
     """Return the arrays after checking that they share one non-empty shape (S, T)."""
-    checked = [np.asarray(array, np.float64) for array in arrays]  # float32 is too short for products of many ratios
+    # float32 is too short for products of many ratios
+    checked: list[Floats] = [np.asarray(array, np.float64) for array in arrays]
     shapes = dict.fromkeys(array.shape for array in checked)
     if len(shapes) > 1 or checked[0].ndim != 2 or not checked[0].size:
         raise ValueError(f"the arrays must all have the same shape (n_sessions, n_steps); got {[*shapes]}")
