@@ -46,7 +46,9 @@ _NEVER_TINY = _SHARES - {"acousticness", "instrumentalness"}  # above 1 % in nea
 MAX_GENRES = 500
 MIN_SHARE = 0.05  # of distinct cells must have a separator for it to count: "Tyler, The Creator" has a comma
 _TIME = r"^\d+:\d\d(:\d\d)?$"  # a duration, which "tid" also means
-NUMBERS = r"[\d./]*"  # a cell that is not a name
+NUMBERS = r"[\d./]*"  # such as 5 or 3/12
+NO_NAME = rf"{NUMBERS}|spotify:.*|https?://.*"
+NO_TITLE = rf"{NO_NAME}|\{{.*:.*\}}"  # nor a record, whereas those of artists are read
 
 _LIST = re.compile(r"""\s*(\[|\{|\(['"]|c\(|list\(|(('[^']*'|"[^"]*")\s*(,\s*|$))+$)""")
 _NAME = re.compile(r"""['"]name['"]\s*:\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")""")
@@ -98,7 +100,8 @@ def read_features(table: RawTable, schema: Schema) -> tuple[tuple[str, ...], Num
     if broken:
         sound = [column for name, column in table.roles.features.items() if name not in broken]
         way_out = f" Or omit them: {schema.command(features=sound)}" if sound else ""
-        raise CatalogueError(f"{'; '.join(broken.values())}; decimal points may be lost. Fix the table.{way_out}")
+        lost = "decimal points may be lost, or missing values written as numbers"
+        raise CatalogueError(f"{'; '.join(broken.values())}; {lost}. Fix the table.{way_out}")
     return tuple(numbers), np.stack([values[kept] for values in numbers.values()], axis=1), kept
 
 
@@ -232,8 +235,8 @@ def _unlikely(numbers: Mapping[str, Numbers], kinds: Mapping[str, str], scaled: 
             yield f"much of {name} is at most 1 BPM, unlike the rest: some rows may have been scaled"
 
 
-def words_in(texts: pa.Array, others: str = rf"{NUMBERS}|spotify:.*|https?://.*") -> pa.Array | None:
-    """Return the texts (n_rows,), or `None` if all match ``others``: numbers (5, 3/12) or links, and so no titles."""
+def words_in(texts: pa.Array, others: str = NO_NAME) -> pa.Array | None:
+    """Return the texts (n_rows,), or `None` if all match ``others``."""
     return None if pc.all(pc.match_substring_regex(texts, f"^({others})$")).as_py() else texts
 
 
@@ -259,17 +262,20 @@ def popularity_in(texts: pa.Array, account: Account, is_sure: bool) -> NDArray[n
     A column of shares, from 0 to 1, or -1 where unknown, is multiplied by 100.
 
     Returns:
-        `None` for a column of only 0 and 1, unless ``is_sure`` tells that it is popularity.
+        `None` for a column of only 0 and 1, unless ``is_sure`` tells that it is popularity, and for one of counts.
     """
     values = parse_numbers({"": pa.chunked_array([texts])})[""]
     if not is_sure and ((values == 0) | (values == 1)).all() and 0 < values.sum() < len(values):
         account.notes.append("a popularity of only 0 and 1 may mean the genre pop: ignored")
         return None
+    outside = (values < 0) | (values > 100)
+    if np.count_nonzero(outside) > MANY_ROWS * len(values) and len(np.unique(values[outside])) > MAX_SENTINELS:
+        account.warnings.append(f"popularity is not from 0 to 100 in {np.count_nonzero(outside):,} rows: ignored")
+        return None
     is_beyond = (values > 1) | (values < 0) & (values != -1)  # -1 stands for none
     if ((values > 0) & (values < 1)).any() and not is_beyond.any():
         values = 100 * values
         account.notes.append("popularity is from 0 to 1: it was multiplied by 100")
-    outside = (values < 0) | (values > 100)
     unreadable = texts.filter(pa.array(np.isnan(values))).to_pylist()
     if n_bad := np.count_nonzero(outside) + sum(describe_fault(value) != "missing" for value in unreadable):
         account.notes.append(f"popularity is not a number from 0 to 100 in {n_bad:,} rows: treated as unknown")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from spotify_gym.catalogue.columns import (
     MANY_ROWS,
+    NO_TITLE,
     NUMBERS,
     first_equal,
     genres_in,
@@ -138,7 +139,8 @@ def _describe(table: RawTable, schema: Schema) -> Draft:
     feature_names, features, kept = read_features(table, schema)
     if not kept.all():
         table = replace(table, cells=table.cells.filter(kept), places=table.places[kept])
-    titles, artists = table.find("name", words_in), table.find("artists", words_in)
+    titles = table.find("name", partial(words_in, others=NO_TITLE))
+    artists = table.find("artists", words_in)
     artists = None if artists is None else split_values(artists)
     parse = partial(ids_in, titles=titles, features=features, given=bool(schema.columns.get("track_id")))
     several = len(table.roles.candidates.get("track_id", ())) > 1

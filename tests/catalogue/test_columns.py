@@ -422,6 +422,22 @@ def test_unreadable_popularity__is_unknown_and_counted(tmp_path: Path) -> None:
     assert "popularity is not a number from 0 to 100 in 2 rows" in str(catalogue.report)
 
 
+def test_popularity_that_counts_plays__is_left_out_and_warned_of(tmp_path: Path) -> None:
+    rows = [song(n, popularity=50 * n) for n in range(30)]
+    catalogue = read(tmp_path, csv_text(rows))
+    assert catalogue.popularity is None
+    assert catalogue.report.verdict == "warning: popularity is not from 0 to 100 in 27 rows: ignored"
+    unknown = [song(n, popularity=-1 if n % 2 else n) for n in range(30)]
+    assert np.nanmax(read(tmp_path, csv_text(unknown)).popularity) == 28
+
+
+def test_records_in_cells__are_no_titles(tmp_path: Path) -> None:
+    records = [json.dumps({"id": n, "name": f"Song {n}"}) for n in range(5)]
+    catalogue = read(tmp_path, frame().drop(columns="track_name").assign(track=records).to_csv(index=False))
+    assert catalogue.names is None
+    assert "no titles" in catalogue.report.verdict
+
+
 def test_popularity_from_0_to_1__is_in_per_cent(tmp_path: Path) -> None:
     catalogue = read(tmp_path, frame().assign(popularity=[0, 0.25, -1, 1, 0.1]).to_csv(index=False))
     assert np.array_equal(catalogue.popularity, [0, 25, np.nan, 100, 10], equal_nan=True)
