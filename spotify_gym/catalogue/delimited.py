@@ -24,7 +24,7 @@ from pyarrow import csv as arrow_csv
 from spotify_gym.catalogue.report import Account, CatalogueError, Finding
 from spotify_gym.catalogue.schema import MAX_HEADER, RawTable, Schema
 
-DELIMITERS = ",;\t|"
+DELIMITERS = ",;\t|^~\x01"
 MAX_LINE_BYTES = 2**16
 MAX_ROW_BYTES = 2**24
 MAX_NAMES = 10_000  # of keys in records within the cells of the first rows
@@ -38,6 +38,7 @@ _DIALECTS: Mapping[bytes, dict[str, Any]] = {
     b' "': {"skipinitialspace": True},
 }
 _UNQUOTED: dict[str, Any] = {"quoting": csv.QUOTE_NONE}  # in TSV, quotes are often plain text: "Weird Al" Yankovic
+_FOREIGN_WORD = re.compile(rb"[\x80-\xff]{3}")  # such as a word in Greek; in cp1252, words have single accents
 _KEY = r"""['"]%s['"]\s*:"""  # within a record, "{'energy': 0.5}"
 _NUMBER_OF = _KEY + r"\s*(?P<number>[+-]?\.?\d[\d.eE+-]*)"
 
@@ -72,10 +73,15 @@ def _decode(content: bytes, account: Account) -> list[bytes]:
         raise CatalogueError("it is neither text nor a known file format.")
     lines = text.splitlines()
     foreign = [] if _is_utf8(text) else [number for number, line in enumerate(lines) if not _is_utf8(line)]
+    odd = [number for number in foreign if _FOREIGN_WORD.search(lines[number])]
     for number in foreign:
         lines[number] = lines[number].decode("cp1252", "replace").encode()
     if foreign:
-        account.notes.append(Finding.at("not UTF-8: read as cp1252", np.array(foreign) + 1).describe("line"))
+        told = Finding.at("not UTF-8: read as cp1252", np.array(foreign) + 1).describe("line")
+        if 2 * len(odd) > len(foreign):
+            account.warnings.append(f"{told}, and looks like another encoding: save the table as UTF-8")
+        else:
+            account.notes.append(told)
     return lines
 
 

@@ -123,7 +123,7 @@ def _list_parts(folder: Path) -> list[Path]:
     below = tables_below(folder)
     top = [table for table, files in below.items() if files[0].parent == folder]
     tables = {str(table): below[table] for table in top or below}
-    files = tables[_only_table(list(tables), "name the one to read")]
+    files = tables[_only_table(list(tables), "name the one to read, or join them in one file")]
     return [file for file in files if file.stat().st_size] or files
 
 

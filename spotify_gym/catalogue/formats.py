@@ -33,6 +33,7 @@ MAX_NESTING = 8
 MAX_WORKBOOK_BYTES = 2**28  # decompressed
 MAX_SHEET_ROWS = 2**20
 MAX_SHEET_COLUMNS = 2**10
+_COLLECTIONS = {"tracks", "songs", "items", "data", "results"}  # names of lists of tracks, even of one
 _TEXT = re.compile("(large_)?(string|binary)(_view)?")
 
 
@@ -123,18 +124,24 @@ def read_json(content: bytes, schema: Schema) -> RawTable:
 
 
 def _parse_json(text: str) -> Any:
-    """Parse a JSON text or else each of its lines, into a list with None for lines that are not JSON."""
-    try:
+    """Parse a JSON text, or each of its lines, into a list with None for lines that are not JSON, or its values."""
+    with suppress(ValueError):
         return json.loads(text)
-    except ValueError as error:
-        values: list[Any] = []
-        for line in filter(str.strip, text.splitlines()):
-            values.append(None)
-            with suppress(ValueError):
-                values[-1] = json.loads(line)
-        if sum(value is None for value in values) * 2 > len(values):
-            raise CatalogueError(f"this is not JSON: {error}.") from error
+    values: list[Any] = []
+    for line in filter(str.strip, text.splitlines()):
+        values.append(None)
+        with suppress(ValueError):
+            values[-1] = json.loads(line)
+    if sum(value is None for value in values) * 2 <= len(values):
         return values
+    values, end = [], 0
+    while begin := re.compile(r"\S").search(text, end):  # values over several lines each, as jq writes them
+        try:
+            value, end = json.JSONDecoder().raw_decode(text, begin.start())
+        except ValueError as error:
+            raise CatalogueError(f"this is not JSON: {error}.") from error
+        values.append(value)
+    return values
 
 
 def _find_records(value: Any, schema: Schema, depth: int, key: str | None = None) -> Iterator[Mapping[str, Any]]:
@@ -167,7 +174,8 @@ def _find_records(value: Any, schema: Schema, depth: int, key: str | None = None
 
 def _flatten(record: Mapping[str, Any], before: str = "", depth: int = MAX_NESTING) -> Iterator[tuple[str, Any]]:
     for name, value in record.items():
-        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict) and "tempo" in value[0]:
+        is_one = isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict) and "tempo" in value[0]
+        if is_one and name.casefold() not in _COLLECTIONS:
             value = value[0]  # spotipy's audio_features(ID) is a list of one
         if isinstance(value, dict) and depth:
             yield from _flatten(value, f"{before}{name}.", depth - 1)

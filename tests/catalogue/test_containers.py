@@ -108,7 +108,7 @@ DIALECTS = {
     ),
     "blanks before a quote": ('a, b\n1, "two, 2"\n3, 4\n', [("1", "two, 2"), ("3", " 4")]),
     "line ends of old Macintoshes": ("a,b\r1,2\r3,4", [("1", "2"), ("3", "4")]),
-    **{mark: (f'a{mark}b\n1{mark}"2,;|\t"\n', [("1", "2,;|\t")]) for mark in ";\t|"},
+    **{mark: (f'a{mark}b\n1{mark}"2,;|\t"\n', [("1", "2,;|\t")]) for mark in ";\t|^~\x01"},
     **{
         encoding: ("a,b\nNé,1\n".encode(encoding), [("Né", "1")])
         for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-8-sig")
@@ -128,6 +128,12 @@ def test_lines_that_are_not_utf8__are_read_as_cp1252_and_said() -> None:
     table = split(b"a,b\n" + "naïve,1\n".encode() + "été,2\n".encode("cp1252"))
     assert rows_of(table) == [("naïve", "1"), ("été", "2")]
     assert table.account.notes == ["1 × not UTF-8: read as cp1252 (line 3)"]
+
+
+def test_lines_of_words_in_another_encoding__are_warned_of() -> None:
+    table = split(b"a,b\n" + "Песня,1\nété,2\nПесни,3\n".encode("cp1251", "replace"))
+    assert not table.account.notes
+    assert table.account.warnings[0].startswith("2 × not UTF-8: read as cp1252 (line 2, 4), and looks like another")
 
 
 def test_binary__is_no_text() -> None:
@@ -341,6 +347,10 @@ JSON_KINDS: dict[str, Callable[[], str]] = {
     "index": lambda: frame().to_json(orient="index"),
     "table": lambda: frame().to_json(orient="table"),
     "answers of spotipy": lambda: json.dumps([{"track": one, "audio_features": [one]} for one in records()]),
+    "values over several lines": lambda: "\n".join(json.dumps(one, indent=2) for one in records()),
+    "albums of one and of several": lambda: json.dumps(
+        [{"name": "A", "tracks": records()[:1]}, {"name": "B", "tracks": records()[1:]}]
+    ),
     "numbered": lambda: json.dumps({"tracks": {str(number): one for number, one in enumerate(records())}}),
     "lists": lambda: json.dumps(frame().to_dict(orient="list")),
     "rows": lambda: json.dumps([list(frame().columns), *frame().values.tolist()]),
