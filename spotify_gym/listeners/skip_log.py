@@ -118,12 +118,15 @@ def read_log(path: str | Path, max_sessions: int = 20_000) -> SkipLog:
     Raises:
         LogError: the file cannot be read, has neither schema, or every session has a bad row.
     """
+    if max_sessions < 1:
+        raise LogError(f"max_sessions={max_sessions} must be at least 1")
     table, left_out = _read_table(Path(path))
     is_public = "session_id" in table.columns
     columns, checks = (PUBLIC, _PUBLIC_CHECKS) if is_public else (PLAIN, _PLAIN_CHECKS)
     if missing := [c for c in columns if c not in table.columns]:
         raise LogError(
-            f"{path} has no column {', '.join(missing)}; a skip log has {', '.join(PUBLIC)}, or {', '.join(PLAIN)}"
+            f"{path} has no column {', '.join(missing)}; a skip log has {', '.join(PUBLIC)}, or {', '.join(PLAIN)}; "
+            f"its columns are {', '.join(repr(str(name)[:40]) for name in table.columns[:20])}"
         )
     if table.empty:
         raise LogError(f"{path} has no rows")
@@ -177,7 +180,7 @@ def _read_part(content: bytes) -> tuple[pd.DataFrame, list[int]]:
     if content.startswith(b"PAR1"):
         return pd.read_parquet(io.BytesIO(content)).reset_index(drop=True), []
     if max(line.count(b",") for line in content.split(b"\n")) > _WIDEST:  # pandas would take minutes
-        raise ValueError(f"a line has more than {_WIDEST:,} commas")
+        raise ValueError(f"a line has more than {_WIDEST:,} commas; a log is CSV or Parquet")
     names = ("session_id", "track_id_clean", "session", "track", "person", "response")
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -233,6 +236,7 @@ def _is_empty(table: pd.DataFrame, name: str) -> Any:
 
 _PUBLIC_CHECKS: tuple[Check, ...] = (
     ("session_id", "is empty", _is_empty),
+    ("track_id_clean", "is empty", _is_empty),
     *((name, "is neither true nor false", lambda table, name: _truth(table, name).isna()) for name in FLAGS),
     (
         "skip_2",
@@ -252,6 +256,7 @@ _PUBLIC_CHECKS: tuple[Check, ...] = (
 
 _PLAIN_CHECKS: tuple[Check, ...] = (
     ("session", "is empty", _is_empty),
+    ("track", "is empty", _is_empty),
     ("position", "is not a number", lambda table, name: ~np.isfinite(_numbers(table, name))),
     ("position", "is repeated in its session", lambda table, name: table.duplicated(["session", name], keep=False)),
     (

@@ -190,6 +190,13 @@ def test_log__is_opened_for_what_it_is_whatever_its_name(tmp_path):
     assert "\n" not in str(refused.value)
 
 
+def test_play_without_a_track__drops_its_session(tmp_path):
+    table(track_id_clean=["t1", None, "t3", "t1", "t1"]).to_csv(tmp_path / "log.csv", index=False)
+    log = read_log(tmp_path / "log.csv")
+    assert len(log) == 1
+    assert "1 × track_id_clean is empty (row 2)" in log.left_out[0]
+
+
 def test_malformed_log__without_a_column_or_rows(refusal):
     assert "has no column session_length, skip_1" in refusal(table().drop(columns=["session_length", "skip_1"]))
     assert "has no rows" in refusal(table().iloc[:0])
