@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -56,15 +57,16 @@ class Fit(_OfLog):
         """Fit the listener, print its parameters, and write it."""
         check_out(self.out, ".json")
         log, catalogue = self.read(self.log)
-        print(f"fitting {log.n_plays:,} plays of {len(log):,} sessions ...", file=sys.stderr)
-        listener = fit(log.split()[0], catalogue, self.skip)
+        training, _ = log.split()
+        print(f"fitting {training.n_plays:,} plays of {len(training):,} sessions ...", file=sys.stderr)
+        listener = fit(training, catalogue, self.skip)
         fitted: dict[str, Any] = {"log": self.log.name, **(listener.fitted or {})}
         for name, (value, low, high) in fitted["intervals"].items():
             print(f"{name:<32} {value:+7.3f}  ({low:+.3f} to {high:+.3f})")
         replace(listener, fitted=fitted).to_json(self.out)
         print(f"{self.out}: fitted to {fitted['plays']:,} plays; to test it:")
-        joined = f" --catalogue {self.catalogue}" if self.catalogue else ""
-        print(f"spotify-gym listener report {self.out} {self.log}{joined}")
+        joined = ["--catalogue", self.catalogue] if self.catalogue else []
+        print(shlex.join(["spotify-gym", "listener", "report", str(self.out), str(self.log), *joined]))
 
 
 @dataclass(frozen=True, kw_only=True)

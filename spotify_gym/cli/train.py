@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -57,7 +58,7 @@ class Train(Command):
         try:
             run = self._train(path)
         except Stopped:
-            print(f"saved in {path}; go on with --resume {path}", file=sys.stderr)
+            print(f"saved in {path}; go on with --resume {shlex.quote(str(path))}", file=sys.stderr)
             raise
         print(", ".join(filter(None, [f"{path}: {run.model.num_timesteps} steps", returns_in_words(run.model)])))
         for said in filter(None, [idle_in_words(run.model), _rounded_up(run)]):

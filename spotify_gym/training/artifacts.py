@@ -296,7 +296,8 @@ def _learned_from(folder: RunFolder, about: dict[str, Any]) -> tuple[Scaling, Di
 def _unpickled(folder: RunFolder, config: TrainConfig, env: SessionVecEnv) -> BaseAlgorithm:
     file = folder.path / "model.zip"
     if not file.is_file():
-        on = f"continue it with --resume {folder.path}" if config.is_q_learner else "train again in another folder"
+        resume = f"continue it with --resume {shlex.quote(str(folder.path))}"
+        on = resume if config.is_q_learner else "train again in another folder"
         raise RunError(f"{folder.path} has no model yet; {on}")
     if not folder.trust:
         raise RunError(

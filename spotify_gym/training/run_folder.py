@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -120,9 +121,8 @@ class RunFolder:
             RunError: the folder already holds a run, or cannot be written to.
         """
         if self.config_file.exists():
-            raise RunError(
-                f"{self.path} already holds a run; go on with --resume {self.path}, or choose another folder"
-            )
+            on = f"--resume {shlex.quote(str(self.path))}"
+            raise RunError(f"{self.path} already holds a run; go on with {on}, or choose another folder")
         if (file := located(config.catalogue)).is_file():  # so that it is found from any working directory
             config = replace(config, catalogue=str(file))
         with self.writing():

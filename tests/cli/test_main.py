@@ -242,6 +242,8 @@ def test_report__of_a_listener_that_was_never_fitted_says_so(capsys):
         ("fit broken.csv", "broken.csv has no column session_position"),
         ("fit nowhere.csv", "file not found"),
         ("fit log.csv --out listener.csv", "--out listener.csv must end in .json"),
+        ("fit parts.csv", "its columns are 'session;position'"),
+        ("fit log.csv --max-sessions 0", "max_sessions=0 must be at least 1"),
         ("fit log.csv --max-sessions 20", "a fit needs 50 or more"),
         ("report satiated log.csv", "SatiatedListener never skips"),
         ("report log.csv log.csv", "listener='log.csv' is not known"),
@@ -253,6 +255,7 @@ def test_report__of_a_listener_that_was_never_fitted_says_so(capsys):
 @pytest.mark.usefixtures("log")
 def test_mistake__is_told_in_one_line(line, said, capsys, tmp_path):
     (tmp_path / "broken.csv").write_text("session_id\na\n")
+    (tmp_path / "parts.csv").write_text("session;position\na;1\n")
     (tmp_path / "big.json").write_text("[" * 2_000_000)
     (tmp_path / "odd.json").write_text('{"listener": "logged", "fitted": [1]}')
     os.mkfifo(tmp_path / "pipe.json")
