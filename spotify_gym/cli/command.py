@@ -144,7 +144,8 @@ def show_table(title: str, columns: Mapping[str, Literal["left", "right"]], rows
         table.add_column(Text(name), justify=side)
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
-    Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()  # None: closed, as by ">&-"
+    Console(width=None if is_terminal else _WIDTH).print(table)
 
 
 def _and_flush(work: Callable[[], None]) -> None:

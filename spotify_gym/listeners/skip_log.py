@@ -126,7 +126,7 @@ def read_log(path: str | Path, max_sessions: int = 20_000) -> SkipLog:
     if missing := [c for c in columns if c not in table.columns]:
         raise LogError(
             f"{path} has no column {', '.join(missing)}; a skip log has {', '.join(PUBLIC)}, or {', '.join(PLAIN)}; "
-            f"its columns are {', '.join(repr(str(name)[:40]) for name in table.columns[:20])}"
+            f"this one has {', '.join(repr(str(name)[:40]) for name in table.columns[:20])}"
         )
     if table.empty:
         raise LogError(f"{path} has no rows")

@@ -325,3 +325,8 @@ def test_train__ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert "Traceback" not in err
     assert {"model.zip", "weights.safetensors", "learning_curve.png"} <= {file.name for file in tmp_path.iterdir()}
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_table__is_printed_to_nowhere_where_the_output_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert guarded(lambda: show_table("title", {"a": "left"}, [["b"]]), "prog") == 0

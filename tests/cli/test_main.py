@@ -242,7 +242,7 @@ def test_report__of_a_listener_that_was_never_fitted_says_so(capsys):
         ("fit broken.csv", "broken.csv has no column session_position"),
         ("fit nowhere.csv", "file not found"),
         ("fit log.csv --out listener.csv", "--out listener.csv must end in .json"),
-        ("fit parts.csv", "its columns are 'session;position'"),
+        ("fit parts.csv", "this one has 'session;position'"),
         ("fit log.csv --max-sessions 0", "max_sessions=0 must be at least 1"),
         ("fit log.csv --max-sessions 20", "a fit needs 50 or more"),
         ("report satiated log.csv", "SatiatedListener never skips"),
