@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import nn
 
@@ -48,6 +49,9 @@ class CatalogueQNetwork(BasePolicy):
         track_embedding: "fixed" for the unit features, "learned" for these and a few learned coordinates.
         encoder: state encoder: "mixture" or "attention" over the `blocks` of the observation space, or "dense".
         **former: options of the dense encoder that only older files set.
+
+    Raises:
+        ValueError: another encoder than "dense" gets extracted features of another width than the observation.
     """
 
     dueling: ClassVar[bool] = False
@@ -77,6 +81,11 @@ class CatalogueQNetwork(BasePolicy):
         self.tower: MixtureEncoder | AttentionEncoder | DenseEncoder  # the name is part of the file format
         if encoder != "dense":
             blocks = vectors_of(observation_space, n_features)
+            if features_dim != get_flattened_obs_dim(observation_space):
+                raise ValueError(
+                    f"{encoder=} reads the vectors of the observation, which {type(features_extractor).__name__} "
+                    "changes; leave features_extractor_class out, or choose policy_kwargs={'encoder': 'dense'}"
+                )
             self.tower = ENCODERS[encoder](blocks, features_dim, hidden, activation_fn)
         else:
             self.tower = DenseEncoder(features_dim, n_features, width, hidden, activation_fn, **former)

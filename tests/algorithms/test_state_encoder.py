@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch as th
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecNormalize
 
 from spotify_gym.algorithms import BindingError, DoubleDQN
@@ -177,6 +178,22 @@ def test_encoder__is_the_mixture_where_the_space_says_what_is_seen():
 def test_encoder__that_cannot_be_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         model_of(**options)
+
+
+class Narrow(BaseFeaturesExtractor):
+    """Keeps the first two numbers of an observation."""
+
+    def __init__(self, observation_space):
+        super().__init__(observation_space, features_dim=2)
+
+    def forward(self, observations):
+        return observations[:, :2]
+
+
+def test_mixture__refuses_an_extractor_that_leaves_it_no_vectors():
+    with pytest.raises(ValueError, match="reads the vectors of the observation, which Narrow changes"):
+        model_of(features_extractor_class=Narrow)
+    model_of(encoder="dense", features_extractor_class=Narrow).learn(20)
 
 
 def test_mixture__refuses_vectors_at_other_places():
