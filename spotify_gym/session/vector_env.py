@@ -37,7 +37,7 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         max_episode_steps: tracks after which a session is truncated; None or -1: never. Set by the registration.
         autoreset_mode: a Gymnasium autoreset mode, as a value or by name.
         render_mode: None; a vector env does not render.
-        played_width: as in the single env.
+        played_width: as in the single env; by default H + `max_episode_steps`.
         info_texts: as in the single env.
         **options: those of the single env.
     """
