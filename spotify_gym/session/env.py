@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spotify_gym.session import rendering
 from spotify_gym.session.options import EnvOptions, Source, dynamics_from, history_of
 from spotify_gym.session.shared import SharedEnv
-from spotify_gym.session.spaces import spaces_of
+from spotify_gym.session.spaces import TrackSpace, spaces_of
 from spotify_gym.session.state import Bools, Floats, SessionState, StepResult
 from spotify_gym.session.streams import KeyStream
 
@@ -143,6 +143,7 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
       and `track_id` and `history_ids` were present without `info_texts=True`.
     """
 
+    action_space: TrackSpace
     metadata = {"render_modes": ["ansi", "human", "rgb_array"], "render_fps": 2}  # noqa: RUF012 - as Gymnasium declares it
 
     def __init__(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from spotify_gym.session import kernels
 from spotify_gym.session.options import EnvOptions, Source, check_whole, dynamics_from, history_of
 from spotify_gym.session.shared import SharedEnv
-from spotify_gym.session.spaces import spaces_of
+from spotify_gym.session.spaces import TrackSpace, spaces_of
 from spotify_gym.session.state import Bools, Floats, Ints, SessionState, StepResult
 from spotify_gym.session.streams import KeyStream
 
@@ -41,6 +41,8 @@ class SpotifyVectorEnv(SharedEnv, VectorEnv[Floats, Ints, NDArray[Any]]):
         info_texts: as in the single env.
         **options: those of the single env.
     """
+
+    single_action_space: TrackSpace
 
     def __init__(
         self,
