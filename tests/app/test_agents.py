@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from spotify_gym.app.words import words_for
 from spotify_gym.catalogue import FEATURE_NAMES
 from spotify_gym.session import SessionDynamics, make_dynamics
 from spotify_gym.training import Run, RunError, TrainConfig, recommend, train
-from spotify_gym.training.tensors import read_tensors
+from spotify_gym.training.tensors import read_tensors, write_tensors
 from tests.app.conftest import barely_trained
 from tests.catalogues import hand_made
 from tools.shipped_model import CONFIG, main
@@ -42,6 +43,13 @@ def test_popular__goes_down_the_charts(session: ListeningSession, dynamics: Sess
     assert popularity is not None
     offers = session.offers_of(references(dynamics)[1])
     assert offers[0].score == np.delete(popularity, session.start).max()
+
+
+def test_interrupted_run__is_said_to_have_learned_for_the_sessions_it_played(run_folder: Path, tmp_path: Path) -> None:
+    stopped = copytree(run_folder, tmp_path / "stopped")
+    saved = read_tensors(stopped / "weights.safetensors")
+    write_tensors(stopped / "weights.safetensors", saved._replace(facts={"steps": 60}))
+    assert "in 3 sessions of SpotifyPlaylist-v0" in AppState.open([stopped]).agents["DQN (Playlist)"].about
 
 
 def test_random__answers_alike_about_the_same_session(session: ListeningSession, dynamics: SessionDynamics) -> None:
