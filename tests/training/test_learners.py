@@ -154,7 +154,7 @@ def test_mixture_policy__starts_at_nothing_and_learns_more_than_it_knew() -> Non
 
 def test_run__of_points__refuses_another_catalogue(tmp_path: Path) -> None:
     train(TrainConfig("builtin:300", algorithm="a2c", policy="mlp", steps=80, n_envs=4), tmp_path / "run")
-    with pytest.raises(BindingError, match="another one"):
+    with pytest.raises(BindingError, match="cannot play from another"):
         load_run(tmp_path / "run", "builtin:200")
 
 
