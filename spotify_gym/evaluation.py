@@ -118,8 +118,11 @@ def fitted_q_evaluation(
 
 def effective_sessions(ratios: Floats) -> float:
     """Return the effective number of sessions, (Σw)² / Σw² (Kish 1965); if it is small, do not trust the weights."""
-    weights = np.nan_to_num(_weights(*_checked(ratios)))
-    return float(weights.sum() ** 2 / max(float(weights @ weights), 1e-300))
+    (ratios,) = _checked(ratios)
+    if (ratios == 0).any(axis=1).all():  # no session has a weight
+        return 0.0
+    weights = _weights(ratios)
+    return float(weights.sum() ** 2 / (weights @ weights))
 
 
 def _checked(*arrays: Floats) -> list[Floats]:

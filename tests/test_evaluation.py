@@ -124,6 +124,7 @@ def test_estimators__lose_nothing_to_rounding():
 def test_snips__without_any_weight__is_unknown():
     assert np.isnan(snips(REWARDS, 0 * RATIOS)).all()
     assert effective_sessions(0 * RATIOS) == 0
+    assert np.isnan(effective_sessions(np.nan * RATIOS))  # not 0, as if it were known
 
 
 def test_fitted_q__takes_lists_as_the_others_do():
