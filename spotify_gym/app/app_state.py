@@ -17,7 +17,6 @@ from spotify_gym.catalogue import Catalogue
 from spotify_gym.catalogue.track_search import TrackSearch
 from spotify_gym.session import SessionDynamics
 from spotify_gym.training import Run, RunError, RunFolder, load_run
-from spotify_gym.training.tensors import read_tensors
 from spotify_gym.training.vec_adapter import sessions_of
 
 SHIPPED_RUN = Path(__file__).with_name("model")
@@ -111,11 +110,7 @@ def _dynamics(run: Run) -> SessionDynamics:
 
 
 def _about(run: Run) -> str:
-    """Say how the run learned; one that was interrupted has fewer steps than its settings ask for."""
-    weights = RunFolder(run.path or Path()).weights_file()
-    steps = read_tensors(weights).facts.get("steps") if weights.exists() else None
-    steps = steps if isinstance(steps, int) else run.config.total_steps
-    return _ABOUT.format(sessions=steps // run.config.session_length, c=run.config)
+    return _ABOUT.format(sessions=run.model.num_timesteps // run.config.session_length, c=run.config)
 
 
 def _value_name(run: Run) -> str:

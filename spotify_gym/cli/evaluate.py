@@ -76,7 +76,7 @@ class Evaluate(_Comparison):
         out = self.out or self.path / "evaluation.csv"
         numbers = self.play({name: run}, out)
         if self.out is None and self.catalogue is None:
-            write_card(RunFolder(self.path), run.config, numbers)
+            write_card(RunFolder(self.path), run.config, run.model.num_timesteps, numbers)
         print(f"\nOne of these sessions, played by {name}:\n")
         print(printable(example_session(run, self.seed)))
         print(f"\nevery session: {out}")

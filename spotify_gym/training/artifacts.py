@@ -41,7 +41,7 @@ tags: [reinforcement-learning, recommender-system, music, spotify_gym]
 
 A spotify_gym model for listening sessions in which one track after another is recommended from a whole catalogue.
 
-- **What**: {config.learner.title} ({config.algorithm}, {config.policy}), {config.total_steps:,} environment steps, seed
+- **What**: {config.learner.title} ({config.algorithm}, {config.policy}), {steps:,} environment steps, seed
   {config.seed}, state `{config.state}`{discount}. All settings are in `config.json`.
 - **Data**: {source}, {n_tracks:,} tracks{synthetic}, fingerprint `{fingerprint}`.
 - **Made with**: `{command}`, {versions}.
@@ -124,7 +124,7 @@ def save_results(folder: RunFolder, config: TrainConfig, model: BaseAlgorithm, s
     Raises:
         RunError: a weight is not finite, or the log is damaged.
     """
-    write_card(folder, config, earned_by(model, stopped))
+    write_card(folder, config, model.num_timesteps, earned_by(model, stopped))
     weights = weights_of(model)
     if isinstance(model, DQN) and _CHANCE in model.logger.name_to_value:  # values not yet written to the log
         model.dump_logs()
@@ -164,18 +164,20 @@ def earned_by(model: BaseAlgorithm, stopped: bool) -> str:
     return f"{said}. `spotify-gym evaluate` adds its scores on held-out sessions here."
 
 
-def write_card(folder: RunFolder, config: TrainConfig, numbers: str) -> None:
+def write_card(folder: RunFolder, config: TrainConfig, steps: int, numbers: str) -> None:
     """Write the model card to README.md of the run folder, where model hubs expect it.
 
     Args:
         folder: the run folder.
         config: the settings of the run.
+        steps: environment steps that it took; fewer than in the settings if it was stopped.
         numbers: results as Markdown.
     """
     meta = folder.meta
     about, command = meta["catalogue"], meta.get("command", [])
     text = _CARD.format(
         config=config,
+        steps=steps,
         discount=f", γ = {config.gamma:g}" if config.is_q_learner else "",
         source=Path(str(about.get("source"))).name,
         n_tracks=about.get("n_tracks"),
@@ -261,7 +263,10 @@ def load_run(
             )
         learned_in = Spaces(env.observation_space, _learned_from(folder, about)[1])
         getattr(model.policy, "check_spaces", check_same)(learned_in, Spaces.of(env))
-    load_weights(model, read_tensors(weights_file).arrays)
+    tensors = read_tensors(weights_file)
+    load_weights(model, tensors.arrays)
+    steps = tensors.facts.get("steps")
+    model.num_timesteps = steps if isinstance(steps, int) else config.total_steps
     return Run(model, config, chosen, folder.path)
 
 

@@ -265,3 +265,7 @@ def test_card__says_what_data_numbers_and_command(tmp_path: Path, monkeypatch: p
     assert "| mine | " in evaluated
     assert "5 held-out sessions." in evaluated
     assert "Finished after" not in evaluated
+    weights = tmp_path / "mine" / "weights.safetensors"
+    write_tensors(weights, read_tensors(weights)._replace(facts={"steps": 60}))  # as of a run that was stopped
+    assert main(["evaluate", "mine", "--sessions", "5"]) == 0
+    assert ", 60 environment steps" in (tmp_path / "mine" / "README.md").read_text()
