@@ -297,7 +297,7 @@ rows = st.builds(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(rows, max_size=12), st.sampled_from(["keep", "merge"]), st.sampled_from(["standard", "minmax"]))
 def test_any_table__becomes_a_valid_catalogue_or_an_error(tmp_path: Path, table, duplicates, scaling) -> None:
     path = tmp_path / "songs.csv"

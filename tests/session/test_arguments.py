@@ -43,7 +43,7 @@ ARRAYS = st.builds(
 )
 ACTIONS = ANYTHING | ARRAYS | st.lists(st.integers(0, N_TRACKS - 1), min_size=B, max_size=B)
 HISTORIES = ANYTHING | ARRAYS | st.lists(st.integers(0, N_TRACKS - 1), min_size=5, max_size=5)
-PATIENTLY = settings(max_examples=300, deadline=None)
+PATIENTLY = settings(max_examples=300)
 
 
 def tried(call: Callable[[], Any], *refusals: type[Exception]) -> Any:
@@ -118,7 +118,7 @@ def test_make__takes_any_options_or_names_the_wrong_one(options: dict[str, Any])
     assert np.isfinite(float(env.step(3)[1]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(name=st.text(max_size=30) | st.from_regex(r"builtin:(0*\d\d?|-\d+|1\d{8,})", fullmatch=True))
 @example(name="~nobody-has-this-name")
 def test_catalogue__of_any_name_is_one_or_is_refused(name: str) -> None:

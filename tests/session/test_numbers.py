@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -28,7 +28,7 @@ OPTIONS = st.fixed_dictionaries(
         "listener": st.sampled_from([None, "satiated", "skipping"]),
     },
 )
-QUICKLY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICKLY = settings(max_examples=60)
 
 
 def play(env: Any, steps: int, tracks_of: Any) -> None:
