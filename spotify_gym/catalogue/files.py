@@ -33,6 +33,7 @@ _TABLE = re.compile(r"\.(csv|tsv|tab|jsonl?|ndjson|parquet|xlsx)(\.(gz|bz2|xz|zs
 _NO_TABLES = {
     # regular expression of a file's first bytes: what it is, and what to do
     b"version https://git-lfs": "is a Git LFS pointer, not the table itself; fetch it with `git lfs pull`",
+    rb"(<stata_dta>|\$FL[23])": "is a Stata or SPSS file; save the table as CSV or Parquet",
     rb"(\xef\xbb\xbf)?\s*<(?![\w ]+>[,;\t|])[!?a-z]": "is a web page (HTML or XML); download the table itself",
     rb"\x80[\x02-\x05]": "is a pickle, which can run any code when opened; save the table as CSV or Parquet",
     b"(RDX|X\n|RDA)": "is an R file; save the table with write.csv",

@@ -591,6 +591,7 @@ BAD_FILES = {
     "is a pickle": pickle.dumps(songs(3)),
     "is an R file": gzip.compress(b"X\n\x00\x00\x00\x03"),
     "web page .*download the table itself": b'\xef\xbb\xbf<table border="1">',
+    "is a Stata or SPSS file": b"<stata_dta><header><release>118</release>",
     "is an OpenDocument file": b"PK\x03\x04" + bytes(26) + b"mimetypeapplication/vnd.oasis.opendocument",
     "is an old spreadsheet": b"\xd0\xcf\x11\xe0" + bytes(100),
     "its columns are named fea1, <id>": b"fea1;<id>\n",
