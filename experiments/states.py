@@ -18,7 +18,7 @@ from spotify_gym.training.vec_adapter import catalogue_of
 COMPARED = ("mean", "decayed", "mean+decayed", "mean+genres", "history", "mean+history")
 """States to compare."""
 
-TOLD = ("mean+responses", "taste", "ucb")
+TOLD = ("mean+responses", "taste", "ucb", "belief")
 """Additional states for environments in which the listener has a hidden state."""
 
 SILENT = {"SpotifySatiation-v0": "SilentSatiatedListener", "SpotifySkip-v0": "SilentSkippingListener"}

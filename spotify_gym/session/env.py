@@ -71,10 +71,12 @@ class SpotifyEnv(SharedEnv, gym.Env[Floats, np.int64]):
     | `"mean+responses"` | the vibe, then means and counts of the tracks heard out and skipped | (4d + 4,) |
     | `"taste"` | ridge regression estimates of the taste from the responses, for three prior weights | (3d,) |
     | `"ucb"` | a linearised upper confidence bound on what the listener likes, given the responses | (d,) |
+    | `"belief"` | such a bound by Bayes' rule, with a model of how listeners respond | (d,) |
     | `"answered"` | unit features of the last 50 tracks with a response, negated if skipped | (50d,) |
     | `"mean+place"` | the vibe and the number of tracks so far, one-hot | (d + 50,) |
 
-    `mean`, `decayed`, `history`, `genres`, `place`, `responses`, `answered`, `taste` and `ucb` can be joined by "+".
+    `mean`, `decayed`, `history`, `genres`, `place`, `responses`, `answered`, `taste`, `ucb` and `belief` can be joined
+    by "+".
 
     ## Rewards
 

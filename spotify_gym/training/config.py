@@ -74,8 +74,8 @@ class TrainConfig:
     scaling: Literal["standard", "minmax"] = "standard"
     """How a table's features are scaled."""
     state: str = "auto"
-    """The observation: mean, decayed, history, genres, place, responses, answered, taste or ucb, several joined as in
-    mean+responses, or module:Class; "auto": what suits learners in that environment, else mean."""
+    """The observation: mean, decayed, history, genres, place, responses, answered, taste, ucb or belief, several joined
+    as in mean+responses, or module:Class; "auto": what suits learners in that environment, else mean."""
     history_length: Annotated[int, Between(1, 1000)] = 5
     """Number of last tracks whose mean is the vibe."""
     repeats: bool | None = None

@@ -12,8 +12,9 @@ import pytest
 from spotify_gym import Catalogue
 from spotify_gym.listeners import SkippingListener
 from spotify_gym.session import SessionState, StepResult
+from spotify_gym.session.blocks import Belief, Block, Taste, UpperConfidence
 from spotify_gym.session.kernels import beside
-from spotify_gym.session.observation import STATES, Block, Taste, UpperConfidence
+from spotify_gym.session.observation import STATES
 from tests.catalogues import hand_made
 
 
@@ -145,6 +146,23 @@ def test_ucb__starts_at_what_tastes_are_like_and_finds_the_most_likely_taste(sma
         assert np.corrcoef(seen[session, :9], expected)[0, 1] > 0.99  # a filter, which uses each answer once, is close
 
 
+def test_belief__is_the_posterior_over_tracks_as_tastes(small: Catalogue) -> None:
+    env = gym.make_vec("SpotifyTaste-v0", num_envs=20, catalogue=small, state="belief")
+    env.reset(seed=0)
+    plays = np.random.default_rng(0).choice(len(small), (15, 20), replace=False)
+    seen, answers = played(env, plays)
+    some = np.random.default_rng(0).choice(len(small), min(4096, len(small)), replace=False)
+    tastes = 4 * small.unit_features[some].astype(np.float64)
+    for session in range(20):
+        y = answers[:, session]
+        after_skip = np.concatenate([[False], y[:-1] < 0])
+        odds = small.unit_features[plays[:, session]] @ tastes.T + np.where(after_skip, -1, 0.6)[:, None]
+        weights = np.exp(-np.logaddexp(0, -y[:, None] * odds)[y != 0].sum(axis=0))
+        f, spread = np.average(tastes, axis=0, weights=weights), np.cov(tastes.T, ddof=0, aweights=weights)
+        expected = f + Belief.bonus * spread @ f / np.sqrt(f @ spread @ f)
+        assert np.allclose(seen[session, :9], expected, atol=1e-3)
+
+
 def _mode(units: np.ndarray, y: np.ndarray, mean: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mode of a logistic regression's posterior by Newton's method, and the precision there."""
     f = mean.astype(np.float64)
@@ -192,7 +210,7 @@ def test_own_block__keeps_its_memory_beside_others(small: Catalogue) -> None:
 
 
 def test_seed_vibe__is_shown_where_nothing_is_paid_for_it(small: Catalogue) -> None:
-    env, seen = start(small, "mean+spotify_gym.session.observation:Seed")
+    env, seen = start(small, "mean+spotify_gym.session.blocks:Seed")
     after = env.step(9)[0]
     assert np.array_equal(after[-seen.size // 2 :], seen[-seen.size // 2 :])
 

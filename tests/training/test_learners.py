@@ -13,7 +13,7 @@ import pytest
 from spotify_gym.algorithms import BindingError, DoubleDQN
 from spotify_gym.algorithms.catalogue_policy import CataloguePolicy
 from spotify_gym.listeners import SkippingListener
-from spotify_gym.session.observation import Decayed
+from spotify_gym.session.blocks import Decayed
 from spotify_gym.training import ConfigError, RunError, TrainConfig, evaluate, load_run, recommend, resume, train
 from spotify_gym.training.artifacts import weights_of
 from spotify_gym.training.learners import learner_of
