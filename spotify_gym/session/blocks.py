@@ -289,7 +289,7 @@ class Belief(UpperConfidence):
 
     n_tastes = 4096
     weight = np.float32(4)
-    log_odds = np.array([0.6, -1.0], np.float32)
+    log_odds = np.float32(-1), np.float32(0.6)  # after a skip, and after a track heard out
 
     def __init__(self, catalogue: Catalogue, history_length: int) -> None:
         super().__init__(catalogue, history_length)
@@ -297,17 +297,23 @@ class Belief(UpperConfidence):
         self.low, self.high = np.full_like(self.low, -reach), np.full_like(self.high, reach)
         self.n_memory = min(self.n_tastes, len(catalogue))
         some = np.random.default_rng(0).choice(len(catalogue), self.n_memory, replace=False)
-        self._tastes = self.weight * self._units[np.sort(some)]
+        tastes = self.weight * self._units[np.sort(some)]
+        i, j = np.triu_indices(tastes.shape[1])
+        self._tastes, self._products, self._entries = tastes, tastes[:, i] * tastes[:, j], (i, j)
         self._history_length = history_length
 
     def move(self, sessions: SessionState, memory: Floats, result: StepResult) -> None:
-        """Add the log-likelihood of the last response, if there was one."""
+        """Add the log-likelihood of the last response."""
         log, rows, place = log_of(sessions), np.arange(len(sessions)), sessions.time + self._history_length - 1
         units, answers = self._units[log.tracks[rows, place]], log.answers[rows, place]
-        estimation.add_response(
-            memory, self._tastes, units, answers, self.log_odds[1 * (log.answers[rows, place - 1] < 0)]
-        )
+        odds = np.where(log.answers[rows, place - 1] < 0, *self.log_odds)
+        memory += estimation.log_likelihood(self._tastes, units, answers, odds)
 
     def estimate(self, sessions: SessionState, memory: Floats) -> tuple[Floats, Floats]:
         """Return the posterior mean and covariance of 4τ."""
-        return estimation.moments(memory, self._tastes)
+        weights = np.exp(memory - memory.max(axis=1, keepdims=True))
+        weights /= weights.sum(axis=1, keepdims=True)
+        mean, i, j = weights @ self._tastes, *self._entries
+        covariance = np.empty((*mean.shape, mean.shape[1]), np.float32)
+        covariance[:, i, j] = covariance[:, j, i] = weights @ self._products - mean[:, i] * mean[:, j]
+        return mean, covariance

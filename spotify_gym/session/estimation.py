@@ -129,45 +129,17 @@ def logistic_filter(
     return means, covariances
 
 
-@compiled(fastmath=True)
-def add_response(beliefs: Floats, tastes: Floats, units: Floats, answers: NDArray[np.int8], log_odds: Floats) -> None:
-    """Add log σ(y (f·u + o)) to the log-likelihood of each taste f, in place.
+def log_likelihood(tastes: Floats, units: Floats, answers: NDArray[np.int8], log_odds: Floats) -> Floats:
+    """Return log σ(y (f·u + o)) of each taste f, (B, P).
 
     Args:
-        beliefs: (B, P) log-likelihoods.
         tastes: (P, d) f.
-        units: (B, d) unit features u of the track that was played.
-        answers: (B,) the response y: 1 heard out, -1 skipped, 0 not asked, which says nothing.
+        units: (B, d) unit features u of one track for each session.
+        answers: (B,) the response y to it: 1 heard out, -1 skipped, 0 not asked, where all tastes get the same.
         log_odds: (B,) o.
     """
-    for b in range(len(beliefs)):
-        if answers[b] == 0:
-            continue
-        sign = np.float32(answers[b])
-        for p in range(len(tastes)):
-            likeness = log_odds[b]
-            for j in range(tastes.shape[1]):
-                likeness += tastes[p, j] * units[b, j]
-            beliefs[b, p] -= np.log(np.float32(1) + np.exp(-sign * likeness))
-
-
-@compiled(fastmath=True)
-def moments(beliefs: Floats, tastes: Floats) -> tuple[Floats, Floats]:
-    """Return the means, (B, d), and covariances, (B, d, d), of tastes, (P, d), given their log-likelihoods, (B, P)."""
-    n_sessions, d = len(beliefs), tastes.shape[1]
-    means, covariances = np.zeros((n_sessions, d), np.float32), np.zeros((n_sessions, d, d), np.float32)
-    for b in range(n_sessions):
-        mean, covariance, highest, total = means[b], covariances[b], beliefs[b].max(), np.float32(0)
-        for p in range(len(tastes)):
-            weight = np.exp(beliefs[b, p] - highest)
-            total += weight
-            for i in range(d):
-                mean[i] += weight * tastes[p, i]
-                for j in range(i + 1):
-                    covariance[i, j] += weight * tastes[p, i] * tastes[p, j]
-        for i in range(d):
-            mean[i] /= total
-        for i in range(d):
-            for j in range(i + 1):
-                covariance[i, j] = covariance[j, i] = covariance[i, j] / total - mean[i] * mean[j]
-    return means, covariances
+    likeness = units @ tastes.T
+    likeness += log_odds[:, None]
+    likeness *= -answers[:, None].astype(np.float32)
+    likelihood: Floats = -np.log(1 + np.exp(likeness))  # faster than np.log1p or np.logaddexp
+    return likelihood
