@@ -263,16 +263,17 @@ class UpperConfidence(Block):
 
     def read(self, sessions: SessionState, memory: Floats) -> Floats:
         """Return the gradient of the bound after all responses so far."""
-        mean, covariance = self.estimate(sessions, memory)
-        uncertain = np.einsum("bij,bj->bi", covariance, mean)
+        mean, uncertain = self.estimate(sessions, memory)
         variance = np.maximum((uncertain * mean).sum(axis=1, keepdims=True), TINY)
         optimistic: Floats = mean + self.bonus * uncertain / np.sqrt(variance)
+        np.clip(optimistic, self.low, self.high, out=optimistic)  # rounding counts where nothing is uncertain
         return optimistic
 
     def estimate(self, sessions: SessionState, memory: Floats) -> tuple[Floats, Floats]:
-        """Return f, (B, d), and P, (B, d, d)."""
+        """Return f and P f, (B, d) each."""
         log, odds = log_of(sessions), np.zeros((1, 1), np.float32)
-        return estimation.logistic_filter(self._units, log.tracks, log.answers, odds, *self._prior)
+        mean, covariance = estimation.logistic_filter(self._units, log.tracks, log.answers, odds, *self._prior)
+        return mean, np.einsum("bij,bj->bi", covariance, mean)
 
 
 class Belief(UpperConfidence):
@@ -284,7 +285,7 @@ class Belief(UpperConfidence):
     source of :class:`~spotify_gym.listeners.SkippingListener`). f and P are mean and covariance of 4τ. Unlike a filter,
     Bayes' rule uses that tastes have length 1 and come in clusters, like tracks.
 
-    A step costs 4,096 d² operations per session, too many for hundreds of features.
+    A step costs 4,096 d operations per session.
     """
 
     n_tastes = 4096
@@ -297,9 +298,7 @@ class Belief(UpperConfidence):
         self.low, self.high = np.full_like(self.low, -reach), np.full_like(self.high, reach)
         self.n_memory = min(self.n_tastes, len(catalogue))
         some = np.random.default_rng(0).choice(len(catalogue), self.n_memory, replace=False)
-        tastes = self.weight * self._units[np.sort(some)]
-        i, j = np.triu_indices(tastes.shape[1])
-        self._tastes, self._products, self._entries = tastes, tastes[:, i] * tastes[:, j], (i, j)
+        self._tastes: Floats = self.weight * self._units[np.sort(some)]
         self._history_length = history_length
 
     def move(self, sessions: SessionState, memory: Floats, result: StepResult) -> None:
@@ -310,10 +309,9 @@ class Belief(UpperConfidence):
         memory += estimation.log_likelihood(self._tastes, units, answers, odds)
 
     def estimate(self, sessions: SessionState, memory: Floats) -> tuple[Floats, Floats]:
-        """Return the posterior mean and covariance of 4τ."""
+        """Return the posterior mean f of 4τ, and P f with its covariance P = E[4τ (4τ)ᵀ] - f fᵀ, (B, d) each."""
         weights = np.exp(memory - memory.max(axis=1, keepdims=True))
         weights /= weights.sum(axis=1, keepdims=True)
-        mean, i, j = weights @ self._tastes, *self._entries
-        covariance = np.empty((*mean.shape, mean.shape[1]), np.float32)
-        covariance[:, i, j] = covariance[:, j, i] = weights @ self._products - mean[:, i] * mean[:, j]
-        return mean, covariance
+        mean: Floats = weights @ self._tastes
+        weights *= mean @ self._tastes.T
+        return mean, weights @ self._tastes - mean * (mean * mean).sum(axis=1, keepdims=True)

@@ -27,7 +27,7 @@ BEST_STATES = {
     "SpotifySatiation-v0": "mean+history",
     "SpotifySkip-v0": "mean+responses",
     "SpotifyLogged-v0": "mean+responses",
-    "SpotifyTaste-v0": "ucb",
+    "SpotifyTaste-v0": "belief",
 }
 """Default states of environments in which the vibe is not enough."""
 

@@ -90,7 +90,7 @@ def test_train__says_why_it_played_more_than_it_was_asked_for(call: Call) -> Non
 def test_train__sees_what_serves_in_the_environment_of_the_options(call: Call, tmp_path: Path) -> None:
     settings = {"env": "SpotifyTaste-v0", "catalogue": "builtin:300", "steps": 4, "n_envs": 4}
     (tmp_path / "taste.json").write_text(json.dumps(settings))
-    for env, state in ("SpotifyTaste-v0", "ucb"), ("SpotifySkip-v0", "mean+responses"):
+    for env, state in ("SpotifyTaste-v0", "belief"), ("SpotifySkip-v0", "mean+responses"):
         assert call(Train, "--settings", "taste.json", "--env", env, "--out", env)[0] == 0
         assert json.loads((tmp_path / env / "config.json").read_text())["state"] == state
 

@@ -315,7 +315,7 @@ def test_case__without_feedback_is_trained_and_played_without() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "state"),
-    [((), "mean"), (("--env", "SpotifyTaste-v0"), "ucb"), (("--env", "SpotifyTaste-v0", "--state", "mean"), "mean")],
+    [((), "mean"), (("--env", "SpotifyTaste-v0"), "belief"), (("--env", "SpotifyTaste-v0", "--state", "mean"), "mean")],
 )
 def test_study__shows_learners_what_training_there_would(typed: tuple[str, ...], state: str) -> None:
     assert SampleEfficiency.parse(typed, "study").config.state == state

@@ -163,6 +163,16 @@ def test_belief__is_the_posterior_over_tracks_as_tastes(small: Catalogue) -> Non
         assert np.allclose(seen[session, :9], expected, atol=1e-3)
 
 
+@pytest.mark.parametrize("state", ["ucb", "belief"])
+def test_bounds__hold_where_all_tracks_are_equal(state: str) -> None:
+    catalogue = hand_made(np.ones((60, 3), np.float32))
+    env = gym.make_vec("SpotifyTaste-v0", num_envs=4, catalogue=catalogue, state=state, repeats=True)
+    seen, _ = env.reset(seed=0)
+    for track in range(20):
+        assert env.observation_space.contains(seen)
+        seen, *_ = env.step(np.full(4, track))
+
+
 def _mode(units: np.ndarray, y: np.ndarray, mean: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mode of a logistic regression's posterior by Newton's method, and the precision there."""
     f = mean.astype(np.float64)

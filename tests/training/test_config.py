@@ -38,7 +38,7 @@ def test_config__shows_learners_what_serves_them_in_their_environment() -> None:
     assert [TrainConfig(env=env).state for env in ("SpotifyPlaylist-v0", "SpotifySkip-v0", "SpotifyTaste-v0")] == [
         "mean",
         "mean+responses",
-        "ucb",
+        "belief",
     ]
     assert TrainConfig(env="SpotifySkip-v0", state="mean").state == "mean"
 
