@@ -236,30 +236,22 @@ class Taste(Block):
         return taste.astype(np.float32).reshape(len(sessions), -1)
 
 
-class UpperConfidence(Block):
-    """A linearised upper confidence bound on what the listener likes, given the responses, (d,).
+class Optimistic(Block):
+    """The gradient of an upper confidence bound on what the listener likes, given the responses, (d,).
 
-    Mean f and covariance P of what the listener likes come from
-    :func:`~spotify_gym.session.estimation.logistic_filter`, without knowledge of the listener model. Tastes are assumed
-    to be distributed like tracks: f starts at 2μ and P at 16C, with μ and C mean and covariance of the unit features
-    of the catalogue. The block is the gradient of the bound f·u + 5/4 √(uᵀPu) at u = f / ‖f‖:
+    With mean f and covariance P of what the listener likes, the bound on a track with unit features u is
+    f·u + 5/4 √(uᵀPu), and its gradient at u = f / ‖f‖
 
         f + 5/4 P f / √(fᵀPf).
-
-    An observation costs d² operations per response so far, too many for hundreds of features.
     """
 
     n_vectors = 1
     reads_log = True
     bonus = np.float32(1.25)
 
-    def __init__(self, catalogue: Catalogue, history_length: int) -> None:
-        mean, covariance = catalogue.unit_moments
-        self._units = catalogue.unit_features
-        self._prior = (2 * mean).astype(np.float32), (16 * covariance).astype(np.float32)
-        deviation = 4 * np.sqrt(np.diagonal(covariance))
-        reach = deviation * (4 * np.sqrt(np.trace(covariance)) * _LONGEST + self.bonus) + 1e-3  # |Pu| for each answer
-        super().__init__((2 * mean - reach).astype(np.float32), (2 * mean + reach).astype(np.float32))
+    @abstractmethod
+    def estimate(self, sessions: SessionState, memory: Floats) -> tuple[Floats, Floats]:
+        """Return f and P f, (B, d) each."""
 
     def read(self, sessions: SessionState, memory: Floats) -> Floats:
         """Return the gradient of the bound after all responses so far."""
@@ -269,15 +261,33 @@ class UpperConfidence(Block):
         np.clip(optimistic, self.low, self.high, out=optimistic)  # rounding counts where nothing is uncertain
         return optimistic
 
+
+class UpperConfidence(Optimistic):
+    """The bound of :class:`Optimistic` by a filter, without knowledge of the listener model, (d,).
+
+    f and P come from :func:`~spotify_gym.session.estimation.logistic_filter`. Tastes are assumed to be distributed like
+    tracks: f starts at 2μ and P at 16C, with μ and C mean and covariance of the unit features of the catalogue.
+
+    An observation costs d² operations per response so far, too many for hundreds of features.
+    """
+
+    def __init__(self, catalogue: Catalogue, history_length: int) -> None:
+        mean, covariance = catalogue.unit_moments
+        self._units = catalogue.unit_features
+        self._prior = (2 * mean).astype(np.float32), (16 * covariance).astype(np.float32)
+        deviation = 4 * np.sqrt(np.diagonal(covariance))
+        reach = deviation * (4 * np.sqrt(np.trace(covariance)) * _LONGEST + self.bonus) + 1e-3  # |Pu| for each answer
+        super().__init__((2 * mean - reach).astype(np.float32), (2 * mean + reach).astype(np.float32))
+
     def estimate(self, sessions: SessionState, memory: Floats) -> tuple[Floats, Floats]:
-        """Return f and P f, (B, d) each."""
+        """Return f and P f after the filter's pass over all responses."""
         log, odds = log_of(sessions), np.zeros((1, 1), np.float32)
         mean, covariance = estimation.logistic_filter(self._units, log.tracks, log.answers, odds, *self._prior)
         return mean, np.einsum("bij,bj->bi", covariance, mean)
 
 
-class Belief(UpperConfidence):
-    """The bound of :class:`UpperConfidence` with mean and covariance by Bayes' rule, (d,).
+class Belief(Optimistic):
+    """The bound of :class:`Optimistic` by Bayes' rule, with a rough model of the listener, (d,).
 
     The taste may be any of 4,096 tracks, a sample of the catalogue, all equally likely at first; `memory` holds the
     log-likelihood of each. A track with unit features u is heard out by a taste τ with log-odds 4 τ·u + 0.6 after a
@@ -293,9 +303,10 @@ class Belief(UpperConfidence):
     log_odds = np.float32(-1), np.float32(0.6)  # after a skip, and after a track heard out
 
     def __init__(self, catalogue: Catalogue, history_length: int) -> None:
-        super().__init__(catalogue, history_length)
+        self._units = catalogue.unit_features
         reach = self.weight * (1 + self.bonus) + np.float32(1e-3)  # 4τ and its deviation in any direction are at most 4
-        self.low, self.high = np.full_like(self.low, -reach), np.full_like(self.high, reach)
+        high = np.full(self._units.shape[1], reach, np.float32)
+        super().__init__(-high, high)
         self.n_memory = min(self.n_tastes, len(catalogue))
         some = np.random.default_rng(0).choice(len(catalogue), self.n_memory, replace=False)
         self._tastes: Floats = self.weight * self._units[np.sort(some)]
